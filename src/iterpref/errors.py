@@ -1,0 +1,36 @@
+"""The errors a caller may catch. A failing program is never one of them: it is data (`records.Execution`).
+
+Every message says what went wrong, in which record, what was found, what was expected, and what to do next.
+"""
+
+
+class IterPrefError(Exception):
+    """Anything wrong with input, configuration or tools that the user can act on."""
+
+
+class ConfigError(IterPrefError):
+    """A configuration key or value that can't be used."""
+
+
+class RecordError(IterPrefError):
+    """A record (task, trajectory, pair, line of a file) that can't be read or is incomplete."""
+
+
+class StoreError(IterPrefError):
+    """A run folder that can't be opened, was written by a newer version, or is in use."""
+
+
+class SandboxError(IterPrefError):
+    """The sandbox itself is broken or not isolated enough; says nothing about the program."""
+
+
+class ClientError(IterPrefError):
+    """A model endpoint or model folder that can't answer."""
+
+
+class SpanError(IterPrefError):
+    """Focal spans that don't belong to the text they came with."""
+
+
+class TrainingError(IterPrefError):
+    """Pairs, tokenizer or trainer settings that can't be trained on."""

@@ -1,0 +1,70 @@
+"""Completion text → program: take the code block out of a model's reply, and say whether it parses.
+
+Pure text, linear in its length. Not here: trimming a program to what an entry point needs (evaluation's sanitiser).
+"""
+
+import ast
+import re
+import textwrap
+
+_FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+PYTHON_INFO = {"python", "py", "python3", ""}
+
+
+def code_blocks(text: str) -> list[tuple[int, int]]:
+    """Character ranges [start, stop) of the Python code inside each fenced block, fences left out.
+
+    A block that is never closed (a completion cut by its token limit) reaches to the end of the text. Blocks in another
+    language are skipped.
+    """
+    blocks: list[tuple[int, int]] = []
+    opening: re.Match[str] | None = None
+    for fence in _FENCE.finditer(text):
+        if opening is None:
+            opening = fence
+        elif fence["mark"].startswith(opening["mark"]) and not fence["info"].strip():
+            _append_python(blocks, opening, fence.start(), text)
+            opening = None
+    if opening is not None:
+        _append_python(blocks, opening, len(text), text)
+    return blocks
+
+
+def _append_python(blocks: list[tuple[int, int]], opening: re.Match[str], stop: int, text: str) -> None:
+    language = opening["info"].strip().lower().split(" ")[0]
+    start = min(opening.end() + 1, len(text))
+    if language in PYTHON_INFO and stop >= start:
+        blocks.append((start, stop))
+
+
+def extract_program(completion: str, entry_point: str | None = None) -> str:
+    """The program in a model's reply; "" when there is none.
+
+    Takes the last Python block that defines `entry_point`, else the last block that parses, else the last block. A reply
+    without any fence is taken as code if it parses, else it is prose and the answer is "".
+    """
+    candidates = [textwrap.dedent(completion[start:stop]).rstrip() for start, stop in code_blocks(completion)]
+    candidates = [code for code in candidates if code.strip()]
+    if not candidates:
+        bare = "" if _FENCE.search(completion) else completion.strip("\n").rstrip()
+        return bare if bare and parses(bare) else ""
+    if entry_point:
+        for code in reversed(candidates):
+            if re.search(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(entry_point)}\b", code, re.MULTILINE):
+                return code
+    return next((code for code in reversed(candidates) if parses(code)), candidates[-1])
+
+
+def parses(program: str) -> bool:
+    """Whether the text is valid Python."""
+    try:
+        ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+def fenced(program: str) -> str:
+    """The program as a fenced Python block: the default rendering of a completion."""
+    body = program.rstrip("\n")
+    return f"```python\n{body}\n```"

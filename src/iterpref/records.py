@@ -1,0 +1,264 @@
+"""The nouns: what every stage reads and writes. Frozen, typed, JSON round trip; field names are the public schema.
+
+    Task → Trajectory (of Attempts, each with an Execution) → PreferencePair → Result
+
+Imports nothing of ours. `Record.model_dump_json()` writes a record and `Record.model_validate_json()` reads it back;
+an unknown field is an error, so a file of a newer schema is never half read.
+"""
+
+import hashlib
+import json
+from typing import Any, ClassVar, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Style = Literal["assert", "check", "calls", "unittest", "pytest", "doctest", "stdio"]
+Verdict = Literal[
+    "passed",  # every test ran and held
+    "failed",  # a test did not hold
+    "error",  # the program or a test raised
+    "timeout",  # CPU or wall-clock limit
+    "out_of_memory",
+    "output_limit",
+    "crashed",  # killed by a signal of its own making (segfault, abort)
+    "exited_early",  # the process ended before all tests had reported
+    "tampered",  # the result channel carried something no honest run writes
+    "unverified",  # the tests ran, but their outcome can't be vouched for
+    "sandbox_error",  # the tool broke; says nothing about the program
+]
+Trust = Literal["oracle", "checked", "in_process"]
+Isolation = Literal["zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits"]
+Phase = Literal["import", "test", "none"]
+Origin = Literal["debugging", "sampling", "mutation", "import"]
+
+
+class Record(BaseModel):
+    """Base of all records: immutable, and strict about fields."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Record):
+    """One turn of a conversation with a model."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+Prompt = str | tuple[Message, ...]
+
+
+def as_messages(prompt: Prompt) -> tuple[Message, ...]:
+    """A plain prompt as one user turn; messages as they are."""
+    return (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
+
+
+class TestFile(Record):
+    """One file of tests; how `content` is read depends on the task's style.
+
+    `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
+    `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
+    Python literal (`kwargs` may be absent). `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    """
+
+    __test__: ClassVar[bool] = False  # not a pytest class
+
+    path: str
+    content: str
+
+
+class Limits(Record):
+    """What one execution may use. CPU time is the first bound; wall time is the outer one."""
+
+    cpu_s: float = 5.0
+    wall_s: float = 20.0
+    memory_bytes: int = 1 << 30
+    processes: int = 64
+    open_files: int = 128
+    file_bytes: int = 64 << 20
+    output_bytes: int = 1 << 16
+
+
+class Task(Record):
+    """A programming task with frozen tests.
+
+    `prefix` is put before every program (HumanEval's imports, stubs); `reference` is a known solution, never shown to a
+    model; `split` is free text (`train`, `validation`, `held_out` in the playground).
+    """
+
+    task_id: str
+    prompt: Prompt
+    tests: tuple[TestFile, ...]
+    style: Style
+    entry_point: str | None = None
+    prefix: str = ""
+    program_path: str = "solution.py"
+    limits: Limits = Limits()
+    reference: str | None = None
+    packages: tuple[str, ...] = ()
+    split: str = "train"
+    parent_task_id: str | None = None
+    origin: str = ""
+    license: str = ""
+
+    @model_validator(mode="after")
+    def _has_tests(self) -> Self:
+        if not any(test.content.strip() for test in self.tests):
+            raise ValueError(f"task {self.task_id}: no tests; a task needs at least one non-empty test file")
+        return self
+
+    @property
+    def tests_hash(self) -> str:
+        """Identity of the tests: a change in any of them makes a new task."""
+        return fingerprint([self.style, self.entry_point, self.prefix, [t.model_dump() for t in self.tests]])
+
+
+class FailingCase(Record):
+    """The first call that went wrong, as source text a person would write (`repr`s, cut to a bound)."""
+
+    call: str
+    got: str
+    expected: str
+
+
+class TestOutcome(Record):
+    """What one test of a file did."""
+
+    __test__: ClassVar[bool] = False
+
+    name: str
+    verdict: Literal["passed", "failed", "error", "skipped", "not_run"]
+    detail: str = ""
+
+
+class Execution(Record):
+    """What happened when a program ran against tests.
+
+    `verdict` is the outcome, `trust` how far it can be believed (`oracle`: expected values stayed outside the child),
+    `isolation` the rung it ran on; `warnings` carries whatever must not be overlooked (for example, no isolation).
+    `error_type` is the exception's class name or the limit hit; `error` the message with the user's frames.
+    """
+
+    verdict: Verdict
+    trust: Trust
+    isolation: Isolation
+    phase: Phase = "test"
+    error_type: str = ""
+    error: str = ""
+    tests: tuple[TestOutcome, ...] = ()
+    failing_case: FailingCase | None = None
+    stdout: str = ""
+    stderr: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict == "passed"
+
+
+class Attempt(Record):
+    """One program and what its tests said. `feedback` is the text shown to the model for the next attempt."""
+
+    iteration: int
+    program: str
+    completion: str
+    execution: Execution
+    call_id: str = ""
+    feedback: str | None = None
+
+
+class Trajectory(Record):
+    """All attempts at one task, in order. `seed` tells repeated trajectories of one client apart."""
+
+    trajectory_id: str
+    task_id: str
+    attempts: tuple[Attempt, ...]
+    status: Literal["passed", "unresolved", "failed_tools"]
+    client: str = ""
+    seed: int = 0
+    origin: Origin = "debugging"
+
+
+class Span(Record):
+    """Characters [start, stop) of the exact string the span came with."""
+
+    start: int = Field(ge=0)
+    stop: int = Field(ge=0)
+
+
+class FilterVerdict(Record):
+    """One filter's word on one pair; `reason` says what was measured."""
+
+    name: str
+    kept: bool
+    reason: str = ""
+
+
+class PreferencePair(Record):
+    """A chosen and a rejected completion, and where they differ.
+
+    `prompt`, `chosen`, `rejected` are TRL's columns. Spans index the exact `chosen` and `rejected` strings, cover whole
+    lines with their newline, and mark D⁺ and D⁻ (arXiv:2503.02783, Algorithm 1).
+    """
+
+    pair_id: str
+    task_id: str
+    prompt: Prompt
+    chosen: str
+    rejected: str
+    chosen_spans: tuple[Span, ...]
+    rejected_spans: tuple[Span, ...]
+    diff: str
+    diff_version: int
+    render_template: str
+    trajectory_id: str = ""
+    chosen_iteration: int | None = None
+    rejected_iteration: int | None = None
+    error_type: str = ""
+    tests_hash: str = ""
+    trust: Trust | None = None
+    filters: tuple[FilterVerdict, ...] = ()
+    origin: Origin = "debugging"
+
+    @property
+    def kept(self) -> bool:
+        return all(verdict.kept for verdict in self.filters)
+
+    @property
+    def content_hash(self) -> str:
+        """Identity of what is trained on; a pair whose text or spans were edited no longer matches."""
+        spans = [[[s.start, s.stop] for s in side] for side in (self.chosen_spans, self.rejected_spans)]
+        prompt = [m.model_dump() for m in as_messages(self.prompt)]
+        return fingerprint([prompt, self.chosen, self.rejected, spans])
+
+
+class Sample(Record):
+    """One completion of a benchmark task: raw, as a program, and what its tests said."""
+
+    task_id: str
+    sample_index: int
+    completion: str
+    program: str
+    execution: Execution
+
+
+class Result(Record):
+    """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached."""
+
+    result_id: str
+    benchmark: str
+    model: str
+    dataset_hash: str
+    protocol: str
+    samples: tuple[Sample, ...]
+    metrics: dict[str, float]
+    settings: dict[str, Any] = {}
+
+
+def fingerprint(value: Any) -> str:
+    """Stable short hash of any JSON value, the same in every process and on every platform."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
