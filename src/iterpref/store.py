@@ -1,0 +1,341 @@
+"""One run folder ⇄ records. Everything paid for is a row the moment it exists.
+
+    with Store.open("runs/a") as store:
+        store.put_tasks(tasks)
+        for trajectory in store.trajectories(): ...
+
+`run.sqlite` in WAL mode (a rollback journal on network filesystems, where WAL is unsafe), one writing process at a time.
+A row is committed when its method returns, so a killed process loses at most the record it was computing. Texts of 200
+characters and more are stored once, by hash, compressed. Writing the same key again replaces the row, so a repeated
+stage ends in the same records.
+
+Not here: Parquet and cards (`pairing`), result files (`evaluation`).
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from iterpref.errors import StoreError
+from iterpref.records import Attempt, Execution, PreferencePair, Record, Result, Task, Trajectory
+
+R = TypeVar("R", bound=Record)
+DATABASE = "run.sqlite"
+LONG_TEXT = 200
+
+# Entry i brings a database from version i to i + 1; released entries never change.
+MIGRATIONS = (
+    """
+    CREATE TABLE texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tasks (task_id TEXT PRIMARY KEY, split TEXT, tests_hash TEXT, record TEXT NOT NULL);
+    CREATE TABLE calls (key TEXT PRIMARY KEY, client TEXT, sample_index INTEGER, prompt_tokens INTEGER,
+        completion_tokens INTEGER, request TEXT NOT NULL, completion TEXT NOT NULL);
+    CREATE TABLE executions (key TEXT PRIMARY KEY, verdict TEXT, record TEXT NOT NULL);
+    CREATE TABLE attempts (trajectory_id TEXT, iteration INTEGER, task_id TEXT, verdict TEXT, execution_key TEXT,
+        record TEXT NOT NULL, PRIMARY KEY (trajectory_id, iteration));
+    CREATE TABLE trajectories (trajectory_id TEXT PRIMARY KEY, task_id TEXT, origin TEXT, status TEXT,
+        record TEXT NOT NULL);
+    CREATE TABLE pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, kept INTEGER, record TEXT NOT NULL);
+    CREATE TABLE results (result_id TEXT PRIMARY KEY, benchmark TEXT, model TEXT, record TEXT NOT NULL);
+    CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE INDEX trajectories_by_task ON trajectories (task_id);
+    """,
+)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+_NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"}
+
+
+class Store:
+    """A run folder, open for reading or for writing. Safe to share between threads."""
+
+    def __init__(self, folder: Path, connection: sqlite3.Connection, lock_file: int | None) -> None:
+        self.folder = folder
+        self._connection = connection
+        self._lock_file = lock_file
+        self._mutex = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: str | Path, *, write: bool = True) -> Self:
+        """Open a run folder; with `write` create it when absent and hold its lock until closed.
+
+        Raises:
+            StoreError: No such run, a newer schema, a damaged database, or another process is writing.
+        """
+        folder = Path(folder)
+        database = folder / DATABASE
+        if not write and not database.is_file():
+            raise StoreError(f"{folder}: no run here (expected {DATABASE}); give the folder of an earlier --run")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            lock_file = _take_lock(folder) if write else None
+        except OSError as error:
+            raise StoreError(f"{folder}: can't use this run folder ({error.strerror}); choose another --run") from None
+        try:
+            connection = _connect(database, write)
+        except BaseException:
+            _release(lock_file)
+            raise
+        return cls(folder, connection, lock_file)
+
+    def close(self) -> None:
+        with self._mutex:
+            self._connection.close()
+            _release(self._lock_file)
+            self._lock_file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # --- tasks ---
+
+    def put_tasks(self, tasks: Iterable[Task]) -> None:
+        """Add tasks.
+
+        Raises:
+            StoreError: A task of this id is there with other tests: changed tests make a new task, with a new id.
+        """
+        with self._mutex:
+            for task in tasks:
+                stored = self._one("SELECT tests_hash FROM tasks WHERE task_id = ?", task.task_id)
+                if stored and stored[0] != task.tests_hash:
+                    raise StoreError(
+                        f"task {task.task_id}: its tests differ from those stored in {self.folder} "
+                        f"({task.tests_hash} against {stored[0]}); tests are frozen, so give the changed task a new id"
+                    )
+                if not stored:
+                    self._put("tasks", task.task_id, task.split, task.tests_hash, self._pack(task), commit=False)
+            self._connection.commit()
+
+    def tasks(self, split: str | None = None) -> Iterator[Task]:
+        """Tasks in the order they were added, all or of one split."""
+        where, values = ("WHERE split = ?", (split,)) if split is not None else ("", ())
+        return self._records(Task, f"SELECT record FROM tasks {where} ORDER BY rowid", *values)
+
+    def task(self, task_id: str) -> Task:
+        row = self._one("SELECT record FROM tasks WHERE task_id = ?", task_id)
+        if row is None:
+            raise StoreError(f"task {task_id}: not in {self.folder}; import or synthesize it first")
+        return self._unpack(Task, row[0])
+
+    # --- calls ---
+
+    def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], request: Record,
+                 completion: Record) -> None:  # fmt: skip
+        """One answered model call; `tokens` are (prompt, completion)."""
+        self._put("calls", key, client, sample_index, *tokens, self._pack(request), self._pack(completion))
+
+    def call(self, key: str, kind: type[R]) -> R | None:
+        """The completion stored for a call key."""
+        return self._get(kind, "SELECT completion FROM calls WHERE key = ?", key)
+
+    def put_execution(self, key: str, execution: Execution) -> None:
+        self._put("executions", key, execution.verdict, self._pack(execution))
+
+    def execution(self, key: str) -> Execution | None:
+        return self._get(Execution, "SELECT record FROM executions WHERE key = ?", key)
+
+    # --- trajectories ---
+
+    def put_attempt(self, trajectory_id: str, task_id: str, attempt: Attempt, execution_key: str) -> None:
+        """One attempt of a trajectory that is still under way; its execution must be stored."""
+        record = attempt.model_dump(mode="json", exclude={"execution"})
+        row = (trajectory_id, attempt.iteration, task_id, attempt.execution.verdict, execution_key)
+        self._put("attempts", *row, self._pack_json(record))
+
+    def put_trajectory(self, trajectory: Trajectory) -> None:
+        """Close a trajectory; its attempts must be stored."""
+        record = trajectory.model_dump(mode="json", exclude={"attempts"})
+        row = (trajectory.trajectory_id, trajectory.task_id, trajectory.origin, trajectory.status)
+        self._put("trajectories", *row, self._pack_json(record))
+
+    def trajectory(self, trajectory_id: str) -> Trajectory | None:
+        row = self._one("SELECT record FROM trajectories WHERE trajectory_id = ?", trajectory_id)
+        return self._assemble(row[0]) if row else None
+
+    def trajectories(self, origin: str | None = None) -> Iterator[Trajectory]:
+        """Closed trajectories by id, all or of one origin; streamed."""
+        where, values = ("WHERE origin = ?", (origin,)) if origin is not None else ("", ())
+        for (record,) in self._rows(f"SELECT record FROM trajectories {where} ORDER BY trajectory_id", *values):
+            yield self._assemble(record)
+
+    def _assemble(self, record: str) -> Trajectory:
+        values = self._unpack_json(record)
+        query = (
+            "SELECT a.record, e.record FROM attempts a JOIN executions e ON e.key = a.execution_key "
+            "WHERE a.trajectory_id = ? ORDER BY a.iteration"
+        )
+        attempts = [
+            self._unpack_json(attempt) | {"execution": self._unpack_json(execution)}
+            for attempt, execution in self._rows(query, values["trajectory_id"])
+        ]
+        return Trajectory.model_validate(values | {"attempts": attempts})
+
+    # --- pairs and results ---
+
+    def replace_pairs(self, pairs: Iterable[PreferencePair]) -> None:
+        """Make these the pairs of the run, in one transaction: pairing is recomputed as a whole, and costs no call."""
+        with self._mutex:
+            self._connection.execute("DELETE FROM pairs")
+            for pair in pairs:
+                self._put("pairs", pair.pair_id, pair.task_id, pair.kept, self._pack(pair), commit=False)
+            self._connection.commit()
+
+    def pairs(self, *, kept: bool | None = None) -> Iterator[PreferencePair]:
+        where, values = ("WHERE kept = ?", (int(kept),)) if kept is not None else ("", ())
+        return self._records(PreferencePair, f"SELECT record FROM pairs {where} ORDER BY pair_id", *values)
+
+    def put_result(self, result: Result) -> None:
+        self._put("results", result.result_id, result.benchmark, result.model, self._pack(result))
+
+    def result(self, result_id: str) -> Result | None:
+        return self._get(Result, "SELECT record FROM results WHERE result_id = ?", result_id)
+
+    def results(self) -> Iterator[Result]:
+        return self._records(Result, "SELECT record FROM results ORDER BY rowid")
+
+    # --- notes: small JSON facts a stage leaves for the report (funnel, seconds) ---
+
+    def put_note(self, key: str, value: Any) -> None:
+        self._put("notes", key, json.dumps(value))
+
+    def note(self, key: str) -> Any:
+        row = self._one("SELECT value FROM notes WHERE key = ?", key)
+        return json.loads(row[0]) if row else None
+
+    def count(self, table: str, where: str = "1", *values: object) -> int:
+        """Rows of a table; for funnels and progress."""
+        row = self._one(f"SELECT count(*) FROM {table} WHERE {where}", *values)
+        return int(row[0]) if row else 0
+
+    # --- rows ---
+
+    def _put(self, table: str, *values: object, commit: bool = True) -> None:
+        """Write one row. Keyed tables replace in place, so that row order stays the order of first arrival."""
+        marks = ", ".join("?" * len(values))
+        with self._mutex:
+            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
+            if commit:
+                self._connection.commit()
+
+    def _one(self, query: str, *values: object) -> Any:
+        with self._mutex:
+            return self._connection.execute(query, values).fetchone()
+
+    def _get(self, kind: type[R], query: str, *values: object) -> R | None:
+        row = self._one(query, *values)
+        return self._unpack(kind, row[0]) if row else None
+
+    def _rows(self, query: str, *values: object) -> Iterator[Any]:
+        with self._mutex:
+            cursor = self._connection.execute(query, values)
+        while True:
+            with self._mutex:
+                rows = cursor.fetchmany(256)
+            if not rows:
+                return
+            yield from rows
+
+    def _records(self, kind: type[R], query: str, *values: object) -> Iterator[R]:
+        for (record,) in self._rows(query, *values):
+            yield self._unpack(kind, record)
+
+    # --- texts ---
+
+    def _pack(self, record: Record) -> str:
+        return self._pack_json(record.model_dump(mode="json"))
+
+    def _pack_json(self, value: Any) -> str:
+        return json.dumps(self._externalise(value), ensure_ascii=True)
+
+    def _unpack(self, kind: type[R], packed: str) -> R:
+        return kind.model_validate(self._unpack_json(packed))
+
+    def _unpack_json(self, packed: str) -> Any:
+        return json.loads(packed, object_hook=self._internalise)
+
+    def _externalise(self, value: Any) -> Any:
+        """Replace long strings by references into `texts`."""
+        if isinstance(value, str) and len(value) >= LONG_TEXT:
+            body = value.encode("utf-8", "surrogatepass")
+            digest = hashlib.sha256(body).digest()[:16]
+            with self._mutex:
+                row = (digest, zlib.compress(body, 6))
+                self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", row)
+            return {"$text": digest.hex()}
+        if isinstance(value, dict):
+            return {key: self._externalise(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._externalise(item) for item in value]
+        return value
+
+    def _internalise(self, value: dict[str, Any]) -> Any:
+        if value.keys() != {"$text"}:
+            return value
+        row = self._one("SELECT body FROM texts WHERE hash = ?", bytes.fromhex(value["$text"]))
+        if row is None:
+            raise StoreError(f"{self.folder / DATABASE}: text {value['$text']} is missing; the database is damaged")
+        return zlib.decompress(row[0]).decode("utf-8", "surrogatepass")
+
+
+def _connect(database: Path, write: bool) -> sqlite3.Connection:
+    try:
+        connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise StoreError(
+                f"{database}: written with schema {version}, and this iterpref knows up to {SCHEMA_VERSION}; upgrade iterpref"
+            )
+        if write:
+            # WAL with NORMAL survives the death of the process; only a power cut may lose the last rows.
+            connection.execute(f"PRAGMA journal_mode = {_journal_mode(database)}")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+                connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+        return connection
+    except sqlite3.DatabaseError as error:
+        raise StoreError(f"{database}: not a readable run database ({error}); restore it or choose another --run") from None
+
+
+def _journal_mode(database: Path) -> str:
+    """WAL needs shared memory between processes, which network filesystems don't give."""
+    return "DELETE" if _filesystem(database) in _NETWORK_FILESYSTEMS else "WAL"
+
+
+def _filesystem(path: Path) -> str:
+    """Type of the filesystem that holds a path; "" where it can't be told."""
+    best = ("", "")
+    with suppress(OSError):
+        for line in Path("/proc/mounts").read_text().splitlines():
+            _, mount, kind, *_ = line.split(" ")
+            if path.resolve().is_relative_to(mount) and len(mount) >= len(best[0]):
+                best = (mount, kind)
+    return best[1]
+
+
+def _take_lock(folder: Path) -> int:
+    """Hold the folder's lock file; the kernel frees it when the process dies, however it dies."""
+    lock_file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock_file)
+        raise StoreError(f"{folder}: another iterpref process is writing to this run; wait for it or stop it") from None
+    return lock_file
+
+
+def _release(lock_file: int | None) -> None:
+    if lock_file is not None:
+        os.close(lock_file)
