@@ -40,8 +40,8 @@ def _append_python(blocks: list[tuple[int, int]], opening: re.Match[str], stop: 
 def extract_program(completion: str, entry_point: str | None = None) -> str:
     """The program in a model's reply; "" when there is none.
 
-    Takes the last Python block that defines `entry_point`, else the last block that parses, else the last block. A reply
-    without any fence is taken as code if it parses, else it is prose and the answer is "".
+    Takes the last Python block that defines `entry_point`, else the last block that parses, else the last block. A
+    reply without any fence is taken as code if it parses, else it is prose and the answer is "".
     """
     candidates = [textwrap.dedent(completion[start:stop]).rstrip() for start, stop in code_blocks(completion)]
     candidates = [code for code in candidates if code.strip()]

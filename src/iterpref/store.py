@@ -4,10 +4,10 @@
         store.put_tasks(tasks)
         for trajectory in store.trajectories(): ...
 
-`run.sqlite` in WAL mode (a rollback journal on network filesystems, where WAL is unsafe), one writing process at a time.
-A row is committed when its method returns, so a killed process loses at most the record it was computing. Texts of 200
-characters and more are stored once, by hash, compressed. Writing the same key again replaces the row, so a repeated
-stage ends in the same records.
+`run.sqlite` in WAL mode (a rollback journal on network filesystems, where WAL is unsafe), one writing process at a
+time. A row is committed when its method returns, so a killed process loses at most the record it was computing. Texts
+of 200 characters and more are stored once, by hash, compressed. Writing the same key again replaces the row, so a
+repeated stage ends in the same records.
 
 Not here: Parquet and cards (`pairing`), result files (`evaluation`).
 """
@@ -222,7 +222,7 @@ class Store:
     # --- rows ---
 
     def _put(self, table: str, *values: object, commit: bool = True) -> None:
-        """Write one row. Keyed tables replace in place, so that row order stays the order of first arrival."""
+        """Write one row, in place of one with the same key."""
         marks = ", ".join("?" * len(values))
         with self._mutex:
             self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
@@ -296,7 +296,8 @@ def _connect(database: Path, write: bool) -> sqlite3.Connection:
         if version > SCHEMA_VERSION:
             connection.close()
             raise StoreError(
-                f"{database}: written with schema {version}, and this iterpref knows up to {SCHEMA_VERSION}; upgrade iterpref"
+                f"{database}: written with schema {version}, and this iterpref knows up to {SCHEMA_VERSION}; "
+                "upgrade iterpref, or choose another --run"
             )
         if write:
             # WAL with NORMAL survives the death of the process; only a power cut may lose the last rows.
@@ -306,7 +307,8 @@ def _connect(database: Path, write: bool) -> sqlite3.Connection:
                 connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
         return connection
     except sqlite3.DatabaseError as error:
-        raise StoreError(f"{database}: not a readable run database ({error}); restore it or choose another --run") from None
+        message = f"{database}: not a readable run database ({error}); restore it or choose another --run"
+        raise StoreError(message) from None
 
 
 def _journal_mode(database: Path) -> str:

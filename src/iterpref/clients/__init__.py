@@ -1,0 +1,18 @@
+"""Sources of completions behind one async protocol (`base.Client`), and the ledger that pays each call once."""
+
+from iterpref.clients.base import Client, Completion, Request, Sampling
+from iterpref.clients.ledger import Ledger
+from iterpref.config import ClientConfig
+
+__all__ = ["Client", "Completion", "Ledger", "Request", "Sampling", "open_client"]
+
+
+def open_client(config: ClientConfig, model: str) -> Client:
+    """The client a config asks for, answering as `model` (a path or hub id); loads torch only for a local model."""
+    if config.kind == "replay":
+        from iterpref.clients.replay import ReplayClient
+
+        return ReplayClient(model)
+    from iterpref.clients.local import LocalClient
+
+    return LocalClient(model, config.batch_size, config.device)

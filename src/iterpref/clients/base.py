@@ -1,0 +1,52 @@
+"""Messages → completions: the protocol that every source of completions speaks."""
+
+from typing import Literal, Protocol
+
+from iterpref.records import Message, Record
+
+
+class Sampling(Record):
+    """How one completion is drawn. `temperature` 0 is greedy; then `seed` changes nothing."""
+
+    temperature: float = 0.8
+    top_p: float = 1.0
+    max_tokens: int = 1024
+    seed: int = 0
+
+
+class Request(Record):
+    """One completion wanted. `sample_index` tells repeated draws of the same messages apart."""
+
+    messages: tuple[Message, ...]
+    sampling: Sampling = Sampling()
+    sample_index: int = 0
+
+
+class Completion(Record):
+    """What came back. `stop`: the model ended it; `length`: it was cut at `max_tokens`."""
+
+    text: str
+    finish_reason: Literal["stop", "length"] = "stop"
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Client(Protocol):
+    """A model that answers. Many calls may be in flight at once; the client batches or limits them as it needs."""
+
+    @property
+    def name(self) -> str:
+        """Identity in the ledger: equal names mean the same weights or the same endpoint and model."""
+        ...
+
+    async def complete(self, request: Request) -> Completion:
+        """Answer one request.
+
+        Raises:
+            ClientError: No answer can be had; says whether trying again may help.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the client holds."""
+        ...

@@ -1,0 +1,204 @@
+"""A transformers model in this process: batched, with a KV cache, seeded per request.
+
+A completion depends on its request alone, not on what else is in the batch: tokens are drawn by the Gumbel-max trick
+with noise from a generator seeded by (seed, sample index, messages), so the same request gives the same text after a
+restart with other companions. (Up to float rounding: a batch of another shape may round logits differently, which can
+only matter where two tokens' perturbed logits agree to about six digits.)
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
+
+from iterpref.clients.base import Completion, Request, Sampling
+from iterpref.errors import ClientError
+from iterpref.records import Message, fingerprint
+
+
+class LocalClient:
+    """Decode with a local model. Requests that wait at the same time are decoded as one batch.
+
+    Args:
+        model: Folder or hub id that transformers can load, with a chat template in its tokenizer.
+        batch_size: Most requests in one batch.
+        device: `auto`, or a torch device name.
+
+    Raises:
+        ClientError: The model or its tokenizer doesn't load, or has no chat template.
+    """
+
+    def __init__(self, model: str | Path, batch_size: int = 64, device: str = "auto") -> None:
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._batch_size = batch_size
+        self._tokenizer, self._model = _load(str(model), self._device)
+        self.name = f"local:{_identity(str(model), self._model)}"
+        self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
+
+    async def complete(self, request: Request) -> Completion:
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._decode_waiting())
+        return await future
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    async def _decode_waiting(self) -> None:
+        """Decode batch after batch until nobody waits."""
+        await asyncio.sleep(0)  # lets everybody who asks in this turn of the loop join the first batch
+        while self._waiting:
+            batch = self._next_batch()
+            requests = [request for request, _ in batch]
+            try:
+                loop = asyncio.get_running_loop()
+                completions = await loop.run_in_executor(self._thread, self._decode, requests)
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), completion in zip(batch, completions, strict=True):
+                if not future.done():
+                    future.set_result(completion)
+
+    def _next_batch(self) -> list[tuple[Request, asyncio.Future[Completion]]]:
+        """The first waiting request and those that share its parameters, of like length to keep padding small."""
+        first = _shape(self._waiting[0][0].sampling)
+        alike = [item for item in self._waiting if _shape(item[0].sampling) == first]
+        alike.sort(key=lambda item: sum(len(message.content) for message in item[0].messages))
+        batch = alike[: self._batch_size]
+        taken = {id(item) for item in batch}
+        self._waiting = [item for item in self._waiting if id(item) not in taken]
+        return batch
+
+    @torch.inference_mode()
+    def _decode(self, requests: Sequence[Request]) -> list[Completion]:
+        sampling = requests[0].sampling
+        prompts = [self._render(request.messages) for request in requests]
+        encoded = self._tokenizer(
+            prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+        ).to(self._device)
+        width = encoded["input_ids"].shape[1]
+        draw = [] if sampling.temperature == 0 else [_GumbelDraw(requests, self._device)]
+        output = self._model.generate(
+            input_ids=encoded["input_ids"],
+            attention_mask=encoded["attention_mask"],
+            max_new_tokens=self._room(width, requests[-1], sampling.max_tokens),
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            logits_processor=LogitsProcessorList(draw),
+            pad_token_id=self._pad_id,
+        )
+        lengths = encoded["attention_mask"].sum(dim=1).tolist()
+        return [self._completion(row[width:].tolist(), length) for row, length in zip(output, lengths, strict=True)]
+
+    def _render(self, messages: tuple[Message, ...]) -> str:
+        turns = [message.model_dump() for message in messages]
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+
+    def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
+        """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token."""
+        stop = next((i for i, token in enumerate(tokens) if token in self._eos_ids), None)
+        kept = tokens if stop is None else tokens[:stop]
+        return Completion(
+            text=self._tokenizer.decode(kept, skip_special_tokens=True),
+            finish_reason="length" if stop is None else "stop",
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(kept) + (stop is not None),
+        )
+
+    def _room(self, width: int, longest: Request, wanted: int) -> int:
+        """New tokens that fit behind a prompt of `width` tokens: at most `wanted`, at least one."""
+        positions = getattr(self._model.config, "max_position_embeddings", None) or width + wanted
+        if width >= positions:
+            raise ClientError(
+                f"{self.name}: a prompt of {width} tokens does not fit into the model's {positions} positions; it "
+                f"begins with {longest.messages[0].content[:80]!r}. Shorten it, or use a model with a longer context"
+            )
+        return min(wanted, positions - width)
+
+    @property
+    def _eos_ids(self) -> set[int]:
+        eos = self._model.generation_config.eos_token_id
+        eos = self._tokenizer.eos_token_id if eos is None else eos
+        return set(eos) if isinstance(eos, list) else {eos}
+
+    @property
+    def _pad_id(self) -> int:
+        pad = self._tokenizer.pad_token_id
+        return int(pad) if pad is not None else next(iter(self._eos_ids))
+
+
+class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
+    """Turn greedy decoding into sampling, each row with its own generator: argmax(logits / T + Gumbel noise)."""
+
+    def __init__(self, requests: Sequence[Request], device: str) -> None:
+        self._temperature = requests[0].sampling.temperature
+        self._top_p = requests[0].sampling.top_p
+        self._generators = [torch.Generator().manual_seed(_draw_seed(request)) for request in requests]
+        self._device = device
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores`: (batch, vocabulary) logits → perturbed logits of the same shape."""
+        logits = scores.float() / self._temperature
+        if self._top_p < 1:
+            logits = _nucleus(logits, self._top_p)
+        uniform = torch.stack([torch.rand(scores.shape[1], generator=g) for g in self._generators])
+        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        return logits + noise.to(self._device)
+
+
+def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Remove tokens outside the smallest set whose probability reaches `top_p`; shape (batch, vocabulary)."""
+    ordered, order = logits.sort(dim=-1, descending=True)
+    probabilities = ordered.softmax(dim=-1)
+    outside = probabilities.cumsum(dim=-1) - probabilities >= top_p
+    return logits.masked_fill(outside.scatter(-1, order, outside), float("-inf"))
+
+
+def _draw_seed(request: Request) -> int:
+    messages = [message.model_dump() for message in request.messages]
+    return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
+
+
+def _shape(sampling: Sampling) -> tuple[float, float, int]:
+    """Requests that agree in this can be decoded together; their seeds may differ."""
+    return (sampling.temperature, sampling.top_p, sampling.max_tokens)
+
+
+def _load(model: str, device: str) -> tuple[Any, Any]:
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto" if device.startswith("cuda") else torch.float32)
+    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+        raise ClientError(
+            f"{model}: this model doesn't load ({str(error).splitlines()[0]}); "
+            "expected a folder with config.json, weights and a tokenizer, or a hub id that this machine can reach"
+        ) from None
+    if not tokenizer.chat_template:
+        raise ClientError(f"{model}: its tokenizer has no chat template; add one, or use a chat model")
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer, loaded.to(device).eval()
+
+
+def _identity(model: str, loaded: Any) -> str:
+    """A name for the weights: a folder may be retrained in place, so a sample of every tensor enters it."""
+    digest = hashlib.sha256()
+    for name, parameter in loaded.named_parameters():
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // 256)].float().cpu().numpy()
+        digest.update(f"{name}{tuple(parameter.shape)}".encode() + sample.tobytes())
+    return f"{Path(model).name}:{digest.hexdigest()[:12]}"
