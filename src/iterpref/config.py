@@ -88,7 +88,7 @@ class PairingConfig(Section):
     max_tokens: int = Field(default=2048, gt=0)
     """Pairs with a longer program on either side are dropped (paper: 2,048)."""
     tokenizer: str | None = None
-    """`playground`, a folder or a hub id to count tokens with; default: an upper bound from characters (see docs)."""
+    """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
     prompt_format: Literal["messages", "text"] = "messages"
     """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
 

@@ -50,7 +50,7 @@ def extract_program(completion: str, entry_point: str | None = None) -> str:
         return bare if bare and parses(bare) else ""
     if entry_point:
         for code in reversed(candidates):
-            if re.search(rf"^\s*(?:async\s+def|def|class)\s+{re.escape(entry_point)}\b", code, re.MULTILINE):
+            if defines(code, entry_point):
                 return code
     return next((code for code in reversed(candidates) if parses(code)), candidates[-1])
 
@@ -64,7 +64,17 @@ def parses(program: str) -> bool:
     return True
 
 
+def defines(program: str, name: str) -> bool:
+    """Whether a line of the program defines a function or class, or assigns a variable, of this name."""
+    escaped = re.escape(name)
+    return bool(re.search(rf"^\s*(?:(?:async\s+def|def|class)\s+{escaped}\b|{escaped}\s*=)", program, re.MULTILINE))
+
+
 def fenced(program: str) -> str:
-    """The program as a fenced Python block: the default rendering of a completion."""
+    """The program as a fenced Python block: the default rendering of a completion.
+
+    The fence is longer than any in the program itself (in a docstring, say), so that the block ends where it should.
+    """
     body = program.rstrip("\n")
-    return f"```python\n{body}\n```"
+    mark = "`" * max(3, *(len(fence["mark"]) + 1 for fence in _FENCE.finditer(body)), 3)
+    return f"{mark}python\n{body}\n{mark}"

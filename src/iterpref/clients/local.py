@@ -44,6 +44,7 @@ class LocalClient:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
 
     async def complete(self, request: Request) -> Completion:
+        self._check_room(request)
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._waiting.append((request, future))
         if self._pump is None or self._pump.done():
@@ -93,7 +94,7 @@ class LocalClient:
         output = self._model.generate(
             input_ids=encoded["input_ids"],
             attention_mask=encoded["attention_mask"],
-            max_new_tokens=self._room(width, requests[-1], sampling.max_tokens),
+            max_new_tokens=min(sampling.max_tokens, self._positions - width),
             do_sample=False,
             temperature=None,
             top_p=None,
@@ -119,15 +120,18 @@ class LocalClient:
             completion_tokens=len(kept) + (stop is not None),
         )
 
-    def _room(self, width: int, longest: Request, wanted: int) -> int:
-        """New tokens that fit behind a prompt of `width` tokens: at most `wanted`, at least one."""
-        positions = getattr(self._model.config, "max_position_embeddings", None) or width + wanted
-        if width >= positions:
+    @property
+    def _positions(self) -> int:
+        return getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+
+    def _check_room(self, request: Request) -> None:
+        """Refuse a prompt that fills the context, before it can spoil a batch."""
+        width = len(self._tokenizer(self._render(request.messages), add_special_tokens=False)["input_ids"])
+        if width >= self._positions:
             raise ClientError(
-                f"{self.name}: a prompt of {width} tokens does not fit into the model's {positions} positions; it "
-                f"begins with {longest.messages[0].content[:80]!r}. Shorten it, or use a model with a longer context"
+                f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "
+                f"it begins with {request.messages[0].content[:80]!r}. Shorten it, or use a model with more context"
             )
-        return min(wanted, positions - width)
 
     @property
     def _eos_ids(self) -> set[int]:
@@ -181,7 +185,8 @@ def _shape(sampling: Sampling) -> tuple[float, float, int]:
 def _load(model: str, device: str) -> tuple[Any, Any]:
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
-        loaded = AutoModelForCausalLM.from_pretrained(model, dtype="auto" if device.startswith("cuda") else torch.float32)
+        dtype = "auto" if device.startswith("cuda") else torch.float32
+        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
     except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
         raise ClientError(
             f"{model}: this model doesn't load ({str(error).splitlines()[0]}); "

@@ -1,7 +1,7 @@
 """A client that answers with recorded completions: tutorials and tests without a model, and reruns of bought calls.
 
-The recording is JSONL, one object a line: `{"messages": [...], "completions": ["...", "..."]}`. A request is matched by its
-messages, and its `sample_index` picks the completion. Nothing is invented: an unrecorded request is an error.
+The recording is JSONL, one object a line: `{"messages": [...], "completions": ["...", "..."]}`. A request is matched by
+its messages, and its `sample_index` picks the completion. Nothing is invented: an unrecorded request is an error.
 """
 
 import json

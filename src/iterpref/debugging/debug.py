@@ -1,0 +1,228 @@
+"""Task → Trajectory: attempt, execute, show the model what failed, attempt again, until the tests pass.
+
+In: tasks, a ledger (model calls), a sandbox, a store. Out: closed trajectories in the store. A killed run ends in the
+same records when it is run again: finished trajectories are skipped, and the calls and executions of unfinished ones
+come from the store. Tests are never shown for editing: every execution uses the task's own, whatever the model wrote.
+
+`mode: sampling` draws independent programs instead of repairs, for comparison at equal calls per task.
+Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: which version becomes chosen (`pairing`).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from iterpref.clients import Completion, Ledger, Request, Sampling
+from iterpref.config import DebuggingConfig
+from iterpref.debugging.feedback import feedback_text
+from iterpref.errors import ClientError
+from iterpref.programs import extract_program, fenced
+from iterpref.prompts import render
+from iterpref.records import (
+    Attempt,
+    Execution,
+    Limits,
+    Message,
+    Task,
+    Trajectory,
+    as_messages,
+    fingerprint,
+)
+from iterpref.sandbox import Job, Sandbox
+from iterpref.store import Store
+
+Feedback = Callable[[Task, int, Execution], str]
+
+
+def own_feedback(_task: Task, _iteration: int, execution: Execution) -> str:
+    """What the execution of this very program said. Experiments pass another function as a control."""
+    return feedback_text(execution)
+
+
+@dataclass
+class DebugProgress:
+    """Counts while debugging runs. `passed[i]`: tasks that passed first at iteration i."""
+
+    total: int
+    passed: list[int]
+    done: int = 0
+    failed_tools: int = 0
+    errors: list[str] = field(default_factory=list)
+
+    @property
+    def pass_rates(self) -> list[float]:
+        """Share of the finished tasks that passed within i iterations, for each i."""
+        return [sum(self.passed[: i + 1]) / max(1, self.done) for i in range(len(self.passed))]
+
+
+@dataclass(frozen=True)
+class Debugger:
+    """The loop over one task, and the tools it uses; `debug` runs it over many."""
+
+    ledger: Ledger
+    sandbox: Sandbox
+    store: Store
+    settings: DebuggingConfig
+    seed: int = 0
+    limits: Limits | None = None
+    feedback: Feedback = own_feedback
+
+    async def run(self, task: Task) -> Trajectory:
+        """Bring one task to a closed trajectory; costs nothing where it is closed already.
+
+        Raises:
+            ClientError: The model can't answer. The attempts made so far are stored, and a later run goes on.
+        """
+        trajectory_id = self.trajectory_id(task)
+        stored = self.store.trajectory(trajectory_id)
+        if stored and self._closed(stored):
+            return stored
+        attempts: list[Attempt] = []
+        status: Literal["passed", "unresolved", "failed_tools"] = "unresolved"
+        for iteration in range(self.settings.max_iterations + 1):
+            attempt, execution_key = await self._attempt(task, iteration, attempts)
+            if attempt.execution.verdict == "sandbox_error":
+                status = "failed_tools"
+                break
+            self.store.put_attempt(trajectory_id, task.task_id, attempt, execution_key)
+            attempts.append(attempt)
+            if attempt.execution.passed:
+                status = "passed"
+                break
+        trajectory = Trajectory(
+            trajectory_id=trajectory_id,
+            task_id=task.task_id,
+            attempts=tuple(attempts),
+            status=status,
+            client=self.ledger.name,
+            seed=self.seed,
+            origin=self.settings.mode,
+        )
+        self.store.put_trajectory(trajectory)
+        return trajectory
+
+    def trajectory_id(self, task: Task) -> str:
+        """Task, mode, and a hash of what the outcome depends on; more iterations continue the same trajectory."""
+        sampling = self.settings.sampling.model_dump()
+        settings = fingerprint([self.ledger.name, sampling, self.seed, self.limits and self.limits.model_dump()])
+        return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
+
+    def _closed(self, trajectory: Trajectory) -> bool:
+        if trajectory.status == "unresolved":
+            return len(trajectory.attempts) > self.settings.max_iterations
+        return trajectory.status == "passed"
+
+    async def _attempt(self, task: Task, iteration: int, earlier: list[Attempt]) -> tuple[Attempt, str]:
+        request = Request(
+            messages=self._messages(task, earlier),
+            sampling=Sampling(**self.settings.sampling.model_dump(), seed=self.seed),
+            # Also for repairs: a model that returned the same wrong program again must be able to answer differently.
+            sample_index=iteration,
+        )
+        call_id, completion = await self.ledger.complete(request)
+        program = extract_program(completion.text, task.entry_point)
+        execution_key, execution = await self._execute(task, program, completion)
+        last = execution.passed or iteration == self.settings.max_iterations
+        attempt = Attempt(
+            iteration=iteration,
+            program=program,
+            completion=completion.text,
+            execution=execution,
+            call_id=call_id,
+            feedback=None if last or self.settings.mode == "sampling" else self.feedback(task, iteration, execution),
+        )
+        return attempt, execution_key
+
+    def _messages(self, task: Task, earlier: list[Attempt]) -> tuple[Message, ...]:
+        """The task; for a repair also the last program and what its tests said."""
+        prompt = as_messages(task.prompt)
+        if not earlier or self.settings.mode == "sampling":
+            return prompt
+        last = earlier[-1]
+        feedback = last.feedback or self.feedback(task, last.iteration, last.execution)
+        shown = fenced(last.program) if last.program else last.completion
+        repair = render("repair", feedback=feedback)
+        return (*prompt, Message(role="assistant", content=shown), Message(role="user", content=repair))
+
+    async def _execute(self, task: Task, program: str, completion: Completion) -> tuple[str, Execution]:
+        """Run a program against the task's tests, or take the stored outcome of the same run."""
+        job = Job.from_task(task, program, seed=self.seed)
+        if self.limits:
+            job = job.model_copy(update={"limits": self.limits})
+        key = job.key if program.strip() else fingerprint([job.key, completion.finish_reason])
+        stored = self.store.execution(key)
+        if stored is not None:
+            return key, stored
+        if program.strip():
+            execution = await asyncio.to_thread(self.sandbox.run, job)
+        else:
+            execution = _no_program(completion, self.sandbox)
+        if execution.verdict != "sandbox_error":
+            self.store.put_execution(key, execution)
+        return key, execution
+
+
+async def debug(
+    debugger: Debugger, tasks: Iterable[Task], total: int, on_progress: Callable[[DebugProgress], None] | None = None
+) -> DebugProgress:
+    """Debug many tasks, `settings.concurrency` at a time, streamed.
+
+    A task whose tools fail (the model can't answer, the sandbox is broken) is counted and doesn't stop the others.
+    """
+    progress = DebugProgress(total=total, passed=[0] * (debugger.settings.max_iterations + 1))
+
+    async def one(task: Task) -> None:
+        try:
+            trajectory = await debugger.run(task)
+        except ClientError as error:
+            progress.failed_tools += 1
+            progress.errors.append(f"task {task.task_id}: {error}")
+        else:
+            _count(progress, trajectory)
+        progress.done += 1
+        if on_progress:
+            on_progress(progress)
+
+    await _bounded((one(task) for task in tasks), debugger.settings.concurrency)
+    return progress
+
+
+def _count(progress: DebugProgress, trajectory: Trajectory) -> None:
+    if trajectory.status == "passed":
+        # A trajectory of an earlier run with more iterations may have passed later than this run asks for.
+        if trajectory.attempts[-1].iteration < len(progress.passed):
+            progress.passed[trajectory.attempts[-1].iteration] += 1
+    elif trajectory.status == "failed_tools":
+        progress.failed_tools += 1
+        progress.errors.append(f"task {trajectory.task_id}: the sandbox could not run its program; run again to retry")
+
+
+async def _bounded(work: Iterable[Awaitable[None]], limit: int) -> None:
+    """Await all of `work`, at most `limit` at a time, starting in order."""
+    running: set[asyncio.Future[None]] = set()
+    try:
+        for item in work:
+            running.add(asyncio.ensure_future(item))
+            if len(running) >= limit:
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for finished in done:
+                    finished.result()
+        for remaining in asyncio.as_completed(running):
+            await remaining
+    finally:
+        for unfinished in running:
+            unfinished.cancel()
+
+
+def _no_program(completion: Completion, sandbox: Sandbox) -> Execution:
+    """A reply without code is a failed attempt: the model is told so and tries again."""
+    cut = " (it was cut at its token limit)" if completion.finish_reason == "length" else ""
+    return Execution(
+        verdict="error",
+        trust="oracle",
+        isolation=sandbox.isolation,
+        phase="none",
+        error_type="NoProgram",
+        error=f"NoProgram: the reply holds no Python program{cut}",
+    )

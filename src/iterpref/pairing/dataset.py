@@ -1,0 +1,113 @@
+"""Kept pairs → `pairs/`: Parquet that TRL and `datasets.load_dataset` read as it is, and a dataset card.
+
+Columns `prompt, chosen, rejected` are TRL's; the spans beside them are what focal training needs. Both files appear
+whole or not at all, so a killed command leaves the earlier ones.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from iterpref.errors import RecordError
+from iterpref.prompts import render
+from iterpref.records import PreferencePair
+
+PARQUET = "train.parquet"
+BATCH = 1024
+
+_SPANS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64())]))
+_MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
+_COLUMNS = [
+    ("pair_id", pa.string()),
+    ("task_id", pa.string()),
+    ("chosen", pa.string()),
+    ("rejected", pa.string()),
+    ("chosen_spans", _SPANS),
+    ("rejected_spans", _SPANS),
+    ("diff", pa.string()),
+    ("diff_version", pa.int64()),
+    ("render_template", pa.string()),
+    ("trajectory_id", pa.string()),
+    ("chosen_iteration", pa.int64()),
+    ("rejected_iteration", pa.int64()),
+    ("error_type", pa.string()),
+    ("tests_hash", pa.string()),
+    ("trust", pa.string()),
+    ("origin", pa.string()),
+    ("content_hash", pa.string()),
+]
+
+
+def write_dataset(
+    folder: Path,
+    pairs: Iterable[PreferencePair],
+    funnel: Sequence[tuple[str, int]],
+    licenses: Counter[str],
+    settings: dict[str, Any],
+) -> int:
+    """Write kept pairs and their card into `folder`; returns how many pairs were written.
+
+    Args:
+        funnel: (step, pairs left after it), from candidates to kept.
+        licenses: Licence of the task's source → kept pairs under it.
+        settings: What the pairs were made with; printed in the card.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = _replace(folder / PARQUET, lambda path: _write_parquet(path, pairs))
+    card = render("dataset_card", pairs=written, funnel=funnel, licenses=licenses.most_common(), settings=settings)
+    _replace(folder / "README.md", lambda path: path.write_text(card + "\n", encoding="utf-8"))
+    return written
+
+
+def _write_parquet(path: Path, pairs: Iterable[PreferencePair]) -> int:
+    """Stream pairs into row groups."""
+    written = 0
+    writer: pq.ParquetWriter | None = None
+    rows: list[dict[str, Any]] = []
+    try:
+        for pair in pairs:
+            rows.append(_row(pair))
+            if len(rows) == BATCH:
+                writer = _write_rows(path, writer, rows)
+                written += len(rows)
+                rows = []
+        writer = _write_rows(path, writer, rows)
+        return written + len(rows)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _write_rows(path: Path, writer: pq.ParquetWriter | None, rows: list[dict[str, Any]]) -> pq.ParquetWriter:
+    """Append rows, all prompts of the kind that the first one has: a Parquet column has one type."""
+    if writer is None:
+        text = bool(rows) and isinstance(rows[0]["prompt"], str)
+        writer = pq.ParquetWriter(path, pa.schema([("prompt", pa.string() if text else _MESSAGES), *_COLUMNS]))
+    kind = str if writer.schema.field("prompt").type == pa.string() else list
+    for row in rows:
+        if not isinstance(row["prompt"], kind):
+            raise RecordError(
+                f"pair {row['pair_id']}: its prompt is {'text' if kind is list else 'a list of messages'}, unlike those "
+                "before it; a dataset holds one kind. Import the other pairs into a run of their own, or set "
+                "pairing.prompt_format"
+            )
+    writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
+    return writer
+
+
+def _row(pair: PreferencePair) -> dict[str, Any]:
+    values = pair.model_dump(mode="json", exclude={"filters"})
+    return values | {"content_hash": pair.content_hash}
+
+
+def _replace(path: Path, write: Callable[[Path], Any]) -> Any:
+    """Write beside the target, then rename over it."""
+    partial = path.with_name(f".{path.name}.partial")
+    result = write(partial)
+    os.replace(partial, path)
+    return result

@@ -1,0 +1,48 @@
+"""Which lines of a failing program did the fix replace?
+
+In: two lists of lines. Out: indices of the lines off their longest common subsequence (LCS).
+Algorithm 1 of "Focal Preference Alignment" (arXiv:2503.02783). Pure, no model, no tokenizer.
+Not here: renames or moved blocks are ordinary edits; `filters.py` drops cosmetic ones.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from rapidfuzz.distance import LCSseq
+
+DIFF = "lcs"
+DIFF_VERSION = 1
+
+
+class ChangedLines(NamedTuple):
+    """D⁻ and D⁺ as line indices: `removed` from the first text, `added` to the second."""
+
+    removed: tuple[int, ...]
+    added: tuple[int, ...]
+
+
+def changed_lines(before: Sequence[str], after: Sequence[str]) -> ChangedLines:
+    """Line diff by LCS; `difflib` would not do, its matches are often shorter than the LCS.
+
+    Of several places where the common lines can be found, the earliest in each text counts, so that equal texts always
+    give equal diffs.
+    """
+    common = [
+        before[line]
+        for block in LCSseq.opcodes(before, after)
+        if block.tag == "equal"
+        for line in range(block.src_start, block.src_end)
+    ]
+    return ChangedLines(removed=_lines_off(before, common), added=_lines_off(after, common))
+
+
+def _lines_off(lines: Sequence[str], common: Sequence[str]) -> tuple[int, ...]:
+    """Indices of the lines left over when `common` is found in `lines` as early as possible."""
+    off = []
+    found = 0
+    for index, line in enumerate(lines):
+        if found < len(common) and line == common[found]:
+            found += 1
+        else:
+            off.append(index)
+    return tuple(off)

@@ -1,0 +1,121 @@
+"""PreferencePair → one verdict per filter, each with what it measured. A pair is kept when all of them keep it.
+
+The paper's filters (arXiv:2503.02783, data section): D⁻ is only comments, D⁻ has more than 20 lines, a side has more
+than 2,048 tokens, the ASTs are equal. Ours: the rejected reply holds no program or another one than was asked for,
+nothing to penalise (an insertion-only fix), and exact duplicates.
+Syntax alone: whether a difference is logical is a judge's word.
+"""
+
+import ast
+import io
+import tokenize
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from iterpref.config import PairingConfig
+from iterpref.errors import RecordError
+from iterpref.pairing.spans import code_lines
+from iterpref.programs import defines, extract_program
+from iterpref.records import FilterVerdict, PreferencePair
+
+CountTokens = Callable[[str], int]
+
+
+def estimated_tokens(text: str) -> int:
+    """Three bytes a token: code tokenizers make fewer tokens than this of ordinary programs."""
+    return -(-len(text.encode("utf-8", "surrogatepass")) // 3)
+
+
+@dataclass
+class Filters:
+    """The filters with their settings; remembers the pairs it has seen, to find duplicates."""
+
+    settings: PairingConfig
+    count_tokens: CountTokens = estimated_tokens
+    _seen: set[str] = field(default_factory=set)
+
+    def judge(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
+        """The pair with the verdict of every filter, in the order of the funnel.
+
+        Raises:
+            RecordError: D⁻ is empty and the policy is `error`.
+        """
+        return pair.model_copy(update={"filters": tuple(self._verdicts(pair, entry_point))})
+
+    def _verdicts(self, pair: PreferencePair, entry_point: str | None) -> Iterator[FilterVerdict]:
+        chosen, rejected = extract_program(pair.chosen), extract_program(pair.rejected)
+        yield _verdict("program", bool(rejected.strip()), "the rejected reply holds no program")
+        wanted = entry_point is None or defines(rejected, entry_point) or not defines(chosen, entry_point)
+        yield _verdict("entry_point", wanted, f"the rejected program does not define {entry_point}")
+        yield self._wrong_lines(pair)
+        yield _verdict("comments", not _only_comments(pair, rejected), "all wrong lines are comments or blank")
+        removed = len(pair.rejected_spans)
+        most = self.settings.max_removed_lines
+        yield _verdict("removed_lines", removed <= most, f"{removed} wrong lines, at most {most} allowed")
+        tokens = max(self.count_tokens(pair.chosen), self.count_tokens(pair.rejected))
+        most = self.settings.max_tokens
+        yield _verdict("tokens", tokens <= most, f"{tokens} tokens, at most {most} allowed")
+        yield _verdict("same_ast", not same_ast(chosen, rejected), "both programs have the same syntax tree")
+        key = pair.content_hash
+        yield _verdict("duplicate", key not in self._seen, "an earlier pair has the same text")
+        self._seen.add(key)
+
+    def _wrong_lines(self, pair: PreferencePair) -> FilterVerdict:
+        """The policy for a fix that only inserts lines; with `full` the spans already cover the whole program."""
+        if pair.rejected_spans or self.settings.empty_removed == "full":
+            return FilterVerdict(name="wrong_lines", kept=True)
+        if self.settings.empty_removed == "error":
+            raise RecordError(
+                f"pair {pair.pair_id}: the fix only inserts lines, so there is nothing to penalise; set "
+                "pairing.empty_removed to drop or full"
+            )
+        return _verdict("wrong_lines", False, "the fix only inserts lines")
+
+
+def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:
+    return FilterVerdict(name=name, kept=kept, reason="" if kept else reason)
+
+
+def same_ast(first: str, second: str) -> bool:
+    """Whether two programs differ at most in layout, comments and docstrings; False when one doesn't parse."""
+    try:
+        return _tree(first) == _tree(second)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _tree(program: str) -> str:
+    tree = ast.parse(program)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(
+            node, clean=False
+        ):
+            del body[0]
+    return ast.dump(tree)
+
+
+def _only_comments(pair: PreferencePair, program: str) -> bool:
+    """Whether every line of D⁻ is a comment or blank; a `#` inside a string is code."""
+    if not pair.rejected_spans:
+        return False
+    removed = {span.start for span in pair.rejected_spans}
+    lines = code_lines(pair.rejected)
+    code = _lines_of_code("\n".join(line.text for line in lines))
+    return not any(line.start in removed and number in code for number, line in enumerate(lines, start=1))
+
+
+_NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def _lines_of_code(text: str) -> set[int]:
+    """Numbers (from 1) of the lines that hold more than a comment."""
+    try:
+        tokens = list(tokenize.generate_tokens(io.StringIO(text).readline))
+    except (tokenize.TokenError, SyntaxError, IndentationError):
+        # Not Python as a whole: judge each line by its looks.
+        lines = enumerate(text.split("\n"), start=1)
+        return {number for number, line in lines if line.strip() and not line.lstrip().startswith("#")}
+    return {
+        number for token in tokens if token.type not in _NOT_CODE for number in range(token.start[0], token.end[0] + 1)
+    }

@@ -1,0 +1,146 @@
+"""Trajectory → focal preference pairs; no model, no execution: it can be repeated with other settings at no cost.
+
+Chosen is the first version that passes its tests; rejected is one version before it that failed, or each of them
+(`negatives`; the paper found one at random best). Both are rendered by one template, so that the prose of a debugging
+reply never enters the loss; the prompt is the task's own, never the feedback turn. Imported pairs keep their text.
+"""
+
+import random
+from collections.abc import Iterator
+
+from iterpref.config import PairingConfig
+from iterpref.errors import ConfigError
+from iterpref.pairing.diff import DIFF, DIFF_VERSION
+from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
+from iterpref.pairing.spans import changed_spans, code_lines
+from iterpref.programs import fenced
+from iterpref.records import (
+    Attempt,
+    ImportedPair,
+    PreferencePair,
+    Prompt,
+    Span,
+    Task,
+    Trajectory,
+    as_messages,
+    fingerprint,
+)
+from iterpref.store import Store
+
+FENCED_PYTHON = "fenced_python"
+AS_IMPORTED = "as_imported"
+
+
+def pair(
+    store: Store,
+    settings: PairingConfig,
+    seed: int = 0,
+    count_tokens: CountTokens = estimated_tokens,
+) -> Iterator[PreferencePair]:
+    """All pairs of a run, judged by the filters: those of its trajectories, then the imported ones; streamed.
+
+    Trajectories of sampling runs are left out: their programs were not made from one another.
+    """
+    filters = Filters(settings, count_tokens)
+    for candidate, entry_point in _candidates(store, settings, seed):
+        yield filters.judge(candidate, entry_point)
+
+
+def _candidates(store: Store, settings: PairingConfig, seed: int) -> Iterator[tuple[PreferencePair, str | None]]:
+    for trajectory in store.trajectories():
+        if trajectory.origin != "sampling":
+            task = store.task(trajectory.task_id)
+            for made in pairs_of(task, trajectory, settings, seed):
+                yield made, task.entry_point
+    for imported in store.imported_pairs():
+        yield focal_pair(imported, settings), None
+
+
+def pairs_of(task: Task, trajectory: Trajectory, settings: PairingConfig, seed: int = 0) -> list[PreferencePair]:
+    """The pairs of one trajectory before any filter; none when no version passes, or the first one does."""
+    attempts = trajectory.attempts
+    passing = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), None)
+    if not passing:
+        return []
+    chosen = attempts[passing]
+    prompt = _prompt(task, settings)
+    return [
+        _pair_of(task, trajectory, chosen, rejected, prompt, settings)
+        for rejected in _negatives(attempts[:passing], settings, f"{seed}:{trajectory.trajectory_id}")
+    ]
+
+
+def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) -> tuple[Attempt, ...]:
+    match settings.negatives:
+        case "each":
+            return failing
+        case "first":
+            return failing[:1]
+        case "last":
+            return failing[-1:]
+        case "random":
+            # Seeded by the trajectory, so that adding tasks to a run changes no other task's pair.
+            return (random.Random(fingerprint(key)).choice(failing),)
+
+
+def _pair_of(
+    task: Task, trajectory: Trajectory, chosen: Attempt, rejected: Attempt, prompt: Prompt, settings: PairingConfig
+) -> PreferencePair:
+    chosen_text, rejected_text = fenced(chosen.program), fenced(rejected.program)
+    d_minus, d_plus = _focal_spans(rejected_text, chosen_text, settings)
+    return PreferencePair(
+        pair_id=f"{trajectory.trajectory_id}#{rejected.iteration}-{chosen.iteration}",
+        task_id=task.task_id,
+        prompt=prompt,
+        chosen=chosen_text,
+        rejected=rejected_text,
+        chosen_spans=d_plus,
+        rejected_spans=d_minus,
+        diff=DIFF,
+        diff_version=DIFF_VERSION,
+        render_template=FENCED_PYTHON,
+        trajectory_id=trajectory.trajectory_id,
+        chosen_iteration=chosen.iteration,
+        rejected_iteration=rejected.iteration,
+        error_type=rejected.execution.error_type or rejected.execution.verdict,
+        tests_hash=task.tests_hash,
+        trust=chosen.execution.trust,
+        origin=trajectory.origin,
+    )
+
+
+def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePair:
+    """An imported pair with its focal spans; its texts stay as they came."""
+    d_minus, d_plus = _focal_spans(imported.rejected, imported.chosen, settings)
+    return PreferencePair(
+        pair_id=imported.pair_id,
+        task_id=imported.task_id,
+        prompt=imported.prompt,
+        chosen=imported.chosen,
+        rejected=imported.rejected,
+        chosen_spans=d_plus,
+        rejected_spans=d_minus,
+        diff=DIFF,
+        diff_version=DIFF_VERSION,
+        render_template=AS_IMPORTED,
+        origin="import",
+    )
+
+
+def _focal_spans(rejected: str, chosen: str, settings: PairingConfig) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
+    changed = changed_spans(rejected, chosen)
+    if changed.rejected or settings.empty_removed != "full":
+        return changed.rejected, changed.chosen
+    return tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected)), changed.chosen
+
+
+def _prompt(task: Task, settings: PairingConfig) -> Prompt:
+    if settings.prompt_format == "messages":
+        return as_messages(task.prompt)
+    if not isinstance(task.prompt, str):
+        raise ConfigError(
+            f"task {task.task_id}: pairing.prompt_format is text, but this task's prompt is a list of messages; "
+            "set it to messages"
+        )
+    return task.prompt

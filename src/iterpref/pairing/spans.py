@@ -1,0 +1,50 @@
+"""Two completions → the character ranges of the lines in which their programs differ.
+
+In: the exact texts that will be trained on. Out: one half-open range per changed line, its newline included. Lines
+split at "\\n" only, as tokenizers see them. Only lines inside Python code blocks count: prose and fences are never wrong
+lines. A text without a block is all code.
+"""
+
+from typing import NamedTuple
+
+from iterpref.pairing.diff import changed_lines
+from iterpref.programs import code_blocks
+from iterpref.records import Span
+
+
+class Line(NamedTuple):
+    """One line of code and where it stands; `stop` lies behind its newline."""
+
+    text: str
+    start: int
+    stop: int
+
+
+def code_lines(text: str) -> list[Line]:
+    """The lines of code in a completion, in order."""
+    lines = []
+    for block_start, block_stop in code_blocks(text) or [(0, len(text))]:
+        start = block_start
+        while start < block_stop:
+            newline = text.find("\n", start, block_stop)
+            stop = block_stop if newline < 0 else newline + 1
+            lines.append(Line(text[start:stop].removesuffix("\n"), start, stop))
+            start = stop
+    return lines
+
+
+class ChangedSpans(NamedTuple):
+    """D⁻ in `rejected` and D⁺ in `chosen`."""
+
+    rejected: tuple[Span, ...]
+    chosen: tuple[Span, ...]
+
+
+def changed_spans(rejected: str, chosen: str) -> ChangedSpans:
+    """The lines that only one of two completions has."""
+    before, after = code_lines(rejected), code_lines(chosen)
+    changed = changed_lines([line.text for line in before], [line.text for line in after])
+    return ChangedSpans(
+        rejected=tuple(Span(start=before[i].start, stop=before[i].stop) for i in changed.removed),
+        chosen=tuple(Span(start=after[i].start, stop=after[i].stop) for i in changed.added),
+    )
