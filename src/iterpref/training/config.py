@@ -1,0 +1,156 @@
+"""`FocalDPOConfig`: TRL's DPOConfig plus the loss's name. It fills `loss_type` and `loss_weights`.
+
+In: the run's `training:` section, whose keys are TRL's. Out: a checked config; an unknown key names its nearest
+neighbour. Not here: defaults of TRL's fields, which stay TRL's.
+"""
+
+# mypy: disable-error-code="misc,has-type,no-any-return"
+# The base class comes from an untyped library.
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from transformers.utils import is_torch_bf16_gpu_available
+from trl import DPOConfig
+
+from iterpref.errors import ConfigError
+
+# method → TRL's loss terms. `sft` is TRL's name for the NLL of the chosen side.
+LOSSES = {
+    "sft": ["sft"],
+    "dpo": ["sigmoid"],
+    "rpo": ["sigmoid", "sft"],
+    "target_dpo": ["sigmoid"],
+    "target_rpo": ["sigmoid", "sft"],
+}
+FOCAL_METHODS = ("target_dpo", "target_rpo")
+EMPTY_POLICIES = ("drop", "full", "error")
+
+
+@dataclass
+class FocalDPOConfig(DPOConfig):
+    """Settings of a `FocalDPOTrainer`; every other field is TRL's.
+
+    Raises:
+        ConfigError: `method` or a policy is unknown, an explicit loss contradicts `method`, or a TRL option is set that
+            has no meaning with focal masks.
+    """
+
+    method: str = field(
+        default="target_rpo",
+        metadata={
+            "help": "Loss: sft (NLL of the chosen side), dpo, rpo (dpo + alpha * NLL), target_dpo, target_rpo (the "
+            "same with the rejected side reduced to D-).",
+            "choices": list(LOSSES),
+        },
+    )
+    alpha: float = field(default=1.0, metadata={"help": "Weight of the NLL term of rpo and target_rpo (paper: 1.0)."})
+    empty_removed: str = field(
+        default="drop",
+        metadata={
+            "help": "What target_dpo and target_rpo do with a pair without a token in D-, because its fix only inserts "
+            "lines or because truncation cut D- off: drop it, take the full rejected side, or stop with an error.",
+            "choices": list(EMPTY_POLICIES),
+        },
+    )
+    # TRL's default would hide whether the user chose a loss; None means: as `method` says.
+    loss_type: list[str] | None = field(
+        default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
+    )
+
+    @property
+    def focal(self) -> bool:
+        """Whether the rejected side is reduced to D⁻."""
+        return self.method in FOCAL_METHODS
+
+    def __post_init__(self) -> None:
+        _check_choice("method", self.method, tuple(LOSSES))
+        _check_choice("empty_removed", self.empty_removed, EMPTY_POLICIES)
+        self._fill_losses()
+        self._refuse_meaningless()
+        if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
+            self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
+        if self.method == "sft":
+            # NLL needs no reference. The trainer takes "precomputed" zeros, so none is loaded or run.
+            self.precompute_ref_log_probs = True
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise ConfigError(f"training: {error}") from error
+
+    def _fill_losses(self) -> None:
+        expected = LOSSES[self.method]
+        given = [self.loss_type] if isinstance(self.loss_type, str) else self.loss_type
+        if given is not None and list(given) != expected:
+            raise ConfigError(
+                f"training: method={self.method} is loss_type={expected}, but loss_type={given} was given too; leave "
+                "loss_type out"
+            )
+        if self.alpha != 1.0 and "sft" not in expected[1:]:
+            raise ConfigError(
+                f"training: alpha={self.alpha} weighs the NLL term of rpo and target_rpo; method={self.method} has "
+                "none, leave alpha out"
+            )
+        if self.alpha < 0:
+            raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
+        weights = [1.0, self.alpha] if len(expected) == 2 else [1.0]
+        if self.loss_weights is not None and list(self.loss_weights) != weights:
+            raise ConfigError(
+                f"training: method={self.method} with alpha={self.alpha} is loss_weights={weights}, but "
+                f"loss_weights={self.loss_weights} was given too; set alpha instead"
+            )
+        self.loss_type, self.loss_weights = list(expected), weights
+
+    def _refuse_meaningless(self) -> None:
+        if self.ld_alpha is not None:
+            raise ConfigError(
+                f"training: ld_alpha={self.ld_alpha} weighs tokens by their place in the whole completion, which has "
+                "no meaning for D-; leave it out"
+            )
+        if self.use_weighting and "sft" in LOSSES[self.method]:
+            raise ConfigError(
+                f"training: use_weighting can't be combined with the NLL term of method={self.method} (TRL fails on "
+                "it); use it with dpo or target_dpo, or leave it out"
+            )
+        if self.pad_token is not None:
+            raise ConfigError("training: pad_token is deprecated in TRL; set it in the model's tokenizer files")
+
+
+def parse_training(values: Mapping[str, Any], output_dir: Path) -> FocalDPOConfig:
+    """The `training:` section as a config.
+
+    Raises:
+        ConfigError: A key is unknown, or a value is of the wrong kind or can't be used.
+    """
+    known = [f.name for f in fields(FocalDPOConfig) if f.init and f.name != "output_dir"]
+    for key in values:
+        if key == "output_dir":
+            raise ConfigError("training: output_dir is set by the run folder; leave it out")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
+            raise ConfigError(f"training: unknown key {key}; {advice}")
+    types = get_type_hints(FocalDPOConfig)
+    checked = {key: _coerce(key, value, types[key]) for key, value in values.items()}
+    return FocalDPOConfig(output_dir=str(output_dir), **checked)
+
+
+def _coerce(key: str, value: Any, kind: Any) -> Any:
+    """A value as its field's type; YAML 1.1 reads 1e-5 as text and a bare `no` as false."""
+    try:
+        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"]
+        hint = "; YAML reads a bare yes or no as a boolean, quote it" if isinstance(value, bool) else ""
+        raise ConfigError(f"training: {key}: {problem}, got {value!r}{hint}") from None
+
+
+def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        near = difflib.get_close_matches(str(value), choices, n=1)
+        advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(choices)}"
+        raise ConfigError(f"training: {key}={value!r} is unknown; {advice}")

@@ -1,0 +1,203 @@
+"""`pairs/*.parquet` → a tokenised dataset whose mask column TRL's reference cache knows about.
+
+In: the pairs that the pairing stage wrote (never SQLite, so every node can read them). Out: `TokenizedPairs`, with the
+columns prompt_ids, chosen_ids, rejected_ids, rejected_mask. The masks are data, drawn once per pair: TRL stores
+precomputed reference values under the dataset's fingerprint, which here covers ids, masks and truncation.
+"""
+
+import hashlib
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from datasets import Dataset, Features, List, Value
+from pydantic import ValidationError
+
+from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
+from iterpref.records import PreferencePair, fingerprint
+from iterpref.training.collator import truncate
+from iterpref.training.config import FocalDPOConfig
+from iterpref.training.masking import check_spans
+from iterpref.training.tokenization import check_tokenizer, encode_pair
+
+logger = logging.getLogger(__name__)
+
+_COLUMNS = ("pair_id", "prompt", "chosen", "rejected", "chosen_spans", "rejected_spans", "content_hash")
+_ENCODED = ("prompt_ids", "chosen_ids", "rejected_ids", "rejected_mask")
+_FEATURES = Features(
+    {
+        **{name: List(Value("int32")) for name in _ENCODED[:3]},
+        "rejected_mask": List(Value("int8")),
+        "outcome": Value("string"),
+    }
+)
+# Why a pair isn't trained on; the keys of TrainSummary.dropped.
+EMPTY, LONG_PROMPT = "no_focal_token", "prompt_fills_max_length"
+
+
+@dataclass(frozen=True)
+class TokenizedPairs:
+    """Pairs ready for the trainer, what was left out and why, and how many were cut to `max_length`."""
+
+    dataset: Dataset
+    dropped: dict[str, int]
+    truncated: int
+
+
+def read_pairs(path: Path) -> Dataset:
+    """Read one Parquet file, or all of a folder in the order of their names, and check every pair.
+
+    Raises:
+        RecordError: Nothing to read, a missing column, or an empty completion.
+        SpanError: A pair no longer matches its `content_hash`, or a span lies outside its text.
+    """
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files:
+        raise RecordError(f"{path}: no Parquet files here; run `iterpref pair` first")
+    table = pa.concat_tables([_read_table(file) for file in files], promote_options="permissive")
+    if table.num_rows == 0:
+        raise RecordError(f"{path}: no pairs to train on (0 rows); loosen the filters or debug more tasks")
+    hashes = [_check_pair(row, f"{path}: pair {row['pair_id']}") for row in table.to_pylist()]
+    return Dataset(table.drop_columns(["content_hash"]), fingerprint=fingerprint(hashes))
+
+
+def _read_table(file: Path) -> pa.Table:
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise RecordError(f"{file}: can't be read as Parquet ({error}); run `iterpref pair` again") from None
+    missing = [name for name in _COLUMNS if name not in schema.names]
+    if missing:
+        raise RecordError(
+            f"{file}: column {', '.join(missing)} missing, got {', '.join(schema.names)}; expected pairs as "
+            "`iterpref pair` writes them (import other preference data with `iterpref import`)"
+        )
+    return pq.read_table(file, columns=list(_COLUMNS))
+
+
+def _check_pair(row: Mapping[str, Any], where: str) -> str:
+    """The pair's content hash, once text and spans are known to be what the pairing stage wrote."""
+    pair = _as_pair(row, where)
+    if not pair.chosen or not pair.rejected:
+        raise RecordError(f"{where}: an empty completion; drop the pair")
+    if pair.content_hash != row["content_hash"]:
+        raise SpanError(
+            f"{where}: text or spans were changed after pairing (content hash {pair.content_hash}, expected "
+            f"{row['content_hash']}), so the spans can't be trusted; make the pairs again"
+        )
+    check_spans(pair.chosen_spans, pair.chosen, f"{where}, chosen")
+    check_spans(pair.rejected_spans, pair.rejected, f"{where}, rejected")
+    return pair.content_hash
+
+
+def _as_pair(row: Mapping[str, Any], where: str = "") -> PreferencePair:
+    try:
+        fields = {name: row[name] for name in _COLUMNS if name != "content_hash"}
+        return PreferencePair(**fields, task_id="", diff="", diff_version=0, render_template="")
+    except ValidationError as error:
+        problem = error.errors()[0]
+        raise RecordError(
+            f"{where}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; make the pairs again"
+        ) from None
+
+
+def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> TokenizedPairs:
+    """Encode every pair; apply `config.empty_removed` to those without a focal token after truncation.
+
+    A pair whose prompt alone fills `max_length` is dropped, as TRL does.
+
+    Raises:
+        SpanError: A pair has no focal token and `empty_removed` is `error`, or its spans can't be found.
+        TrainingError: The tokenizer can't be used, or no pair is left.
+    """
+    check_tokenizer(tokenizer)
+    encoded = pairs.map(
+        _encode_row,
+        fn_kwargs={"tokenizer": tokenizer, "config": config},
+        features=_FEATURES,
+        remove_columns=pairs.column_names,
+        num_proc=config.dataset_num_proc,
+        keep_in_memory=True,
+        new_fingerprint=pairs._fingerprint,  # replaced below; saves hashing the tokenizer
+        desc="Tokenizing pairs",
+    )
+    outcomes = encoded["outcome"]
+    dropped = {reason: n for reason, n in sorted(Counter(outcomes).items()) if reason != "kept"}
+    kept = [row for row, outcome in enumerate(outcomes) if outcome == "kept"]
+    if not kept:
+        raise TrainingError(
+            f"none of the {len(pairs)} pairs can be trained on ({_counts(dropped)}); see empty_removed and max_length"
+        )
+    if dropped:
+        logger.warning("Left out %d of %d pairs: %s.", len(pairs) - len(kept), len(pairs), _counts(dropped))
+    table = encoded.data.table.take(pa.array(kept)).select(list(_ENCODED))
+    dataset = Dataset(table, fingerprint=_content_fingerprint(table, config))
+    return TokenizedPairs(dataset, dropped, _count_truncated(dataset, config.max_length))
+
+
+def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
+    pair = _as_pair(row)
+    try:
+        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, pair.rejected_spans, tokenizer)
+    except IterPrefError as error:
+        raise type(error)(f"pair {pair.pair_id}: {error}") from error
+    columns = {name: getattr(encoded, name) for name in _ENCODED}
+    if config.method == "sft":
+        columns["rejected_ids"] = columns["rejected_mask"] = []  # never looked at
+    elif not config.focal:
+        columns["rejected_mask"] = [1] * len(encoded.rejected_ids)
+    outcome = "kept"
+    if _prompt_fills(encoded.prompt_ids, config):
+        outcome = LONG_PROMPT
+    elif config.focal and not any(_visible(columns, config)):
+        outcome = _handle_empty(pair.pair_id, config)
+        columns["rejected_mask"] = [1] * len(encoded.rejected_ids)
+    return {**columns, "outcome": outcome}
+
+
+def _visible(columns: Mapping[str, Sequence[int]], config: FocalDPOConfig) -> list[int]:
+    """The rejected row's mask after truncation."""
+    mask = [0] * len(columns["prompt_ids"]) + list(columns["rejected_mask"])
+    return truncate(mask, config.max_length, config.truncation_mode)
+
+
+def _prompt_fills(prompt_ids: Sequence[int], config: FocalDPOConfig) -> bool:
+    keeps_start = config.truncation_mode == "keep_start"
+    return config.max_length is not None and keeps_start and len(prompt_ids) >= config.max_length
+
+
+def _handle_empty(pair_id: str, config: FocalDPOConfig) -> str:
+    if config.empty_removed == "error":
+        raise SpanError(
+            f"pair {pair_id}: no token of the rejected side is in D-, after truncation to max_length="
+            f"{config.max_length}; raise max_length, or set empty_removed to drop or full"
+        )
+    return "kept" if config.empty_removed == "full" else EMPTY
+
+
+def _count_truncated(dataset: Dataset, max_length: int | None) -> int:
+    if max_length is None:
+        return 0
+    sides = (dataset["chosen_ids"], dataset["rejected_ids"])
+    rows = zip(dataset["prompt_ids"], *sides, strict=True)
+    return sum(len(prompt) + max(len(one), len(other)) > max_length for prompt, one, other in rows)
+
+
+def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
+    """Hash of everything a reference value depends on, apart from the model (TRL hashes its weights)."""
+    digest = hashlib.sha256(repr((config.max_length, config.truncation_mode)).encode())
+    for name in _ENCODED:
+        column = table[name].combine_chunks()
+        digest.update(np.asarray(column.value_lengths()).tobytes())
+        digest.update(np.asarray(column.flatten()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _counts(dropped: Mapping[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in dropped.items())

@@ -1,0 +1,102 @@
+"""Which tokens of a completion lie in D⁻? I(y_i ∈ D⁻) of the focal loss (arXiv:2503.02783, section on Target-DPO).
+
+In: character ranges of tokens, and the spans of the lines that the fix replaced. Out: 0/1 per token.
+Pure: no tokenizer, no tensors. One encode of the whole text gives the offsets; deriving a line's tokens by encoding
+prefixes is wrong wherever a token crosses a line end or a special token is prepended.
+Not here: what text is encoded (tokenization.py), which lines differ (pairing).
+"""
+
+from collections.abc import Iterable, Sequence
+
+from iterpref.errors import SpanError
+from iterpref.programs import code_blocks
+from iterpref.records import Span
+
+Offset = tuple[int, int]
+
+
+def contiguous(offsets: Iterable[Sequence[int]]) -> list[Offset]:
+    """Token ranges without gaps: characters that no token claims belong to the token after them.
+
+    Some tokenizers (byte-level BPE with `trim_offsets`) report a token without its leading spaces, and an indentation
+    or a newline as an empty range; such tokens would never count as part of a line. Tokens that stand for no
+    character of the text, such as a BOS that the tokenizer prepends, stay empty.
+    """
+    closed: list[Offset] = []
+    end = 0
+    for start, stop in offsets:
+        if stop > end:
+            closed.append((min(start, end), stop))
+            end = stop
+        else:
+            closed.append((start, stop))
+    return closed
+
+
+def focal_mask(offsets: Sequence[Offset], spans: Sequence[Span], fences: Sequence[Span] = ()) -> list[int]:
+    """Mark the tokens that overlap a focal span and touch no fence.
+
+    Args:
+        offsets: (L,) character range [start, stop) of each token; an empty range for a token without text.
+        spans: Ranges of D⁻ in the same text, sorted, disjoint.
+        fences: Ranges of the code fences in the same text, sorted, disjoint. A token such as "\\n```" that holds the
+            end of a wrong line and the fence after it is not focal: closing the block was no mistake.
+
+    Returns:
+        (L,) of 0/1. All zeros for a fix that only inserts lines: the rejected side then adds nothing to the loss.
+
+    Raises:
+        SpanError: A span ends after the last token, so the text was cut or rendered anew.
+    """
+    end = max((stop for _, stop in offsets), default=0)
+    if spans and spans[-1].stop > end:
+        raise SpanError(
+            f"focal span {spans[-1].start}-{spans[-1].stop} ends after the last token ({end}); the spans belong to "
+            "another text than the one that was encoded: make the pairs again"
+        )
+    in_span, in_fence = _overlaps(offsets, spans), _overlaps(offsets, fences)
+    return [int(focal and not fence) for focal, fence in zip(in_span, in_fence, strict=True)]
+
+
+def _overlaps(offsets: Sequence[Offset], ranges: Sequence[Span]) -> list[bool]:
+    """Whether each token shares a character with a range; one pass, both sides sorted by start."""
+    found = []
+    at = 0
+    for start, stop in offsets:
+        while at < len(ranges) and ranges[at].stop <= start:
+            at += 1
+        found.append(start < stop and at < len(ranges) and ranges[at].start < stop)
+    return found
+
+
+def fence_spans(completion: str) -> list[Span]:
+    """The marker lines around each Python block of a completion, their newlines left out; see programs.code_blocks."""
+    spans = []
+    for start, stop in code_blocks(completion):
+        opening = completion.rfind("\n", 0, max(start - 1, 0)) + 1
+        closing_end = completion.find("\n", stop)
+        spans.append(Span(start=opening, stop=max(start - 1, opening)))
+        spans.append(Span(start=stop, stop=len(completion) if closing_end < 0 else closing_end))
+    return [span for span in spans if span.start < span.stop]
+
+
+def check_spans(spans: Sequence[Span], text: str, where: str) -> None:
+    """Spans must be non-empty, sorted, disjoint and inside their text.
+
+    Raises:
+        SpanError: One isn't; `where` says which pair and side.
+    """
+    previous = 0
+    for span in spans:
+        if not previous <= span.start < span.stop <= len(text):
+            raise SpanError(
+                f"{where}: span {span.start}-{span.stop} is empty, out of order, or outside the text of "
+                f"{len(text)} characters (the span before it ends at {previous}); make the pairs again"
+            )
+        previous = span.stop
+
+
+def shift_spans(spans: Sequence[Span], by: int, lowest: int, highest: int) -> list[Span]:
+    """Spans moved by `by` characters and cut to [lowest, highest); what falls outside is left out."""
+    moved = ((max(s.start + by, lowest), min(s.stop + by, highest)) for s in spans)
+    return [Span(start=start, stop=stop) for start, stop in moved if start < stop]

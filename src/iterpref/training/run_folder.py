@@ -1,0 +1,107 @@
+"""The training's output folder: which run it belongs to, what can be resumed, and that it is finished.
+
+`training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
+summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iterpref.errors import TrainingError
+from iterpref.records import fingerprint
+
+RUN_FILE = "training_run.json"
+LOG_FILE = "training_log.json"
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+_MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
+_SAMPLE_BYTES = 1 << 20
+
+
+def model_identity(model: str) -> str:
+    """What tells one model folder from another: names, sizes, and the first and last MiB of each weight or config file.
+
+    A hub id stands for itself.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in (RUN_FILE, LOG_FILE))
+    return fingerprint([[p.name, p.stat().st_size, _sample_hash(p)] for p in files])
+
+
+def _sample_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, path.stat().st_size - _SAMPLE_BYTES))
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The summary of the finished run in this folder; None if there is none, or it was cut short.
+
+    Raises:
+        TrainingError: The folder belongs to a run with another identity, or its run file is damaged.
+    """
+    path = folder / RUN_FILE
+    if not path.exists():
+        return None
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        known, summary = run["identity"], run["summary"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
+    if known != identity:
+        differing = _differences(known, identity)
+        raise TrainingError(
+            f"{folder} holds a training run with other settings ({differing}); use another folder, or start over with "
+            "resume=False"
+        )
+    return None if summary is None else dict(summary)
+
+
+def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    flat = [{**run.get("config", {}), **{k: v for k, v in run.items() if k != "config"}} for run in (known, wanted)]
+    keys = sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
+    return "; ".join(f"{key}: {flat[0].get(key)!r} there, {flat[1].get(key)!r} now" for key in keys)
+
+
+def write_run(folder: Path, identity: Mapping[str, Any], summary: Mapping[str, Any] | None) -> None:
+    """Say whose folder this is, and with a summary, that its model is finished."""
+    write_json(folder / RUN_FILE, {"identity": identity, "summary": summary})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write so that readers see the old file or the new one, never a part."""
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    with staging.open("w", encoding="utf-8") as file:
+        json.dump(value, file, indent=1, sort_keys=True)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(staging, path)
+
+
+def last_checkpoint(folder: Path, certificate: str) -> Path | None:
+    """The certified checkpoint with the most steps. Uncertified ones were cut short and are deleted."""
+    certified: dict[int, Path] = {}
+    for path in folder.glob("checkpoint-*"):
+        if match := _CHECKPOINT.fullmatch(path.name):
+            if (path / certificate).exists():
+                certified[int(match[1])] = path
+            else:
+                shutil.rmtree(path, ignore_errors=True)
+    return certified[max(certified)] if certified else None
+
+
+def clear_run(folder: Path) -> None:
+    """Forget an earlier run: its run file and checkpoints. The run file goes first, so a kill leaves no false claim."""
+    (folder / RUN_FILE).unlink(missing_ok=True)
+    for path in folder.glob("checkpoint-*"):
+        if _CHECKPOINT.fullmatch(path.name):
+            shutil.rmtree(path)
