@@ -6,6 +6,7 @@ The resolved configuration is written into the run folder. Secrets have no place
 `training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
 """
 
+import copy
 import difflib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -138,13 +139,15 @@ class Config(Section):
     playground: PlaygroundConfig = PlaygroundConfig()
 
 
-def load_config(path: str | Path | None = None, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file and apply `a.b=value` overrides, the values read as YAML.
+def load_config(
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+) -> Config:
+    """Read a YAML file (or take `base` instead) and apply `a.b=value` overrides, the values read as YAML.
 
     Raises:
         ConfigError: The file is missing or not a mapping, a key is unknown, or a value is of the wrong kind.
     """
-    values = _read_yaml(Path(path)) if path else {}
+    values = _read_yaml(Path(path)) if path else copy.deepcopy(dict(base or {}))
     for override in overrides:
         _apply_override(values, override)
     return parse_config(values, source=str(path) if path else "the built-in defaults")

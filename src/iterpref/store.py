@@ -196,6 +196,14 @@ class Store:
         where, values = ("WHERE kept = ?", (int(kept),)) if kept is not None else ("", ())
         return self._records(PreferencePair, f"SELECT record FROM pairs {where} ORDER BY pair_id", *values)
 
+    def licenses(self) -> dict[str, int]:
+        """Licence of the task's source → kept pairs under it; "" where none is stated."""
+        query = (
+            "SELECT coalesce(json_extract(t.record, '$.license'), ''), count(*) FROM pairs p "
+            "LEFT JOIN tasks t ON t.task_id = p.task_id WHERE p.kept = 1 GROUP BY 1 ORDER BY 2 DESC"
+        )
+        return dict(self._rows(query))
+
     def put_result(self, result: Result) -> None:
         self._put("results", result.result_id, result.benchmark, result.model, self._pack(result))
 

@@ -8,7 +8,6 @@ only matter where two tokens' perturbed logits agree to about six digits.)
 
 import asyncio
 import hashlib
-import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +19,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, L
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.errors import ClientError
 from iterpref.records import Message, fingerprint
+
+# Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
+SMALL_MODEL = 20_000_000
 
 
 class LocalClient:
@@ -187,15 +189,17 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
         tokenizer = AutoTokenizer.from_pretrained(model)
         dtype = "auto" if device.startswith("cuda") else torch.float32
         loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
-    except (OSError, ValueError, KeyError, json.JSONDecodeError) as error:
+    except Exception as error:  # loaders raise OSError, ValueError, KeyError, SafetensorError, RuntimeError, ...
         raise ClientError(
-            f"{model}: this model doesn't load ({str(error).splitlines()[0]}); "
+            f"{model}: this model doesn't load ({type(error).__name__}: {str(error).splitlines()[0]}); "
             "expected a folder with config.json, weights and a tokenizer, or a hub id that this machine can reach"
         ) from None
     if not tokenizer.chat_template:
         raise ClientError(f"{model}: its tokenizer has no chat template; add one, or use a chat model")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
+    if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
+        torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()
 
 

@@ -5,8 +5,7 @@ whole or not at all, so a killed command leaves the earlier ones.
 """
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,7 @@ def write_dataset(
     folder: Path,
     pairs: Iterable[PreferencePair],
     funnel: Sequence[tuple[str, int]],
-    licenses: Counter[str],
+    licenses: Mapping[str, int],
     settings: dict[str, Any],
 ) -> int:
     """Write kept pairs and their card into `folder`; returns how many pairs were written.
@@ -59,7 +58,7 @@ def write_dataset(
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = _replace(folder / PARQUET, lambda path: _write_parquet(path, pairs))
-    card = render("dataset_card", pairs=written, funnel=funnel, licenses=licenses.most_common(), settings=settings)
+    card = render("dataset_card", pairs=written, funnel=funnel, licenses=licenses, settings=settings)
     _replace(folder / "README.md", lambda path: path.write_text(card + "\n", encoding="utf-8"))
     return written
 
@@ -91,10 +90,10 @@ def _write_rows(path: Path, writer: pq.ParquetWriter | None, rows: list[dict[str
     kind = str if writer.schema.field("prompt").type == pa.string() else list
     for row in rows:
         if not isinstance(row["prompt"], kind):
+            found = "text" if kind is list else "a list of messages"
             raise RecordError(
-                f"pair {row['pair_id']}: its prompt is {'text' if kind is list else 'a list of messages'}, unlike those "
-                "before it; a dataset holds one kind. Import the other pairs into a run of their own, or set "
-                "pairing.prompt_format"
+                f"pair {row['pair_id']}: its prompt is {found}, unlike those before it, and a dataset holds one kind; "
+                "import the other pairs into a run of their own, or set pairing.prompt_format"
             )
     writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
     return writer

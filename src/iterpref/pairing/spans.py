@@ -1,8 +1,8 @@
 """Two completions → the character ranges of the lines in which their programs differ.
 
 In: the exact texts that will be trained on. Out: one half-open range per changed line, its newline included. Lines
-split at "\\n" only, as tokenizers see them. Only lines inside Python code blocks count: prose and fences are never wrong
-lines. A text without a block is all code.
+split at "\\n" only, as tokenizers see them. Only lines inside Python code blocks count: prose and fences are never
+wrong lines. A text without a block is all code.
 """
 
 from typing import NamedTuple

@@ -1,0 +1,230 @@
+"""argv → configuration → one entry function. No logic of the method is here; heavy imports wait for their command.
+
+Progress and messages go to standard error; with `--json` the last line of standard output is one JSON object.
+"""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from iterpref.errors import IterPrefError
+
+if TYPE_CHECKING:
+    from iterpref.config import Config
+    from iterpref.pipeline import Run
+
+app = typer.Typer(
+    name="iterpref",
+    help="Teach code LLMs from their own debugging.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+RunFolder = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
+CONFIG_FILE = "config.yaml"
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    column: Annotated[list[str] | None, typer.Option(help="Column of pairs, as prompt=instruction; repeatable.")] = None,
+) -> None:
+    """Read tasks, recorded debugging runs, or existing preference pairs into a run.
+
+    Programs of recorded runs are executed again and compared with their recorded verdicts.
+    Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
+    """
+    from iterpref.pipeline import import_source
+
+    with _open(run, config, set_) as opened:
+        _finish(import_source(opened, source, _columns(column or [])), as_json)
+
+
+@app.command()
+def debug(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Run each program, show the model what failed, ask for a fix; stop when it passes.
+
+    Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
+    Example: iterpref debug --run runs/a --set debugging.max_iterations=5
+    """
+    with _open(run, config, set_) as opened:
+        progress = opened.debug()
+        summary = {
+            "tasks": progress.total,
+            "passed": sum(progress.passed),
+            "failed_tools": progress.failed_tools,
+            "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
+        }
+        _finish(summary, as_json)
+    if progress.failed_tools:
+        first = progress.errors[0]
+        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")
+
+
+@app.command()
+def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Make focal preference pairs of the run's trajectories and imported pairs.
+
+    Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
+    Example: iterpref pair --run runs/a --set pairing.negatives=each
+    """
+    with _open(run, config, set_) as opened:
+        _finish(opened.pair().summary(), as_json)
+
+
+@app.command()
+def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Train the model on the run's pairs.
+
+    Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/.
+    Example: iterpref train --run runs/a --set training.method=target_rpo
+    """
+    from iterpref.pipeline import train_run
+    from iterpref.progress import ProgressBars
+
+    resolved = _resolve(run, config, set_)
+    with ProgressBars() as bars:
+        _finish({"model": str(train_run(run, resolved, bars))}, as_json)
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    model: Annotated[str | None, typer.Option(help="Folder or hub id; default: the config's model.")] = None,
+) -> None:
+    """Measure pass@k of a model on a benchmark.
+
+    Reads the benchmark and the model. Writes a Result into the run and results/.
+    Example: iterpref evaluate --run runs/a --model runs/a/model
+    """
+    with _open(run, config, set_) as opened:
+        result = opened.evaluate(model or opened.config.model)
+        fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
+        _finish({**fields, "tasks": len({s.task_id for s in result.samples}), **result.metrics}, as_json)
+
+
+@app.command("export")
+def export_(run: RunFolder, output: Annotated[Path, typer.Argument(help="JSONL file to write.")]) -> None:
+    """Write the run's trajectories with their tasks as JSONL that `iterpref import` reads back.
+
+    Reads the run's records. Writes one file.
+    Example: iterpref export trajectories.jsonl --run runs/a
+    """
+    from iterpref.importing import export_trajectories
+    from iterpref.store import Store
+
+    with Store.open(run, write=False) as store:
+        _finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json=False)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write report.html: what the run did, with its numbers and example pairs, as one static page.
+
+    Reads the run's records. Example: iterpref report --run runs/a
+    """
+    from iterpref.store import Store
+    from iterpref.viewer.report import write_report
+
+    with Store.open(run, write=False) as store:
+        _finish({"report": str(write_report(store))}, as_json=False)
+
+
+@app.command("run")
+def run_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None) -> None:
+    """Do all steps: evaluate, debug, pair, train, evaluate again, report. Run again to continue.
+
+    Reads the run's tasks and the config. Writes the whole run folder.
+    Example: iterpref run --run runs/a -c recipes/mine.yaml
+    """
+    with _open(run, config, set_) as opened:
+        opened.run()
+        _finish({"report": str(opened.report())}, as_json=False)
+
+
+@app.command()
+def demo(
+    run: RunFolder = Path("runs/demo"),
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option(help="A smaller one, for CI.")] = False,
+) -> None:
+    """Run the whole method on the playground with the tiny coder that ships with this package.
+
+    Needs no GPU, key or network. Writes a run folder with report.html; a second call repeats nothing.
+    Example: iterpref demo --run runs/demo
+    """
+    from iterpref.demo import demo, demo_config
+
+    with _open(run, None, set_, base=demo_config(quick)) as opened:
+        _finish(demo(opened), as_json)
+
+
+@contextmanager
+def _open(run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None) -> "Iterator[Run]":
+    """The run folder, opened for writing, with its resolved configuration written into it."""
+    from iterpref.config import dump_config
+    from iterpref.pipeline import Run
+    from iterpref.progress import ProgressBars
+    from iterpref.store import Store
+
+    resolved = _resolve(run, config, overrides, base)
+    with Store.open(run) as store, ProgressBars() as bars:
+        (run / CONFIG_FILE).write_text(dump_config(resolved), encoding="utf-8")
+        yield Run(store, resolved, bars)
+
+
+def _resolve(
+    run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
+) -> "Config":
+    """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
+    from iterpref.config import load_config
+
+    stored = run / CONFIG_FILE
+    path = config or (stored if stored.is_file() and base is None else None)
+    return load_config(path, overrides or [], base)
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(columns) != len(pairs):
+        raise IterPrefError(f"--column {pairs}: expected name=column once per name, for example prompt=instruction")
+    return columns
+
+
+def _finish(summary: dict[str, Any], as_json: bool) -> None:
+    """Say what was done: as JSON on standard output, or as plain lines."""
+    if as_json:
+        print(json.dumps(summary, ensure_ascii=False), flush=True)
+        return
+    for key, value in summary.items():
+        print(f"{key}: {value}")
+
+
+def main() -> None:
+    """Entry point: errors a user can act on end as one message and status 1."""
+    try:
+        app()
+    except IterPrefError as error:
+        print(f"iterpref: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("iterpref: stopped; run the same command again to continue", file=sys.stderr)
+        raise SystemExit(130) from None

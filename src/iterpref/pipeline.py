@@ -1,0 +1,158 @@
+"""READ FIRST: the whole method, arrow by arrow.
+
+    tasks → trajectories → pairs → checkpoint → results → report
+
+Each step reads and writes records in one run folder, so that each can be run alone, repeated, or continued after a kill;
+the CLI's verbs are these functions.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from iterpref.analysis.funnel import pair_funnel
+from iterpref.clients import Ledger, open_client
+from iterpref.config import Config, DebuggingConfig
+from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.errors import StoreError
+from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation.evaluate import evaluate
+from iterpref.pairing.dataset import PARQUET, write_dataset
+from iterpref.pairing.filters import estimated_tokens
+from iterpref.pairing.pair import pair
+from iterpref.playground.coder import coder_path
+from iterpref.records import Result
+from iterpref.sandbox import Sandbox
+from iterpref.store import Store
+from iterpref.viewer.report import write_report
+
+OnProgress = Callable[[str, int, int, str], None]  # (what, done, total, note)
+
+
+def quiet(_what: str, _done: int, _total: int, _note: str) -> None:
+    """Shows nothing."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run folder with its configuration."""
+
+    store: Store
+    config: Config
+    on_progress: OnProgress = quiet
+
+    def run(self) -> None:
+        """The main job, every arrow once; what is done already is not done again."""
+        self.evaluate(self.config.model)
+        self.debug()
+        self.pair()
+        self.train()
+        self.evaluate(str(self.model_folder))
+        self.report()
+
+    def debug(self, settings: DebuggingConfig | None = None) -> DebugProgress:
+        """Tasks → trajectories."""
+        settings = settings or self.config.debugging
+        tasks = self.store.tasks(settings.split)
+        total = self.store.count("tasks", *(("split = ?", settings.split) if settings.split else ()))
+        if not total:
+            where = f" of split {settings.split}" if settings.split else ""
+            raise StoreError(f"{self.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
+        with self._tools(self.config.client.model, self.config.client.kind) as (ledger, sandbox):
+            debugger = Debugger(ledger, sandbox, self.store, settings, self.config.seed, self.config.limits)
+            return asyncio.run(debug(debugger, tasks, total, lambda p: self._show_debugging(settings.mode, p)))
+
+    def pair(self) -> int:
+        """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`; returns how many."""
+        settings = self.config.pairing
+        count = token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
+        self.store.replace_pairs(pair(self.store, settings, self.config.seed, count))
+        return write_dataset(
+            self.pairs_folder,
+            self.store.pairs(kept=True),
+            pair_funnel(self.store.pairs()),
+            self.store.licenses(),
+            settings.model_dump() | {"seed": self.config.seed},
+        )
+
+    def train(self) -> Path:
+        """Pairs → checkpoint in `model/`."""
+        return train_run(self.store.folder, self.config, self.on_progress)
+
+    def evaluate(self, model: str) -> Result:
+        """Model → Result on the configured benchmark, also written to `results/`."""
+        settings = self.config.evaluation
+        tasks = load_benchmark(settings.benchmark, settings.split, settings.tasks)
+        with self._tools(model, kind="local") as (ledger, sandbox):
+            on_progress = lambda done, total, note: self.on_progress("evaluate", done, total, note)  # noqa: E731
+            result = asyncio.run(
+                evaluate(
+                    tasks, settings.benchmark, ledger, sandbox, self.store, settings,
+                    self.config.seed, self.config.limits, on_progress,
+                )
+            )  # fmt: skip
+        folder = self.store.folder / "results"
+        folder.mkdir(exist_ok=True)
+        (folder / f"{result.result_id}.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        return result
+
+    def report(self) -> Path:
+        """Everything above → `report.html`."""
+        return write_report(self.store)
+
+    @property
+    def pairs_folder(self) -> Path:
+        return self.store.folder / "pairs"
+
+    @property
+    def model_folder(self) -> Path:
+        return self.store.folder / "model"
+
+    @contextmanager
+    def _tools(self, model: str, kind: Literal["local", "replay"]) -> Iterator[tuple[Ledger, Sandbox]]:
+        """A client for `model` behind the ledger, and a sandbox."""
+        client = open_client(self.config.client.model_copy(update={"kind": kind}), resolve_model(model))
+        try:
+            with open_sandbox(self.config) as sandbox:
+                yield Ledger(client, self.store), sandbox
+        finally:
+            client.close()
+
+    def _show_debugging(self, mode: str, progress: DebugProgress) -> None:
+        rates = " ".join(f"{rate:.0%}" for rate in progress.pass_rates)
+        self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}")
+
+
+def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> Path:
+    """Train on a run folder's Parquet; opens no database, so that it works on every node of a launcher."""
+    from iterpref.training.train import train
+
+    train(
+        folder / "pairs" / PARQUET,
+        resolve_model(config.model),
+        folder / "model",
+        {"seed": config.seed} | config.training,
+        on_progress=lambda done, total, note: on_progress("train", done, total, note),
+    )
+    return folder / "model"
+
+
+def open_sandbox(config: Config) -> Sandbox:
+    settings = config.sandbox
+    return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation)
+
+
+def resolve_model(name: str) -> str:
+    """`playground` is the coder that ships with the package; anything else is a folder or a hub id."""
+    return str(coder_path()) if name == "playground" else name
+
+
+def token_counter(tokenizer: str) -> Callable[[str], int]:
+    """Tokens that a text has under a model's tokenizer."""
+    from transformers import AutoTokenizer
+
+    loaded: Any = AutoTokenizer.from_pretrained(resolve_model(tokenizer))
+    return lambda text: len(loaded(text, add_special_tokens=False)["input_ids"])

@@ -1,0 +1,100 @@
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from iterpref.clients import Completion, Ledger, Request, Sampling
+from iterpref.clients.replay import ReplayClient
+from iterpref.errors import ClientError
+from iterpref.records import Message
+from iterpref.store import Store
+
+HELLO = (Message(role="user", content="hello"),)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "run") as opened:
+        yield opened
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    path = tmp_path / "recording.jsonl"
+    line = {"messages": [{"role": "user", "content": "hello"}], "completions": ["a", "b"]}
+    path.write_text(json.dumps(line) + "\n\n")
+    return path
+
+
+class Counted(ReplayClient):
+    """The replay client, counting what it is asked."""
+
+    asked = 0
+
+    async def complete(self, request: Request) -> Completion:
+        self.asked += 1
+        await asyncio.sleep(0.01)
+        return await super().complete(request)
+
+
+def call(ledger: Ledger, *requests: Request) -> list[str]:
+    async def all_at_once() -> list[str]:
+        return [done[1].text for done in await asyncio.gather(*(ledger.complete(r) for r in requests))]
+
+    return asyncio.run(all_at_once())
+
+
+def test_a_repeated_call_costs_nothing(store: Store, recording: Path) -> None:
+    client = Counted(recording)
+    ledger = Ledger(client, store)
+    first, second = Request(messages=HELLO), Request(messages=HELLO, sample_index=1)
+    assert call(ledger, first, second) == ["a", "b"]
+    assert call(Ledger(client, store), first, second) == ["a", "b"]
+    assert (client.asked, ledger.paid, store.count("calls")) == (2, 2, 2)
+
+
+def test_equal_calls_at_the_same_time_are_one(store: Store, recording: Path) -> None:
+    client = Counted(recording)
+    assert call(Ledger(client, store), *[Request(messages=HELLO)] * 5) == ["a"] * 5
+    assert client.asked == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({"messages": (Message(role="user", content="hi"),)}, False),
+        ({"sampling": Sampling(temperature=0.7)}, False),
+        ({"sampling": Sampling(seed=1)}, False),
+        ({"sample_index": 1}, False),
+        ({}, True),
+    ],
+)
+def test_the_key_covers_what_decides_the_answer(store: Store, recording: Path, change: dict, same: bool) -> None:
+    ledger = Ledger(ReplayClient(recording), store)
+    request = Request(messages=HELLO)
+    assert (ledger.key(request.model_copy(update=change)) == ledger.key(request)) is same
+
+
+def test_greedy_calls_ignore_seed_and_sample(store: Store, recording: Path) -> None:
+    ledger = Ledger(ReplayClient(recording), store)
+    greedy = Request(messages=HELLO, sampling=Sampling(temperature=0))
+    other = Request(messages=HELLO, sampling=Sampling(temperature=0, seed=5), sample_index=3)
+    assert ledger.key(greedy) == ledger.key(other)
+
+
+def test_a_failed_call_is_not_stored(store: Store, recording: Path) -> None:
+    ledger = Ledger(ReplayClient(recording), store)
+    with pytest.raises(ClientError, match="sample 2 of the request that ends with 'hello' is not recorded"):
+        call(ledger, Request(messages=HELLO, sample_index=2))
+    assert store.count("calls") == 0
+
+
+def test_a_malformed_recording_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"messages": [], "completions": []}\n{"messages": 3}\n')
+    with pytest.raises(ClientError, match=r"r\.jsonl:2: not a recorded call"):
+        ReplayClient(path)
+    with pytest.raises(ClientError, match="can't read this recording"):
+        ReplayClient(tmp_path / "absent.jsonl")

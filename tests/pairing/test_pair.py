@@ -1,0 +1,197 @@
+from pathlib import Path
+
+import pytest
+from datasets import load_dataset
+
+from iterpref.config import PairingConfig
+from iterpref.errors import ConfigError, RecordError
+from iterpref.pairing.dataset import write_dataset
+from iterpref.pairing.filters import Filters, same_ast
+from iterpref.pairing.pair import focal_pair, pair, pairs_of
+from iterpref.programs import fenced
+from iterpref.records import Attempt, Execution, ImportedPair, Message, Span, Task, TestFile, Trajectory
+from iterpref.store import Store
+
+PASSED = Execution(verdict="passed", trust="oracle", isolation="zygote")
+FAILED = Execution(verdict="failed", trust="oracle", isolation="zygote")
+TASK = Task(
+    task_id="t/1",
+    prompt="Double x.",
+    tests=(TestFile(path="t.py", content="assert f(2) == 4"),),
+    style="assert",
+    entry_point="f",
+    license="MIT",
+)
+WRONG = "def f(x):\n    y = x + 1\n    return y"
+WORSE = "def f(x):\n    y = x - 1\n    return y"
+RIGHT = "def f(x):\n    y = x * 2\n    return y"
+EACH = PairingConfig(negatives="each")
+
+
+def trajectory(*programs: str, passing: int | None = None, origin: str = "debugging") -> Trajectory:
+    attempts = tuple(
+        Attempt(
+            iteration=i,
+            program=program,
+            completion=f"Here you are:\n{fenced(program)}",
+            execution=PASSED if i == passing else FAILED,
+        )
+        for i, program in enumerate(programs)
+    )
+    status = "unresolved" if passing is None else "passed"
+    return Trajectory(
+        trajectory_id=f"t/1:{origin}", task_id="t/1", attempts=attempts, status=status, client="m", origin=origin
+    )
+
+
+@pytest.mark.parametrize(
+    ("negatives", "rejected"),
+    [("first", [0]), ("last", [2]), ("each", [0, 1, 2]), ("random", None)],
+)
+def test_negatives(negatives: str, rejected: list[int] | None) -> None:
+    runs = trajectory(WRONG, WORSE, WRONG + "\n", RIGHT, passing=3)
+    pairs = pairs_of(TASK, runs, PairingConfig(negatives=negatives))
+    assert [p.chosen_iteration for p in pairs] == [3] * len(pairs)
+    if rejected is not None:
+        assert [p.rejected_iteration for p in pairs] == rejected
+    else:
+        chosen = {pairs_of(TASK, runs, PairingConfig(), seed)[0].rejected_iteration for seed in range(50)}
+        assert chosen == {0, 1, 2}
+        assert pairs_of(TASK, runs, PairingConfig(), 3) == pairs_of(TASK, runs, PairingConfig(), 3)
+
+
+@pytest.mark.parametrize("runs", [trajectory(WRONG, WORSE), trajectory(RIGHT, passing=0)], ids=["unresolved", "at once"])
+def test_no_pair_without_a_failure_and_a_fix(runs: Trajectory) -> None:
+    assert pairs_of(TASK, runs, EACH) == []
+
+
+def test_the_first_passing_version_is_chosen() -> None:
+    later = trajectory(WRONG, RIGHT, WORSE, passing=1)
+    assert [(p.rejected_iteration, p.chosen_iteration) for p in pairs_of(TASK, later, EACH)] == [(0, 1)]
+
+
+def test_prompt_and_rendering() -> None:
+    """The task's own prompt, never a feedback turn; programs in one template, never the prose of the reply."""
+    [made] = pairs_of(TASK, trajectory(WRONG, RIGHT, passing=1), EACH)
+    assert made.prompt == (Message(role="user", content="Double x."),)
+    assert made.chosen == fenced(RIGHT)
+    assert [made.rejected[s.start : s.stop] for s in made.rejected_spans] == ["    y = x + 1\n"]
+    assert [made.chosen[s.start : s.stop] for s in made.chosen_spans] == ["    y = x * 2\n"]
+    [text] = pairs_of(TASK, trajectory(WRONG, RIGHT, passing=1), PairingConfig(prompt_format="text"))
+    assert text.prompt == "Double x."
+    turns = TASK.model_copy(update={"prompt": (Message(role="user", content="Double x."),)})
+    with pytest.raises(ConfigError, match="task t/1"):
+        pairs_of(turns, trajectory(WRONG, RIGHT, passing=1), PairingConfig(prompt_format="text"))
+
+
+@pytest.mark.parametrize(
+    ("rejected", "chosen", "dropped_by"),
+    [
+        pytest.param(WRONG, RIGHT, None, id="kept"),
+        pytest.param("", RIGHT, "program", id="no program"),
+        pytest.param("def g(): pass", RIGHT, "entry_point", id="answers another question"),
+        pytest.param("def f(x):\n    return y", RIGHT, "wrong_lines", id="insertion only"),
+        pytest.param("# todo\n" + RIGHT, RIGHT + "\n# done", "comments", id="only comments"),
+        pytest.param("def f(x):\n" + "    x += 1\n" * 21 + "    return x", RIGHT, "removed_lines", id="21 wrong lines"),
+        pytest.param(f"def f(x):\n    return '{'a' * 6200}'", RIGHT, "tokens", id="too long"),
+        pytest.param("def f(x):\n    y = (x * 2)\n    return y", RIGHT, "same_ast", id="parentheses only"),
+        pytest.param('def f(x):\n    "A"\n    return x', 'def f(x):\n    "B"\n    return x', "same_ast", id="docstring"),
+    ],
+)
+def test_filters(rejected: str, chosen: str, dropped_by: str | None) -> None:
+    [made] = pairs_of(TASK, trajectory(rejected, chosen, passing=1), EACH)
+    judged = Filters(EACH).judge(made, "f")
+    first = next((verdict for verdict in judged.filters if not verdict.kept), None)
+    assert (first and first.name) == dropped_by
+    assert judged.kept == (dropped_by is None)
+    assert all(bool(verdict.reason) != verdict.kept for verdict in judged.filters)
+
+
+def test_twenty_wrong_lines_are_kept() -> None:
+    [made] = pairs_of(TASK, trajectory("def f(x):\n" + "    x += 1\n" * 20 + "    return y", RIGHT, passing=1), EACH)
+    assert len(made.rejected_spans) == 20
+    assert Filters(EACH).judge(made, "f").kept
+
+
+def test_a_hash_sign_in_a_string_is_code() -> None:
+    before = 'def f(x):\n    s = """\n# a\n"""\n    return s'
+    [made] = pairs_of(TASK, trajectory(before, before.replace("# a", "# b"), passing=1), EACH)
+    assert Filters(EACH).judge(made, "f").kept
+
+
+def test_duplicates_are_dropped_once() -> None:
+    filters = Filters(EACH)
+    first, second = pairs_of(TASK, trajectory(WRONG, WRONG, RIGHT, passing=2), EACH)
+    assert filters.judge(first, "f").kept
+    assert [v.name for v in filters.judge(second, "f").filters if not v.kept] == ["duplicate"]
+
+
+def test_policies_for_insertion_only_fixes() -> None:
+    runs = trajectory("def f(x):\n    return y", RIGHT, passing=1)
+    [full] = pairs_of(TASK, runs, PairingConfig(empty_removed="full"))
+    assert [full.rejected[s.start : s.stop] for s in full.rejected_spans] == ["def f(x):\n", "    return y\n"]
+    assert Filters(PairingConfig(empty_removed="full")).judge(full, "f").kept
+    stop = PairingConfig(empty_removed="error")
+    [empty] = pairs_of(TASK, runs, stop)
+    with pytest.raises(RecordError, match="t/1:debugging#0-1: the fix only inserts lines"):
+        Filters(stop).judge(empty, "f")
+
+
+def test_same_ast_of_broken_programs() -> None:
+    assert not same_ast("def f(:", "def f(:")
+
+
+def test_imported_pairs_keep_their_text() -> None:
+    imported = ImportedPair(
+        pair_id="i",
+        task_id="i",
+        prompt="Q",
+        chosen="Try this.\n```python\na = 1\nb = 2\n```\nBye.",
+        rejected="Or that.\n```python\na = 1\nb = 3\n```",
+    )
+    made = focal_pair(imported, EACH)
+    assert (made.chosen, made.rejected) == (imported.chosen, imported.rejected)
+    assert [made.rejected[s.start : s.stop] for s in made.rejected_spans] == ["b = 3\n"]
+    assert made.render_template == "as_imported"
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Store:
+    store = Store.open(tmp_path / "run")
+    store.put_tasks([TASK])
+    for made in (
+        trajectory(WRONG, WORSE, RIGHT, passing=2),
+        trajectory(WRONG, RIGHT, passing=1, origin="sampling"),
+    ):
+        for attempt in made.attempts:
+            key = f"{made.trajectory_id}{attempt.iteration}"
+            store.put_execution(key, attempt.execution)
+            store.put_attempt(made.trajectory_id, made.task_id, attempt, key)
+        store.put_trajectory(made)
+    return store
+
+
+def test_a_run_becomes_a_dataset_that_trl_reads(run: Store) -> None:
+    pairs = list(pair(run, EACH))
+    assert [p.rejected_iteration for p in pairs] == [0, 1]  # sampling trajectories make no pairs
+    run.replace_pairs(pairs)
+    folder = run.folder / "pairs"
+    funnel = [("candidates", 2), ("kept", 2)]
+    assert write_dataset(folder, run.pairs(kept=True), funnel, run.licenses(), EACH.model_dump()) == 2
+    loaded = load_dataset("parquet", data_files=str(folder / "train.parquet"), split="train", cache_dir=str(run.folder))
+    assert {"prompt", "chosen", "rejected", "rejected_spans"} <= set(loaded.column_names)
+    row = loaded[0]
+    assert row["prompt"] == [{"role": "user", "content": "Double x."}]
+    assert [Span(**span) for span in row["rejected_spans"]] == list(pairs[0].rejected_spans)
+    assert row["content_hash"] == pairs[0].content_hash
+    card = (folder / "README.md").read_text()
+    assert "| candidates | 2 |" in card
+    assert "MIT: 2 pairs" in card
+
+
+def test_mixed_prompts_are_refused(run: Store, tmp_path: Path) -> None:
+    turns, text = pairs_of(TASK, trajectory(WRONG, WORSE, RIGHT, passing=2), EACH)
+    text = text.model_copy(update={"prompt": "Double x."})
+    with pytest.raises(RecordError, match="its prompt is text, unlike those before it"):
+        write_dataset(tmp_path / "pairs", [turns, text], [], {}, {})
+    assert not (tmp_path / "pairs" / "train.parquet").exists()

@@ -1,0 +1,78 @@
+"""The layout of docs/design.md, checked: imports point down, and `import iterpref` stays light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "iterpref"
+
+# Modules of one level don't import each other, but for the level that builds upwards within itself.
+LEVELS = [
+    {"__main__"},
+    {"cli"},
+    {"demo", "progress"},
+    {"pipeline"},
+    {"viewer"},
+    {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing"},
+    {"playground", "clients", "sandbox"},
+    {"config", "store", "parallel", "prompts"},
+    {"records", "errors", "programs"},
+]
+LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return parts[0]
+
+
+def imported_modules(path: Path) -> set[str]:
+    """First-level names of our own that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "iterpref":
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("iterpref.")}
+        if isinstance(node, ast.ImportFrom) and node.level:
+            inside = len(path.relative_to(SOURCE).parts) > node.level
+            assert inside, f"{path}: a relative import leaves its package"
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(SOURCE.rglob("*.py")), ids=lambda p: str(p.relative_to(SOURCE)))
+def test_imports_point_down(path: Path) -> None:
+    own = module_of(path)
+    if own == "__init__":
+        assert not imported_modules(path), "importing iterpref must import nothing of it"
+        return
+    for other in imported_modules(path) - {own}:
+        assert other in LEVEL, f"{path.name} imports iterpref.{other}, which no level of the architecture names"
+        assert LEVEL[other] > LEVEL[own], f"{own} (level {LEVEL[own]}) imports {other} (level {LEVEL[other]})"
+
+
+def test_every_module_has_a_level() -> None:
+    modules = {module_of(path) for path in SOURCE.rglob("*.py")} - {"__init__"}
+    assert modules <= LEVEL.keys()
+
+
+def test_records_import_nothing_of_ours() -> None:
+    assert imported_modules(SOURCE / "records.py") == set()
+
+
+def test_only_parallel_imports_ray() -> None:
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert path.name == "parallel.py" or "import ray" not in text, path
+
+
+@pytest.mark.parametrize("module", ["iterpref", "iterpref.cli", "iterpref.records", "iterpref.store"])
+def test_import_is_light(module: str) -> None:
+    heavy = {"torch", "ray", "fastapi", "transformers", "trl", "datasets"}
+    program = f"import sys, {module}; print(' '.join(sorted(set(sys.modules) & {heavy!r})))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert loaded.stdout.split() == []

@@ -1,0 +1,56 @@
+import pytest
+
+from iterpref.programs import code_blocks, defines, extract_program, fenced, parses
+
+
+@pytest.mark.parametrize(
+    ("completion", "entry_point", "program"),
+    [
+        pytest.param("```python\nx = 1\n```", None, "x = 1", id="one block"),
+        pytest.param("Sure:\n```py\nx = 1\n```\nDone.", None, "x = 1", id="prose around"),
+        pytest.param("```python\ndef f(): pass\n```\n```python\nf()\n```", "f", "def f(): pass", id="entry point wins"),
+        pytest.param("```python\ndef f(): pass\n```\n```python\ng()\n```", None, "g()", id="last block without one"),
+        pytest.param("```python\nx = 1\n```\n```python\nx = = 1\n```", None, "x = 1", id="last that parses"),
+        pytest.param("```python\ndef f(:\n```", "f", "def f(:", id="broken code is still the program"),
+        pytest.param("```python\nx = 1\n", None, "x = 1", id="cut before the closing fence"),
+        pytest.param("```bash\nls\n```", None, "", id="another language"),
+        pytest.param("x = 1\ny = 2", None, "x = 1\ny = 2", id="bare code"),
+        pytest.param("I can't do that.", None, "", id="prose is no program"),
+        pytest.param("", None, "", id="empty"),
+        pytest.param("- so:\n  ```python\n  if x:\n      y()\n  ```", None, "if x:\n    y()", id="indented block"),
+        pytest.param("````python\ns = '''\n```\n'''\n````", None, "s = '''\n```\n'''", id="longer fence holds a fence"),
+        pytest.param("~~~python\nx = 1\n~~~", None, "x = 1", id="tilde fence"),
+    ],
+)
+def test_extract_program(completion: str, entry_point: str | None, program: str) -> None:
+    assert extract_program(completion, entry_point) == program
+
+
+@pytest.mark.parametrize("program", ["x = 1", 'def f():\n    """\n    ```\n    """', "a = '''\n````py\n'''"])
+def test_a_fenced_program_is_found_again(program: str) -> None:
+    assert extract_program(fenced(program)) == program
+
+
+def test_code_blocks_are_exact_ranges() -> None:
+    text = "a\n```python\nx = 1\n```\nb\n```\ny = 2"
+    assert [text[start:stop] for start, stop in code_blocks(text)] == ["x = 1\n", "y = 2"]
+
+
+def test_extraction_is_linear_in_length() -> None:
+    """A degenerate completion of repeated fences must not take quadratic time: 20,000 blocks end at once."""
+    text = "```python\nx = 1\n```\n" * 20_000
+    assert len(code_blocks(text)) == 20_000
+    assert extract_program(text, "missing") == "x = 1"
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [("def f(): pass", True), ("async def f(): pass", True), ("class f: pass", True), ("f = g", True), ("fx = 1", False)],
+)
+def test_defines(program: str, expected: bool) -> None:
+    assert defines(program, "f") is expected
+
+
+def test_parses_survives_hostile_text() -> None:
+    assert not parses("\0")
+    assert not parses("(" * 5000)

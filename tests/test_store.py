@@ -1,0 +1,136 @@
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from test_records import ATTEMPT, EXECUTION, PAIR, RESULT, TASK, TRAJECTORY
+
+from iterpref.errors import StoreError
+from iterpref.records import Execution, TestFile
+from iterpref.store import SCHEMA_VERSION, Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "run") as opened:
+        yield opened
+
+
+def test_records_come_back_equal(store: Store) -> None:
+    long_task = TASK.model_copy(update={"task_id": "t/2", "prompt": "é☃" * 500})
+    store.put_tasks([TASK, long_task])
+    assert list(store.tasks()) == [TASK, long_task]
+    store.put_execution("e", EXECUTION)
+    store.put_attempt("a", "t/1", ATTEMPT, "e")
+    assert list(store.trajectories()) == []  # not closed yet
+    store.put_trajectory(TRAJECTORY)
+    assert store.trajectory("a") == TRAJECTORY
+    assert list(store.trajectories("debugging")) == [TRAJECTORY]
+    assert list(store.trajectories("sampling")) == []
+    store.replace_pairs([PAIR])
+    assert list(store.pairs(kept=True)) == [PAIR]
+    store.put_result(RESULT)
+    assert store.result("r") == RESULT
+    assert store.result("other") is None
+
+
+def test_long_texts_are_stored_once(store: Store) -> None:
+    text = "x" * 10_000
+    for key in ("a", "b"):
+        store.put_execution(key, EXECUTION.model_copy(update={"stdout": text}))
+    assert store.count("texts") == 1
+    loaded = store.execution("b")
+    assert isinstance(loaded, Execution)
+    assert loaded.stdout == text
+
+
+def test_lone_surrogates_survive(store: Store) -> None:
+    for text in ("\udc80", "\udc80" * 300):
+        store.put_execution("k", EXECUTION.model_copy(update={"stdout": text}))
+        loaded = store.execution("k")
+        assert loaded is not None
+        assert loaded.stdout == text
+
+
+def test_changed_tests_are_refused(store: Store) -> None:
+    store.put_tasks([TASK])
+    store.put_tasks([TASK])
+    changed = TASK.model_copy(update={"tests": (TestFile(path="tests.py", content="assert True"),)})
+    with pytest.raises(StoreError, match="task t/1: its tests differ"):
+        store.put_tasks([changed])
+    assert list(store.tasks()) == [TASK]
+
+
+def test_writing_again_replaces(store: Store) -> None:
+    store.put_execution("e", EXECUTION)
+    store.put_execution("e", EXECUTION)
+    assert store.count("executions") == 1
+    store.replace_pairs([PAIR, PAIR.model_copy(update={"pair_id": "q"})])
+    store.replace_pairs([PAIR])
+    assert [pair.pair_id for pair in store.pairs()] == ["p"]
+
+
+def test_unknown_task_is_named(store: Store) -> None:
+    with pytest.raises(StoreError, match="task nope: not in"):
+        store.task("nope")
+
+
+def test_a_second_writer_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError, match="another iterpref process is writing"):
+        Store.open(store.folder)
+    with Store.open(store.folder, write=False) as reader:
+        assert list(reader.tasks()) == []
+
+
+def test_no_run_here(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="no run here"):
+        Store.open(tmp_path, write=False)
+
+
+def test_newer_schema_is_refused(tmp_path: Path) -> None:
+    Store.open(tmp_path).close()
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    for write in (True, False):
+        with pytest.raises(StoreError, match=f"schema {SCHEMA_VERSION + 1}.*upgrade iterpref"):
+            Store.open(tmp_path, write=write)
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    Store.open(tmp_path).close()  # the refusal left the lock free and the rows alone
+
+
+def test_not_a_database(tmp_path: Path) -> None:
+    (tmp_path / "run.sqlite").write_text("hello, this is not SQLite at all" * 40)
+    with pytest.raises(StoreError, match="not a readable run database"):
+        Store.open(tmp_path)
+
+
+WRITER = """
+import sys, itertools
+from iterpref.store import Store
+from test_records import EXECUTION
+store = Store.open(sys.argv[1])
+for i in itertools.count():
+    store.put_execution(str(i), EXECUTION.model_copy(update={"stdout": str(i) * 300}))
+    print(i, flush=True)
+"""
+
+
+def test_rows_written_before_a_sigkill_are_there(tmp_path: Path) -> None:
+    """Every row that was reported as written is there after SIGKILL, whole, and the lock is free."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", WRITER, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
+        assert writer.stdout is not None
+        reported = [int(next(writer.stdout)) for _ in range(200)]
+        writer.send_signal(signal.SIGKILL)
+        reported += [int(line) for line in writer.stdout if line.endswith("\n")]
+    with Store.open(tmp_path) as store:
+        for i in reported:
+            execution = store.execution(str(i))
+            assert execution is not None
+            assert execution.stdout == str(i) * 300
