@@ -43,7 +43,11 @@ def test_bad_override_is_named(override: str, message: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("- a\n- b\n", "expected a mapping"), ("a: [1\n", "not valid YAML"), ("sandbox: {worker: 1}\n", "sandbox.workers?")],
+    [
+        ("- a\n- b\n", "expected a mapping"),
+        ("a: [1\n", "not valid YAML"),
+        ("sandbox: {worker: 1}\n", "sandbox.workers?"),
+    ],
 )
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.yaml"

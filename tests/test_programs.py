@@ -45,7 +45,13 @@ def test_extraction_is_linear_in_length() -> None:
 
 @pytest.mark.parametrize(
     ("program", "expected"),
-    [("def f(): pass", True), ("async def f(): pass", True), ("class f: pass", True), ("f = g", True), ("fx = 1", False)],
+    [
+        ("def f(): pass", True),
+        ("async def f(): pass", True),
+        ("class f: pass", True),
+        ("f = g", True),
+        ("fx = 1", False),
+    ],
 )
 def test_defines(program: str, expected: bool) -> None:
     assert defines(program, "f") is expected

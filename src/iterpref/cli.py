@@ -41,7 +41,9 @@ def import_(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    column: Annotated[list[str] | None, typer.Option(help="Column of pairs, as prompt=instruction; repeatable.")] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Column of pairs, as prompt=instruction; repeatable.")
+    ] = None,
 ) -> None:
     """Read tasks, recorded debugging runs, or existing preference pairs into a run.
 
@@ -83,7 +85,12 @@ def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_j
     Example: iterpref pair --run runs/a --set pairing.negatives=each
     """
     with _open(run, config, set_) as opened:
-        _finish(opened.pair().summary(), as_json)
+        funnel = opened.pair()
+        left = {row.name: row.left for row in funnel}
+        _finish(
+            {"pairs": opened.store.count("pairs"), "kept": opened.store.count("pairs", "kept = 1"), "left": left},
+            as_json,
+        )
 
 
 @app.command()
@@ -98,7 +105,7 @@ def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_
 
     resolved = _resolve(run, config, set_)
     with ProgressBars() as bars:
-        _finish({"model": str(train_run(run, resolved, bars))}, as_json)
+        _finish(train_run(run, resolved, bars).model_dump(mode="json"), as_json)
 
 
 @app.command()
@@ -178,7 +185,9 @@ def demo(
 
 
 @contextmanager
-def _open(run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None) -> "Iterator[Run]":
+def _open(
+    run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
+) -> "Iterator[Run]":
     """The run folder, opened for writing, with its resolved configuration written into it."""
     from iterpref.config import dump_config
     from iterpref.pipeline import Run

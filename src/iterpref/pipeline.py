@@ -2,31 +2,33 @@
 
     tasks → trajectories → pairs → checkpoint → results → report
 
-Each step reads and writes records in one run folder, so that each can be run alone, repeated, or continued after a kill;
-the CLI's verbs are these functions.
+Each step reads and writes records in one run folder, so that each can be run alone, repeated, or continued after a
+kill; the CLI's verbs are these functions.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
-from iterpref.analysis.funnel import pair_funnel
+from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Ledger, open_client
 from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.errors import StoreError
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import evaluate
-from iterpref.pairing.dataset import PARQUET, write_dataset
+from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
 from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
+from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
 OnProgress = Callable[[str, int, int, str], None]  # (what, done, total, note)
@@ -65,35 +67,39 @@ class Run:
             debugger = Debugger(ledger, sandbox, self.store, settings, self.config.seed, self.config.limits)
             return asyncio.run(debug(debugger, tasks, total, lambda p: self._show_debugging(settings.mode, p)))
 
-    def pair(self) -> int:
-        """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`; returns how many."""
+    def pair(self) -> list[FilterRow]:
+        """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`."""
         settings = self.config.pairing
         count = token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
         self.store.replace_pairs(pair(self.store, settings, self.config.seed, count))
-        return write_dataset(
-            self.pairs_folder,
-            self.store.pairs(kept=True),
-            pair_funnel(self.store.pairs()),
-            self.store.licenses(),
-            settings.model_dump() | {"seed": self.config.seed},
-        )
+        funnel = pair_funnel(self.store.pairs())
+        steps = [("candidates", self.store.count("pairs")), *((row.name, row.left) for row in funnel)]
+        described = settings.model_dump() | {"seed": self.config.seed}
+        write_dataset(self.pairs_folder, self.store.pairs(kept=True), steps, self.store.licenses(), described)
+        return funnel
 
-    def train(self) -> Path:
+    def train(self) -> TrainSummary:
         """Pairs → checkpoint in `model/`."""
         return train_run(self.store.folder, self.config, self.on_progress)
 
     def evaluate(self, model: str) -> Result:
         """Model → Result on the configured benchmark, also written to `results/`."""
         settings = self.config.evaluation
-        tasks = load_benchmark(settings.benchmark, settings.split, settings.tasks)
+        tasks = load_benchmark(settings.benchmark, settings.split, settings.tasks, self.config.seed)
         with self._tools(model, kind="local") as (ledger, sandbox):
-            on_progress = lambda done, total, note: self.on_progress("evaluate", done, total, note)  # noqa: E731
             result = asyncio.run(
                 evaluate(
-                    tasks, settings.benchmark, ledger, sandbox, self.store, settings,
-                    self.config.seed, self.config.limits, on_progress,
+                    tasks,
+                    settings.benchmark,
+                    ledger,
+                    sandbox,
+                    self.store,
+                    settings,
+                    self.config.seed,
+                    self.config.limits,
+                    partial(self.on_progress, "evaluate"),
                 )
-            )  # fmt: skip
+            )
         folder = self.store.folder / "results"
         folder.mkdir(exist_ok=True)
         (folder / f"{result.result_id}.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
@@ -126,18 +132,14 @@ class Run:
         self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}")
 
 
-def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> Path:
+def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:
     """Train on a run folder's Parquet; opens no database, so that it works on every node of a launcher."""
-    from iterpref.training.train import train
 
-    train(
-        folder / "pairs" / PARQUET,
-        resolve_model(config.model),
-        folder / "model",
-        {"seed": config.seed} | config.training,
-        on_progress=lambda done, total, note: on_progress("train", done, total, note),
-    )
-    return folder / "model"
+    def show(step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        on_progress("train", step, steps, f"loss {metrics['loss']:.3f}" if "loss" in metrics else "")
+
+    settings = {"seed": config.seed} | config.training
+    return train(folder / "pairs", resolve_model(config.model), folder / "model", settings, on_progress=show)
 
 
 def open_sandbox(config: Config) -> Sandbox:

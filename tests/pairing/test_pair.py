@@ -60,7 +60,9 @@ def test_negatives(negatives: str, rejected: list[int] | None) -> None:
         assert pairs_of(TASK, runs, PairingConfig(), 3) == pairs_of(TASK, runs, PairingConfig(), 3)
 
 
-@pytest.mark.parametrize("runs", [trajectory(WRONG, WORSE), trajectory(RIGHT, passing=0)], ids=["unresolved", "at once"])
+@pytest.mark.parametrize(
+    "runs", [trajectory(WRONG, WORSE), trajectory(RIGHT, passing=0)], ids=["unresolved", "at once"]
+)
 def test_no_pair_without_a_failure_and_a_fix(runs: Trajectory) -> None:
     assert pairs_of(TASK, runs, EACH) == []
 
@@ -95,7 +97,9 @@ def test_prompt_and_rendering() -> None:
         pytest.param("def f(x):\n" + "    x += 1\n" * 21 + "    return x", RIGHT, "removed_lines", id="21 wrong lines"),
         pytest.param(f"def f(x):\n    return '{'a' * 6200}'", RIGHT, "tokens", id="too long"),
         pytest.param("def f(x):\n    y = (x * 2)\n    return y", RIGHT, "same_ast", id="parentheses only"),
-        pytest.param('def f(x):\n    "A"\n    return x', 'def f(x):\n    "B"\n    return x', "same_ast", id="docstring"),
+        pytest.param(
+            'def f(x):\n    "A"\n    return x', 'def f(x):\n    "B"\n    return x', "same_ast", id="docstring"
+        ),
     ],
 )
 def test_filters(rejected: str, chosen: str, dropped_by: str | None) -> None:

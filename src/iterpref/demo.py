@@ -1,0 +1,88 @@
+"""The demo: the whole method on the playground, with its controls and its numbers. Nothing in it is prepared.
+
+Beside the arrows of `pipeline.py` it draws independent programs for the same tasks, as many calls per task at most as
+debugging may use, and compares the model before and after training task by task.
+Planted misconceptions show that the machinery works; they don't show that the method wins on real models.
+"""
+
+import time
+from typing import Any
+
+from iterpref.analysis.compare import compare
+from iterpref.analysis.funnel import pass_rate_by_iteration
+from iterpref.config import dump_config
+from iterpref.errors import StoreError
+from iterpref.pipeline import Run
+from iterpref.playground.tasks import playground_tasks
+from iterpref.records import fingerprint
+
+NOTE = "demo"
+
+CONFIG: dict[str, Any] = {
+    "debugging": {"sampling": {"temperature": 0.8, "max_tokens": 192}},
+    "pairing": {"negatives": "each"},
+    "training": {
+        "method": "target_rpo",
+        "num_train_epochs": 2,
+        "learning_rate": 3.0e-4,
+        "per_device_train_batch_size": 16,
+        "gradient_accumulation_steps": 1,
+        "max_length": 512,
+        "precompute_ref_log_probs": True,
+        "gradient_checkpointing": False,
+        "bf16": False,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": 5,
+        "logging_steps": 1,
+        "save_strategy": "no",
+        "report_to": "none",
+    },
+    "evaluation": {"benchmark": "playground", "split": "held_out", "tasks": 300, "sampling": {"max_tokens": 192}},
+}
+QUICK = {"train_tasks": 120, "held_out_tasks": 100}
+
+
+def demo_config(quick: bool = False) -> dict[str, Any]:
+    """The demo's configuration; `quick` is a smaller laboratory for CI."""
+    if not quick:
+        return CONFIG
+    evaluation = CONFIG["evaluation"] | {"tasks": QUICK["held_out_tasks"]}
+    return CONFIG | {"playground": QUICK, "evaluation": evaluation}
+
+
+def demo(run: Run) -> dict[str, Any]:
+    """Run the demo in a run folder and return its numbers; a finished one is only read."""
+    identity = fingerprint(dump_config(run.config))
+    stored = run.store.note(NOTE) or {"identity": identity, "summary": None}
+    if stored["identity"] != identity:
+        raise StoreError(f"{run.store.folder}: holds a demo with other settings (config.yaml); choose another --run")
+    if stored["summary"] and (run.store.folder / "report.html").is_file():
+        return dict(stored["summary"])
+    run.store.put_note(NOTE, stored)
+    started = time.monotonic()
+    run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
+    before = run.evaluate(run.config.model)
+    run.debug()
+    run.debug(run.config.debugging.model_copy(update={"mode": "sampling"}))
+    run.pair()
+    run.train()
+    after = run.evaluate(str(run.model_folder))
+    comparison = compare(before, after)
+    iterations = run.config.debugging.max_iterations
+    debugging = pass_rate_by_iteration(run.store.trajectories("debugging"), iterations)
+    sampling = pass_rate_by_iteration(run.store.trajectories("sampling"), iterations)
+    summary = {
+        "pass_rate_by_iteration": debugging,
+        "sampling_pass_rate_by_draw": sampling,
+        "sampling_pass_rate": sampling[-1],
+        "pairs": run.store.count("pairs", "kept = 1"),
+        "base_pass_at_1": comparison.first_pass_at_1,
+        "trained_pass_at_1": comparison.second_pass_at_1,
+        "won": len(comparison.won),
+        "lost": len(comparison.lost),
+        "mcnemar_p": comparison.mcnemar_p,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    run.store.put_note(NOTE, {"identity": identity, "summary": summary})
+    run.report()
+    return summary
