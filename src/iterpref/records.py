@@ -235,6 +235,21 @@ class PreferencePair(Record):
         return fingerprint([prompt, self.chosen, self.rejected, spans])
 
 
+class ImportedPair(Record):
+    """An existing preference pair as it came, before spans: `chosen` and `rejected` keep their text to the character.
+
+    `source` names the file or data set it was read from; `task_id` is the source's own, else the pair's id.
+    """
+
+    pair_id: str
+    task_id: str
+    prompt: Prompt
+    chosen: str
+    rejected: str
+    source: str = ""
+    license: str = ""
+
+
 class Sample(Record):
     """One completion of a benchmark task: raw, as a program, and what its tests said."""
 

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from iterpref.errors import StoreError
-from iterpref.records import Attempt, Execution, PreferencePair, Record, Result, Task, Trajectory
+from iterpref.records import Attempt, Execution, ImportedPair, PreferencePair, Record, Result, Task, Trajectory
 
 R = TypeVar("R", bound=Record)
 DATABASE = "run.sqlite"
@@ -44,6 +44,7 @@ MIGRATIONS = (
     CREATE TABLE trajectories (trajectory_id TEXT PRIMARY KEY, task_id TEXT, origin TEXT, status TEXT,
         record TEXT NOT NULL);
     CREATE TABLE pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, kept INTEGER, record TEXT NOT NULL);
+    CREATE TABLE imported_pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, record TEXT NOT NULL);
     CREATE TABLE results (result_id TEXT PRIMARY KEY, benchmark TEXT, model TEXT, record TEXT NOT NULL);
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
@@ -184,6 +185,16 @@ class Store:
 
     # --- pairs and results ---
 
+    def put_imported_pairs(self, pairs: Iterable[ImportedPair]) -> None:
+        """Add pairs that were made elsewhere, in one transaction; `pairing` gives them their spans."""
+        with self._mutex:
+            for pair in pairs:
+                self._put("imported_pairs", pair.pair_id, pair.task_id, self._pack(pair), commit=False)
+            self._connection.commit()
+
+    def imported_pairs(self) -> Iterator[ImportedPair]:
+        return self._records(ImportedPair, "SELECT record FROM imported_pairs ORDER BY pair_id")
+
     def replace_pairs(self, pairs: Iterable[PreferencePair]) -> None:
         """Make these the pairs of the run, in one transaction: pairing is recomputed as a whole, and costs no call."""
         with self._mutex:
@@ -197,10 +208,11 @@ class Store:
         return self._records(PreferencePair, f"SELECT record FROM pairs {where} ORDER BY pair_id", *values)
 
     def licenses(self) -> dict[str, int]:
-        """Licence of the task's source → kept pairs under it; "" where none is stated."""
+        """Licence of the task or the imported pair → kept pairs under it; "" where none is stated."""
         query = (
-            "SELECT coalesce(json_extract(t.record, '$.license'), ''), count(*) FROM pairs p "
-            "LEFT JOIN tasks t ON t.task_id = p.task_id WHERE p.kept = 1 GROUP BY 1 ORDER BY 2 DESC"
+            "SELECT coalesce(json_extract(i.record, '$.license'), json_extract(t.record, '$.license'), ''), count(*) "
+            "FROM pairs p LEFT JOIN tasks t ON t.task_id = p.task_id "
+            "LEFT JOIN imported_pairs i ON i.pair_id = p.pair_id WHERE p.kept = 1 GROUP BY 1 ORDER BY 2 DESC"
         )
         return dict(self._rows(query))
 
