@@ -1,0 +1,83 @@
+"""Write docs/reference.md: every command, configuration key and record, read off the code. A test keeps it current.
+
+    python docs/reference.py
+"""
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+
+from iterpref import records
+from iterpref.cli import app
+from iterpref.config import Config, Section
+
+PAGE = Path(__file__).parent / "reference.md"
+HEADER = """# Reference
+
+Made by `python docs/reference.py`; don't edit.
+"""
+
+
+def page() -> str:
+    return "\n".join([HEADER, *commands(), *configuration(), *record_types()])
+
+
+def commands() -> Iterator[str]:
+    yield "## Commands\n"
+    group: Any = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):
+        yield f"### `iterpref {name}`\n"
+        yield inspect.cleandoc(command.help or "") + "\n"
+        for parameter in command.params:
+            shown = ", ".join(f"`{option}`" for option in parameter.opts)
+            help_text = getattr(parameter, "help", "") or ""
+            yield f"- {shown}: {help_text}"
+        yield ""
+
+
+def configuration() -> Iterator[str]:
+    yield "## Configuration\n"
+    yield "One YAML file; `--set section.key=value` changes one value. Unknown keys are refused.\n"
+    yield "| key | default | meaning |\n|---|---|---|"
+    yield from section_rows(Config, "")
+    yield ""
+
+
+def section_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, Section):
+            yield from section_rows(kind, f"{prefix}{name}.")
+        else:
+            default = field.get_default(call_default_factory=True)
+            yield f"| `{prefix}{name}` | `{default!r}` | {(field.description or '').replace(chr(10), ' ')} |"
+
+
+def record_types() -> Iterator[str]:
+    yield "## Records\n"
+    yield "Frozen; unknown fields are refused. Each is written as JSON by `model_dump_json()`.\n"
+    for name, kind in vars(records).items():
+        if isinstance(kind, type) and issubclass(kind, records.Record) and kind is not records.Record:
+            yield f"### {name}\n"
+            yield inspect.cleandoc(kind.__doc__ or "") + "\n"
+            yield "| field | type | default |\n|---|---|---|"
+            for field_name, field in kind.model_fields.items():
+                default = "" if field.is_required() else f"`{field.default!r}`"
+                yield f"| `{field_name}` | `{type_name(field.annotation)}` | {default} |"
+            yield ""
+
+
+def type_name(annotation: Any) -> str:
+    text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
+    full = text if text and not getattr(annotation, "__args__", None) else str(annotation)
+    for noise in ("iterpref.records.", "typing.", "<class '", "'>"):
+        full = full.replace(noise, "")
+    return full.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,169 @@
+import asyncio
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from iterpref.clients import Completion, Ledger, Request
+from iterpref.clients.replay import ReplayClient
+from iterpref.config import DebuggingConfig
+from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.programs import fenced
+from iterpref.prompts import render
+from iterpref.records import Task, TestFile
+from iterpref.sandbox import Sandbox
+from iterpref.store import Store
+
+WRONG = "def f(x):\n    return x + 1"
+WORSE = "def f(x):\n    return [x][2]"
+RIGHT = "def f(x):\n    return x * 2"
+
+
+def task(name: str) -> Task:
+    tests = (TestFile(path="tests.py", content="assert f(1) == 2\nassert f(3) == 6"),)
+    return Task(task_id=name, prompt=f"{name}: double x.", tests=tests, style="assert", entry_point="f")
+
+
+def turn(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def attempt(task: Task, *programs: str) -> dict[str, object]:
+    return {"messages": [turn("user", str(task.prompt))], "completions": [fenced(p) for p in programs]}
+
+
+def repair(task: Task, shown: str, feedback: str, *replies: str) -> dict[str, object]:
+    messages = [
+        turn("user", str(task.prompt)),
+        turn("assistant", fenced(shown)),
+        turn("user", render("repair", feedback=feedback)),
+    ]
+    return {"messages": messages, "completions": list(replies)}
+
+
+FIRST, STUCK, EASY = task("first"), task("stuck"), task("easy")
+# f(3) is the first call that WRONG gets wrong: 1 + 1 == 2 passes.
+WRONG_SAYS = "f(3) returned 4, expected 6"
+WORSE_SAYS = "f(1) raised IndexError: list index out of range\n  line 2: return [x][2]"
+RECORDING = [
+    attempt(FIRST, WRONG),
+    repair(FIRST, WRONG, WRONG_SAYS, "unused", fenced(WORSE)),
+    repair(FIRST, WORSE, WORSE_SAYS, "unused", "unused", f"The index is wrong.\n{fenced(RIGHT)}\nNow it works."),
+    attempt(STUCK, WRONG),
+    repair(STUCK, WRONG, WRONG_SAYS, "unused", fenced(WRONG), "I can't do better."),
+    attempt(EASY, RIGHT),
+]
+
+
+class Counted(ReplayClient):
+    """The replay client, counting what it is asked."""
+
+    asked = 0
+
+    async def complete(self, request: Request) -> Completion:
+        self.asked += 1
+        return await super().complete(request)
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(workers=2) as opened:
+        yield opened
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "run") as opened:
+        yield opened
+
+
+@pytest.fixture
+def client(tmp_path: Path) -> Counted:
+    path = tmp_path / "recording.jsonl"
+    path.write_text("\n".join(json.dumps(line) for line in RECORDING))
+    return Counted(path)
+
+
+def run(store: Store, client: ReplayClient, sandbox: Sandbox, tasks: Sequence[Task], **settings: object) -> DebugProgress:
+    store.put_tasks(tasks)
+    debugger = Debugger(Ledger(client, store), sandbox, store, DebuggingConfig(**{"max_iterations": 2, **settings}))
+    return asyncio.run(debug(debugger, tasks, len(tasks)))
+
+
+def test_repairs_until_the_tests_pass(store: Store, client: Counted, sandbox: Sandbox) -> None:
+    progress = run(store, client, sandbox, [FIRST, STUCK, EASY])
+    assert (progress.done, progress.passed, progress.failed_tools) == (3, [1, 0, 1], 0)
+    assert progress.pass_rates == [1 / 3, 1 / 3, 2 / 3]
+    easy, first, stuck = store.trajectories()
+    assert [a.execution.verdict for a in first.attempts] == ["failed", "error", "passed"]
+    assert [a.program for a in first.attempts] == [WRONG, WORSE, RIGHT]
+    assert [a.feedback for a in first.attempts] == [WRONG_SAYS, WORSE_SAYS, None]
+    assert first.status == "passed"
+    assert (stuck.status, len(stuck.attempts)) == ("unresolved", 3)
+    assert stuck.attempts[-1].execution.error_type == "NoProgram"
+    assert [a.iteration for a in easy.attempts] == [0]
+
+
+def test_a_second_run_costs_nothing(store: Store, client: Counted, sandbox: Sandbox) -> None:
+    run(store, client, sandbox, [FIRST, STUCK, EASY])
+    before, asked = list(store.trajectories()), client.asked
+    again = run(store, client, sandbox, [FIRST, STUCK, EASY])
+    assert again.passed == [1, 0, 1]
+    assert (list(store.trajectories()), client.asked) == (before, asked)
+
+
+def test_more_iterations_continue_an_unresolved_trajectory(store: Store, client: Counted, sandbox: Sandbox) -> None:
+    run(store, client, sandbox, [FIRST], max_iterations=1)
+    assert next(store.trajectories()).status == "unresolved"
+    asked = client.asked
+    run(store, client, sandbox, [FIRST], max_iterations=2)
+    [trajectory] = store.trajectories()
+    assert (trajectory.status, len(trajectory.attempts), client.asked) == ("passed", 3, asked + 1)
+    assert [a.feedback for a in trajectory.attempts] == [WRONG_SAYS, WORSE_SAYS, None]
+
+
+def test_a_model_that_cannot_answer_stops_one_task_only(store: Store, client: Counted, sandbox: Sandbox) -> None:
+    unrecorded = task("unrecorded")
+    progress = run(store, client, sandbox, [unrecorded, EASY])
+    assert (progress.done, progress.failed_tools, sum(progress.passed)) == (2, 1, 1)
+    assert "task unrecorded" in progress.errors[0]
+    assert [t.task_id for t in store.trajectories()] == ["easy"]
+
+
+def test_sampling_draws_independent_programs(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(json.dumps(attempt(FIRST, WRONG, WORSE, RIGHT)))
+    progress = run(store, ReplayClient(path), sandbox, [FIRST], mode="sampling")
+    assert progress.passed == [0, 0, 1]
+    [trajectory] = store.trajectories("sampling")
+    assert [a.feedback for a in trajectory.attempts] == [None, None, None]
+
+
+def test_a_model_cannot_edit_the_tests(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
+    """A reply that brings its own tests, or empties them, is judged by the task's."""
+    path = tmp_path / "cheat.jsonl"
+    cheat = f"```python\n{WRONG}\n```\n```python\n# tests.py\nassert f(3) == 4\n```"
+    path.write_text(json.dumps({"messages": [turn("user", str(FIRST.prompt))], "completions": [cheat]}))
+    run(store, ReplayClient(path), sandbox, [FIRST], max_iterations=0)
+    [trajectory] = store.trajectories()
+    assert trajectory.attempts[0].execution.verdict == "failed"
+    assert trajectory.attempts[0].program == WRONG
+
+
+def test_concurrency_is_bounded(store: Store, client: Counted, sandbox: Sandbox) -> None:
+    running = peak = 0
+
+    class Slow(Counted):
+        async def complete(self, request: Request) -> Completion:
+            nonlocal running, peak
+            running += 1
+            peak = max(peak, running)
+            await asyncio.sleep(0.01)
+            running -= 1
+            return Completion(text=fenced(RIGHT))
+
+    tasks = [task(f"t{i}") for i in range(20)]
+    client.__class__ = Slow
+    progress = run(store, client, sandbox, tasks, concurrency=3)
+    assert (progress.passed[0], peak) == (20, 3)
