@@ -1,0 +1,25 @@
+"""The tiny coder that ships with the package: a folder that any transformers loader reads.
+
+Under two million parameters (Llama architecture, bf16), pretrained by pretrain.py on the playground's own programs.
+It writes playground programs with planted misconceptions and repairs them from feedback; it can do nothing else.
+"""
+
+from pathlib import Path
+
+from iterpref.errors import ClientError
+
+_FOLDER = Path(__file__).parent / "coder"
+
+
+def coder_path() -> Path:
+    """Folder with config, weights, tokenizer and chat template.
+
+    Raises:
+        ClientError: The weights are not there, as in a checkout without them.
+    """
+    if not (_FOLDER / "model.safetensors").is_file():
+        raise ClientError(
+            f"the playground's coder has no weights in {_FOLDER}. "
+            f"Rebuild it: python -m iterpref.playground.pretrain --output {_FOLDER} --seed 0"
+        )
+    return _FOLDER

@@ -1,0 +1,150 @@
+"""Procedural tasks: two to four operations in a row, worded as a prompt, with tests from the reference.
+
+Out: `records.Task` of style "calls" (entry point `solve`). The split follows a hash of the *signature*, the
+ordered names of a task's operations: parameters and readings don't enter it, so no composition of `held_out` is
+seen elsewhere. (Its single steps are, and a short composition may occur inside a longer one.) All is a function of
+split, count and seed.
+Not here: the programs that get them wrong (corpus.py).
+"""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from iterpref.playground.dicts import DICT_OPERATIONS
+from iterpref.playground.inputs import candidates
+from iterpref.playground.lists import LIST_OPERATIONS
+from iterpref.playground.operations import INPUT_KINDS, Kind, Operation, Site, program, prompt
+from iterpref.playground.strings import STRING_OPERATIONS
+from iterpref.playground.trials import Outcome, outcomes
+from iterpref.records import Task, TestFile, fingerprint
+
+Split = Literal["train", "validation", "held_out"]
+OPERATIONS: tuple[Operation, ...] = LIST_OPERATIONS + STRING_OPERATIONS + DICT_OPERATIONS
+STEPS = {2: 0.45, 3: 0.4, 4: 0.15}
+KIND_WEIGHTS: dict[Kind, float] = {"numbers": 0.42, "words": 0.22, "text": 0.2, "counts": 0.16}
+PLAIN_WEIGHT = 1.8  # operations without a misconception are drawn this much more often
+MAX_SHOWN_CHARS = 60  # of an expected value: what a model reads in feedback stays short
+CALLS = (8, 12)
+
+
+@dataclass(frozen=True)
+class Puzzle:
+    """A task before it is a record: its sites, and calls with what the reference gives for each."""
+
+    sites: tuple[Site, ...]
+    arguments: tuple[Any, ...]
+    expected: tuple[Outcome, ...]
+
+    @property
+    def signature(self) -> tuple[str, ...]:
+        return tuple(site.operation.name for site in self.sites)
+
+    @property
+    def wanted(self) -> list[int]:
+        return [site.wanted for site in self.sites]
+
+    @property
+    def reference(self) -> str:
+        return program(self.sites, self.wanted, [0] * len(self.sites))
+
+    @property
+    def key(self) -> str:
+        """Identity of the task: operations, parameters and readings."""
+        return fingerprint([[s.operation.name, s.parameter, s.wanted] for s in self.sites])
+
+
+def playground_tasks(split: Split, count: int, seed: int = 0) -> list[Task]:
+    """`count` distinct tasks of one split, the same for the same arguments on every machine."""
+    puzzles = distinct_puzzles(split, seed)
+    return [as_task(next(puzzles), split) for _ in range(count)]
+
+
+def distinct_puzzles(split: Split, seed: int) -> Iterator[Puzzle]:
+    """An endless stream of tasks of one split without repeats."""
+    rng = random.Random(f"{split}/{seed}")
+    seen: set[str] = set()
+    while True:
+        sites = _draw_sites(rng, split)
+        puzzle = _with_tests(sites, rng) if sites else None
+        if puzzle and puzzle.key not in seen:
+            seen.add(puzzle.key)
+            yield puzzle
+
+
+def split_of(signature: tuple[str, ...]) -> Split:
+    """70 % train, 10 % validation, 20 % held out, by the signature's hash alone."""
+    bucket = int(hashlib.sha256("/".join(signature).encode()).hexdigest()[:8], 16) % 10
+    return "train" if bucket < 7 else "validation" if bucket == 7 else "held_out"
+
+
+def as_task(puzzle: Puzzle, split: Split) -> Task:
+    """The puzzle as a record: one call a line, arguments and expected values as Python literals."""
+    lines = [
+        json.dumps({"args": f"({argument!r},)", "expected": expected.shown})
+        for argument, expected in zip(puzzle.arguments, puzzle.expected, strict=True)
+    ]
+    return Task(
+        task_id=f"playground/{puzzle.key}",
+        prompt=prompt(puzzle.sites),
+        tests=(TestFile(path="calls.jsonl", content="\n".join(lines) + "\n"),),
+        style="calls",
+        entry_point="solve",
+        reference=puzzle.reference,
+        split=split,
+        origin="/".join(puzzle.signature),
+        license="Apache-2.0",
+    )
+
+
+def _draw_sites(rng: random.Random, split: Split) -> tuple[Site, ...] | None:
+    """A random composition, or None when it has another split or runs dry."""
+    length = rng.choices(list(STEPS), list(STEPS.values()))[0]
+    kind = rng.choices(INPUT_KINDS, [KIND_WEIGHTS[k] for k in INPUT_KINDS])[0]
+    sites: list[Site] = []
+    for _ in range(length):
+        used = {site.operation.name for site in sites}
+        fitting = [op for op in OPERATIONS if op.takes == kind and op.name not in used]
+        if not fitting:
+            return None
+        weights = [1.0 if op.misconceptions or op.is_ambiguous else PLAIN_WEIGHT for op in fitting]
+        operation = rng.choices(fitting, weights)[0]
+        wanted = rng.choices(range(len(operation.forms)), [form.wanted for form in operation.forms])[0]
+        parameter = rng.choice(operation.parameters) if operation.parameters else None
+        sites.append(Site(operation, parameter, wanted))
+        kind = operation.gives
+    return tuple(sites) if split_of(tuple(s.operation.name for s in sites)) == split else None
+
+
+def _with_tests(sites: tuple[Site, ...], rng: random.Random) -> Puzzle | None:
+    """Choose calls that catch each site's other forms where any candidate does; None for a dull task."""
+    pool = candidates(sites[0].operation.takes, rng)
+    right = [site.wanted for site in sites]
+    expected = outcomes(program(sites, right, [0] * len(sites)), pool)
+    usable = [i for i, e in enumerate(expected) if not e.raised and len(e.shown) <= MAX_SHOWN_CHARS]
+    if len(usable) < CALLS[0] or len({expected[i].shown for i in usable}) < 3:
+        return None
+    chosen = set(usable[:3])  # the pool starts with the edge cases
+    for caught in _catching_calls(sites, right, pool, expected, usable):
+        if caught and not chosen & set(caught):
+            chosen.add(rng.choice(caught))
+    rest = [i for i in usable if i not in chosen]
+    size = max(len(chosen), rng.randint(*CALLS))
+    chosen |= set(rng.sample(rest, min(len(rest), size - len(chosen))))
+    order = sorted(chosen, key=lambda i: (len(repr(pool[i])), i))  # the first failure is shown: keep it short
+    return Puzzle(sites, tuple(pool[i] for i in order), tuple(expected[i] for i in order))
+
+
+def _catching_calls(
+    sites: tuple[Site, ...], right: list[int], pool: list[Any], expected: list[Outcome], usable: list[int]
+) -> Iterator[list[int]]:
+    """For each other form of each site, the calls whose outcome it changes."""
+    for place, site in enumerate(sites):
+        for form in range(len(site.operation.forms)):
+            if form != right[place]:
+                changed = [*right[:place], form, *right[place + 1 :]]
+                got = outcomes(program(sites, changed, [0] * len(sites)), pool)
+                yield [i for i in usable if not got[i].same(expected[i])]

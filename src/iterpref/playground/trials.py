@@ -1,0 +1,91 @@
+"""Run one of the playground's own programs in this process, and word what went wrong.
+
+Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote itself: they
+are trusted, short and free of endless loops. A model's program is never run here; it goes to `iterpref.sandbox`.
+`feedback` says in the same words what `debugging.feedback` says of a sandboxed Execution (a test compares them).
+"""
+
+import copy
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from types import TracebackType
+from typing import Any
+
+_FILENAME = "<playground>"
+_REPR_CHARS = 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave: `shown` is the repr of its value, or the exception's one line.
+
+    `key` compares outcomes as tests do, by value. `frames` are the (line, function) of an exception, innermost last.
+    """
+
+    shown: str
+    key: Any
+    raised: bool = False
+    frames: tuple[tuple[int, str], ...] = ()
+
+    def same(self, other: "Outcome") -> bool:
+        return self.raised == other.raised and bool(self.key == other.key)
+
+
+def outcomes(program: str, arguments: Sequence[Any]) -> list[Outcome]:
+    """Call `solve` once per argument, each time on a copy of it.
+
+    Raises:
+        SyntaxError, NameError, ...: The program can't be loaded.
+    """
+    namespace: dict[str, Any] = {}
+    exec(compile(program, _FILENAME, "exec"), namespace)
+    return [_call(namespace["solve"], argument) for argument in arguments]
+
+
+def as_newer_python(outcome: Outcome) -> Outcome:
+    """The outcome as Python 3.12 and later show it, where comprehensions have no frame of their own."""
+    frames = tuple(f for f in outcome.frames if f[1] not in ("<listcomp>", "<dictcomp>", "<setcomp>"))
+    return replace(outcome, frames=frames)
+
+
+def feedback(program: str, argument: Any, got: Outcome, expected: Outcome) -> str:
+    """One failed call as a model reads it; `argument` is what `solve` was called with."""
+    call = f"solve({_cut(repr(argument))})"
+    if not got.raised:
+        return f"{call} returned {_cut(got.shown)}, expected {_cut(expected.shown)}"
+    source = program.split("\n")
+    frames = [f"  line {line}, in {function}: {source[line - 1].strip()}" for line, function in got.frames]
+    return "\n".join([f"{call} raised {got.shown}", *frames])
+
+
+def syntax_feedback(program: str, error: SyntaxError) -> str:
+    """A program that can't be compiled, as a model reads it."""
+    line = error.lineno or 1
+    source = program.split("\n")[line - 1].strip()
+    return f"SyntaxError: {error.msg} (line {line})\n  line {line}: {source}"
+
+
+def _call(solve: Any, argument: Any) -> Outcome:
+    try:
+        value = solve(copy.copy(argument))  # arguments are flat containers of immutable values
+    except Exception as error:
+        frames = _program_frames(error.__traceback__)
+        shown = "".join(traceback.format_exception_only(error)).strip()
+        return Outcome(shown, (shown, frames), raised=True, frames=frames)
+    return Outcome(repr(value), value)
+
+
+def _program_frames(trace: TracebackType | None) -> tuple[tuple[int, str], ...]:
+    """(line, function) of the program's own frames, outermost first."""
+    frames = []
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename == _FILENAME:
+            frames.append((trace.tb_lineno, code.co_name))
+        trace = trace.tb_next
+    return tuple(frames)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _REPR_CHARS else text[: _REPR_CHARS - 3] + "..."
