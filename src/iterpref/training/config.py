@@ -74,6 +74,9 @@ class FocalDPOConfig(DPOConfig):
         self._refuse_meaningless()
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
             self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
+        if getattr(self, "activation_checkpointing", False) is None:
+            # transformers' new name for the same field; TRL's default under the old one would warn in every run
+            self.activation_checkpointing = self.gradient_checkpointing
         if self.method == "sft":
             # NLL needs no reference. The trainer takes "precomputed" zeros, so none is loaded or run.
             self.precompute_ref_log_probs = True
@@ -134,6 +137,8 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> FocalDPOConfi
             near = difflib.get_close_matches(key, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
             raise ConfigError(f"training: unknown key {key}; {advice}")
+    if isinstance(values.get("loss_type"), str):  # TRL takes one name or a list
+        values = {**values, "loss_type": [values["loss_type"]]}
     types = get_type_hints(FocalDPOConfig)
     checked = {key: _coerce(key, value, types[key]) for key, value in values.items()}
     return FocalDPOConfig(output_dir=str(output_dir), **checked)

@@ -1,0 +1,68 @@
+"""Method → TRL's loss terms, and the settings that are refused."""
+
+import pytest
+
+from iterpref.errors import ConfigError
+from iterpref.training.config import FocalDPOConfig, parse_training
+
+
+@pytest.mark.parametrize(
+    ("values", "loss_type", "loss_weights"),
+    [
+        ({"method": "sft"}, ["sft"], [1.0]),
+        ({"method": "dpo"}, ["sigmoid"], [1.0]),
+        ({"method": "rpo", "alpha": 3}, ["sigmoid", "sft"], [1.0, 3.0]),
+        ({"method": "target_dpo"}, ["sigmoid"], [1.0]),
+        ({"method": "target_rpo"}, ["sigmoid", "sft"], [1.0, 1.0]),
+        ({"method": "dpo", "loss_type": ["sigmoid"]}, ["sigmoid"], [1.0]),
+        ({}, ["sigmoid", "sft"], [1.0, 1.0]),
+    ],
+)
+def test_method_fills_the_loss(tmp_path, values, loss_type, loss_weights):
+    config = parse_training(values, tmp_path)
+    assert (config.loss_type, config.loss_weights) == (loss_type, loss_weights)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"methud": "dpo"}, "unknown key methud; did you mean method?"),
+        ({"learning_rat": 1e-5}, "unknown key learning_rat; did you mean learning_rate?"),
+        ({"method": "target-rpo"}, "method='target-rpo' is unknown; did you mean target_rpo?"),
+        ({"method": "target_rpo", "loss_type": ["sigmoid"]}, "loss_type=.'sigmoid'. was given too"),
+        ({"method": "dpo", "loss_type": "ipo"}, "loss_type=.'ipo'. was given too"),
+        ({"method": "rpo", "loss_weights": [1.0, 0.5]}, "set alpha instead"),
+        ({"method": "target_dpo", "alpha": 2.0}, "method=target_dpo has none"),
+        ({"alpha": -1.0}, "negative"),
+        ({"ld_alpha": 0.5}, "ld_alpha=0.5"),
+        ({"method": "rpo", "use_weighting": True}, "use_weighting can't be combined"),
+        ({"method": "sft", "use_weighting": True}, "use_weighting can't be combined"),
+        ({"empty_removed": "keep"}, "empty_removed='keep' is unknown"),
+        ({"output_dir": "elsewhere"}, "output_dir is set by the run folder"),
+        ({"learning_rate": "fast"}, "learning_rate: .*got 'fast'"),
+        ({"num_train_epochs": []}, "num_train_epochs: .*got"),
+        ({"save_strategy": False}, "save_strategy: .*quote it"),
+        ({"save_strategy": "sometimes"}, "sometimes"),
+        ({"pad_token": "<pad>"}, "pad_token is deprecated"),
+    ],
+)
+def test_refused(tmp_path, values, message):
+    with pytest.raises(ConfigError, match=message):
+        parse_training(values, tmp_path)
+
+
+def test_numbers_that_yaml_reads_as_text(tmp_path):
+    assert parse_training({"learning_rate": "1e-5"}, tmp_path).learning_rate == 1e-5
+
+
+def test_direct_construction_checks_too(tmp_path):
+    """An explicit loss that equals TRL's default is still a contradiction."""
+    with pytest.raises(ConfigError, match="was given too"):
+        FocalDPOConfig(output_dir=str(tmp_path), method="target_rpo", loss_type=["sigmoid"])
+
+
+def test_a_copy_keeps_the_loss(tmp_path):
+    from dataclasses import replace
+
+    config = FocalDPOConfig(output_dir=str(tmp_path), method="rpo", alpha=2.0)
+    assert replace(config, seed=7).loss_weights == [1.0, 2.0]
