@@ -2,9 +2,9 @@
 
     python benchmarks/feedback.py --tasks 400 --json feedback.json
 
-The same playground tasks are debugged by the tiny coder under each condition; the first attempts are equal (same seed). `shuffled`
-shows what another task's failing program was told at the same iteration; `removed` says only that the tests fail.
-Prints the pass rate by iteration, and after one repair the exact McNemar p of true against each control.
+The same playground tasks are debugged by the tiny coder under each condition; the first attempts are equal (same seed).
+`shuffled` shows what another task's failing program was told at the same iteration; `removed` says only that the tests
+fail. Prints the pass rate by iteration, and after one repair the exact McNemar p of true against each control.
 """
 
 import argparse

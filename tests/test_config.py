@@ -52,7 +52,7 @@ def test_bad_override_is_named(override: str, message: str) -> None:
 def test_bad_file_is_named(tmp_path: Path, text: str, message: str) -> None:
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="c.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"c\.yaml") as caught:
         load_config(path)
     assert message in str(caught.value)
 
