@@ -1,0 +1,133 @@
+"""Numbers → the geometry of a line chart; `templates/chart.svg.jinja` draws it.
+
+Two kinds: pass rates of a few named series by iteration, and small multiples of one training metric by step. All
+coordinates are in the units of the chart's own view box. Not here: colours and type sizes (`templates/report.css`).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+Points = Sequence[tuple[float, float]]
+_LABEL_GAP = 17.0  # so that two labels at the ends of lines don't overlap
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A mark on an axis: where, and what is written there."""
+
+    position: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line: its points, and a label beside its last one."""
+
+    name: str
+    points: tuple[tuple[float, float], ...]
+    label: str
+    label_y: float
+
+    @property
+    def path(self) -> str:
+        return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
+
+    @property
+    def end(self) -> tuple[float, float]:
+        return self.points[-1]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart ready to draw; `left`, `right`, `top`, `bottom` bound the plotted area, `summary` is read aloud."""
+
+    width: float
+    height: float
+    left: float
+    right: float
+    top: float
+    bottom: float
+    x_ticks: tuple[Tick, ...]
+    y_ticks: tuple[Tick, ...]
+    x_title: str
+    series: tuple[Series, ...]
+    dots: bool
+    summary: str
+
+
+def rates_chart(rates: Mapping[str, Sequence[float]], x_title: str) -> Chart:
+    """Pass rates (0 to 1) by iteration, one line per name, on an axis that begins at zero."""
+    width, height, left, right, top, bottom = 620.0, 300.0, 46.0, 490.0, 14.0, 256.0
+    last = max(1, max(len(values) for values in rates.values()) - 1)
+    ceiling = min(1.0, math.ceil(max(max(values) for values in rates.values()) * 5 + 1e-9) / 5) or 0.2
+    x = _scale(0, last, left, right)
+    y = _scale(0, ceiling, bottom, top)
+    series = [
+        Series(name, tuple((x(i), y(rate)) for i, rate in enumerate(values)), f"{name} {values[-1]:.1%}", y(values[-1]))
+        for name, values in rates.items()
+    ]
+    told = "; ".join(f"{name}: {', '.join(f'{rate:.1%}' for rate in values)}" for name, values in rates.items())
+    step = max(1, last // 10)
+    return Chart(
+        width, height, left, right, top, bottom,
+        x_ticks=tuple(Tick(x(i), str(i)) for i in range(0, last + 1, step)),
+        y_ticks=tuple(Tick(y(i / 5), f"{i * 20} %") for i in range(round(ceiling * 5) + 1)),
+        x_title=x_title,
+        series=tuple(_apart(series)),
+        dots=True,
+        summary=f"Share of tasks passed, by {x_title}. {told}.",
+    )  # fmt: skip
+
+
+def metric_chart(name: str, points: Points) -> Chart:
+    """One metric by training step, at least two points; the axis spans the values seen."""
+    width, height, left, right, top, bottom = 280.0, 150.0, 50.0, 266.0, 10.0, 122.0
+    low, high = min(value for _, value in points), max(value for _, value in points)
+    margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
+    x = _scale(points[0][0], points[-1][0], left, right)
+    y = _scale(low - margin, high + margin, bottom, top)
+    line = Series(name, tuple((x(step), y(value)) for step, value in points), "", 0.0)
+    marks = [low, high] if high > low else [low]
+    return Chart(
+        width, height, left, right, top, bottom,
+        x_ticks=tuple(Tick(x(step), f"{step:g}") for step in (points[0][0], points[-1][0])),
+        y_ticks=tuple(Tick(y(value), short(value)) for value in marks),
+        x_title="step",
+        series=(line,),
+        dots=len(points) <= 12,
+        summary=f"{name} by training step: from {short(points[0][1])} to {short(points[-1][1])}, "
+        f"lowest {short(low)}, highest {short(high)}.",
+    )  # fmt: skip
+
+
+def short(value: float) -> str:
+    """A number in three significant digits, with a true minus sign."""
+    return f"{value:.3g}".replace("-", "−")
+
+
+def _scale(low: float, high: float, start: float, stop: float) -> "_Scale":
+    return _Scale(low, (high - low) or 1.0, start, stop)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """Values from `low` over `extent` → coordinates from `start` to `stop`."""
+
+    low: float
+    extent: float
+    start: float
+    stop: float
+
+    def __call__(self, value: float) -> float:
+        return self.start + (value - self.low) / self.extent * (self.stop - self.start)
+
+
+def _apart(series: Sequence[Series]) -> list[Series]:
+    """Move labels that would overlap down, the highest line's first."""
+    placed: list[Series] = []
+    lowest = -math.inf
+    for line in sorted(series, key=lambda s: s.label_y):
+        lowest = max(line.label_y, lowest + _LABEL_GAP)
+        placed.append(Series(line.name, line.points, line.label, lowest))
+    return sorted(placed, key=lambda s: [line.name for line in series].index(s.name))

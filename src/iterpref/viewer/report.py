@@ -1,0 +1,93 @@
+"""Run folder → `report.html`: one static page with the run's numbers, each computed here from the store's records.
+
+The page needs no network and no script: style and charts are inside it. It carries no time of its own, so the same run
+gives the same page. Texts of models and programs are escaped by the template engine. What each section holds is
+computed in `sections.py`. Not here: the live pages of `iterpref view`.
+"""
+
+import math
+import os
+from functools import cache
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from iterpref import __version__
+from iterpref.store import Store
+from iterpref.viewer import sections
+
+REPORT = "report.html"
+CONFIG = "config.yaml"
+MINUS = "−"
+
+
+def write_report(store: Store) -> Path:
+    """Write the page into the run's folder, whole or not at all, and return its path. A read-only store is enough."""
+    path = store.folder / REPORT
+    partial = path.with_name(f".{REPORT}.partial")
+    partial.write_text(render_report(store), encoding="utf-8", errors="backslashreplace")
+    os.replace(partial, path)
+    return path
+
+
+def render_report(store: Store) -> str:
+    """The page as text. Sections without data say in a sentence what is missing."""
+    charts, no_training = sections.training_curves(store)
+    demo = (store.note("demo") or {}).get("summary") or {}
+    config = store.folder / CONFIG
+    return _environment().get_template("report.html.jinja").render(
+        run=store.folder.resolve().name,
+        version=__version__,
+        playground=sections.is_playground(store),
+        gains=sections.gains(store),
+        seconds=demo.get("seconds"),
+        solving=sections.solving(store),
+        pairs=sections.pair_counts(store),
+        charts=charts,
+        no_training=no_training,
+        failures=sections.failures(store),
+        results=sections.scored(store),
+        examples=sections.examples(store),
+        isolation=sections.isolation(store),
+        config=config.read_text(encoding="utf-8") if config.is_file() else "",
+    )  # fmt: skip
+
+
+def percent(share: float) -> str:
+    """0.647 → `64.7 %`."""
+    return f"{share * 100:.1f} %".replace("-", MINUS)
+
+
+def points(difference: float) -> str:
+    """A difference of shares in percentage points, always with its sign."""
+    return f"{difference * 100:+.1f}".replace("-", MINUS)
+
+
+def p_value(p: float) -> str:
+    """Two significant digits, in powers of ten when small."""
+    if p >= 0.001:
+        return f"{p:.2g}"
+    if p <= 0:
+        return "below 10⁻³⁰⁰"
+    exponent = math.floor(math.log10(p))
+    power = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return f"{p / 10**exponent:.1f} × 10{power}"
+
+
+def duration(seconds: float) -> str:
+    """194.2 → `3 min 14 s`."""
+    whole = round(seconds)
+    return f"{whole // 60} min {whole % 60} s" if whole >= 60 else f"{seconds:.1f} s"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("iterpref.viewer", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration}
+    return environment
