@@ -50,10 +50,8 @@ def import_(
     Programs of recorded runs are executed again and compared with their recorded verdicts.
     Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
     """
-    from iterpref.pipeline import import_source
-
     with _open(run, config, set_) as opened:
-        _finish(import_source(opened, source, _columns(column or [])), as_json)
+        _finish(opened.import_source(source, _columns(column or [])), as_json)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Ledger, open_client
@@ -21,6 +21,7 @@ from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.errors import StoreError
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.importing import detect_format, import_pairs, import_recorded, import_tasks
 from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
@@ -31,10 +32,14 @@ from iterpref.store import Store
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
-OnProgress = Callable[[str, int, int, str], None]  # (what, done, total, note)
+
+class OnProgress(Protocol):
+    """Told how far a step has come."""
+
+    def __call__(self, what: str, done: int, total: int, note: str) -> None: ...
 
 
-def quiet(_what: str, _done: int, _total: int, _note: str) -> None:
+def quiet(what: str, done: int, total: int, note: str) -> None:
     """Shows nothing."""
 
 
@@ -54,6 +59,20 @@ class Run:
         self.train()
         self.evaluate(str(self.model_folder))
         self.report()
+
+    def import_source(self, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
+        """Tasks, recorded runs, or existing pairs → records; returns what was found, by the source's kind.
+
+        `columns` (name → column) is for pairs only.
+        """
+        kind = detect_format(source, columns)
+        if kind == "tasks":
+            return import_tasks(source, self.store).model_dump()
+        if kind == "pairs":
+            return import_pairs(source, self.store, columns).model_dump()
+        with open_sandbox(self.config) as sandbox:
+            show = partial(self.on_progress, "import", note="")
+            return import_recorded(source, self.store, sandbox, self.config.limits, show).model_dump(mode="json")
 
     def debug(self, settings: DebuggingConfig | None = None) -> DebugProgress:
         """Tasks → trajectories."""

@@ -104,7 +104,7 @@ def _row(pair: PreferencePair) -> dict[str, Any]:
     return values | {"content_hash": pair.content_hash}
 
 
-def _replace(path: Path, write: Callable[[Path], Any]) -> Any:
+def _replace(path: Path, write: Callable[[Path], int]) -> int:
     """Write beside the target, then rename over it."""
     partial = path.with_name(f".{path.name}.partial")
     result = write(partial)
