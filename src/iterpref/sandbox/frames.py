@@ -1,0 +1,75 @@
+"""An exception as a reader of the program wants it: its type, its message, and the frames that are the user's.
+
+In: an exception and the texts of the user's files. Out: a dict of two strings. Runs inside; standard library only.
+"""
+
+import types
+
+_MESSAGE = 500
+_SOURCE = 160
+_FRAMES = 8
+
+
+class Sources:
+    """The user's files by the name they were compiled under: what a frame is called, and its lines."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, tuple[str, list[str]]] = {}
+
+    def add(self, filename: str, label: str, text: str) -> None:
+        """`label` is put before "line 3"; empty for the program itself."""
+        self._files[filename] = (label, text.split("\n"))
+
+    def place(self, filename: str, line: int | None) -> str | None:
+        """`line 3`, `test_a.py line 3`; None for a file that isn't the user's."""
+        if filename not in self._files or line is None:
+            return None
+        label = self._files[filename][0]
+        return f"{label} line {line}" if label else f"line {line}"
+
+    def text(self, filename: str, line: int) -> str:
+        lines = self._files[filename][1]
+        return shorten(lines[line - 1].strip(), _SOURCE) if 0 < line <= len(lines) else ""
+
+
+def describe(error: BaseException, sources: Sources) -> dict[str, str]:
+    """`{"type": "IndexError", "text": "IndexError: list index out of range\\n  line 3, in f: return xs[0]"}`."""
+    name = type(error).__name__
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        place = sources.place(error.filename, error.lineno)
+        if place is not None:
+            source = sources.text(error.filename, error.lineno or 0)
+            return {"type": name, "text": f"{name}: {error.msg} ({place})" + (f"\n  {place}: {source}" if source else "")}
+    message = message_of(error)
+    head = f"{name}: {message}" if message else name
+    return {"type": name, "text": "\n".join([head, *_frames(error.__traceback__, sources)])}
+
+
+def message_of(error: BaseException) -> str:
+    """`str(error)`, bounded, even if that raises."""
+    try:
+        return shorten(str(error), _MESSAGE)
+    except BaseException as inner:
+        return f"<message raised {type(inner).__name__}>"
+
+
+def shorten(text: str, bound: int) -> str:
+    """Head and tail of a text that is too long."""
+    if len(text) <= bound:
+        return text
+    tail = bound // 4
+    return f"{text[: bound - tail - 3]}...{text[-tail:]}"
+
+
+def _frames(traceback: types.TracebackType | None, sources: Sources) -> list[str]:
+    lines = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        place = sources.place(code.co_filename, traceback.tb_lineno)
+        if place is not None:
+            where = "" if code.co_name == "<module>" else f", in {code.co_name}"
+            lines.append(f"  {place}{where}: {sources.text(code.co_filename, traceback.tb_lineno)}")
+        traceback = traceback.tb_next
+    if len(lines) > _FRAMES:
+        lines[2 : 4 - _FRAMES] = [f"  ... {len(lines) - _FRAMES + 2} more frames"]
+    return lines

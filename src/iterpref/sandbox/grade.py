@@ -1,0 +1,341 @@
+"""What a worker sent back → Execution: the only place where a verdict is made.
+
+In: how a run ended, the lines of its channel, and the plan or the test count the host made beforehand. Out: an
+`Execution`. Channel lines are claims of a possibly hostile process: each must carry the run's nonce and decode strictly,
+or the verdict is `tampered`. Standard output is never read for a verdict, except by style `stdio`, where it is the answer.
+"""
+
+import ast
+import copy
+import json
+import signal
+from dataclasses import dataclass, field
+from typing import Any
+
+from iterpref.records import Execution, FailingCase, Isolation, TestOutcome, Trust, Verdict
+
+from .codec import CodecError, decode, opaque_text
+from .expressions import Evaluator
+from .frames import shorten
+from .oracle import Judgement, Plan
+
+_KEPT = 8192  # characters of each stream in a record
+_CASE = 300
+_LIMIT_VERDICTS: dict[str, Verdict] = {
+    "cpu_s": "timeout",
+    "wall_s": "timeout",
+    "memory_bytes": "out_of_memory",
+    "output_bytes": "output_limit",
+    "result_bytes": "output_limit",
+}
+
+
+class Tampered(Exception):
+    """The channel carried something no honest run writes."""
+
+
+@dataclass
+class Raw:
+    """One run as the zygote saw it. `status`: exit code or minus the signal."""
+
+    status: int
+    limit: str
+    wall_s: float
+    cpu_s: float
+    max_rss_bytes: int
+    setup_error: str
+    channel: bytes
+    stdout: bytes
+    stderr: bytes
+
+
+@dataclass
+class Claims:
+    """The channel's lines, sorted by kind. `imported`: None while the program's module hasn't been loaded."""
+
+    imported: bool = False
+    import_error: dict[str, str] | None = None
+    results: dict[int, Any] = field(default_factory=dict)
+    errors: dict[int, dict[str, str]] = field(default_factory=dict)
+    tests: list[tuple[str, str, dict[str, str] | None, dict[str, str] | None]] = field(default_factory=list)
+    ended: bool = False
+
+
+@dataclass
+class Failure:
+    """Why an execution did not pass."""
+
+    verdict: Verdict
+    error_type: str = ""
+    error: str = ""
+    case: FailingCase | None = None
+
+
+def read_claims(raw: Raw, nonce: str) -> Claims:
+    """Parse the channel.
+
+    Raises:
+        Tampered: A line without the nonce, of unknown form, repeated, or after the end; half a line of a process that
+            wasn't killed.
+    """
+    claims = Claims()
+    *lines, rest = raw.channel.split(b"\n")
+    if rest and not (raw.limit or raw.status < 0):
+        raise Tampered("half a line")
+    for line in lines:
+        if not line.startswith(nonce.encode()) or claims.ended:
+            raise Tampered(f"a line that isn't the harness's: {line[:40]!r}")
+        try:
+            _claim(claims, *json.loads(line[len(nonce) :]))
+        except (ValueError, TypeError, RecursionError, AttributeError) as error:
+            raise Tampered(f"a line of unknown form: {error}") from error
+    return claims
+
+
+def _claim(claims: Claims, kind: str, *body: Any) -> None:
+    if kind == "end" and not body:
+        claims.ended = True
+    elif kind == "import" and not claims.imported and claims.import_error is None:
+        (claims.import_error,) = (None if error is None else _error(error) for error in body)
+        claims.imported = claims.import_error is None
+    elif kind in ("call", "raised") and claims.imported:
+        index, value = body
+        if type(index) is not int or index in claims.results or index in claims.errors:
+            raise Tampered(f"a second result of call {index}")
+        if kind == "call":
+            claims.results[index] = decode(value)
+        else:
+            claims.errors[index] = _error(value)
+    elif kind == "test" and claims.imported:
+        name, verdict, error, case = body
+        if verdict not in ("passed", "failed", "error", "skipped"):
+            raise Tampered(f"verdict {verdict!r}")
+        claims.tests.append((str(name), verdict, None if error is None else _error(error), case))
+    else:
+        raise Tampered(f"an unexpected {kind!r}")
+
+
+def _error(value: dict[str, Any]) -> dict[str, str]:
+    return {"type": str(value["type"])[:100], "text": shorten(str(value["text"]), 4000)}
+
+
+def execution(
+    raw: Raw, claims: Claims | None, tests: list[TestOutcome], failure: Failure | None, trust: Trust, rung: Isolation
+) -> Execution:
+    """The record; `failure` None means that it passed."""
+    return Execution(
+        verdict=failure.verdict if failure else "passed",
+        trust=trust,
+        isolation=rung,
+        phase="test" if claims is None or claims.imported else "import",
+        error_type=failure.error_type if failure else "",
+        error=failure.error if failure else "",
+        tests=tuple(tests),
+        failing_case=failure.case if failure else None,
+        stdout=text(raw.stdout),
+        stderr=text(raw.stderr),
+        wall_s=round(raw.wall_s, 6),
+        cpu_s=round(raw.cpu_s, 6),
+        max_rss_bytes=raw.max_rss_bytes,
+    )
+
+
+def judge_calls(raw: Raw, nonce: str, plan: Plan, rung: Isolation) -> Execution:
+    """Compare the results of the plan's calls with what the tests expect; trust `oracle`."""
+    try:
+        claims = read_claims(raw, nonce)
+        if any(not 0 <= index < len(plan.calls) for index in (*claims.results, *claims.errors)):
+            raise Tampered("a result of a call that was not asked for")
+    except (Tampered, CodecError) as error:
+        return tampered(raw, error, "oracle", rung)
+    stop = ended_early(raw, claims)
+    failures: list[Failure] = []
+    outcomes = []
+    for judgement in plan.judgements:
+        failure = None
+        if claims.imported:
+            failure = _judge(judgement, plan, claims, stop)
+            failures += [failure] if failure else []
+        outcomes.append(_outcome(judgement.name, claims.imported, failure, stop))
+    first = import_failure(claims) or next(iter(failures), None) or stop
+    return execution(raw, claims, outcomes, first, "oracle", rung)
+
+
+def _outcome(name: str, imported: bool, failure: Failure | None, stop: Failure | None) -> TestOutcome:
+    if not imported or (failure is not None and failure.verdict == "sandbox_error"):
+        return TestOutcome(name=name, verdict="not_run")
+    if failure is None:
+        return TestOutcome(name=name, verdict="passed")
+    not_run = stop is not None and failure.verdict == stop.verdict and failure.error == stop.error
+    verdict = "not_run" if not_run else "failed" if failure.verdict == "failed" else "error"
+    return TestOutcome(name=name, verdict=verdict, detail=shorten(failure.error, _CASE))
+
+
+def _judge(judgement: Judgement, plan: Plan, claims: Claims, stop: Failure | None) -> Failure | None:
+    values = {}
+    for node, index in sorted(judgement.slots.items(), key=lambda item: item[1]):
+        call = plan.calls[index]
+        if index in claims.errors:
+            error = claims.errors[index]
+            case = FailingCase(call=call.text, got=error["text"].split("\n")[0], expected=_expected(judgement))
+            return raised(error, case)
+        if index not in claims.results:
+            missing = stop or Failure("exited_early", "", "The process ended before this call had returned.")
+            case = FailingCase(call=call.text, got="", expected=_expected(judgement))
+            return Failure(missing.verdict, missing.error_type, missing.error, case)
+        values[node] = claims.results[index]
+    evaluate = Evaluator(judgement.names, values)
+    try:
+        if evaluate(judgement.condition):
+            return None
+    except Exception as error:  # what the assertion itself would have raised
+        shown = f"{type(error).__name__}: {shorten(str(error), _CASE)}"
+        return raised({"type": type(error).__name__, "text": shown}, _case(judgement, plan, values, evaluate))
+    case = _case(judgement, plan, values, evaluate)
+    return Failure("failed", "AssertionError", f"{case.call} returned {case.got}, expected {case.expected}", case)
+
+
+def _sides(judgement: Judgement) -> tuple[ast.expr, ast.expr] | None:
+    """(side with a call, side without) of `call == constant`, whichever way round."""
+    condition = judgement.condition
+    if not (isinstance(condition, ast.Compare) and len(condition.ops) == 1):
+        return None
+    if not isinstance(condition.ops[0], ast.Eq | ast.Is):
+        return None
+    sides = [condition.left, condition.comparators[0]]
+    with_call = [any(id(node) in judgement.slots for node in ast.walk(side)) for side in sides]
+    if with_call == [True, False]:
+        return sides[0], sides[1]
+    return (sides[1], sides[0]) if with_call == [False, True] else None
+
+
+def _expected(judgement: Judgement) -> str:
+    sides = _sides(judgement)
+    if sides is None:
+        return ""
+    return shorten(opaque_text(Evaluator(judgement.names)(sides[1])), _CASE)
+
+
+def _case(judgement: Judgement, plan: Plan, values: dict[int, Any], evaluate: Evaluator) -> FailingCase:
+    texts = {node: plan.calls[index].text for node, index in judgement.slots.items()}
+    sides = _sides(judgement)
+    if sides is not None:
+        try:
+            got = opaque_text(evaluate(sides[0]))
+        except Exception as error:
+            got = f"{type(error).__name__}: {shorten(str(error), _CASE)}"
+        return FailingCase(call=shorten(_source(sides[0], texts), _CASE), got=got, expected=_expected(judgement))
+    condition = shorten(_source(judgement.condition, texts), _CASE)
+    if not values:
+        return FailingCase(call=condition, got="False", expected="True")
+    node, value = next(iter(values.items()))
+    return FailingCase(call=texts[node], got=opaque_text(value), expected=f"a value for which {condition}")
+
+
+def _source(node: ast.expr, texts: dict[int, str]) -> str:
+    """The expression as source, with the calls written out."""
+
+    class Writer(ast.NodeTransformer):
+        def visit(self, node: ast.AST) -> Any:
+            return ast.Name(texts[id(node)]) if id(node) in texts else self.generic_visit(copy.copy(node))
+
+        def generic_visit(self, node: ast.AST) -> ast.AST:
+            for name, value in ast.iter_fields(node):
+                if isinstance(value, list):
+                    setattr(node, name, [self.visit(item) if isinstance(item, ast.AST) else item for item in value])
+                elif isinstance(value, ast.AST):
+                    setattr(node, name, self.visit(value))
+            return node
+
+    return ast.unparse(Writer().visit(node))
+
+
+def judge_tests(raw: Raw, nonce: str, required: list[str], rung: Isolation, may_skip: bool) -> Execution:
+    """Add up what in-process tests reported; trust `in_process`.
+
+    Args:
+        required: Names that must each occur at the end of some reported test's name: the tests counted in the source.
+        may_skip: Whether the test source itself skips tests.
+    """
+    try:
+        claims = read_claims(raw, nonce)
+    except (Tampered, CodecError) as error:
+        return tampered(raw, error, "in_process", rung)
+    stop = ended_early(raw, claims)
+    outcomes, failures = [], []
+    for name, verdict, error, case in claims.tests:
+        detail = error["text"] if error else ""
+        outcomes.append(TestOutcome.model_validate({"name": name, "verdict": verdict, "detail": detail[:_CASE]}))
+        if verdict in ("failed", "error") and error is not None:
+            failing = FailingCase.model_validate(case) if case is not None else None
+            failures.append(raised(error, failing) if verdict == "error" else _assertion(error, failing))
+        elif verdict in ("failed", "error"):
+            failures.append(Failure("failed"))
+    missing = [name for name in required if not any(_names(test[0], name) for test in claims.tests)]
+    outcomes += [TestOutcome(name=name, verdict="not_run") for name in missing]
+    first = import_failure(claims) or next(iter(failures), None) or stop or _unproven(claims, missing, may_skip)
+    return execution(raw, claims, outcomes, first, "in_process", rung)
+
+
+def _names(reported: str, required: str) -> bool:
+    """`test_a.T.test_x`, `test_a.py::T::test_x[1]` report test `test_x`."""
+    base = reported.split("[")[0]
+    return base == required or base.endswith(("." + required, "::" + required))
+
+
+def _assertion(error: dict[str, str], case: FailingCase | None) -> Failure:
+    text = error["text"]
+    if case is not None and text.startswith("AssertionError\n"):
+        text = f"AssertionError: {case.call} is {case.got}, expected {case.expected}{text[len('AssertionError') :]}"
+    return Failure("failed", error["type"], text, case)
+
+
+def _unproven(claims: Claims, missing: list[str], may_skip: bool) -> Failure | None:
+    """A run in which nothing failed, but not everything was seen to pass."""
+    if missing:
+        return Failure("exited_early", "", f"These tests did not report: {', '.join(missing[:5])}")
+    passed = [test for test in claims.tests if test[1] == "passed"]
+    if not passed:
+        return Failure("unverified", "", "No test reported a pass.")
+    if len(passed) < len(claims.tests) and not may_skip:
+        return Failure("unverified", "SkipTest", "A test was skipped, but the test file skips none.")
+    return None
+
+
+def ended_early(raw: Raw, claims: Claims) -> Failure | None:
+    """How the process ended, if not by coming to the end of its tests."""
+    if raw.limit:
+        return Failure(_LIMIT_VERDICTS[raw.limit], raw.limit, f"The run hit its limit {raw.limit}.")
+    if raw.status < 0:
+        name = _signal_name(-raw.status)
+        return Failure("crashed", name, f"The process was killed by {name}.")
+    if not claims.ended:
+        return Failure("exited_early", "", f"The process ended with exit code {raw.status} before its tests had.")
+    return None
+
+
+def import_failure(claims: Claims) -> Failure | None:
+    return raised(claims.import_error, None) if claims.import_error is not None else None
+
+
+def raised(error: dict[str, str], case: FailingCase | None) -> Failure:
+    """The verdict on an exception."""
+    verdicts: dict[str, Verdict] = {"MemoryError": "out_of_memory", "SystemExit": "exited_early"}
+    return Failure(verdicts.get(error["type"], "error"), error["type"], error["text"], case)
+
+
+def tampered(raw: Raw, error: Exception, trust: Trust, rung: Isolation) -> Execution:
+    failure = Failure("tampered", "", f"The result channel carried {shorten(str(error), _CASE)}")
+    return execution(raw, None, [], failure, trust, rung)
+
+
+def text(stream: bytes) -> str:
+    """A stream for a record: decoded, head and tail."""
+    return shorten(stream.decode("utf-8", errors="replace"), _KEPT)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,161 @@
+"""Inside a run's process: load the program, make the calls or run the tests, report over the channel.
+
+In: the request as a dict. Out: lines on the channel, each `nonce + JSON`: `["import", error]`, `["call", i, value]`,
+`["raised", i, error]`, `["test", name, verdict, error, case]`, `["end"]`. A program can write there too, so the host takes
+every line for a claim: in mode `calls` the expected values aren't here, and a forged line is only a wrong answer.
+Standard library only.
+"""
+
+import atexit
+import builtins
+import json
+import os
+import random
+import sys
+import threading
+import types
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import codec, isolation, runners
+from .frames import Sources, describe
+
+Report = Callable[..., None]
+
+
+def run(request: Mapping[str, Any], channel: int) -> None:
+    """Do what `request["mode"]` says, then end the process without any cleanup the program could hook into."""
+    if request["mode"] == "probe":
+        return
+    report = _reporter(channel, request["nonce"])
+    seed(request["seed"])
+    sources = Sources()
+    if request["mode"] == "script":
+        _run_script(request, report, sources)
+        return
+    _write_files(request)
+    namespace = _load(request, report, sources)
+    if namespace is not None:
+        if request["mode"] == "calls":
+            _make_calls(request["calls"], namespace, report, sources)
+        else:
+            runners.MODES[request["mode"]](request, namespace, report, sources)
+    _flush()
+    report("end")
+
+
+def seed(value: int) -> None:
+    """The same random numbers in every run with the same seed."""
+    random.seed(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(value % (1 << 32))
+
+
+def _reporter(channel: int, nonce: str) -> Report:
+    write, dumps = os.write, json.dumps  # a program that replaces os.write breaks only itself
+
+    def report(*parts: Any) -> None:
+        view = memoryview(f"{nonce}{dumps(parts)}\n".encode())
+        while view:
+            view = view[write(channel, view) :]
+
+    return report
+
+
+def _write_files(request: Mapping[str, Any]) -> None:
+    """The program, and the test files of the styles that find their tests on disk, into the working directory."""
+    files = {request["program_path"]: "\n".join(filter(None, (request["prefix"], request["program"])))}
+    files |= request.get("files", {})
+    for path, content in files.items():
+        if os.path.dirname(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(content)
+
+
+def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[str, Any] | None:
+    """Execute prefix and program as one module; None, and reported, if that raises."""
+    path = request["program_path"]
+    module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
+    module.__file__ = os.path.abspath(path)
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, os.getcwd())
+    sys.argv = [module.__file__]
+    sources.add(module.__file__, "", request["program"])
+    sources.add("<prefix>", "prefix", request["prefix"])
+    try:
+        _execute(request["prefix"], "<prefix>", module.__dict__)
+        _execute(request["program"], module.__file__, module.__dict__)
+    except BaseException as error:
+        isolation.release_spare_memory()
+        report("import", describe(error, sources))
+        return None
+    report("import", None)
+    return module.__dict__
+
+
+def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
+    if source.strip():
+        exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+
+
+def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    for index, (name, args, kwargs, iterate) in enumerate(calls):
+        try:
+            function = namespace[name] if name in namespace else getattr(builtins, name, None)
+            if function is None:
+                raise NameError(f"name {name!r} is not defined")
+            value = function(*codec.decode(args), **codec.decode(kwargs))
+            if isinstance(value, types.CoroutineType):
+                value = _await(value)
+            encoded = codec.encode_iterated(value) if iterate else codec.encode(value)
+        except BaseException as error:
+            isolation.release_spare_memory()
+            report("raised", index, describe(error, sources))
+            if isinstance(error, SystemExit):
+                return
+        else:
+            report("call", index, encoded)
+
+
+def _await(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) -> None:
+    """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
+    _write_files(request)
+    module = types.ModuleType("__main__")
+    module.__file__ = os.path.abspath(request["program_path"])
+    module.__builtins__ = builtins  # type: ignore[attr-defined]
+    sys.modules["__main__"] = module
+    sys.path.insert(0, os.getcwd())
+    sys.argv = [module.__file__]
+    sources.add(module.__file__, "", request["program"])
+    sources.add("<prefix>", "prefix", request["prefix"])
+    failure = None
+    try:
+        _execute(request["prefix"], "<prefix>", module.__dict__)
+        _execute(request["program"], module.__file__, module.__dict__)
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            failure = describe(error, sources)
+    except BaseException as error:
+        isolation.release_spare_memory()
+        failure = describe(error, sources)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    _flush()
+    report("import", failure)
+    report("end")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            continue  # the program closed or replaced it

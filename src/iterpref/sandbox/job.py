@@ -1,0 +1,58 @@
+"""What one execution is: a program, its tests, its limits. Equal jobs give equal executions, up to time.
+
+In: a Task and a program. Out: a `Job`, whose `key` names its execution in the store.
+"""
+
+from pathlib import PurePosixPath
+from typing import Self
+
+from pydantic import model_validator
+
+from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
+
+ENGINE_VERSION = 1  # changes when the same job could get another verdict; part of every key
+
+
+class Job(Record):
+    """A program to run against tests.
+
+    `stdin` is what the program can read in every style but `stdio`, whose cases bring their own. `seed` fixes `random`
+    and, where it is imported, numpy.
+    """
+
+    program: str
+    tests: tuple[TestFile, ...]
+    style: Style
+    entry_point: str | None = None
+    prefix: str = ""
+    program_path: str = "solution.py"
+    stdin: str = ""
+    limits: Limits = Limits()
+    seed: int = 0
+
+    @classmethod
+    def from_task(cls, task: Task, program: str, seed: int = 0) -> Self:
+        """The job of running `program` against the task's tests under the task's limits."""
+        return cls(
+            program=program,
+            tests=task.tests,
+            style=task.style,
+            entry_point=task.entry_point,
+            prefix=task.prefix,
+            program_path=task.program_path,
+            limits=task.limits,
+            seed=seed,
+        )
+
+    @model_validator(mode="after")
+    def _paths_stay_inside(self) -> Self:
+        for path in (self.program_path, *(test.path for test in self.tests)):
+            parts = PurePosixPath(path)
+            if not path or parts.is_absolute() or ".." in parts.parts:
+                raise ValueError(f"path {path!r}: a relative path without '..' expected")
+        return self
+
+    @property
+    def key(self) -> str:
+        """Identity of this execution, for a cache."""
+        return fingerprint([ENGINE_VERSION, self.model_dump(mode="json")])

@@ -1,0 +1,346 @@
+"""`Sandbox`: jobs in, Executions out, over a pool of zygote processes.
+
+A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
+`sandbox_error`, which says nothing about the program. Not here: how a run is isolated (isolation.py) or judged (grade.py).
+"""
+
+import ast
+import contextlib
+import doctest
+import importlib.util
+import os
+import queue
+import secrets
+import threading
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from iterpref.errors import RecordError, SandboxError
+from iterpref.records import Execution, FailingCase, Isolation, TestFile, TestOutcome
+
+from . import grade, oracle, runners
+from .codec import encode
+from .frames import shorten
+from .job import Job
+from .worker import Broken, Refused, Worker
+
+_LADDER: tuple[Isolation, ...] = ("rlimits", "landlock", "bubblewrap", "zygote", "zygote_cgroup")
+_BUILT: tuple[Isolation, ...] = ("zygote", "rlimits")  # best first
+_ATTEMPTS = 3
+
+
+class Sandbox:
+    """Runs untrusted programs. A context manager; `run` may be called from several threads at once.
+
+    Args:
+        workers: Zygote processes, hence runs at a time; the CPUs this process may use by default.
+        preload: Modules imported once per worker, for programs that import them.
+        isolation: A rung, or `auto`: the best this machine allows.
+        min_isolation: Refuse to start below this rung. At `rlimits` programs can read your files and use the network,
+            and every Execution says so.
+
+    Raises:
+        SandboxError: The rung reached is below `min_isolation`, with what blocks a higher one.
+    """
+
+    def __init__(
+        self,
+        workers: int | None = None,
+        preload: Sequence[str] = (),
+        isolation: Isolation | Literal["auto"] = "auto",
+        min_isolation: Isolation = "rlimits",
+    ) -> None:
+        if workers is not None and workers < 1:
+            raise SandboxError(f"sandbox: got workers={workers}, expected at least 1")
+        affinity = getattr(os, "sched_getaffinity", None)
+        self.workers = workers or (len(affinity(0)) if affinity else os.cpu_count() or 1)
+        self._preload = tuple(preload)
+        self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._open: set[Worker] = set()
+        first, self.isolation, refusals = _climb(isolation, self._preload)
+        self._open.add(first)
+        self.warnings = _warnings(self.isolation, refusals)
+        if _LADDER.index(self.isolation) < _LADDER.index(min_isolation):
+            self.close()
+            raise SandboxError(
+                f"sandbox: got isolation {self.isolation!r}, expected at least {min_isolation!r}; "
+                + ("; ".join(refusals) or f"isolation={isolation!r} was asked for")
+            )
+        for text in self.warnings:
+            warnings.warn(text, RuntimeWarning, stacklevel=2)
+        for _ in range(self.workers - 1):
+            self._idle.put(None)  # started when first needed
+        self._idle.put(first)
+
+    def run(self, job: Job) -> Execution:
+        """Run one job and judge it.
+
+        Raises:
+            RecordError: The job's test files can't be read.
+            SandboxError: The sandbox is closed, or the style needs a tool that isn't installed.
+        """
+        if job.style == "stdio":
+            return self._run_stdio(job)
+        try:
+            plan = oracle.plan(job)
+        except oracle.Unliftable:
+            return self._run_in_process(job)
+        except SyntaxError as error:
+            return self._unreadable(job, error)
+        calls = [[c.function, encode(c.args), encode(c.kwargs), c.iterate] for c in plan.calls]
+        request = self._request(job, "calls") | {"calls": calls}
+        raw = self._attempt(request, job.stdin)
+        if isinstance(raw, str):
+            return self._tool_failure(raw)
+        return self._stamp(grade.judge_calls(raw, request["nonce"], plan, self.isolation))
+
+    def run_many(self, jobs: Iterable[Job]) -> Iterator[Execution]:
+        """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""
+        pending: deque[Future[Execution]] = deque()
+        with ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox") as threads:
+            try:
+                for job in jobs:
+                    pending.append(threads.submit(self.run, job))
+                    if len(pending) >= 4 * self.workers:
+                        yield pending.popleft().result()
+                while pending:
+                    yield pending.popleft().result()
+            finally:
+                for future in pending:
+                    future.cancel()
+
+    def close(self) -> None:
+        """End all workers and whatever they run."""
+        with self._lock:
+            self._closed = True
+            workers, self._open = self._open, set()
+        for worker in workers:
+            worker.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(self, job: Job, mode: str) -> dict[str, Any]:
+        return {
+            "mode": mode,
+            "nonce": secrets.token_hex(8),
+            "program": job.program,
+            "prefix": job.prefix,
+            "program_path": job.program_path,
+            "entry_point": job.entry_point,
+            "seed": job.seed,
+            "limits": job.limits.model_dump(),
+        }
+
+    def _run_in_process(self, job: Job) -> Execution:
+        try:
+            required = required_tests(job)
+        except SyntaxError as error:
+            return self._unreadable(job, error)
+        if job.style == "pytest" and importlib.util.find_spec("pytest") is None:
+            raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
+        request = self._request(job, job.style)
+        request["entry_point"] = job.entry_point or (_checked_name(job) if job.style == "check" else None)
+        request["tests"] = [[test.path, test.content] for test in job.tests]
+        if job.style in ("unittest", "pytest", "doctest"):
+            request["files"] = {test.path: test.content for test in job.tests}
+        raw = self._attempt(request, job.stdin)
+        if isinstance(raw, str):
+            return self._tool_failure(raw)
+        may_skip = any("skip" in test.content.lower() for test in job.tests)
+        return self._stamp(grade.judge_tests(raw, request["nonce"], required, self.isolation, may_skip))
+
+    def _run_stdio(self, job: Job) -> Execution:
+        """One process a case; the limits hold for each."""
+        outcomes: list[TestOutcome] = []
+        first: Execution | None = None
+        last: Execution | None = None
+        wall_s = cpu_s = 0.0
+        for name, stdin, stdout in _stdio_cases(job):
+            if last is not None and last.verdict == "timeout":
+                outcomes.append(TestOutcome(name=name, verdict="not_run"))
+                continue
+            request = self._request(job, "script")
+            raw = self._attempt(request, stdin)
+            if isinstance(raw, str):
+                return self._tool_failure(raw)
+            last = _judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
+            outcomes += last.tests
+            wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s
+            first = first or (None if last.passed else last)
+        shown = first or last
+        if shown is None:
+            raise RecordError("style stdio: no case found; one object with stdin and stdout a line expected")
+        summed = {"tests": tuple(outcomes), "wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
+        return self._stamp(shown.model_copy(update=summed))
+
+    def _attempt(self, request: dict[str, Any], stdin: str) -> grade.Raw | str:
+        """A run on some worker; on the last failure of a worker, its reason."""
+        reason = ""
+        for _ in range(_ATTEMPTS):
+            worker = self._idle.get()
+            try:
+                worker = worker or self._start()
+                raw = worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
+            except (Broken, Refused) as error:
+                reason = str(error)
+                self._drop(worker)
+                worker = None
+            except BaseException:
+                self._drop(worker)
+                worker = None
+                raise
+            else:
+                return raw
+            finally:
+                self._idle.put(worker)
+        return reason
+
+    def _start(self) -> Worker:
+        if self._closed:
+            raise SandboxError("sandbox: used after close(); make a new one")
+        worker = Worker(self.isolation, self._preload)
+        with self._lock:
+            self._open.add(worker)
+        return worker
+
+    def _drop(self, worker: Worker | None) -> None:
+        if worker is not None:
+            with self._lock:
+                self._open.discard(worker)
+            with contextlib.suppress(OSError):
+                worker.close()
+
+    def _stamp(self, found: Execution) -> Execution:
+        return found.model_copy(update={"warnings": (*found.warnings, *self.warnings)}) if self.warnings else found
+
+    def _tool_failure(self, reason: str) -> Execution:
+        text = f"The sandbox failed {_ATTEMPTS} times: {shorten(reason, 1000)}"
+        return self._stamp(
+            Execution(verdict="sandbox_error", trust="in_process", isolation=self.isolation, phase="none", error=text)
+        )
+
+    def _unreadable(self, job: Job, error: SyntaxError) -> Execution:
+        text = f"SyntaxError: {error.msg} ({error.filename or job.tests[0].path} line {error.lineno})"
+        return self._stamp(
+            Execution(
+                verdict="error",
+                trust="in_process",
+                isolation=self.isolation,
+                error_type="SyntaxError",
+                error=text,
+            )
+        )
+
+
+def _climb(wanted: str, preload: Sequence[str]) -> tuple[Worker, Isolation, list[str]]:
+    """The first worker, the rung it reached, and why the higher ones were refused."""
+    rungs = [rung for rung in _BUILT if wanted in ("auto", rung)]
+    refusals: list[str] = []
+    for rung in rungs:
+        try:
+            return Worker(rung, preload), rung, refusals
+        except Refused as error:
+            refusals.append(f"{rung}: {error}")
+        except Broken as error:
+            raise SandboxError(f"sandbox: a worker on rung {rung!r} did not start: {error}") from error
+    choices = ", ".join(("auto", *_BUILT))
+    raise SandboxError("; ".join(refusals) or f"sandbox: got isolation {wanted!r}, expected one of {choices}")
+
+
+def _warnings(rung: Isolation, refusals: Sequence[str]) -> tuple[str, ...]:
+    if rung != "rlimits":
+        return ()
+    text = "NOT ISOLATED: programs ran under resource limits only; they could read this user's files and use the network"
+    return (text + (f" ({'; '.join(refusals)})" if refusals else ""),)
+
+
+def required_tests(job: Job) -> list[str]:
+    """Names of the tests counted in the source, each of which must report."""
+    names: list[str] = []
+    for test in job.tests:
+        if job.style == "doctest":
+            examples = doctest.DocTestParser().get_examples(test.content)
+            names += [f"{test.path} line {example.lineno + 1}" for example in examples]
+            continue
+        body = ast.parse(test.content, test.path).body
+        if job.style == "check":
+            names.append(test.path)
+        elif job.style == "assert":
+            names += [f"{test.path} line {s.lineno}" for s in body if runners.is_test_statement(s)]
+        else:
+            names += _test_functions(body, job.style)
+    return names
+
+
+def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
+    names = []
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            named = [ast.unparse(base) for base in node.bases]
+            collected = any(name.endswith("TestCase") for name in named) or (
+                style == "pytest" and node.name.startswith("Test") and not named
+            )
+            names += _test_functions(node.body, "pytest") if collected else []
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and style == "pytest":
+            names += [node.name] if node.name.startswith("test") else []
+    return names
+
+
+def _checked_name(job: Job) -> str | None:
+    """The function that a test file hands to `check`, where the task doesn't name one."""
+    for test in job.tests:
+        for statement in ast.parse(test.content).body:
+            call = runners.check_call(statement)
+            if call is not None and call.args and isinstance(call.args[0], ast.Name):
+                return call.args[0].id
+    return None
+
+
+def _stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
+    for test in job.tests:
+        for number, row in oracle.rows(test):
+            if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):
+                raise RecordError(f"{test.path} line {number}: expected the texts stdin and stdout, got {sorted(row)}")
+            yield f"{test.path} line {number}", row.get("stdin", ""), row["stdout"]
+
+
+def _judge_script(raw: grade.Raw, nonce: str, name: str, stdin: str, expected: str, rung: Isolation) -> Execution:
+    """Compare standard output with what is expected, line by line, blanks at line ends and at the end aside."""
+    try:
+        claims = grade.read_claims(raw, nonce)
+    except grade.Tampered as error:
+        return grade.tampered(raw, error, "oracle", rung)
+    got = raw.stdout.decode("utf-8", errors="replace")
+    case = FailingCase(call=shorten(stdin, 300), got=shorten(got, 300), expected=shorten(expected, 300))
+    failure = grade.import_failure(claims) or grade.ended_early(raw, claims)
+    if failure is not None and failure.verdict == "exited_early" and raw.status == 0 and claims.import_error is None:
+        failure = None  # os._exit(0) is a way to end a script
+    if failure is None and _lines(got) != _lines(expected):
+        failure = grade.Failure("failed", "AssertionError", "The program printed something else.")
+    if failure is not None:
+        failure.case = case
+    verdict = "passed" if failure is None else "failed" if failure.verdict == "failed" else "error"
+    outcome = TestOutcome.model_validate(
+        {"name": name, "verdict": verdict, "detail": shorten(failure.error, 300) if failure else ""}
+    )
+    claims.imported = True
+    return grade.execution(raw, claims, [outcome], failure, "oracle", rung)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().split("\n")]
+
+
+__all__ = ["Job", "Sandbox", "TestFile"]

@@ -1,0 +1,158 @@
+"""The host's end of one zygote process: start it, hand it runs, notice when it breaks.
+
+In: a rung and modules to preload. Out: `Raw` outcomes. One thread at a time per worker; pool.py sees to that.
+"""
+
+import json
+import os
+import site
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from . import wire
+from .grade import Raw
+
+_START_S = 120.0
+_GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
+_BOOT = (
+    "import sys, types; package = types.ModuleType('_iterpref_sandbox'); package.__path__ = [sys.argv[2]]; "
+    "sys.modules[package.__name__] = package; from _iterpref_sandbox.zygote import main; main(int(sys.argv[1]))"
+)
+
+
+class Refused(Exception):
+    """The machine doesn't allow this rung; the message says why."""
+
+
+class Broken(Exception):
+    """The worker died or lost the protocol. Says nothing about the program; a fresh worker may succeed."""
+
+
+class Worker:
+    """A running zygote.
+
+    Raises:
+        Refused, Broken: On start.
+    """
+
+    def __init__(self, isolation: str, preload: Sequence[str]) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        options = ["-s", "-P", "-S", "-B", "-c", _BOOT, str(theirs.fileno()), str(Path(__file__).parent)]
+        self._process = subprocess.Popen(
+            [sys.executable, *options],
+            env=environment(),
+            cwd="/",
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=self._log,
+            start_new_session=True,  # a Ctrl-C in the terminal is for the host alone
+        )
+        theirs.close()
+        setup = {
+            "isolation": isolation,
+            "preload": list(preload),
+            "path": import_path(),
+            "python_dirs": python_dirs(),
+            "prefix": sys.prefix,
+        }
+        try:
+            answer = json.loads(self._exchange(_START_S, json.dumps(setup).encode())[0])
+            if "refused" in answer:
+                raise Refused(answer["refused"])
+            if "ready" not in answer:
+                raise Broken(answer.get("broken", str(answer)))
+        except BaseException:
+            self.close()
+            raise
+
+    def run(self, request: Mapping[str, Any], stdin: bytes = b"") -> Raw:
+        """One run in a fresh process.
+
+        Raises:
+            Broken: The zygote died, hung, or could not set up the run.
+        """
+        timeout_s = float(request["limits"]["wall_s"]) + _GRACE_S
+        plain, channel, stdout, stderr = self._exchange(timeout_s, json.dumps(request).encode(), stdin)
+        raw = Raw(**json.loads(plain), channel=channel, stdout=stdout, stderr=stderr)
+        if raw.setup_error:
+            raise Broken(f"the run's process could not be set up: {raw.setup_error}")
+        return raw
+
+    def _exchange(self, timeout_s: float, *frames: bytes) -> list[bytes]:
+        self._socket.settimeout(timeout_s)
+        try:
+            wire.send(self._socket, *frames)
+            return wire.receive(self._socket)
+        except (wire.WireError, TimeoutError) as error:
+            detail = self._last_words()
+            raise Broken(f"{error or 'no answer in ' + str(timeout_s) + ' s'}{': ' + detail if detail else ''}") from error
+
+    def _last_words(self) -> str:
+        self._log.seek(0, os.SEEK_END)
+        self._log.seek(max(0, self._log.tell() - 2000))
+        return self._log.read().decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """Hang up, which ends the zygote, and with it everything it started."""
+        self._socket.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._log.close()
+
+    @property
+    def pid(self) -> int:
+        """Process id of the launcher."""
+        return self._process.pid
+
+
+def environment() -> dict[str, str]:
+    """Everything a program sees of the environment: nothing of the host's but where the linker looks."""
+    one_thread = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
+    library_path = {k: v for k, v in os.environ.items() if k == "LD_LIBRARY_PATH"}
+    return {
+        "PATH": f"{os.path.dirname(sys.executable)}:/usr/local/bin:/usr/bin:/bin",
+        "HOME": "/tmp",
+        "TMPDIR": "/tmp",
+        "USER": "sandbox",
+        "LOGNAME": "sandbox",
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+        "PYTHONUTF8": "1",
+        "PYTHONHASHSEED": "0",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "MALLOC_ARENA_MAX": "2",  # glibc reserves 64 MiB of address space for each
+        "MPLBACKEND": "Agg",
+        "MPLCONFIGDIR": "/tmp",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        **{f"{name}_NUM_THREADS": "1" for name in one_thread},
+        **library_path,
+    }
+
+
+def import_path() -> list[str]:
+    """`sys.path` of a program: the standard library and the installed packages; not the host's own sources."""
+    standard = Path(sysconfig.get_path("stdlib"))
+    paths = [standard.parent / f"python{sys.version_info[0]}{sys.version_info[1]}.zip", standard]
+    paths += [standard / "lib-dynload", *map(Path, site.getsitepackages())]
+    if site.ENABLE_USER_SITE:
+        paths.append(Path(site.getusersitepackages()))
+    return [str(path) for path in paths if path.exists() or path.suffix == ".zip"]
+
+
+def python_dirs() -> list[str]:
+    """Directories that must be visible for Python and its packages to work."""
+    dirs = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+    dirs |= {path for path in import_path() if os.path.isdir(path)}
+    return sorted(dirs)
