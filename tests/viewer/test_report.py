@@ -8,8 +8,9 @@ from small_run import HOSTILE, RIGHT, passed, put_trajectory, raised, result, ta
 
 from iterpref.records import Span
 from iterpref.store import Store
+from iterpref.viewer.charts import percent
 from iterpref.viewer.highlight import Line, highlighted
-from iterpref.viewer.report import duration, p_value, percent, points, render_report, write_report
+from iterpref.viewer.report import duration, p_value, points, render_report, write_report
 from iterpref.viewer.sections import solving
 
 VOID = {"meta", "br", "line", "circle", "polyline"}
@@ -75,9 +76,11 @@ def test_headline_numbers(page: Page) -> None:
 
 def test_debugging_beside_sampling(page: Page) -> None:
     text = flat(page.text)
-    assert "debugging solves +50.0 points more than independent sampling" in text  # 3 of 4 against 1 of 4
-    assert "debugging 75.0%" in text and "sampling 25.0%" in text  # labels in the chart
-    assert "4 debugging trajectories, 4 of sampling" in text
+    assert (
+        "debugging solves 75.0 % of the tasks and independent sampling 25.0 %: +50.0 points" in text
+    )  # 3 of 4 against 1 of 4
+    assert "debugging75.0 %" in text and "sampling25.0 %" in text  # labels in the chart
+    assert "4 trajectories of debugging, 4 of sampling" in text
 
 
 def test_only_changed_lines_are_marked(page: Page) -> None:
@@ -208,7 +211,7 @@ def test_highlighted(text: str, spans: list[tuple[int, int]], focal: list[bool])
 
 
 def test_numbers_as_people_write_them() -> None:
-    assert percent(0.6467) == "64.7 %"
+    assert percent(0.6467) == "64.7\N{NO-BREAK SPACE}%"
     assert (points(-0.0123), points(0.253)) == ("−1.2", "+25.3")
     assert [p_value(p) for p in (1.0, 0.0312, 0.00052, 3.14e-12, 0.0)] == [
         "1", "0.031", "5.2 × 10⁻⁴", "3.1 × 10⁻¹²", "below 10⁻³⁰⁰",

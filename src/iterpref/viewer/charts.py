@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Points = Sequence[tuple[float, float]]
-_LABEL_GAP = 17.0  # so that two labels at the ends of lines don't overlap
+MINUS = "−"
+_LABEL_GAP = 38.0  # so that labels of two text lines at the ends of lines don't overlap
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Tick:
 
 @dataclass(frozen=True)
 class Series:
-    """One line: its points, and a label beside its last one."""
+    """One line: its points, and a label that stands under its name beside the last one ("" for neither)."""
 
     name: str
     points: tuple[tuple[float, float], ...]
@@ -58,16 +59,21 @@ class Chart:
 
 def rates_chart(rates: Mapping[str, Sequence[float]], x_title: str) -> Chart:
     """Pass rates (0 to 1) by iteration, one line per name, on an axis that begins at zero."""
-    width, height, left, right, top, bottom = 620.0, 300.0, 46.0, 490.0, 14.0, 256.0
+    width, height, left, right, top, bottom = 500.0, 290.0, 58.0, 372.0, 14.0, 240.0
     last = max(1, max(len(values) for values in rates.values()) - 1)
     ceiling = min(1.0, math.ceil(max(max(values) for values in rates.values()) * 5 + 1e-9) / 5) or 0.2
     x = _scale(0, last, left, right)
     y = _scale(0, ceiling, bottom, top)
     series = [
-        Series(name, tuple((x(i), y(rate)) for i, rate in enumerate(values)), f"{name} {values[-1]:.1%}", y(values[-1]))
+        Series(
+            name,
+            tuple((x(i), y(rate)) for i, rate in enumerate(values)),
+            percent(values[-1]),
+            y(values[-1]),
+        )
         for name, values in rates.items()
     ]
-    told = "; ".join(f"{name}: {', '.join(f'{rate:.1%}' for rate in values)}" for name, values in rates.items())
+    told = "; ".join(f"{name}: {', '.join(map(percent, values))}" for name, values in rates.items())
     step = max(1, last // 10)
     return Chart(
         width, height, left, right, top, bottom,
@@ -101,9 +107,15 @@ def metric_chart(name: str, points: Points) -> Chart:
     )  # fmt: skip
 
 
+def percent(share: float) -> str:
+    """0.647 → `64.7 %`, with a space that doesn't break."""
+    return f"{share * 100:.1f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
+
+
 def short(value: float) -> str:
-    """A number in three significant digits, with a true minus sign."""
-    return f"{value:.3g}".replace("-", "−")
+    """A number in three significant digits (two below 0.001), with a true minus sign."""
+    text = f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
+    return text.replace("e-0", "e-").replace("e+0", "e+").replace("-", MINUS)
 
 
 def _scale(low: float, high: float, start: float, stop: float) -> "_Scale":

@@ -15,10 +15,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from iterpref import __version__
 from iterpref.store import Store
 from iterpref.viewer import sections
+from iterpref.viewer.charts import MINUS, percent
 
 REPORT = "report.html"
 CONFIG = "config.yaml"
-MINUS = "−"
 
 
 def write_report(store: Store) -> Path:
@@ -51,11 +51,6 @@ def render_report(store: Store) -> str:
         isolation=sections.isolation(store),
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
     )  # fmt: skip
-
-
-def percent(share: float) -> str:
-    """0.647 → `64.7 %`."""
-    return f"{share * 100:.1f} %".replace("-", MINUS)
 
 
 def points(difference: float) -> str:

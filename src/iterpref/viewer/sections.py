@@ -72,10 +72,10 @@ class Solving:
     shared_only: bool
 
     @property
-    def lead(self) -> float | None:
-        """Pass rate minus sampling's at the last row that both have."""
+    def last_shared(self) -> tuple[IterationRow, IterationRow] | None:
+        """The last row that both sides have."""
         both = [(ours, theirs) for _, ours, theirs in self.rows if ours and theirs]
-        return both[-1][0].pass_rate - both[-1][1].pass_rate if both else None
+        return both[-1] if both else None
 
 
 @dataclass(frozen=True)
