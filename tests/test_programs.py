@@ -1,6 +1,10 @@
+import gc
+import threading
+import time
+
 import pytest
 
-from iterpref.programs import code_blocks, defines, extract_program, fenced, parses
+from iterpref.programs import code_blocks, defines, extract_program, fenced, parses, syntax_tree
 
 
 @pytest.mark.parametrize(
@@ -60,3 +64,38 @@ def test_defines(program: str, expected: bool) -> None:
 def test_parses_survives_hostile_text() -> None:
     assert not parses("\0")
     assert not parses("(" * 5000)
+
+
+def test_trees_are_built_by_many_threads() -> None:
+    """CPython 3.11's `ast.parse` raises SystemError here within a second: garbage collection switches threads inside."""
+
+    class Garbage:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            time.sleep(0)
+
+    source = "def f(x):\n" + "".join(f"    y{i} = (x + {i}) * [x, {i}][0]\n" for i in range(200))
+    stop = time.monotonic() + 1.5
+    errors: list[SystemError] = []
+
+    def build() -> None:
+        while time.monotonic() < stop and not errors:
+            Garbage()
+            try:
+                syntax_tree(source)
+            except SystemError as error:
+                errors.append(error)
+
+    threshold = gc.get_threshold()
+    gc.set_threshold(20)
+    try:
+        threads = [threading.Thread(target=build) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        gc.set_threshold(*threshold)
+    assert errors == []

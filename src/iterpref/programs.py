@@ -6,6 +6,7 @@ Pure text, linear in its length. Not here: trimming a program to what an entry p
 import ast
 import re
 import textwrap
+import threading
 
 _FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 PYTHON_INFO = {"python", "py", "python3", ""}
@@ -58,10 +59,32 @@ def extract_program(completion: str, entry_point: str | None = None) -> str:
 def parses(program: str) -> bool:
     """Whether the text is valid Python."""
     try:
-        ast.parse(program)
+        syntax_tree(program)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
+
+
+_PARSING = threading.Lock()
+
+
+def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
+    """`ast.parse` for code that several threads run.
+
+    CPython 3.11 counts the depth of the tree it builds in one place for all threads; when they are switched while it
+    builds, it raises `SystemError: AST constructor recursion depth mismatch`.
+
+    Raises:
+        SyntaxError: The source is not Python.
+    """
+    with _PARSING:
+        return ast.parse(source, filename)
+
+
+def expression(source: str) -> ast.expr:
+    """The tree of one expression; see `syntax_tree`."""
+    with _PARSING:
+        return ast.parse(source.strip(), mode="eval").body
 
 
 def defines(program: str, name: str) -> bool:

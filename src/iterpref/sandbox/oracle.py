@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iterpref.errors import RecordError
+from iterpref.programs import expression, syntax_tree
 from iterpref.records import TestFile
 
 from .codec import opaque_text as shown_value
@@ -108,9 +109,9 @@ def _table(job: Job, test: TestFile, found: Plan) -> None:
     constant = Evaluator(_SPECIAL)
     for number, row in rows(test):
         try:
-            args = constant(_parse(row["args"]))
-            kwargs = constant(_parse(row.get("kwargs", "{}")))
-            expected = _parse(row["expected"])
+            args = constant(expression(row["args"]))
+            kwargs = constant(expression(row.get("kwargs", "{}")))
+            expected = expression(row["expected"])
             constant(expected)
             args, kwargs = list(args), dict(kwargs)
         except (KeyError, SyntaxError, Unsupported, TypeError, ValueError) as error:
@@ -123,10 +124,6 @@ def _table(job: Job, test: TestFile, found: Plan) -> None:
         slots = {id(slot): len(found.calls)}
         found.calls.append(_call(job.entry_point, args, kwargs, iterate=False))
         found.judgements.append(Judgement(f"{test.path} line {number}", condition, _SPECIAL, slots))
-
-
-def _parse(text: str) -> ast.expr:
-    return ast.parse(text.strip(), mode="eval").body
 
 
 def _call(function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool) -> Call:
@@ -157,7 +154,7 @@ class _Lifter:
         }
 
     def lift(self) -> None:
-        body = ast.parse(self._test.content, self._test.path).body
+        body = syntax_tree(self._test.content, self._test.path).body
         if self._job.style == "check":
             body = self._check_body(body)
         self._block(body)

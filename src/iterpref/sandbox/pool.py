@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from iterpref.errors import RecordError, SandboxError
+from iterpref.programs import syntax_tree
 from iterpref.records import Execution, FailingCase, Isolation, TestFile, TestOutcome
 
 from . import grade, oracle, runners
@@ -274,7 +275,7 @@ def required_tests(job: Job) -> list[str]:
             examples = doctest.DocTestParser().get_examples(test.content)
             names += [f"{test.path} line {example.lineno + 1}" for example in examples]
             continue
-        body = ast.parse(test.content, test.path).body
+        body = syntax_tree(test.content, test.path).body
         if job.style == "check":
             names.append(test.path)
         elif job.style == "assert":
@@ -301,7 +302,7 @@ def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
 def _checked_name(job: Job) -> str | None:
     """The function that a test file hands to `check`, where the task doesn't name one."""
     for test in job.tests:
-        for statement in ast.parse(test.content).body:
+        for statement in syntax_tree(test.content).body:
             call = runners.check_call(statement)
             if call is not None and call.args and isinstance(call.args[0], ast.Name):
                 return call.args[0].id
