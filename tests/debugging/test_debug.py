@@ -45,7 +45,7 @@ def repair(task: Task, shown: str, feedback: str, *replies: str) -> dict[str, ob
 FIRST, STUCK, EASY = task("first"), task("stuck"), task("easy")
 # f(3) is the first call that WRONG gets wrong: 1 + 1 == 2 passes.
 WRONG_SAYS = "f(3) returned 4, expected 6"
-WORSE_SAYS = "f(1) raised IndexError: list index out of range\n  line 2: return [x][2]"
+WORSE_SAYS = "f(1) raised IndexError: list index out of range\n  line 2, in f: return [x][2]"
 RECORDING = [
     attempt(FIRST, WRONG),
     repair(FIRST, WRONG, WRONG_SAYS, "unused", fenced(WORSE)),
