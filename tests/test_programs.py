@@ -67,7 +67,7 @@ def test_parses_survives_hostile_text() -> None:
 
 
 def test_trees_are_built_by_many_threads() -> None:
-    """CPython 3.11's `ast.parse` raises SystemError here within a second: garbage collection switches threads inside."""
+    """CPython 3.11's `ast.parse` raises SystemError here within a second: garbage collection switches threads in it."""
 
     class Garbage:
         def __init__(self) -> None:
