@@ -1,0 +1,34 @@
+"""The trajectories of a run → JSONL that `import_recorded` reads back, to move them or have them checked elsewhere.
+
+One `{"task": Task, "trajectory": Trajectory}` a line, in the schema of `records.py`. Not here: pairs.
+"""
+
+import json
+import os
+from pathlib import Path
+
+from iterpref.errors import RecordError
+from iterpref.importing.runs import ExportRow
+from iterpref.store import Store
+
+
+def export_trajectories(store: Store, path: str | Path) -> int:
+    """Write every closed trajectory with its task; returns how many. The file appears whole or not at all.
+
+    Raises:
+        RecordError: The file can't be written.
+    """
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.partial")
+    written = 0
+    try:
+        with partial.open("w", encoding="ascii") as file:
+            for trajectory in store.trajectories():
+                row = ExportRow(task=store.task(trajectory.task_id), trajectory=trajectory)
+                # Not model_dump_json: a program may hold a lone surrogate, which only escaped JSON can carry.
+                file.write(json.dumps(row.model_dump(mode="json")) + "\n")
+                written += 1
+        os.replace(partial, path)
+    except OSError as error:
+        raise RecordError(f"{path}: can't write this file ({error.strerror}); choose another path") from None
+    return written
