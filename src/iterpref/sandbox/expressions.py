@@ -1,8 +1,8 @@
 """Evaluate the expressions that tests are made of, over plain values, without running any of the program's code.
 
 In: an AST node, the values of names, the values of some nodes (results of calls made elsewhere). Out: a plain value.
-Literals, arithmetic, comparisons, subscripts, comprehension-free; a few pure builtins, `math` and `str` methods. Work is
-bounded, because results come from a hostile program. Everything else is `Unsupported`.
+Literals, arithmetic, comparisons, subscripts, a few pure builtins, `math` and methods of `str`; no comprehensions. Work
+is bounded, because results come from a hostile program. Everything else is `Unsupported`.
 """
 
 import ast
@@ -165,7 +165,7 @@ class Evaluator:
     def _Call(self, node: ast.Call) -> Any:
         if type_check(node):
             return isinstance(self(node.args[0]), self._type(node.args[1]))
-        function = self._function(node.func)
+        function = self.function(node.func)
         keywords = {k.arg: self(k.value) for k in node.keywords if k.arg is not None}
         arguments = self._items(node.args)
         if not (isinstance(node.func, ast.Name) and node.func.id in OPENERS) and any(
@@ -174,7 +174,8 @@ class Evaluator:
             raise TypeError(f"{ast.unparse(node.func)} can't take an iterator")
         return function(*arguments, **keywords)
 
-    def _function(self, node: ast.expr) -> Callable[..., Any]:
+    def function(self, node: ast.expr) -> Any:
+        """What a called name stands for, if it is one of those allowed here."""
         if isinstance(node, ast.Name) and node.id in BUILTINS and node.id not in self._names:
             return BUILTINS[node.id]
         if isinstance(node, ast.Attribute):

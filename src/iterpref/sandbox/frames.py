@@ -39,7 +39,8 @@ def describe(error: BaseException, sources: Sources) -> dict[str, str]:
         place = sources.place(error.filename, error.lineno)
         if place is not None:
             source = sources.text(error.filename, error.lineno or 0)
-            return {"type": name, "text": f"{name}: {error.msg} ({place})" + (f"\n  {place}: {source}" if source else "")}
+            shown = f"\n  {place}: {source}" if source else ""
+            return {"type": name, "text": f"{name}: {error.msg} ({place}){shown}"}
     message = message_of(error)
     head = f"{name}: {message}" if message else name
     return {"type": name, "text": "\n".join([head, *_frames(error.__traceback__, sources)])}

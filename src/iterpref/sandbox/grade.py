@@ -1,23 +1,22 @@
 """What a worker sent back → Execution: the only place where a verdict is made.
 
-In: how a run ended, the lines of its channel, and the plan or the test count the host made beforehand. Out: an
-`Execution`. Channel lines are claims of a possibly hostile process: each must carry the run's nonce and decode strictly,
-or the verdict is `tampered`. Standard output is never read for a verdict, except by style `stdio`, where it is the answer.
+In: how a run ended, what its channel claims, and the plan or the test count the host made beforehand. Out: an
+`Execution`. Standard output is never read for a verdict, except by style `stdio`, where it is the answer.
 """
 
 import ast
 import copy
-import json
 import signal
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome, Trust, Verdict
 
-from .codec import CodecError, decode, opaque_text
+from .channel import Claims, Raw, Tampered, TestClaim, read_claims
+from .codec import opaque_text
 from .expressions import Evaluator
 from .frames import shorten
-from .oracle import Judgement, Plan
+from .plan import Judgement, Plan
 
 _KEPT = 8192  # characters of each stream in a record
 _CASE = 300
@@ -30,37 +29,6 @@ _LIMIT_VERDICTS: dict[str, Verdict] = {
 }
 
 
-class Tampered(Exception):
-    """The channel carried something no honest run writes."""
-
-
-@dataclass
-class Raw:
-    """One run as the zygote saw it. `status`: exit code or minus the signal."""
-
-    status: int
-    limit: str
-    wall_s: float
-    cpu_s: float
-    max_rss_bytes: int
-    setup_error: str
-    channel: bytes
-    stdout: bytes
-    stderr: bytes
-
-
-@dataclass
-class Claims:
-    """The channel's lines, sorted by kind. `imported`: None while the program's module hasn't been loaded."""
-
-    imported: bool = False
-    import_error: dict[str, str] | None = None
-    results: dict[int, Any] = field(default_factory=dict)
-    errors: dict[int, dict[str, str]] = field(default_factory=dict)
-    tests: list[tuple[str, str, dict[str, str] | None, dict[str, str] | None]] = field(default_factory=list)
-    ended: bool = False
-
-
 @dataclass
 class Failure:
     """Why an execution did not pass."""
@@ -69,54 +37,6 @@ class Failure:
     error_type: str = ""
     error: str = ""
     case: FailingCase | None = None
-
-
-def read_claims(raw: Raw, nonce: str) -> Claims:
-    """Parse the channel.
-
-    Raises:
-        Tampered: A line without the nonce, of unknown form, repeated, or after the end; half a line of a process that
-            wasn't killed.
-    """
-    claims = Claims()
-    *lines, rest = raw.channel.split(b"\n")
-    if rest and not (raw.limit or raw.status < 0):
-        raise Tampered("half a line")
-    for line in lines:
-        if not line.startswith(nonce.encode()) or claims.ended:
-            raise Tampered(f"a line that isn't the harness's: {line[:40]!r}")
-        try:
-            _claim(claims, *json.loads(line[len(nonce) :]))
-        except (ValueError, TypeError, RecursionError, AttributeError) as error:
-            raise Tampered(f"a line of unknown form: {error}") from error
-    return claims
-
-
-def _claim(claims: Claims, kind: str, *body: Any) -> None:
-    if kind == "end" and not body:
-        claims.ended = True
-    elif kind == "import" and not claims.imported and claims.import_error is None:
-        (claims.import_error,) = (None if error is None else _error(error) for error in body)
-        claims.imported = claims.import_error is None
-    elif kind in ("call", "raised") and claims.imported:
-        index, value = body
-        if type(index) is not int or index in claims.results or index in claims.errors:
-            raise Tampered(f"a second result of call {index}")
-        if kind == "call":
-            claims.results[index] = decode(value)
-        else:
-            claims.errors[index] = _error(value)
-    elif kind == "test" and claims.imported:
-        name, verdict, error, case = body
-        if verdict not in ("passed", "failed", "error", "skipped"):
-            raise Tampered(f"verdict {verdict!r}")
-        claims.tests.append((str(name), verdict, None if error is None else _error(error), case))
-    else:
-        raise Tampered(f"an unexpected {kind!r}")
-
-
-def _error(value: dict[str, Any]) -> dict[str, str]:
-    return {"type": str(value["type"])[:100], "text": shorten(str(value["text"]), 4000)}
 
 
 def execution(
@@ -146,7 +66,7 @@ def judge_calls(raw: Raw, nonce: str, plan: Plan, rung: Isolation) -> Execution:
         claims = read_claims(raw, nonce)
         if any(not 0 <= index < len(plan.calls) for index in (*claims.results, *claims.errors)):
             raise Tampered("a result of a call that was not asked for")
-    except (Tampered, CodecError) as error:
+    except Tampered as error:
         return tampered(raw, error, "oracle", rung)
     stop = ended_early(raw, claims)
     failures: list[Failure] = []
@@ -167,7 +87,9 @@ def _outcome(name: str, imported: bool, failure: Failure | None, stop: Failure |
     if failure is None:
         return TestOutcome(name=name, verdict="passed")
     not_run = stop is not None and failure.verdict == stop.verdict and failure.error == stop.error
-    verdict = "not_run" if not_run else "failed" if failure.verdict == "failed" else "error"
+    verdict: Literal["failed", "error", "not_run"] = (
+        "not_run" if not_run else "failed" if failure.verdict == "failed" else "error"
+    )
     return TestOutcome(name=name, verdict=verdict, detail=shorten(failure.error, _CASE))
 
 
@@ -213,7 +135,10 @@ def _expected(judgement: Judgement) -> str:
     sides = _sides(judgement)
     if sides is None:
         return ""
-    return shorten(opaque_text(Evaluator(judgement.names)(sides[1])), _CASE)
+    try:
+        return shorten(opaque_text(Evaluator(judgement.names)(sides[1])), _CASE)
+    except Exception:  # an expected value that can't be computed: the judgement itself says so
+        return ""
 
 
 def _case(judgement: Judgement, plan: Plan, values: dict[int, Any], evaluate: Evaluator) -> FailingCase:
@@ -259,34 +184,35 @@ def judge_tests(raw: Raw, nonce: str, required: list[str], rung: Isolation, may_
     """
     try:
         claims = read_claims(raw, nonce)
-    except (Tampered, CodecError) as error:
+    except Tampered as error:
         return tampered(raw, error, "in_process", rung)
     stop = ended_early(raw, claims)
     outcomes, failures = [], []
-    for name, verdict, error, case in claims.tests:
-        detail = error["text"] if error else ""
-        outcomes.append(TestOutcome.model_validate({"name": name, "verdict": verdict, "detail": detail[:_CASE]}))
-        if verdict in ("failed", "error") and error is not None:
-            failing = FailingCase.model_validate(case) if case is not None else None
-            failures.append(raised(error, failing) if verdict == "error" else _assertion(error, failing))
-        elif verdict in ("failed", "error"):
-            failures.append(Failure("failed"))
-    missing = [name for name in required if not any(_names(test[0], name) for test in claims.tests)]
+    for test in claims.tests:
+        detail = test.error["text"] if test.error else ""
+        outcomes.append(TestOutcome(name=test.name, verdict=test.verdict, detail=shorten(detail, _CASE)))
+        if test.verdict in ("failed", "error"):
+            failures.append(_test_failure(test))
+    missing = [name for name in required if not any(_reports(test.name, name) for test in claims.tests)]
     outcomes += [TestOutcome(name=name, verdict="not_run") for name in missing]
     first = import_failure(claims) or next(iter(failures), None) or stop or _unproven(claims, missing, may_skip)
     return execution(raw, claims, outcomes, first, "in_process", rung)
 
 
-def _names(reported: str, required: str) -> bool:
+def _reports(reported: str, required: str) -> bool:
     """`test_a.T.test_x`, `test_a.py::T::test_x[1]` report test `test_x`."""
     base = reported.split("[")[0]
     return base == required or base.endswith(("." + required, "::" + required))
 
 
-def _assertion(error: dict[str, str], case: FailingCase | None) -> Failure:
+def _test_failure(test: TestClaim) -> Failure:
+    case = FailingCase(**test.case) if test.case else None
+    error = test.error or {"type": "", "text": ""}
+    if test.verdict == "error":
+        return raised(error, case)
     text = error["text"]
-    if case is not None and text.startswith("AssertionError\n"):
-        text = f"AssertionError: {case.call} is {case.got}, expected {case.expected}{text[len('AssertionError') :]}"
+    if case is not None and text.startswith("AssertionError\n"):  # a bare assert: say what it compared
+        text = f"{case.call} returned {case.got}, expected {case.expected}{text[len('AssertionError') :]}"
     return Failure("failed", error["type"], text, case)
 
 
@@ -294,7 +220,7 @@ def _unproven(claims: Claims, missing: list[str], may_skip: bool) -> Failure | N
     """A run in which nothing failed, but not everything was seen to pass."""
     if missing:
         return Failure("exited_early", "", f"These tests did not report: {', '.join(missing[:5])}")
-    passed = [test for test in claims.tests if test[1] == "passed"]
+    passed = [test for test in claims.tests if test.verdict == "passed"]
     if not passed:
         return Failure("unverified", "", "No test reported a pass.")
     if len(passed) < len(claims.tests) and not may_skip:
@@ -339,3 +265,30 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def judge_script(raw: Raw, nonce: str, name: str, stdin: str, expected: str, rung: Isolation) -> Execution:
+    """Compare standard output with what is expected, line by line, blanks at line ends and at the end aside."""
+    try:
+        claims = read_claims(raw, nonce)
+    except Tampered as error:
+        return tampered(raw, error, "oracle", rung)
+    got = raw.stdout.decode("utf-8", errors="replace")
+    case = FailingCase(call=shorten(stdin, 300), got=shorten(got, 300), expected=shorten(expected, 300))
+    failure = import_failure(claims) or ended_early(raw, claims)
+    if failure is not None and failure.verdict == "exited_early" and raw.status == 0 and claims.import_error is None:
+        failure = None  # os._exit(0) is a way to end a script
+    if failure is None and _lines(got) != _lines(expected):
+        failure = Failure("failed", "AssertionError", "The program printed something else.")
+    if failure is not None:
+        failure.case = case
+    verdict = "passed" if failure is None else "failed" if failure.verdict == "failed" else "error"
+    outcome = TestOutcome.model_validate(
+        {"name": name, "verdict": verdict, "detail": shorten(failure.error, 300) if failure else ""}
+    )
+    claims.imported = True
+    return execution(raw, claims, [outcome], failure, "oracle", rung)
+
+
+def _lines(text: str) -> list[str]:
+    return [line.rstrip() for line in text.rstrip().split("\n")]

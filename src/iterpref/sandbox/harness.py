@@ -1,8 +1,8 @@
 """Inside a run's process: load the program, make the calls or run the tests, report over the channel.
 
 In: the request as a dict. Out: lines on the channel, each `nonce + JSON`: `["import", error]`, `["call", i, value]`,
-`["raised", i, error]`, `["test", name, verdict, error, case]`, `["end"]`. A program can write there too, so the host takes
-every line for a claim: in mode `calls` the expected values aren't here, and a forged line is only a wrong answer.
+`["raised", i, error]`, `["test", name, verdict, error, case]`, `["end"]`. A program can write there too, so the host
+takes every line for a claim: in mode `calls` the expected values aren't here, and a forged line is only a wrong answer.
 Standard library only.
 """
 
@@ -17,8 +17,9 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import codec, isolation, runners
+from . import codec, runners
 from .frames import Sources, describe
+from .limits import release_spare_memory
 
 Report = Callable[..., None]
 
@@ -53,9 +54,13 @@ def seed(value: int) -> None:
 
 
 def _reporter(channel: int, nonce: str) -> Report:
-    write, dumps = os.write, json.dumps  # a program that replaces os.write breaks only itself
+    # Bound here: a program that replaces os.write breaks only itself.
+    write, dumps, getpid, leave = os.write, json.dumps, os.getpid, os._exit
+    owner = getpid()
 
     def report(*parts: Any) -> None:
+        if getpid() != owner:
+            leave(0)  # a process the program forked and let return
         view = memoryview(f"{nonce}{dumps(parts)}\n".encode())
         while view:
             view = view[write(channel, view) :]
@@ -88,7 +93,7 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
         _execute(request["prefix"], "<prefix>", module.__dict__)
         _execute(request["program"], module.__file__, module.__dict__)
     except BaseException as error:
-        isolation.release_spare_memory()
+        release_spare_memory()
         report("import", describe(error, sources))
         return None
     report("import", None)
@@ -111,7 +116,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
                 value = _await(value)
             encoded = codec.encode_iterated(value) if iterate else codec.encode(value)
         except BaseException as error:
-            isolation.release_spare_memory()
+            release_spare_memory()
             report("raised", index, describe(error, sources))
             if isinstance(error, SystemExit):
                 return
@@ -144,7 +149,7 @@ def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) ->
         if error.code not in (None, 0):
             failure = describe(error, sources)
     except BaseException as error:
-        isolation.release_spare_memory()
+        release_spare_memory()
         failure = describe(error, sources)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()

@@ -1,37 +1,30 @@
 """The rungs of the isolation ladder: what a worker sets up once, and what each run gets on top.
 
 In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
-A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Both rungs answer the
-same five calls: `prepare` (launcher), `settle` (zygote, once), `before_fork`, `confine` (the run's process), `sweep`.
-Standard library only. Not here: supervision and limits on time and output (zygote.py); seccomp, Landlock and cgroups.
+A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
+same calls: `prepare` (launcher), `settle` (zygote, once), `before_fork` and `after_fork` (zygote, each run), `confine`
+(the run's process), `sweep` (zygote, after the run), `clear` (launcher, at the end).
+Standard library only. Not here: supervision (supervise.py); seccomp, Landlock and cgroups.
 """
 
 import contextlib
+import fcntl
 import os
-import resource
 import shutil
-import signal
 import socket
+import struct
 import sys
 import tempfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
 from . import linux
+from .limits import address_space, set_limits
+from .processes import kill_descendants, tasks_of_this_user
+from .root import INNER_UID, build_root
 
-RUN_UID = 64_321  # what a worker started by root becomes; NPROC is ignored for root
-INNER_UID = 1000  # what a program sees itself as
-_SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
-_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types")
-_DEVICES = ("null", "zero", "full", "random", "urandom")
-_ROOT_CANDIDATES = ("/mnt", "/media", "/srv", "/opt", "/home", "/tmp")
-_FILES = {
-    "passwd": f"sandbox:x:{INNER_UID}:{INNER_UID}::/tmp:/bin/sh\n",
-    "group": f"sandbox:x:{INNER_UID}:\n",
-    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
-    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
-}
+RUN_UID = 64_321  # what a worker started by root becomes: NPROC is ignored for root
+_PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
 class Rung(Protocol):
@@ -43,6 +36,7 @@ class Rung(Protocol):
     def after_fork(self) -> None: ...
     def confine(self, limits: Mapping[str, Any]) -> None: ...
     def sweep(self) -> None: ...
+    def clear(self) -> None: ...
 
 
 class Namespaces:
@@ -50,6 +44,7 @@ class Namespaces:
 
     def __init__(self, python_dirs: list[str]) -> None:
         self._python_dirs = python_dirs
+        self._root = ""
         self._own_pid_ns = -1
         self._inherited_bytes = 0
         self._foreign_tasks = 0
@@ -63,8 +58,8 @@ class Namespaces:
             # Root builds the new root in a mount namespace of its own and removes the old one there: mounts inherited
             # into the user namespace below could never be removed.
             linux.unshare(linux.CLONE_NEWNS)
-            self._root = self._build_root()
-            linux.mount("proc", self._root + "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+            self._root = build_root(self._python_dirs)
+            linux.mount("proc", self._root + "/proc", "proc", _PROC_FLAGS)
             linux.protect(self._root, recursive=False)
             linux.pivot_root(self._root)
             self._root = ""
@@ -73,11 +68,11 @@ class Namespaces:
             _unshare_user(inner)
         else:
             _unshare_user(inner)
-            self._root = self._build_root()
+            self._root = build_root(self._python_dirs)
 
     def settle(self) -> None:
         """In the zygote, pid 1 of the worker's pid namespace."""
-        linux.mount("proc", self._root + "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+        linux.mount("proc", self._root + "/proc", "proc", _PROC_FLAGS)
         if self._root:
             linux.protect(self._root, recursive=False)
             linux.pivot_root(self._root)
@@ -88,7 +83,7 @@ class Namespaces:
         self._own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
 
     def before_fork(self) -> None:
-        self._inherited_bytes = _address_space()
+        self._inherited_bytes = address_space()
         linux.unshare(linux.CLONE_NEWPID)
 
     def after_fork(self) -> None:
@@ -101,7 +96,7 @@ class Namespaces:
         linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
         space = f"size={limits['file_bytes']},nr_inodes=16384,mode=755"
         linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, space)
-        linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+        linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
         os.mkdir("/tmp/shm")  # /dev/shm
         os.mkdir("/tmp/work")
         os.chdir("/tmp/work")
@@ -113,44 +108,8 @@ class Namespaces:
     def sweep(self) -> None:
         """Nothing to do: the run's namespaces went with its pid 1, and all it had with them."""
 
-    def _build_root(self) -> str:
-        sources = self._sources()
-        root = next(
-            (path for path in _ROOT_CANDIDATES if os.path.isdir(path) and not _hides(path, sources)), None
-        )
-        if root is None:
-            raise OSError(2, f"none of {', '.join(_ROOT_CANDIDATES)} can serve as mount point of the new root")
-        linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
-        linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=4m")
-        for source in sources:
-            _show(source, root)
-        for name in ("proc", "tmp", "dev", "etc"):
-            os.makedirs(f"{root}/{name}", mode=0o755, exist_ok=True)
-        for name in _ETC:
-            if os.path.exists(f"/etc/{name}"):
-                _show(f"/etc/{name}", root)
-        for name, content in _FILES.items():
-            with open(f"{root}/etc/{name}", "w") as file:
-                file.write(content)
-        for name in _DEVICES:
-            _touch(f"{root}/dev/{name}")
-            linux.bind(f"/dev/{name}", f"{root}/dev/{name}")
-            linux.protect(f"{root}/dev/{name}", writable=True, devices=True)
-        links = {"fd": "/proc/self/fd", "shm": "/tmp/shm"}
-        links |= {name: f"/proc/self/fd/{fd}" for fd, name in enumerate(("stdin", "stdout", "stderr"))}
-        for name, target in links.items():
-            os.symlink(target, f"{root}/dev/{name}")
-        return root
-
-    def _sources(self) -> list[str]:
-        """Directories to show, parents first, none inside another."""
-        named = {path for path in (*_SYSTEM, *self._python_dirs) if os.path.isdir(path) and path != "/"}
-        real = {os.path.realpath(path) for path in named if path not in _SYSTEM}
-        kept: list[str] = []
-        for path in sorted(named | real):
-            if not any(path.startswith(parent + "/") for parent in kept if not os.path.islink(parent)):
-                kept.append(path)
-        return kept
+    def clear(self) -> None:
+        """Nothing to do: the worker's namespaces go with the zygote."""
 
 
 class Rlimits:
@@ -160,25 +119,29 @@ class Rlimits:
         self._python_dirs = python_dirs
         self._inherited_bytes = 0
         self._tasks = 0
-        self.base = ""
+        self._base = ""
+        self._run_dir = ""
+        self._uid = 0
 
     def prepare(self) -> None:
         if sys.platform == "linux":
             linux.adopt_orphans()  # the launcher kills what a dead zygote leaves
-        self.base = tempfile.mkdtemp(prefix="iterpref-sandbox-")
-        os.chmod(self.base, 0o711)
+        self._base = tempfile.mkdtemp(prefix="iterpref-sandbox-")
+        os.chmod(self._base, 0o711)
+        self._run_dir = f"{self._base}/run"
+        # One uid a worker: RLIMIT_NPROC and `kill -1` go by uid.
+        self._uid = RUN_UID + os.getpid() % 1000
 
     def settle(self) -> None:
         if sys.platform == "linux":
             linux.adopt_orphans()
 
     def before_fork(self) -> None:
-        self._inherited_bytes = _address_space()
+        self._inherited_bytes = address_space()
         self._tasks = 0 if os.geteuid() == 0 else tasks_of_this_user()
-        self._run_dir = f"{self.base}/run"
         os.mkdir(self._run_dir, 0o700)
         if os.geteuid() == 0:
-            os.chown(self._run_dir, RUN_UID, RUN_UID)
+            os.chown(self._run_dir, self._uid, self._uid)
 
     def after_fork(self) -> None:
         pass
@@ -195,7 +158,7 @@ class Rlimits:
             # where Python itself lies in a directory that others can't enter.
             readable = all(_others_may_enter(path) for path in self._python_dirs)
             linux.keep_capabilities()
-            become(RUN_UID)
+            become(self._uid)
             linux.set_capabilities(*(() if readable else (linux.CAP_DAC_READ_SEARCH,)))
         if sys.platform == "linux":
             linux.no_new_privileges()
@@ -206,34 +169,9 @@ class Rlimits:
         kill_descendants()
         shutil.rmtree(self._run_dir, ignore_errors=True)
 
-
-def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:
-    """The rlimits of a run. Memory is a budget on top of what the process was born with."""
-
-    def limit(which: int, soft: int, hard: int | None = None) -> None:
-        ceiling = resource.getrlimit(which)[1]
-        wanted = soft if hard is None else hard
-        if ceiling != resource.RLIM_INFINITY:
-            soft, wanted = min(soft, ceiling), min(wanted, ceiling)
-        resource.setrlimit(which, (soft, wanted))
-
-    cpu_s = int(limits["cpu_s"]) + 2  # the supervisor is exact; this catches a second process
-    limit(resource.RLIMIT_CPU, cpu_s, cpu_s)
-    limit(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
-    limit(resource.RLIMIT_NOFILE, int(limits["open_files"]))
-    limit(resource.RLIMIT_CORE, 0)
-    if inherited_bytes:
-        memory = inherited_bytes + int(limits["memory_bytes"])
-        limit(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
-    if sys.platform == "linux":
-        limit(resource.RLIMIT_NPROC, tasks)
-
-
-def release_spare_memory() -> None:
-    """In the run's process, before it reports: raise the soft memory limit to the hard one."""
-    with contextlib.suppress(OSError, ValueError):
-        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    def clear(self) -> None:
+        kill_descendants()
+        shutil.rmtree(self._base, ignore_errors=True)
 
 
 def become(uid: int) -> None:
@@ -241,47 +179,6 @@ def become(uid: int) -> None:
     os.setgroups([])
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
-
-
-def kill_descendants() -> None:
-    """SIGKILL and reap every descendant of this process (which adopts orphans), until none is left."""
-    if sys.platform != "linux":
-        return
-    for _ in range(1000):
-        tree = descendants(os.getpid())
-        if not tree:
-            return
-        for pid in tree:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
-
-
-def descendants(root: int) -> list[int]:
-    """Pids of all processes below `root`, from /proc."""
-    children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                parent = int(file.read().rpartition(b")")[2].split()[1])
-                children.setdefault(parent, []).append(int(name))
-    found = list(children.get(root, []))
-    for pid in found:  # grows while it is walked
-        found += children.get(pid, [])
-    return found
-
-
-def tasks_of_this_user() -> int:
-    """How many threads this user already has: RLIMIT_NPROC counts them where there is no user namespace."""
-    count = 0
-    for name in os.listdir("/proc") if sys.platform == "linux" else []:
-        if name.isdigit():
-            with contextlib.suppress(OSError):
-                status = os.stat(f"/proc/{name}/task")
-                count += status.st_nlink - 2 if status.st_uid == os.getuid() else 0
-    return count
 
 
 def why_refused(error: OSError) -> str:
@@ -315,43 +212,10 @@ def _unshare_user(flags: int) -> None:
             file.write(content)
 
 
-def _show(source: str, root: str) -> None:
-    """Put a host path, read-only, at the same place under the new root; a link stays a link."""
-    target = root + source
-    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-    if os.path.islink(source) and source in _SYSTEM:
-        os.symlink(os.readlink(source), target)
-        return
-    if os.path.isdir(source):
-        os.makedirs(target, mode=0o755, exist_ok=True)
-    else:
-        _touch(target)
-    linux.bind(os.path.realpath(source), target)
-    linux.protect(target)
-
-
-def _touch(path: str) -> None:
-    with open(path, "w"):
-        pass
-
-
-def _hides(directory: str, sources: list[str]) -> bool:
-    return any(source == directory or source.startswith(directory + "/") for source in sources)
-
-
 def _others_may_enter(path: str) -> bool:
     parts = os.path.realpath(path).split("/")
     ancestors = ["/".join(parts[:stop]) or "/" for stop in range(1, len(parts) + 1)]
     return all(os.stat(ancestor).st_mode & 0o005 == 0o005 for ancestor in ancestors if os.path.exists(ancestor))
-
-
-def _address_space() -> int:
-    """Bytes of this process's address space; 0 where there is no /proc."""
-    try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
-    except OSError:
-        return 0
 
 
 def _kernel() -> tuple[int, int]:
@@ -361,9 +225,6 @@ def _kernel() -> tuple[int, int]:
 
 def _raise_loopback() -> None:
     """Bring up `lo` in the empty network namespace: programs may talk to themselves."""
-    import fcntl
-    import struct
-
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         request = struct.pack("16sh22x", b"lo", 0x1 | 0x40)  # IFF_UP | IFF_RUNNING
         fcntl.ioctl(sock, 0x8914, request)  # SIOCSIFFLAGS

@@ -1,12 +1,11 @@
 """`Sandbox`: jobs in, Executions out, over a pool of zygote processes.
 
 A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
-`sandbox_error`, which says nothing about the program. Not here: how a run is isolated (isolation.py) or judged (grade.py).
+`sandbox_error`, which says nothing about the program. Not here: how a run is isolated (isolation.py) or judged
+(grade.py).
 """
 
-import ast
 import contextlib
-import doctest
 import importlib.util
 import os
 import queue
@@ -20,13 +19,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from iterpref.errors import RecordError, SandboxError
-from iterpref.programs import syntax_tree
-from iterpref.records import Execution, FailingCase, Isolation, TestFile, TestOutcome
+from iterpref.records import Execution, Isolation, TestOutcome
 
-from . import grade, oracle, runners
+from . import counting, grade, oracle
+from .channel import Raw
 from .codec import encode
 from .frames import shorten
 from .job import Job
+from .plan import Unliftable
 from .worker import Broken, Refused, Worker
 
 _LADDER: tuple[Isolation, ...] = ("rlimits", "landlock", "bubblewrap", "zygote", "zygote_cgroup")
@@ -90,7 +90,7 @@ class Sandbox:
             return self._run_stdio(job)
         try:
             plan = oracle.plan(job)
-        except oracle.Unliftable:
+        except Unliftable:
             return self._run_in_process(job)
         except SyntaxError as error:
             return self._unreadable(job, error)
@@ -146,13 +146,13 @@ class Sandbox:
 
     def _run_in_process(self, job: Job) -> Execution:
         try:
-            required = required_tests(job)
+            required = counting.required_tests(job)
         except SyntaxError as error:
             return self._unreadable(job, error)
         if job.style == "pytest" and importlib.util.find_spec("pytest") is None:
             raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
         request = self._request(job, job.style)
-        request["entry_point"] = job.entry_point or (_checked_name(job) if job.style == "check" else None)
+        request["entry_point"] = job.entry_point or (counting.checked_name(job) if job.style == "check" else None)
         request["tests"] = [[test.path, test.content] for test in job.tests]
         if job.style in ("unittest", "pytest", "doctest"):
             request["files"] = {test.path: test.content for test in job.tests}
@@ -168,7 +168,7 @@ class Sandbox:
         first: Execution | None = None
         last: Execution | None = None
         wall_s = cpu_s = 0.0
-        for name, stdin, stdout in _stdio_cases(job):
+        for name, stdin, stdout in counting.stdio_cases(job):
             if last is not None and last.verdict == "timeout":
                 outcomes.append(TestOutcome(name=name, verdict="not_run"))
                 continue
@@ -176,7 +176,7 @@ class Sandbox:
             raw = self._attempt(request, stdin)
             if isinstance(raw, str):
                 return self._tool_failure(raw)
-            last = _judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
+            last = grade.judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
             outcomes += last.tests
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s
             first = first or (None if last.passed else last)
@@ -186,7 +186,7 @@ class Sandbox:
         summed = {"tests": tuple(outcomes), "wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
         return self._stamp(shown.model_copy(update=summed))
 
-    def _attempt(self, request: dict[str, Any], stdin: str) -> grade.Raw | str:
+    def _attempt(self, request: dict[str, Any], stdin: str) -> Raw | str:
         """A run on some worker; on the last failure of a worker, its reason."""
         reason = ""
         for _ in range(_ATTEMPTS):
@@ -263,85 +263,5 @@ def _climb(wanted: str, preload: Sequence[str]) -> tuple[Worker, Isolation, list
 def _warnings(rung: Isolation, refusals: Sequence[str]) -> tuple[str, ...]:
     if rung != "rlimits":
         return ()
-    text = "NOT ISOLATED: programs ran under resource limits only; they could read this user's files and use the network"
+    text = "NOT ISOLATED: programs run under resource limits only; they can read this user's files and use the network"
     return (text + (f" ({'; '.join(refusals)})" if refusals else ""),)
-
-
-def required_tests(job: Job) -> list[str]:
-    """Names of the tests counted in the source, each of which must report."""
-    names: list[str] = []
-    for test in job.tests:
-        if job.style == "doctest":
-            examples = doctest.DocTestParser().get_examples(test.content)
-            names += [f"{test.path} line {example.lineno + 1}" for example in examples]
-            continue
-        body = syntax_tree(test.content, test.path).body
-        if job.style == "check":
-            names.append(test.path)
-        elif job.style == "assert":
-            names += [f"{test.path} line {s.lineno}" for s in body if runners.is_test_statement(s)]
-        else:
-            names += _test_functions(body, job.style)
-    return names
-
-
-def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
-    names = []
-    for node in body:
-        if isinstance(node, ast.ClassDef):
-            named = [ast.unparse(base) for base in node.bases]
-            collected = any(name.endswith("TestCase") for name in named) or (
-                style == "pytest" and node.name.startswith("Test") and not named
-            )
-            names += _test_functions(node.body, "pytest") if collected else []
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and style == "pytest":
-            names += [node.name] if node.name.startswith("test") else []
-    return names
-
-
-def _checked_name(job: Job) -> str | None:
-    """The function that a test file hands to `check`, where the task doesn't name one."""
-    for test in job.tests:
-        for statement in syntax_tree(test.content).body:
-            call = runners.check_call(statement)
-            if call is not None and call.args and isinstance(call.args[0], ast.Name):
-                return call.args[0].id
-    return None
-
-
-def _stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
-    for test in job.tests:
-        for number, row in oracle.rows(test):
-            if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):
-                raise RecordError(f"{test.path} line {number}: expected the texts stdin and stdout, got {sorted(row)}")
-            yield f"{test.path} line {number}", row.get("stdin", ""), row["stdout"]
-
-
-def _judge_script(raw: grade.Raw, nonce: str, name: str, stdin: str, expected: str, rung: Isolation) -> Execution:
-    """Compare standard output with what is expected, line by line, blanks at line ends and at the end aside."""
-    try:
-        claims = grade.read_claims(raw, nonce)
-    except grade.Tampered as error:
-        return grade.tampered(raw, error, "oracle", rung)
-    got = raw.stdout.decode("utf-8", errors="replace")
-    case = FailingCase(call=shorten(stdin, 300), got=shorten(got, 300), expected=shorten(expected, 300))
-    failure = grade.import_failure(claims) or grade.ended_early(raw, claims)
-    if failure is not None and failure.verdict == "exited_early" and raw.status == 0 and claims.import_error is None:
-        failure = None  # os._exit(0) is a way to end a script
-    if failure is None and _lines(got) != _lines(expected):
-        failure = grade.Failure("failed", "AssertionError", "The program printed something else.")
-    if failure is not None:
-        failure.case = case
-    verdict = "passed" if failure is None else "failed" if failure.verdict == "failed" else "error"
-    outcome = TestOutcome.model_validate(
-        {"name": name, "verdict": verdict, "detail": shorten(failure.error, 300) if failure else ""}
-    )
-    claims.imported = True
-    return grade.execution(raw, claims, [outcome], failure, "oracle", rung)
-
-
-def _lines(text: str) -> list[str]:
-    return [line.rstrip() for line in text.rstrip().split("\n")]
-
-
-__all__ = ["Job", "Sandbox", "TestFile"]

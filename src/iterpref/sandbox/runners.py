@@ -15,7 +15,7 @@ from typing import Any
 
 from .codec import opaque_text
 from .frames import Sources, describe, shorten
-from .isolation import release_spare_memory
+from .limits import release_spare_memory
 
 Report = Callable[..., None]
 Case = dict[str, str]
@@ -107,9 +107,7 @@ def _record_comparisons(namespace: dict[str, Any]) -> list[Case]:
     return cases
 
 
-def _report_test(
-    report: Report, name: str, error: BaseException | None, sources: Sources, cases: list[Case]
-) -> None:
+def _report_test(report: Report, name: str, error: BaseException | None, sources: Sources, cases: list[Case]) -> None:
     if error is None:
         report("test", name, "passed", None, None)
     elif isinstance(error, AssertionError):

@@ -1,6 +1,6 @@
 """Watch one run from the zygote: collect its pipes, hold it to its limits, kill it and measure it.
 
-In: the pid of a confined process and the read ends of its pipes. Out: `Outcome`. Nothing the process wrote is interpreted.
+In: the pid of a confined process and the read ends of its pipes. Out: `Outcome`. Nothing that it wrote is interpreted.
 CPU time is the first bound and wall time the outer one; the CPU time and memory of all descendants are sampled ten
 times a second. Standard library only.
 """
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from .isolation import descendants
+from .processes import descendants
 
 CHANNEL_BYTES = 16 << 20
 _TICK_S = 0.1

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from . import wire
-from .grade import Raw
+from .channel import Raw
 
 _START_S = 120.0
 _GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
@@ -93,8 +93,8 @@ class Worker:
             wire.send(self._socket, *frames)
             return wire.receive(self._socket)
         except (wire.WireError, TimeoutError) as error:
-            detail = self._last_words()
-            raise Broken(f"{error or 'no answer in ' + str(timeout_s) + ' s'}{': ' + detail if detail else ''}") from error
+            reason = str(error) or f"no answer in {timeout_s} s"
+            raise Broken(": ".join(filter(None, (reason, self._last_words())))) from error
 
     def _last_words(self) -> str:
         self._log.seek(0, os.SEEK_END)
@@ -153,6 +153,6 @@ def import_path() -> list[str]:
 
 def python_dirs() -> list[str]:
     """Directories that must be visible for Python and its packages to work."""
-    dirs = {sys.prefix, sys.base_prefix, sys.exec_prefix, os.path.dirname(os.path.dirname(os.path.realpath(sys.executable)))}
+    dirs = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).resolve().parent.parent)}
     dirs |= {path for path in import_path() if os.path.isdir(path)}
     return sorted(dirs)

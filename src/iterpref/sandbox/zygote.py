@@ -13,10 +13,10 @@ import importlib
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from . import harness, isolation, linux, wire
@@ -34,9 +34,9 @@ _PROBE_LIMITS = {
 }
 # What most programs import: loaded once here, shared by every run.
 _STANDARD = (
-    "bisect collections collections.abc copy dataclasses datetime enum functools heapq itertools "
-    "math operator random re string traceback typing"
-).split()
+    "bisect", "collections.abc", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools", "math",
+    "operator", "random", "re", "string", "traceback", "typing",
+)  # fmt: skip
 
 
 def main(fd: int) -> None:
@@ -46,8 +46,11 @@ def main(fd: int) -> None:
     setup = json.loads(wire.receive(sock)[0])
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
-    kind = isolation.Namespaces if setup["isolation"] == "zygote" else isolation.Rlimits
-    rung = kind(setup["python_dirs"])
+    kinds: dict[str, Callable[[list[str]], isolation.Rung]] = {
+        "zygote": isolation.Namespaces,
+        "rlimits": isolation.Rlimits,
+    }
+    rung: isolation.Rung = kinds[setup["isolation"]](setup["python_dirs"])
     try:
         rung.prepare()
     except OSError as error:
@@ -79,9 +82,7 @@ def _guard(zygote: int, host_pidfd: int, rung: isolation.Rung) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(zygote, signal.SIGKILL)
     os.waitpid(zygote, 0)
-    if isinstance(rung, isolation.Rlimits):
-        isolation.kill_descendants()
-        shutil.rmtree(rung.base, ignore_errors=True)
+    rung.clear()
 
 
 def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) -> int:

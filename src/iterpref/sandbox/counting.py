@@ -1,0 +1,64 @@
+"""What the test files say before anything runs: how many tests must report, which function `check` gets, which cases.
+
+In: a job. Out: names. Reads source with `ast`; runs nothing.
+"""
+
+import ast
+import doctest
+from collections.abc import Iterator, Sequence
+
+from iterpref.errors import RecordError
+from iterpref.programs import syntax_tree
+
+from . import oracle, runners
+from .job import Job
+
+
+def required_tests(job: Job) -> list[str]:
+    """Names of the tests counted in the source, each of which must report."""
+    names: list[str] = []
+    for test in job.tests:
+        if job.style == "doctest":
+            examples = doctest.DocTestParser().get_examples(test.content)
+            names += [f"{test.path} line {example.lineno + 1}" for example in examples]
+            continue
+        body = syntax_tree(test.content, test.path).body
+        if job.style == "check":
+            names.append(test.path)
+        elif job.style == "assert":
+            names += [f"{test.path} line {s.lineno}" for s in body if runners.is_test_statement(s)]
+        else:
+            names += _test_functions(body, job.style)
+    return names
+
+
+def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
+    names = []
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            named = [ast.unparse(base) for base in node.bases]
+            collected = any(name.endswith("TestCase") for name in named) or (
+                style == "pytest" and node.name.startswith("Test") and not named
+            )
+            names += _test_functions(node.body, "pytest") if collected else []
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and style == "pytest":
+            names += [node.name] if node.name.startswith("test") else []
+    return names
+
+
+def checked_name(job: Job) -> str | None:
+    """The function that a test file hands to `check`, where the task doesn't name one."""
+    for test in job.tests:
+        for statement in syntax_tree(test.content).body:
+            call = runners.check_call(statement)
+            if call is not None and call.args and isinstance(call.args[0], ast.Name):
+                return call.args[0].id
+    return None
+
+
+def stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
+    for test in job.tests:
+        for number, row in oracle.rows(test):
+            if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):
+                raise RecordError(f"{test.path} line {number}: expected the texts stdin and stdout, got {sorted(row)}")
+            yield f"{test.path} line {number}", row.get("stdin", ""), row["stdout"]

@@ -1,0 +1,51 @@
+"""The resource limits of a run's own process.
+
+In: `records.Limits` as a dict. Out: rlimits, set on the calling process. Standard library only.
+Not here: limits on wall time, output and the sum over all processes (supervise.py).
+"""
+
+import contextlib
+import resource
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+_SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
+
+
+def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:
+    """The rlimits of a run. Memory is a budget on top of what the process was born with."""
+
+    def limit(which: int, soft: int, hard: int | None = None) -> None:
+        ceiling = resource.getrlimit(which)[1]
+        wanted = soft if hard is None else hard
+        if ceiling != resource.RLIM_INFINITY:
+            soft, wanted = min(soft, ceiling), min(wanted, ceiling)
+        resource.setrlimit(which, (soft, wanted))
+
+    cpu_s = int(limits["cpu_s"]) + 2  # the supervisor is exact; this catches a second process
+    limit(resource.RLIMIT_CPU, cpu_s, cpu_s)
+    limit(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
+    limit(resource.RLIMIT_NOFILE, int(limits["open_files"]))
+    limit(resource.RLIMIT_CORE, 1)  # not 0: a core pattern that is a pipe ignores 0
+    if inherited_bytes:
+        memory = inherited_bytes + int(limits["memory_bytes"])
+        limit(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
+    if sys.platform == "linux":
+        limit(resource.RLIMIT_NPROC, tasks)
+
+
+def release_spare_memory() -> None:
+    """In the run's process, before it reports: raise the soft memory limit to the hard one."""
+    with contextlib.suppress(OSError, ValueError):
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+
+
+def address_space() -> int:
+    """Bytes of this process's address space; 0 where there is no /proc."""
+    try:
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[0]) * resource.getpagesize()
+    except OSError:
+        return 0

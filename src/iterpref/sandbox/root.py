@@ -1,0 +1,98 @@
+"""The file tree of a run: system and Python directories read-only, a few devices, nothing of the host's users.
+
+In: the directories Python lives in. Out: the path of a mount that becomes the root. Runs inside a mount namespace of
+its own. Standard library only.
+"""
+
+import os
+
+from . import linux
+
+INNER_UID = 1000  # what a program sees itself as
+_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types")
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/home", "/tmp")
+_FILES = {
+    "passwd": f"sandbox:x:{INNER_UID}:{INNER_UID}::/tmp:/bin/sh\n",
+    "group": f"sandbox:x:{INNER_UID}:\n",
+    "hosts": "127.0.0.1 localhost\n::1 localhost\n",
+    "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+}
+
+
+def build_root(python_dirs: list[str]) -> str:
+    """Mount the new root on some directory of the old one; still writable, for the caller to mount /proc.
+
+    Raises:
+        OSError: A mount was refused.
+    """
+    sources = _sources(python_dirs)
+    free = (path for path in _MOUNT_POINTS if os.path.isdir(path) and not _hides(path, sources))
+    root = next(free, None)
+    if root is None:
+        raise OSError(2, f"none of {', '.join(_MOUNT_POINTS)} can serve as mount point of the new root")
+    linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
+    linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=4m")
+    for source in sources:
+        _show(source, root)
+    for name in ("proc", "tmp", "dev", "etc"):
+        os.makedirs(f"{root}/{name}", mode=0o755, exist_ok=True)
+    _fill_etc(root)
+    _fill_dev(root)
+    return root
+
+
+def _fill_etc(root: str) -> None:
+    for name in _ETC:
+        if os.path.exists(f"/etc/{name}"):
+            _show(f"/etc/{name}", root)
+    for name, content in _FILES.items():
+        with open(f"{root}/etc/{name}", "w") as file:
+            file.write(content)
+
+
+def _fill_dev(root: str) -> None:
+    for name in _DEVICES:
+        _touch(f"{root}/dev/{name}")
+        linux.bind(f"/dev/{name}", f"{root}/dev/{name}")
+        linux.protect(f"{root}/dev/{name}", writable=True, devices=True)
+    links = {"fd": "/proc/self/fd", "shm": "/tmp/shm"}
+    links |= {name: f"/proc/self/fd/{fd}" for fd, name in enumerate(("stdin", "stdout", "stderr"))}
+    for name, target in links.items():
+        os.symlink(target, f"{root}/dev/{name}")
+
+
+def _sources(python_dirs: list[str]) -> list[str]:
+    """Directories to show, parents first, none inside another."""
+    named = {path for path in (*_SYSTEM, *python_dirs) if os.path.isdir(path) and path != "/"}
+    real = {os.path.realpath(path) for path in named if path not in _SYSTEM}
+    kept: list[str] = []
+    for path in sorted(named | real):
+        if not any(path.startswith(parent + "/") for parent in kept if not os.path.islink(parent)):
+            kept.append(path)
+    return kept
+
+
+def _show(source: str, root: str) -> None:
+    """Put a host path, read-only, at the same place under the new root; a link stays a link."""
+    target = root + source
+    os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
+    if os.path.islink(source) and source in _SYSTEM:
+        os.symlink(os.readlink(source), target)
+        return
+    if os.path.isdir(source):
+        os.makedirs(target, mode=0o755, exist_ok=True)
+    else:
+        _touch(target)
+    linux.bind(os.path.realpath(source), target)
+    linux.protect(target)
+
+
+def _touch(path: str) -> None:
+    with open(path, "w"):
+        pass
+
+
+def _hides(directory: str, sources: list[str]) -> bool:
+    return any(source == directory or source.startswith(directory + "/") for source in sources)
