@@ -18,6 +18,12 @@ def test_overrides_win_over_the_file(tmp_path: Path) -> None:
     assert (config.debugging.max_iterations, config.debugging.sampling.temperature, config.seed) == (4, 0, 7)
 
 
+def test_evaluation_stays_greedy_when_only_its_length_is_set() -> None:
+    config = load_config(None, ["evaluation.sampling.max_tokens=192"])
+    assert (config.evaluation.sampling.temperature, config.evaluation.sampling.max_tokens) == (0.0, 192)
+    assert config.debugging.sampling.temperature == 0.8
+
+
 def test_numbers_in_scientific_notation_are_numbers() -> None:
     assert load_config(None, ["training.learning_rate=1e-5"]).training["learning_rate"] == 1e-5
 

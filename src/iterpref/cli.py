@@ -47,7 +47,8 @@ def import_(
 ) -> None:
     """Read tasks, recorded debugging runs, or existing preference pairs into a run.
 
-    Programs of recorded runs are executed again and compared with their recorded verdicts.
+    Programs of recorded runs are executed again and compared with their recorded verdicts. Writes tasks, trajectories
+    or pairs; import again to continue.
     Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
     """
     with _open(run, config, set_) as opened:

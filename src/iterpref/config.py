@@ -36,6 +36,13 @@ class SamplingConfig(Section):
     """New tokens per completion."""
 
 
+class EvaluationSamplingConfig(SamplingConfig):
+    """The same, greedy unless said otherwise."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    """0 is greedy decoding."""
+
+
 class ClientConfig(Section):
     """Where completions come from."""
 
@@ -107,8 +114,8 @@ class EvaluationConfig(Section):
     """Completions per task."""
     k: tuple[int, ...] = (1,)
     """pass@k for these k, each at most `samples`."""
-    sampling: SamplingConfig = SamplingConfig(temperature=0.0)
-    """Greedy by default."""
+    sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
+    """How completions are sampled; greedy by default."""
 
 
 class PlaygroundConfig(Section):

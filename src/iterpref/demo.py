@@ -35,6 +35,7 @@ CONFIG: dict[str, Any] = {
         "warmup_steps": 5,
         "logging_steps": 1,
         "save_strategy": "no",
+        "dataloader_pin_memory": False,
         "report_to": "none",
     },
     "evaluation": {"benchmark": "playground", "split": "held_out", "tasks": 300, "sampling": {"max_tokens": 192}},

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
+from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.errors import ClientError
@@ -185,6 +186,7 @@ def _shape(sampling: Sampling) -> tuple[float, float, int]:
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
+    logging.disable_progress_bar()  # commands show their own progress
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
         dtype = "auto" if device.startswith("cuda") else torch.float32
