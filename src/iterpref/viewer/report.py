@@ -12,7 +12,7 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from iterpref import __version__
+import iterpref
 from iterpref.store import Store
 from iterpref.viewer import sections
 from iterpref.viewer.charts import MINUS, percent
@@ -37,7 +37,7 @@ def render_report(store: Store) -> str:
     config = store.folder / CONFIG
     return _environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
-        version=__version__,
+        version=iterpref.__version__,
         playground=sections.is_playground(store),
         gains=sections.gains(store),
         seconds=demo.get("seconds"),
