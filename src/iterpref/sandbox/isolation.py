@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from . import linux
 from .limits import address_space, set_limits
 from .processes import kill_descendants, tasks_of_this_user
-from .root import INNER_UID, build_root
+from .root import INNER_UID, build_root, show_aside
 
 RUN_UID = 64_321  # what a worker started by root becomes: NPROC is ignored for root
 _PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
@@ -45,6 +45,7 @@ class Namespaces:
     def __init__(self, python_dirs: list[str]) -> None:
         self._python_dirs = python_dirs
         self._root = ""
+        self._aside: list[str] = []
         self._own_pid_ns = -1
         self._inherited_bytes = 0
         self._foreign_tasks = 0
@@ -54,11 +55,11 @@ class Namespaces:
         inner = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID
         inner |= linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
         self._foreign_tasks = 0 if _kernel() >= (5, 14) else tasks_of_this_user()
-        if os.geteuid() == 0:
+        if is_root():
             # Root builds the new root in a mount namespace of its own and removes the old one there: mounts inherited
             # into the user namespace below could never be removed.
             linux.unshare(linux.CLONE_NEWNS)
-            self._root = build_root(self._python_dirs)
+            self._root, self._aside = build_root(self._python_dirs)
             linux.mount("proc", self._root + "/proc", "proc", _PROC_FLAGS)
             linux.protect(self._root, recursive=False)
             linux.pivot_root(self._root)
@@ -68,7 +69,7 @@ class Namespaces:
             _unshare_user(inner)
         else:
             _unshare_user(inner)
-            self._root = build_root(self._python_dirs)
+            self._root, self._aside = build_root(self._python_dirs)
 
     def settle(self) -> None:
         """In the zygote, pid 1 of the worker's pid namespace."""
@@ -97,6 +98,7 @@ class Namespaces:
         space = f"size={limits['file_bytes']},nr_inodes=16384,mode=755"
         linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, space)
         linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
+        show_aside(self._aside)
         os.mkdir("/tmp/shm")  # /dev/shm
         os.mkdir("/tmp/work")
         os.chdir("/tmp/work")
@@ -138,9 +140,9 @@ class Rlimits:
 
     def before_fork(self) -> None:
         self._inherited_bytes = address_space()
-        self._tasks = 0 if os.geteuid() == 0 else tasks_of_this_user()
+        self._tasks = 0 if is_root() else tasks_of_this_user()
         os.mkdir(self._run_dir, 0o700)
-        if os.geteuid() == 0:
+        if is_root():
             os.chown(self._run_dir, self._uid, self._uid)
 
     def after_fork(self) -> None:
@@ -153,7 +155,7 @@ class Rlimits:
             os.environ[name] = self._run_dir
         tempfile.tempdir = None
         set_limits(limits, self._inherited_bytes, int(limits["processes"]) + self._tasks)
-        if os.geteuid() == 0:
+        if is_root():
             # Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only
             # where Python itself lies in a directory that others can't enter.
             readable = all(_others_may_enter(path) for path in self._python_dirs)
@@ -172,6 +174,18 @@ class Rlimits:
     def clear(self) -> None:
         kill_descendants()
         shutil.rmtree(self._base, ignore_errors=True)
+
+
+def is_root() -> bool:
+    """Whether this process can turn into other users: uid 0, and not of a user namespace that has no other uid."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        with open("/proc/self/uid_map") as file:
+            ranges = [[int(number) for number in line.split()] for line in file]
+    except OSError:
+        return True  # no user namespaces at all
+    return any(first <= RUN_UID and first + count >= RUN_UID + 1000 for first, _, count in ranges)
 
 
 def become(uid: int) -> None:

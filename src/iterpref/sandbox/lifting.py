@@ -2,7 +2,8 @@
 
 In: one test file. Out: calls and judgements, added to a `Plan`. Walks the file in order, as Python would run it,
 without running it: constants bound to names are followed and loops over constants unrolled. Looks only at the tests,
-never at the program, which could otherwise choose to be judged in its own process. Not here: evaluation (expressions.py).
+never at the program, which could otherwise choose to be judged in its own process.
+Not here: evaluation (expressions.py).
 """
 
 import ast

@@ -11,6 +11,7 @@ from . import linux
 INNER_UID = 1000  # what a program sees itself as
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types")
+ASIDE = "/.aside"  # where directories wait that a run's own /tmp would hide
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/home", "/tmp")
 _FILES = {
@@ -21,8 +22,11 @@ _FILES = {
 }
 
 
-def build_root(python_dirs: list[str]) -> str:
+def build_root(python_dirs: list[str]) -> tuple[str, list[str]]:
     """Mount the new root on some directory of the old one; still writable, for the caller to mount /proc.
+
+    Returns:
+        The root, and the paths below /tmp, which wait in `ASIDE` too, for `show_aside`.
 
     Raises:
         OSError: A mount was refused.
@@ -34,13 +38,23 @@ def build_root(python_dirs: list[str]) -> str:
         raise OSError(2, f"none of {', '.join(_MOUNT_POINTS)} can serve as mount point of the new root")
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=4m")
+    aside = [source for source in sources if source.startswith("/tmp/")]
     for source in sources:
         _show(source, root)
+    for source in aside:
+        _show(source, root, ASIDE)
     for name in ("proc", "tmp", "dev", "etc"):
         os.makedirs(f"{root}/{name}", mode=0o755, exist_ok=True)
     _fill_etc(root)
     _fill_dev(root)
-    return root
+    return root, aside
+
+
+def show_aside(paths: list[str]) -> None:
+    """In a run, after its own /tmp is mounted: put the directories which that hides back into their places."""
+    for path in paths:
+        os.makedirs(path, mode=0o755, exist_ok=True)
+        linux.bind(ASIDE + path, path)
 
 
 def _fill_etc(root: str) -> None:
@@ -74,9 +88,9 @@ def _sources(python_dirs: list[str]) -> list[str]:
     return kept
 
 
-def _show(source: str, root: str) -> None:
-    """Put a host path, read-only, at the same place under the new root; a link stays a link."""
-    target = root + source
+def _show(source: str, root: str, folder: str = "") -> None:
+    """Put a host path, read-only, at the same place under `folder` of the new root; a link stays a link."""
+    target = root + folder + source
     os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
     if os.path.islink(source) and source in _SYSTEM:
         os.symlink(os.readlink(source), target)

@@ -148,7 +148,7 @@ def import_path() -> list[str]:
     paths += [standard / "lib-dynload", *map(Path, site.getsitepackages())]
     if site.ENABLE_USER_SITE:
         paths.append(Path(site.getusersitepackages()))
-    return [str(path) for path in paths if path.exists() or path.suffix == ".zip"]
+    return [str(path) for path in paths if os.path.isdir(path) or path.suffix == ".zip"]
 
 
 def python_dirs() -> list[str]:

@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -157,8 +158,11 @@ def _child(rung: isolation.Rung, request: dict[str, Any], pipes: dict[str, Any],
     os.closerange(channel + 1, 4096)
     try:
         harness.run(request, channel)
-    finally:
         os._exit(0)
+    except BaseException:
+        traceback.print_exc()  # the program broke what the harness stands on: its channel, its memory
+    finally:
+        os._exit(1)
 
 
 def _as_file(data: bytes) -> int:
