@@ -14,15 +14,17 @@ import pytest
 
 from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
-from iterpref.config import EvaluationConfig, SamplingConfig
+from iterpref.config import EvaluationConfig, EvaluationSamplingConfig
 from iterpref.errors import ClientError, ConfigError, RecordError, SandboxError
+from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import SANDBOX_TRIES, evaluate
-from iterpref.records import Execution, Limits, Result, Task, TestFile
+from iterpref.programs import fenced
+from iterpref.records import Execution, Limits, Result, Task, TestFile, as_messages
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 
 GREEDY = EvaluationConfig()
-SAMPLED = EvaluationConfig(samples=3, k=(1, 2), sampling=SamplingConfig(temperature=0.8))
+SAMPLED = EvaluationConfig(samples=3, k=(1, 2), sampling=EvaluationSamplingConfig(temperature=0.8))
 RIGHT = "Here:\n```python\ndef f(x):\n    return x + 1\n```\nDone."
 WRONG = "```python\ndef f(x):\n    return x - 1\n```"
 RAISES = "```python\ndef f(x):\n    return x + y\n```"
@@ -100,6 +102,18 @@ def test_outcomes_and_metrics(bench: Bench, sandbox: Sandbox) -> None:
     assert bench.store.result(result.result_id) == result
 
 
+def test_references_of_the_playground_pass(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
+    tasks = load_benchmark("playground", "held_out", 20)
+    lines = [{"messages": [m.model_dump() for m in as_messages(t.prompt)], "completions": [fenced(t.reference or "")]}
+             for t in tasks]  # fmt: skip
+    path = tmp_path / "references.jsonl"
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    ledger = Ledger(ReplayClient(path), store)
+    result = asyncio.run(evaluate(tasks, "playground", ledger, sandbox, store, GREEDY))
+    assert result.metrics == {"pass@1": 1.0, "pass@1_stderr": 0.0}
+    assert {sample.execution.trust for sample in result.samples} == {"oracle"}
+
+
 def test_several_samples(bench: Bench, sandbox: Sandbox) -> None:
     answers = {"a": [WRONG, RIGHT, WRONG], "b": [WRONG] * 3}
     result = bench(answers, sandbox, SAMPLED)
@@ -123,7 +137,8 @@ def test_finished_result_costs_nothing(bench: Bench, sandbox: Sandbox) -> None:
         pytest.param({"seed": 1}, id="seed"),
         pytest.param({"limits": Limits(cpu_s=2.0)}, id="limits"),
         pytest.param(
-            {"settings": EvaluationConfig(sampling=SamplingConfig(temperature=0.0, max_tokens=7))}, id="settings"
+            {"settings": EvaluationConfig(sampling=EvaluationSamplingConfig(temperature=0.0, max_tokens=7))},
+            id="settings",
         ),
         pytest.param({"tasks": [task("a")]}, id="data"),
     ],

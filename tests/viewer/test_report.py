@@ -9,7 +9,7 @@ from small_run import HOSTILE, RIGHT, passed, put_trajectory, raised, result, ta
 from iterpref.records import Span
 from iterpref.store import Store
 from iterpref.viewer.charts import percent
-from iterpref.viewer.highlight import Line, highlighted
+from iterpref.viewer.examples import Line, highlighted
 from iterpref.viewer.report import duration, p_value, points, render_report, write_report
 from iterpref.viewer.sections import solving
 

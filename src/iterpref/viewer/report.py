@@ -2,7 +2,7 @@
 
 The page needs no network and no script: style and charts are inside it. It carries no time of its own, so the same run
 gives the same page. Texts of models and programs are escaped by the template engine. What each section holds is
-computed in `sections.py`. Not here: the live pages of `iterpref view`.
+computed in the modules beside this one. Not here: the live pages of `iterpref view`.
 """
 
 import math
@@ -16,6 +16,8 @@ import iterpref
 from iterpref.store import Store
 from iterpref.viewer import sections
 from iterpref.viewer.charts import MINUS, percent
+from iterpref.viewer.examples import examples
+from iterpref.viewer.training_curves import training_curves
 
 REPORT = "report.html"
 CONFIG = "config.yaml"
@@ -32,7 +34,7 @@ def write_report(store: Store) -> Path:
 
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
-    charts, no_training = sections.training_curves(store)
+    charts, no_training = training_curves(store.folder)
     demo = (store.note("demo") or {}).get("summary") or {}
     config = store.folder / CONFIG
     return _environment().get_template("report.html.jinja").render(
@@ -47,7 +49,7 @@ def render_report(store: Store) -> str:
         no_training=no_training,
         failures=sections.failures(store),
         results=sections.scored(store),
-        examples=sections.examples(store),
+        examples=examples(store),
         isolation=sections.isolation(store),
         config=config.read_text(encoding="utf-8") if config.is_file() else "",
     )  # fmt: skip

@@ -1,11 +1,9 @@
-"""A run's store and folder → the facts of each section of the report. None or [] where the run has none yet.
+"""A run's store → the facts of the report's sections. None or [] where the run has none yet.
 
 Each function reads what it needs, streamed, and computes; nothing is written and no model is called.
-Not here: how it looks (`templates/`).
+Not here: training curves (`training_curves.py`), example pairs (`examples.py`), how it looks (`templates/`).
 """
 
-import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,33 +19,14 @@ from iterpref.analysis.funnel import (
     iteration_rows,
     pair_funnel,
 )
-from iterpref.debugging.feedback import feedback_text
 from iterpref.errors import RecordError
-from iterpref.records import Execution, PreferencePair, Result, Trajectory, as_messages
+from iterpref.records import Execution, Result, Trajectory
 from iterpref.store import Store
-from iterpref.viewer.charts import Chart, metric_chart, rates_chart
-from iterpref.viewer.highlight import Line, highlighted
+from iterpref.viewer.charts import Chart, rates_chart
 
-EXAMPLES = 3
-TRAINING_LOG = "model/training_log.json"
 _LIMIT_VERDICTS = {"timeout", "out_of_memory", "output_limit"}
 # Origins of trajectories that a pass rate is shown for, the first that a run has.
 _SOLVERS = {"debugging": "debugging", "import": "recorded runs", "sampling": "sampling"}
-# Metrics of TRL's log that are worth a chart, in this order, with what they mean.
-_METRICS = {
-    "loss": "training loss",
-    "rewards/margins": "chosen reward minus rejected reward",
-    "rewards/accuracies": "share of pairs whose chosen reward is the higher one",
-    "rewards/chosen": "β times the log-ratio of the chosen program, to the reference model",
-    "rewards/rejected": "the same for the rejected program",
-    "rewards/rejected_focal": "the same for the wrong lines of the rejected program",
-    "logps/chosen": "log-probability of the chosen program",
-    "logps/rejected": "log-probability of the rejected program",
-    "logps/rejected_focal": "log-probability of the wrong lines",
-    "mean_token_accuracy": "share of the chosen program's tokens that the model would pick",
-    "grad_norm": "length of the gradient",
-    "learning_rate": "learning rate",
-}
 
 
 @dataclass(frozen=True)
@@ -101,17 +80,6 @@ class Scored:
     raised: int
     limits: int
     other: int
-
-
-@dataclass(frozen=True)
-class Example:
-    """A pair to look at: D⁻ and D⁺ are the focal lines of the two sides."""
-
-    pair: PreferencePair
-    prompt: str
-    feedback: str
-    rejected: list[Line]
-    chosen: list[Line]
 
 
 @dataclass(frozen=True)
@@ -196,25 +164,6 @@ def failures(store: Store) -> list[ErrorRow]:
     return error_types(_repairing(store))
 
 
-def training_curves(store: Store) -> tuple[list[tuple[Chart, str]], str]:
-    """Charts of TRL's log with what each metric means, and a sentence that says why where there are none."""
-    path = store.folder / TRAINING_LOG
-    try:
-        log = json.loads(path.read_text(encoding="utf-8"))
-        entries = [entry for entry in log if "step" in entry]
-    except FileNotFoundError:
-        return [], f"No training yet: {TRAINING_LOG} is not there."
-    except (OSError, ValueError, TypeError) as error:
-        return [], f"{TRAINING_LOG} can't be read ({error}); train again to write it."
-    charts = []
-    for name, meaning in _METRICS.items():
-        points = [(float(e["step"]), float(e[name])) for e in entries if isinstance(e.get(name), int | float)]
-        points = [point for point in points if all(map(math.isfinite, point))]
-        if len(points) > 1:
-            charts.append((metric_chart(name, points), meaning))
-    return charts, "" if charts else f"{TRAINING_LOG} has no metric with two or more logged steps."
-
-
 def scored(store: Store) -> list[Scored]:
     """All Results in the order in which they were made."""
     return [_score(result) for result in store.results()]
@@ -232,35 +181,6 @@ def _score(result: Result) -> Scored:
         raised=verdicts["error"],
         limits=limits,
         other=verdicts.total() - known,
-    )
-
-
-def examples(store: Store) -> list[Example]:
-    """Kept pairs of different tasks, of different error types as far as there are."""
-    by_error: dict[str, PreferencePair] = {}
-    by_task: dict[str, PreferencePair] = {}
-    for pair in store.pairs(kept=True):
-        if pair.task_id not in by_task and len(by_task) < EXAMPLES:
-            by_task[pair.task_id] = pair
-        if pair.error_type not in by_error and pair.task_id not in {p.task_id for p in by_error.values()}:
-            by_error[pair.error_type] = pair
-        if len(by_error) == EXAMPLES:
-            break
-    taken = list(by_error.values())
-    taken += [pair for task_id, pair in by_task.items() if task_id not in {p.task_id for p in taken}]
-    return [_example(store, pair) for pair in taken[:EXAMPLES]]
-
-
-def _example(store: Store, pair: PreferencePair) -> Example:
-    trajectory = store.trajectory(pair.trajectory_id) if pair.trajectory_id else None
-    attempts = trajectory.attempts if trajectory else ()
-    failed = next((a for a in attempts if a.iteration == pair.rejected_iteration), None)
-    return Example(
-        pair=pair,
-        prompt="\n\n".join(message.content for message in as_messages(pair.prompt)),
-        feedback=(failed.feedback or feedback_text(failed.execution)) if failed else "",
-        rejected=highlighted(pair.rejected, pair.rejected_spans),
-        chosen=highlighted(pair.chosen, pair.chosen_spans),
     )
 
 

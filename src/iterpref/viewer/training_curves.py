@@ -1,0 +1,43 @@
+"""TRL's log of a training run → one small chart per metric. A damaged log is named on the page, never an exception."""
+
+import json
+import math
+from pathlib import Path
+
+from iterpref.viewer.charts import Chart, metric_chart
+
+TRAINING_LOG = "model/training_log.json"
+# Metrics of TRL's log that are worth a chart, in this order, with what they mean.
+_METRICS = {
+    "loss": "training loss",
+    "rewards/margins": "chosen reward minus rejected reward",
+    "rewards/accuracies": "share of pairs whose chosen reward is the higher one",
+    "rewards/chosen": "β times the log-ratio of the chosen program, to the reference model",
+    "rewards/rejected": "the same for the rejected program",
+    "rewards/rejected_focal": "the same for the wrong lines of the rejected program",
+    "logps/chosen": "log-probability of the chosen program",
+    "logps/rejected": "log-probability of the rejected program",
+    "logps/rejected_focal": "log-probability of the wrong lines",
+    "mean_token_accuracy": "share of the chosen program's tokens that the model would pick",
+    "grad_norm": "length of the gradient",
+    "learning_rate": "learning rate",
+}
+
+
+def training_curves(run: Path) -> tuple[list[tuple[Chart, str]], str]:
+    """Charts of TRL's log with what each metric means, and a sentence that says why where there are none."""
+    path = run / TRAINING_LOG
+    try:
+        log = json.loads(path.read_text(encoding="utf-8"))
+        entries = [entry for entry in log if "step" in entry]
+    except FileNotFoundError:
+        return [], f"No training yet: {TRAINING_LOG} is not there."
+    except (OSError, ValueError, TypeError) as error:
+        return [], f"{TRAINING_LOG} can't be read ({error}); train again to write it."
+    charts = []
+    for name, meaning in _METRICS.items():
+        points = [(float(e["step"]), float(e[name])) for e in entries if isinstance(e.get(name), int | float)]
+        points = [point for point in points if all(map(math.isfinite, point))]
+        if len(points) > 1:
+            charts.append((metric_chart(name, points), meaning))
+    return charts, "" if charts else f"{TRAINING_LOG} has no metric with two or more logged steps."
