@@ -191,15 +191,21 @@ def test_hub_data_sets_are_read_by_their_library(tmp_path: Path, monkeypatch: py
     assert [row.values for row in _hub_rows(str(tmp_path / "set"), "train")] == [PLAIN]
 
 
-def test_unreachable_hub(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"HF_HUB_OFFLINE": "1"}, id="offline"),
+        pytest.param({"HF_ENDPOINT": "http://127.0.0.1:9"}, id="refused", marks=pytest.mark.slow),  # retries for 25 s
+    ],
+)
+def test_unreachable_hub(tmp_path: Path, settings: dict[str, str]) -> None:
     script = (
         "import sys\nfrom iterpref.importing import import_pairs\nfrom iterpref.store import Store\n"
         "with Store.open(sys.argv[1]) as store:\n    import_pairs('someone/pairs', store)\n"
     )
-    nowhere = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path / "cache")}
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "run")],
-        env=os.environ | nowhere, capture_output=True, text=True, timeout=200,
+        env=os.environ | {"HF_HOME": str(tmp_path / "cache")} | settings, capture_output=True, text=True, timeout=200,
     )  # fmt: skip
     message = run.stderr.strip().splitlines()[-1]
     assert run.returncode == 1

@@ -108,12 +108,20 @@ def test_a_wrong_recorded_verdict_is_listed_with_its_cause(
     assert trajectory.attempts[0].execution.passed  # what counts is what happened here
 
 
-def test_limits(store: Store, sandbox: Sandbox, write_rows: WriteRows) -> None:
-    endless = "def smallest(xs):\n    while True:\n        pass\n"
-    summary = import_recorded(write_rows(run((endless, "timeout"))), store, sandbox, Limits(cpu_s=0.5))
-    assert (summary.agree, summary.pairs) == (1, 0)
+@pytest.mark.parametrize(
+    ("body", "status", "error_type"),
+    [
+        pytest.param("while True:\n        pass", "timeout", "cpu_s", id="endless"),
+        pytest.param("while True:\n        xs = [*xs, *xs, len(xs)]", "killed", "MemoryError", id="in leaps"),
+        pytest.param("while True:\n        xs.append(len(xs))", "killed", "MemoryError", id="bit by bit"),
+    ],
+)
+def test_limits(store: Store, sandbox: Sandbox, write_rows: WriteRows, body: str, status: str, error_type: str) -> None:
+    row = run((f"def smallest(xs):\n    {body}\n", status))
+    summary = import_recorded(write_rows(row), store, sandbox, Limits(cpu_s=2, memory_bytes=64 << 20))
+    assert (summary.agree, summary.pairs, summary.disagreements) == (1, 0, ())
     (trajectory,) = store.trajectories()
-    assert (trajectory.status, trajectory.attempts[0].execution.error_type) == ("unresolved", "cpu_s")
+    assert (trajectory.status, trajectory.attempts[0].execution.error_type) == ("unresolved", error_type)
 
 
 @pytest.mark.parametrize(
@@ -312,11 +320,11 @@ def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, sandbox: Sandb
     def slow(number: int) -> str:
         return f"import time\ntime.sleep(0.05)\ndef smallest(xs):\n    return min(xs, default=-1) + 0 * {number}\n"
 
-    path = write_rows(*(run((slow(n), "pass"), (slow(n + 100), "pass"), id=f"run-{n:02}") for n in range(40)))
+    path = write_rows(*(run((slow(n), "pass"), (slow(n + 100), "pass"), id=f"run-{n:02}") for n in range(20)))
     process = subprocess.Popen([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "run")], env=os.environ)
     deadline = time.monotonic() + 60
     stored = 0
-    while stored < 10:
+    while stored < 5:
         assert time.monotonic() < deadline and process.poll() is None, "the import never got going"
         time.sleep(0.05)
         if (tmp_path / "run" / "run.sqlite").exists():
@@ -325,11 +333,11 @@ def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, sandbox: Sandb
     process.wait()
     with Store.open(tmp_path / "run") as store:
         finished = store.count("executions")
-        assert 10 <= finished < 80
+        assert 5 <= finished < 40
         counting = Counting(sandbox)
         summary = import_recorded(path, store, counting)
-        assert (summary.versions, summary.agree, summary.trajectories) == (80, 80, 40)
-        assert len(counting.programs) == 80 - finished
+        assert (summary.versions, summary.agree, summary.trajectories) == (40, 40, 20)
+        assert len(counting.programs) == 40 - finished
         killed = [t.model_dump(exclude=_TIMES) for t in store.trajectories()]
     with Store.open(tmp_path / "whole") as store:
         import_recorded(path, store, sandbox)

@@ -37,6 +37,7 @@ def test_recorded_verdicts_and_pairs_are_found_again(store: Store, sandbox: Sand
     assert len(found) >= 400
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "versions", "trajectories"),
     [("degenerate_dev", 240, 120), ("unresolved_dev", 651, 285), ("humanevalfix_dev", 246, 123)],

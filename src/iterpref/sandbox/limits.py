@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from typing import Any
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
+_RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
+_reserve: list[bytearray] = []
 
 
 def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:
@@ -29,7 +31,8 @@ def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> N
     limit(resource.RLIMIT_NOFILE, int(limits["open_files"]))
     limit(resource.RLIMIT_CORE, 1)  # not 0: a core pattern that is a pipe ignores 0
     if inherited_bytes:
-        memory = inherited_bytes + int(limits["memory_bytes"])
+        _reserve.append(bytearray(_RESERVE_BYTES))
+        memory = inherited_bytes + _RESERVE_BYTES + int(limits["memory_bytes"])
         limit(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
     if sys.platform == "linux":
         limit(resource.RLIMIT_NPROC, tasks)
@@ -37,6 +40,7 @@ def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> N
 
 def release_spare_memory() -> None:
     """In the run's process, before it reports: raise the soft memory limit to the hard one."""
+    _reserve.clear()
     with contextlib.suppress(OSError, ValueError):
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
