@@ -39,6 +39,7 @@ def test_method_fills_the_loss(tmp_path, values, loss_type, loss_weights):
         ({"method": "sft", "use_weighting": True}, "use_weighting can't be combined"),
         ({"empty_removed": "keep"}, "empty_removed='keep' is unknown"),
         ({"output_dir": "elsewhere"}, "output_dir is set by the run folder"),
+        ({"resume_from_checkpoint": "checkpoint-1"}, "resume_from_checkpoint is set by the run folder"),
         ({"learning_rate": "fast"}, "learning_rate: .*got 'fast'"),
         ({"num_train_epochs": []}, "num_train_epochs: .*got"),
         ({"save_strategy": False}, "save_strategy: .*quote it"),

@@ -181,6 +181,24 @@ def test_sft_loads_no_reference_and_logs_no_rewards(tmp_path, run):
     assert not (tmp_path / "out" / "reference_cache").exists()
 
 
+def test_sft_runs_the_chosen_rows_only(tmp_path, workshop):
+    from iterpref.training import FocalDPOConfig, FocalDPOTrainer
+    from iterpref.training.dataset import read_pairs
+
+    model, tokenizer = workshop()
+    pairs = read_pairs(write_pairs(tmp_path / "pairs", example_pairs()))
+    args = FocalDPOConfig(output_dir=str(tmp_path / "out"), use_cpu=True, method="sft")
+    trainer = FocalDPOTrainer(model, args=args, train_dataset=pairs, processing_class=tokenizer)
+    rows = []
+    trainer.model.base_model.register_forward_pre_hook(
+        lambda module, args, kwargs: rows.append(len(kwargs["input_ids"])), with_kwargs=True
+    )
+    batch = trainer.data_collator([trainer.train_dataset[i] for i in range(4)])
+    assert len(batch["input_ids"]) == 8
+    trainer.compute_loss(trainer.model, batch).backward()
+    assert rows == [4]
+
+
 def test_plain_dpo_keeps_the_names_of_its_metrics(tmp_path, run):
     run(method="dpo")
     log = json.loads((tmp_path / "out" / "training_log.json").read_text())
@@ -231,6 +249,32 @@ def test_another_trl_is_refused(run, monkeypatch):
         run()
     monkeypatch.setattr(trl, "__version__", "1.16.3")
     trainer_module.check_trl()
+
+
+def test_settings_that_trl_refuses_are_told(run):
+    with pytest.raises(TrainingError, match=r"can't start with these settings: .*eval_dataset"):
+        run(eval_strategy="epoch")
+    with pytest.raises(TrainingError, match=r"can't start with these settings: .*nosuch"):
+        run("other", report_to="nosuch")
+
+
+def test_checkpoints_of_others_are_not_touched(tmp_path, run):
+    theirs = tmp_path / "out" / "checkpoint-100"
+    theirs.mkdir(parents=True)
+    for resume in (True, False):
+        with pytest.raises(TrainingError, match="holds checkpoints that no run of ours left there"):
+            run(resume=resume)
+    assert theirs.is_dir()
+
+
+def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(tmp_path, run):
+    """Deleting old checkpoints (save_total_limit) may be cut short too."""
+    run()
+    run_file = tmp_path / "out" / run_folder.RUN_FILE
+    run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
+    (tmp_path / "out" / "checkpoint-6" / "optimizer.pt").unlink()
+    assert run().resumed_step == 4
+    assert_same_weights(tmp_path / "out", tmp_path / "out" / "checkpoint-6")
 
 
 def test_a_damaged_run_file_is_told(tmp_path, run):

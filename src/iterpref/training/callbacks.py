@@ -11,23 +11,20 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
+from iterpref.training.run_folder import certify
+
 # (steps done, steps in all, the metrics logged last)
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
 
-COMPLETE = "complete"
-
 
 class CheckpointCertifier(TrainerCallback):
-    """Puts an empty file `complete` into a checkpoint once all processes have written it.
-
-    The trainer writes a checkpoint's files in place, so a killed run may leave half of one.
-    """
+    """Marks a checkpoint as complete once all processes have written their part of it."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         PartialState().wait_for_everyone()
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
-            (folder / COMPLETE).touch()
+            certify(folder)
 
 
 class ProgressReporter(TrainerCallback):

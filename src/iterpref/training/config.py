@@ -131,8 +131,8 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> FocalDPOConfi
     """
     known = [f.name for f in fields(FocalDPOConfig) if f.init and f.name != "output_dir"]
     for key in values:
-        if key == "output_dir":
-            raise ConfigError("training: output_dir is set by the run folder; leave it out")
+        if key in ("output_dir", "resume_from_checkpoint"):
+            raise ConfigError(f"training: {key} is set by the run folder; leave it out")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"

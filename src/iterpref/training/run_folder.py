@@ -18,9 +18,16 @@ from iterpref.records import fingerprint
 
 RUN_FILE = "training_run.json"
 LOG_FILE = "training_log.json"
+CERTIFICATE = "complete.json"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
 _SAMPLE_BYTES = 1 << 20
+
+
+def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str, Any]:
+    """What decides a run's outcome: settings, pairs (by fingerprint), model; as plain JSON."""
+    identity = {"config": dict(config), "pairs": pairs, "model": model_identity(model)}
+    return dict(json.loads(json.dumps(identity, default=str)))
 
 
 def model_identity(model: str) -> str:
@@ -51,6 +58,8 @@ def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     """
     path = folder / RUN_FILE
     if not path.exists():
+        if _checkpoints(folder):
+            raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
         return None
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
@@ -87,21 +96,42 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(staging, path)
 
 
-def last_checkpoint(folder: Path, certificate: str) -> Path | None:
-    """The certified checkpoint with the most steps. Uncertified ones were cut short and are deleted."""
-    certified: dict[int, Path] = {}
-    for path in folder.glob("checkpoint-*"):
-        if match := _CHECKPOINT.fullmatch(path.name):
-            if (path / certificate).exists():
-                certified[int(match[1])] = path
-            else:
-                shutil.rmtree(path, ignore_errors=True)
-    return certified[max(certified)] if certified else None
+def certify(checkpoint: Path) -> None:
+    """Say that a checkpoint is complete, and of which files.
+
+    The trainer writes and deletes the files of a checkpoint in place, so a killed run may leave a part of one.
+    """
+    files = {str(p.relative_to(checkpoint)): p.stat().st_size for p in sorted(checkpoint.rglob("*")) if p.is_file()}
+    write_json(checkpoint / CERTIFICATE, files)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint with the most steps; incomplete ones are deleted. For a folder that is ours."""
+    complete = None
+    for _, path in sorted(_checkpoints(folder).items()):
+        if _is_complete(path):
+            complete = path
+        else:
+            shutil.rmtree(path)
+    return complete
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        files = json.loads((checkpoint / CERTIFICATE).read_text(encoding="utf-8"))
+        return all((checkpoint / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError):
+        return False
 
 
 def clear_run(folder: Path) -> None:
-    """Forget an earlier run: its run file and checkpoints. The run file goes first, so a kill leaves no false claim."""
-    (folder / RUN_FILE).unlink(missing_ok=True)
-    for path in folder.glob("checkpoint-*"):
-        if _CHECKPOINT.fullmatch(path.name):
+    """Forget an earlier run of ours: its checkpoints, then its run file."""
+    if (folder / RUN_FILE).exists():
+        for path in _checkpoints(folder).values():
             shutil.rmtree(path)
+        (folder / RUN_FILE).unlink()
+
+
+def _checkpoints(folder: Path) -> dict[int, Path]:
+    matches = ((path, _CHECKPOINT.fullmatch(path.name)) for path in folder.glob("checkpoint-*"))
+    return {int(match[1]): path for path, match in matches if match}

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from iterpref.errors import ClientError
+from iterpref.errors import ClientError, TrainingError
 from iterpref.records import Record
 from iterpref.training import run_folder
 
@@ -70,7 +70,6 @@ def train(
     started = time.monotonic()
     from accelerate import PartialState
 
-    from iterpref.training.callbacks import COMPLETE
     from iterpref.training.config import parse_training
     from iterpref.training.dataset import read_pairs
     from iterpref.training.trainer import check_trl
@@ -79,11 +78,7 @@ def train(
     folder = Path(output_dir)
     args = parse_training(config, folder)
     pairs = read_pairs(Path(pairs_path))
-    identity = {
-        "config": dict(config),
-        "pairs": pairs._fingerprint,
-        "model": run_folder.model_identity(model),
-    }
+    identity = run_folder.run_identity(config, pairs._fingerprint, model)
     with PartialState().main_process_first():
         if PartialState().is_main_process and not resume:
             run_folder.clear_run(folder)
@@ -93,8 +88,8 @@ def train(
         if PartialState().is_main_process:
             folder.mkdir(parents=True, exist_ok=True)
             run_folder.write_run(folder, identity, None)
-        checkpoint = run_folder.last_checkpoint(folder, COMPLETE)
-    with _without_bars() if on_progress else nullcontext():
+        checkpoint = run_folder.last_checkpoint(folder)
+    with _quiet() if on_progress else nullcontext():
         trainer = _make_trainer(model, args, pairs, on_progress)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.save_model(str(folder))
@@ -113,13 +108,14 @@ def _make_trainer(model: str, args: "FocalDPOConfig", pairs: Any, on_progress: A
     from iterpref.training.trainer import FocalDPOTrainer
 
     network, tokenizer = _load_model(model, args)
-    trainer = FocalDPOTrainer(
-        network,
-        args=args,
-        train_dataset=pairs,
-        processing_class=tokenizer,
-        callbacks=[CheckpointCertifier(), *([ProgressReporter(on_progress)] if on_progress else [])],
-    )
+    callbacks = [CheckpointCertifier(), *([ProgressReporter(on_progress)] if on_progress else [])]
+    try:
+        trainer = FocalDPOTrainer(
+            network, args=args, train_dataset=pairs, processing_class=tokenizer, callbacks=callbacks
+        )
+    except (ValueError, NotImplementedError, ImportError, RuntimeError) as error:
+        # a setting that TRL can't combine with another, a `report_to` that isn't installed, ...
+        raise TrainingError(f"training can't start with these settings: {error}") from error
     if on_progress:
         trainer.remove_callback(ProgressCallback)
         trainer.remove_callback(PrinterCallback)
@@ -164,8 +160,10 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    """Silence the progress bars of transformers, datasets and TRL, then put them back as they were."""
+def _quiet() -> Iterator[None]:
+    """Silence the bars of transformers, datasets and TRL, and what they deprecate in each other; then undo that."""
+    import warnings
+
     import datasets
     from transformers.utils import logging as transformers_logging
 
@@ -177,7 +175,9 @@ def _without_bars() -> Iterator[None]:
     datasets.utils.disable_progress_bars()
     transformers_logging.disable_progress_bar()
     try:
-        with patch.dict("os.environ", TQDM_DISABLE="1"):  # read by TRL when it computes reference values
+        # TRL reads the variable when it computes reference values.
+        with patch.dict("os.environ", TQDM_DISABLE="1"), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
             yield
     finally:
         for enable in restore:
