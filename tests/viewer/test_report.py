@@ -183,6 +183,13 @@ def test_sampling_is_compared_on_shared_tasks_only(store: Store) -> None:
     assert [(ours.pass_rate, theirs.pass_rate) for _, ours, theirs in found.rows if ours and theirs] == [(0.0, 0.0)]
 
 
+def test_recorded_runs_measure_no_model(store: Store) -> None:
+    put_trajectory(store, trajectory("own/1", (RIGHT, raised()), (RIGHT, passed()), origin="import"))
+    text = flat(Page(render_report(store)).text)
+    assert "1 trajectory of recorded runs" in text and "measures no model" in text
+    assert "Not compared with sampling at equal calls" in text
+
+
 def test_damaged_training_log_is_named(store: Store) -> None:
     (store.folder / "model").mkdir()
     (store.folder / "model" / "training_log.json").write_text("[{", encoding="utf-8")

@@ -129,7 +129,7 @@ def solving(store: Store) -> Solving | None:
     return Solving(
         name=_SOLVERS[origin],
         rows=[(i, a, b) for i, (a, b) in enumerate(zip_longest(own_rows, sampling_rows))],
-        chart=rates_chart(rates, "repairs, or further draws"),
+        chart=rates_chart(rates, "repairs, or further draws" if "sampling" in rates else "repairs"),
         trajectories=own_rows[0].trajectories,
         sampled=sampling_rows[0].trajectories if sampling_rows else 0,
         shared_only=bool(sampled) and ours != sampled,
