@@ -219,7 +219,7 @@ def test_highlighted(text: str, spans: list[tuple[int, int]], focal: list[bool])
 
 def test_numbers_as_people_write_them() -> None:
     assert percent(0.6467) == "64.7\N{NO-BREAK SPACE}%"
-    assert (points(-0.0123), points(0.253)) == ("−1.2", "+25.3")
+    assert [points(d) for d in (-0.0123, 0.253, 0.0, -0.0001)] == ["−1.2", "+25.3", "0.0", "0.0"]
     assert [p_value(p) for p in (1.0, 0.0312, 0.00052, 3.14e-12, 0.0)] == [
         "1", "0.031", "5.2 × 10⁻⁴", "3.1 × 10⁻¹²", "below 10⁻³⁰⁰",
     ]  # fmt: skip

@@ -56,8 +56,9 @@ def render_report(store: Store) -> str:
 
 
 def points(difference: float) -> str:
-    """A difference of shares in percentage points, always with its sign."""
-    return f"{difference * 100:+.1f}".replace("-", MINUS)
+    """A difference of shares in percentage points, with its sign unless it rounds to zero."""
+    text = f"{difference * 100:+.1f}"
+    return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
 
 
 def p_value(p: float) -> str:
