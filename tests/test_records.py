@@ -65,6 +65,12 @@ def test_a_task_needs_tests(tests: tuple[TestFile, ...]) -> None:
         Task(task_id="t/1", prompt="x", tests=tests, style="assert")
 
 
+@pytest.mark.parametrize("path", ["/etc/passwd", "../solution.py", "a/../../b.py", ""])
+def test_a_path_stays_inside(path: str) -> None:
+    with pytest.raises(ValidationError, match="must be relative and stay inside"):
+        Task.model_validate(TASK.model_dump() | {"program_path": path})
+
+
 def test_tests_hash_covers_what_decides_the_verdict() -> None:
     other = TASK.model_copy(update={"tests": (TestFile(path="tests.py", content="assert f(2) == 5"),)})
     assert other.tests_hash != TASK.tests_hash

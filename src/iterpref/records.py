@@ -8,6 +8,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 
 import hashlib
 import json
+from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -102,7 +103,11 @@ class Task(Record):
     license: str = ""
 
     @model_validator(mode="after")
-    def _has_tests(self) -> Self:
+    def _can_run(self) -> Self:
+        for path in (self.program_path, *(test.path for test in self.tests)):
+            parts = PurePosixPath(path)
+            if not path or parts.is_absolute() or ".." in parts.parts:
+                raise ValueError(f"task {self.task_id}: path {path!r} must be relative and stay inside, without '..'")
         if not any(test.content.strip() for test in self.tests):
             raise ValueError(f"task {self.task_id}: no tests; a task needs at least one non-empty test file")
         return self

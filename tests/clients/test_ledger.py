@@ -91,6 +91,13 @@ def test_a_failed_call_is_not_stored(store: Store, recording: Path) -> None:
     assert store.count("calls") == 0
 
 
+def test_a_line_may_hold_other_line_separators(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    line = {"messages": [{"role": "user", "content": "hello"}], "completions": ["a\u2028b"]}
+    path.write_text(json.dumps(line, ensure_ascii=False))
+    assert call(Ledger(ReplayClient(path), store), Request(messages=HELLO)) == ["a\u2028b"]
+
+
 def test_a_malformed_recording_names_its_line(tmp_path: Path) -> None:
     path = tmp_path / "r.jsonl"
     path.write_text('{"messages": [], "completions": []}\n{"messages": 3}\n')

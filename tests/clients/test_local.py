@@ -95,6 +95,19 @@ def test_a_prompt_that_fills_the_context_fails_alone(client: LocalClient) -> Non
     assert isinstance(answer, Completion)
 
 
+def test_requests_may_arrive_while_a_batch_is_decoded(client: LocalClient) -> None:
+    """Tokenizing a new request must not disturb the padding of the batch in work."""
+
+    async def stream() -> list[Completion]:
+        calls = []
+        for n in range(120):
+            calls.append(asyncio.create_task(client.complete(ask("y" * (n % 40), sample_index=n, max_tokens=4))))
+            await asyncio.sleep(0.001)
+        return await asyncio.gather(*calls)
+
+    assert len(asyncio.run(stream())) == 120
+
+
 def test_equal_weights_have_equal_names(client: LocalClient, random_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / random_model.name
     shutil.copytree(random_model, copy)

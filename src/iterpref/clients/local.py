@@ -8,6 +8,7 @@ only matter where two tokens' perturbed logits agree to about six digits.)
 
 import asyncio
 import hashlib
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -41,6 +42,7 @@ class LocalClient:
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._batch_size = batch_size
         self._tokenizer, self._model = _load(str(model), self._device)
+        self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
         self.name = f"local:{_identity(str(model), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
         self._pump: asyncio.Task[None] | None = None
@@ -89,9 +91,10 @@ class LocalClient:
     def _decode(self, requests: Sequence[Request]) -> list[Completion]:
         sampling = requests[0].sampling
         prompts = [self._render(request.messages) for request in requests]
-        encoded = self._tokenizer(
-            prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
-        ).to(self._device)
+        with self._tokenizing:
+            encoded = self._tokenizer(
+                prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+            ).to(self._device)
         width = encoded["input_ids"].shape[1]
         draw = [] if sampling.temperature == 0 else [_GumbelDraw(requests, self._device)]
         output = self._model.generate(
@@ -129,7 +132,8 @@ class LocalClient:
 
     def _check_room(self, request: Request) -> None:
         """Refuse a prompt that fills the context, before it can spoil a batch."""
-        width = len(self._tokenizer(self._render(request.messages), add_special_tokens=False)["input_ids"])
+        with self._tokenizing:
+            width = len(self._tokenizer(self._render(request.messages), add_special_tokens=False)["input_ids"])
         if width >= self._positions:
             raise ClientError(
                 f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "

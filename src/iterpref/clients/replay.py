@@ -31,7 +31,7 @@ class ReplayClient:
             text = self._path.read_text(encoding="utf-8")
         except OSError as error:
             raise ClientError(f"{path}: can't read this recording ({error.strerror}); check client.model") from None
-        for number, line in enumerate(text.splitlines(), start=1):
+        for number, line in enumerate(text.split("\n"), start=1):
             if line.strip():
                 self._add(number, line)
         self.name = f"replay:{fingerprint(text)}"
