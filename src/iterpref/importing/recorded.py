@@ -6,14 +6,14 @@ goes on where it stopped: executions are rows the moment they exist, and no fini
 Not here: which version becomes chosen or rejected (`pairing`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Refused, Row, explain, read_rows
+from iterpref.importing.rows import Refused, Row, batches, count_lines, explain, read_rows
 from iterpref.importing.runs import Run, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
 from iterpref.sandbox import Job, Sandbox
@@ -67,8 +67,8 @@ def import_recorded(
     path = Path(path)
     refused = Refused(path.name)
     importer = _Importer(store, sandbox, limits, refused)
-    done, total = 0, _count_lines(path)
-    for batch in _batches(read_rows(path, refused)):
+    done, total = 0, count_lines(path)
+    for batch in batches(read_rows(path, refused), BATCH):
         importer.add(batch)
         if on_progress:
             done += len(batch)
@@ -242,22 +242,3 @@ def _identity(task: Task) -> str:
 
 def _programs(versions: Iterable[Version | Attempt]) -> list[str]:
     return [version.program for version in versions]
-
-
-def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    batch: list[Row] = []
-    for row in rows:
-        batch.append(row)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _count_lines(path: Path) -> int:
-    try:
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
-    except OSError as error:
-        raise RecordError(f"{path}: can't read this file ({error.strerror}); check the path") from None

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -127,6 +128,25 @@ def read_rows(path: Path, refused: Refused) -> Iterator[Row]:
                     refused.add(error)
     except OSError as error:
         raise RecordError(f"{path}: can't read this file ({error.strerror}); check the path") from None
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file, for progress.
+
+    Raises:
+        RecordError: The file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError as error:
+        raise RecordError(f"{path}: can't read this file ({error.strerror}); check the path") from None
+
+
+def batches(rows: Iterator[Row], size: int) -> Iterator[list[Row]]:
+    """Rows in lists of `size`, the last one shorter."""
+    while batch := list(islice(rows, size)):
+        yield batch
 
 
 def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
