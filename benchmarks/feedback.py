@@ -23,7 +23,7 @@ from iterpref.debugging.debug import Debugger, debug, own_feedback
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Execution, Task, fingerprint
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import Store
 
 Feedback = Callable[[Task, int, Execution], str]
@@ -51,7 +51,8 @@ def main() -> None:
                     sampling=SamplingConfig(temperature=options.temperature, max_tokens=192),
                 )
                 feedback = own_feedback if name in ("true", "sampling") else control(name, Path(folder) / "true")
-                debugger = Debugger(Ledger(client, store), sandbox, store, settings, options.seed, feedback=feedback)
+                executor = Executor(sandbox, store, options.seed)
+                debugger = Debugger(Ledger(client, store), executor, store, settings, options.seed, feedback=feedback)
                 asyncio.run(debug(debugger, tasks, len(tasks)))
                 solved_at[name] = first_passes(store, tasks)
     result = summarize(solved_at)

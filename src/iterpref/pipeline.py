@@ -27,7 +27,7 @@ from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
 from iterpref.playground.coder import coder_path
 from iterpref.records import Result
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import Store
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
@@ -83,7 +83,8 @@ class Run:
             where = f" of split {settings.split}" if settings.split else ""
             raise StoreError(f"{self.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
         with self._tools(self.config.client.model, self.config.client.kind) as (ledger, sandbox):
-            debugger = Debugger(ledger, sandbox, self.store, settings, self.config.seed, self.config.limits)
+            executor = Executor(sandbox, self.store, self.config.seed, self.config.limits)
+            debugger = Debugger(ledger, executor, self.store, settings, self.config.seed)
             return asyncio.run(debug(debugger, tasks, total, lambda p: self._show_debugging(settings.mode, p)))
 
     def pair(self) -> list[FilterRow]:

@@ -12,7 +12,7 @@ from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Task, TestFile
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import Store
 
 WRONG = "def f(x):\n    return x + 1"
@@ -85,9 +85,12 @@ def client(tmp_path: Path) -> Counted:
     return Counted(path)
 
 
-def run(store: Store, client: ReplayClient, sandbox: Sandbox, tasks: Sequence[Task], **settings: object) -> DebugProgress:
+def run(
+    store: Store, client: ReplayClient, sandbox: Sandbox, tasks: Sequence[Task], **settings: object
+) -> DebugProgress:
     store.put_tasks(tasks)
-    debugger = Debugger(Ledger(client, store), sandbox, store, DebuggingConfig(**{"max_iterations": 2, **settings}))
+    config = DebuggingConfig(**{"max_iterations": 2, **settings})
+    debugger = Debugger(Ledger(client, store), Executor(sandbox, store), store, config)
     return asyncio.run(debug(debugger, tasks, len(tasks)))
 
 

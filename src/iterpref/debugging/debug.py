@@ -1,8 +1,9 @@
 """Task → Trajectory: attempt, execute, show the model what failed, attempt again, until the tests pass.
 
-In: tasks, a ledger (model calls), a sandbox, a store. Out: closed trajectories in the store. A killed run ends in the
-same records when it is run again: finished trajectories are skipped, and the calls and executions of unfinished ones
-come from the store. Tests are never shown for editing: every execution uses the task's own, whatever the model wrote.
+In: tasks, a ledger (model calls), an executor (sandboxed runs), a store. Out: closed trajectories in the store. A killed
+run ends in the same records when it is run again: finished trajectories are skipped, and the calls and executions of
+unfinished ones come from the store. Tests are never shown for editing: every execution uses the task's own, whatever
+the model wrote.
 
 `mode: sampling` draws independent programs instead of repairs, for comparison at equal calls per task.
 Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: which version becomes chosen (`pairing`).
@@ -13,23 +14,22 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from iterpref.clients import Completion, Ledger, Request, Sampling
+from iterpref.clients import Ledger, Request, Sampling
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.feedback import feedback_text
-from iterpref.errors import ClientError
+from iterpref.errors import ClientError, RecordError, SandboxError
 from iterpref.programs import extract_program, fenced
 from iterpref.prompts import render
 from iterpref.records import (
     Attempt,
     Execution,
-    Limits,
     Message,
     Task,
     Trajectory,
     as_messages,
     fingerprint,
 )
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Executor
 from iterpref.store import Store
 
 Feedback = Callable[[Task, int, Execution], str]
@@ -61,11 +61,10 @@ class Debugger:
     """The loop over one task, and the tools it uses; `debug` runs it over many."""
 
     ledger: Ledger
-    sandbox: Sandbox
+    executor: Executor
     store: Store
     settings: DebuggingConfig
     seed: int = 0
-    limits: Limits | None = None
     feedback: Feedback = own_feedback
 
     async def run(self, task: Task) -> Trajectory:
@@ -103,9 +102,8 @@ class Debugger:
         return trajectory
 
     def trajectory_id(self, task: Task) -> str:
-        """Task, mode, and a hash of what the outcome depends on; more iterations continue the same trajectory."""
-        sampling = self.settings.sampling.model_dump()
-        settings = fingerprint([self.ledger.name, sampling, self.seed, self.limits and self.limits.model_dump()])
+        """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
+        settings = fingerprint([self.ledger.name, self.settings.sampling.model_dump(), self.seed])
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
 
     def _closed(self, trajectory: Trajectory) -> bool:
@@ -122,7 +120,7 @@ class Debugger:
         )
         call_id, completion = await self.ledger.complete(request)
         program = extract_program(completion.text, task.entry_point)
-        execution_key, execution = await self._execute(task, program, completion)
+        execution_key, execution = await self.executor.execute(task, program, cut=completion.finish_reason == "length")
         last = execution.passed or iteration == self.settings.max_iterations
         attempt = Attempt(
             iteration=iteration,
@@ -145,23 +143,6 @@ class Debugger:
         repair = render("repair", feedback=feedback)
         return (*prompt, Message(role="assistant", content=shown), Message(role="user", content=repair))
 
-    async def _execute(self, task: Task, program: str, completion: Completion) -> tuple[str, Execution]:
-        """Run a program against the task's tests, or take the stored outcome of the same run."""
-        job = Job.from_task(task, program, seed=self.seed)
-        if self.limits:
-            job = job.model_copy(update={"limits": self.limits})
-        key = job.key if program.strip() else fingerprint([job.key, completion.finish_reason])
-        stored = self.store.execution(key)
-        if stored is not None:
-            return key, stored
-        if program.strip():
-            execution = await asyncio.to_thread(self.sandbox.run, job)
-        else:
-            execution = _no_program(completion, self.sandbox)
-        if execution.verdict != "sandbox_error":
-            self.store.put_execution(key, execution)
-        return key, execution
-
 
 async def debug(
     debugger: Debugger, tasks: Iterable[Task], total: int, on_progress: Callable[[DebugProgress], None] | None = None
@@ -175,7 +156,7 @@ async def debug(
     async def one(task: Task) -> None:
         try:
             trajectory = await debugger.run(task)
-        except ClientError as error:
+        except (ClientError, RecordError, SandboxError) as error:
             progress.failed_tools += 1
             progress.errors.append(f"task {task.task_id}: {error}")
         else:
@@ -213,16 +194,3 @@ async def _bounded(work: Iterable[Awaitable[None]], limit: int) -> None:
     finally:
         for unfinished in running:
             unfinished.cancel()
-
-
-def _no_program(completion: Completion, sandbox: Sandbox) -> Execution:
-    """A reply without code is a failed attempt: the model is told so and tries again."""
-    cut = " (it was cut at its token limit)" if completion.finish_reason == "length" else ""
-    return Execution(
-        verdict="error",
-        trust="oracle",
-        isolation=sandbox.isolation,
-        phase="none",
-        error_type="NoProgram",
-        error=f"NoProgram: the reply holds no Python program{cut}",
-    )

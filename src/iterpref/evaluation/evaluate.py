@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from iterpref.clients import Completion, Ledger, Request, Sampling
+from iterpref.clients import Ledger, Request, Sampling
 from iterpref.config import EvaluationConfig
 from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
 from iterpref.programs import extract_program
 from iterpref.records import Execution, Limits, Result, Sample, Task, as_messages, fingerprint
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]
@@ -58,7 +58,7 @@ async def evaluate(
     finished = store.result(result_id)
     if finished is not None:
         return finished
-    samples = await _Evaluation(ledger, sandbox, store, settings, seed, limits).run(tasks, on_progress)
+    samples = await _Evaluation(ledger, Executor(sandbox, store, seed, limits), settings, seed).run(tasks, on_progress)
     result = Result(
         result_id=result_id,
         benchmark=benchmark,
@@ -91,11 +91,9 @@ class _Evaluation:
     """The tools of one evaluation, and the way of one sample through them."""
 
     ledger: Ledger
-    sandbox: Sandbox
-    store: Store
+    executor: Executor
     settings: EvaluationConfig
     seed: int
-    limits: Limits | None
 
     async def run(self, tasks: Sequence[Task], on_progress: Progress | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
@@ -120,7 +118,7 @@ class _Evaluation:
         )
         _, completion = await self.ledger.complete(request)
         program = extract_program(completion.text, task.entry_point)
-        execution = await self._execute(task, program) if program.strip() else self._no_program(completion)
+        execution = await self._execute(task, program, cut=completion.finish_reason == "length")
         return Sample(
             task_id=task.task_id,
             sample_index=index,
@@ -129,35 +127,15 @@ class _Evaluation:
             execution=execution,
         )
 
-    async def _execute(self, task: Task, program: str) -> Execution:
-        """Run a program, or take the stored outcome of the same run."""
-        job = Job.from_task(task, program, seed=self.seed)
-        if self.limits:
-            job = job.model_copy(update={"limits": self.limits})
-        key = job.key
-        stored = self.store.execution(key)
-        if stored is not None and stored.verdict != "sandbox_error":
-            return stored
+    async def _execute(self, task: Task, program: str, *, cut: bool) -> Execution:
+        """The outcome of a program; a broken sandbox stops the evaluation rather than be scored."""
         for _ in range(SANDBOX_TRIES):
-            execution = await asyncio.to_thread(self.sandbox.run, job)
+            _, execution = await self.executor.execute(task, program, cut=cut)
             if execution.verdict != "sandbox_error":
-                self.store.put_execution(key, execution)
                 return execution
         raise SandboxError(
             f"task {task.task_id}: the sandbox failed {SANDBOX_TRIES} times ({execution.error or 'no reason given'}). "
             "This says nothing about the program and is not scored; the rest is stored, so run the same command again"
-        )
-
-    def _no_program(self, completion: Completion) -> Execution:
-        """A reply without code fails its task."""
-        cut = " (it was cut at its token limit)" if completion.finish_reason == "length" else ""
-        return Execution(
-            verdict="error",
-            trust="oracle",
-            isolation=self.sandbox.isolation,
-            phase="none",
-            error_type="NoProgram",
-            error=f"NoProgram: the reply holds no Python program{cut}",
         )
 
 

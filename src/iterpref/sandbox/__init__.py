@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iterpref.records import Limits
 
+    from .executor import Executor
     from .job import Job
     from .pool import Sandbox
 
-__all__ = ["Job", "Limits", "Sandbox"]
+__all__ = ["Executor", "Job", "Limits", "Sandbox"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,6 +23,10 @@ def __getattr__(name: str) -> Any:
         from .pool import Sandbox
 
         return Sandbox
+    if name == "Executor":
+        from .executor import Executor
+
+        return Executor
     if name == "Job":
         from .job import Job
 
