@@ -257,7 +257,7 @@ def test_our_export_comes_back_equal(store: Store, sandbox: Sandbox, write_rows:
         pytest.param("trajectory", {"task_id": "Own/2"}, "the trajectory is of task Own/2, but the task is Own/1",
                      id="of another task"),
         pytest.param("trajectory", {"attempts": []}, "trajectory run-1 has no attempts", id="no attempts"),
-        pytest.param("task", {"program_path": "../outside.py"}, r"path '\.\./outside\.py': a relative path", id="path"),
+        pytest.param("task", {"program_path": "../outside.py"}, r"path '\.\./outside\.py' must be relative", id="path"),
         pytest.param("task", {"tests": []}, "task Own/1: no tests", id="no tests"),
     ],
 )  # fmt: skip

@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Refused, Row, batches, count_lines, explain, read_rows
+from iterpref.importing.rows import Refused, Row, batches, count_lines, read_rows
 from iterpref.importing.runs import Run, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
 from iterpref.sandbox import Job, Sandbox
@@ -138,12 +136,9 @@ class _Importer:
                 f"{row.where}: trajectory {run.trajectory_id} is in {self.store.folder} with other content; "
                 "import this file into another --run"
             )
-        try:
-            jobs = self._jobs(run)
-        except ValidationError as error:
-            raise explain(row.where, error) from None
         self.store.put_tasks([task])
-        return replace(run, task=task), jobs
+        run = replace(run, task=task)
+        return run, self._jobs(run)
 
     def _own_task(self, task: Task) -> Task:
         """The task under an id that no other content has.
