@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_records import ATTEMPT, EXECUTION, PAIR, RESULT, TASK, TRAJECTORY
 
 from iterpref.errors import StoreError
 from iterpref.records import Execution, TestFile
 from iterpref.store import SCHEMA_VERSION, Store
+from test_records import ATTEMPT, EXECUTION, PAIR, RESULT, TASK, TRAJECTORY
 
 
 @pytest.fixture

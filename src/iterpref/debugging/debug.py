@@ -1,9 +1,9 @@
 """Task → Trajectory: attempt, execute, show the model what failed, attempt again, until the tests pass.
 
-In: tasks, a ledger (model calls), an executor (sandboxed runs), a store. Out: closed trajectories in the store. A killed
-run ends in the same records when it is run again: finished trajectories are skipped, and the calls and executions of
-unfinished ones come from the store. Tests are never shown for editing: every execution uses the task's own, whatever
-the model wrote.
+In: tasks, a ledger (model calls), an executor (sandboxed runs), a store. Out: closed trajectories in the store. A
+killed run ends in the same records when it is run again: finished trajectories are skipped, and the calls and
+executions of unfinished ones come from the store. Tests are never shown for editing: every execution uses the task's
+own, whatever the model wrote.
 
 `mode: sampling` draws independent programs instead of repairs, for comparison at equal calls per task.
 Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: which version becomes chosen (`pairing`).
