@@ -223,7 +223,12 @@ def _finish(summary: dict[str, Any], as_json: bool) -> None:
         print(json.dumps(summary, ensure_ascii=False), flush=True)
         return
     for key, value in summary.items():
-        print(f"{key}: {value}")
+        if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
+            print(f"{key}:")
+            for row in value:
+                print("  " + ", ".join(f"{name} {item}" for name, item in row.items()))
+        else:
+            print(f"{key}: {value}")
 
 
 def main() -> None:
