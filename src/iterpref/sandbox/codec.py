@@ -12,6 +12,8 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from .frames import shorten
+
 MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
 _SAFE_INT = 1 << 53
@@ -114,7 +116,7 @@ def opaque_text(value: Any) -> str:
         text = repr(value)
     except BaseException as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return shorten(text, _SHOWN)
 
 
 def decode(data: Any) -> Any:

@@ -236,7 +236,7 @@ class _Lifter:
                 raise Unliftable("** in a call")
             kwargs[keyword.arg] = self._constant(keyword.value)
         for part in ast.walk(node):
-            if isinstance(part, ast.Name) and isinstance(self._names.get(part.id), list | dict | set | tuple):
+            if isinstance(part, ast.Name) and _mutable(self._names.get(part.id)):
                 self._names[part.id] = _Gone()
         function = node.func.id if isinstance(node.func, ast.Name) else ""
         if function == self._parameter:
@@ -254,3 +254,7 @@ class _Lifter:
             raise Unliftable(str(error)) from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
             raise Unliftable(f"{type(error).__name__} in {ast.unparse(node)[:80]}") from None
+
+
+def _mutable(value: Any) -> bool:
+    return isinstance(value, list | dict | set) or (isinstance(value, tuple) and any(map(_mutable, value)))

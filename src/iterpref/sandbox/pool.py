@@ -6,7 +6,6 @@ A failing program is data; a broken worker is replaced and the job run again, an
 """
 
 import contextlib
-import importlib.util
 import os
 import queue
 import secrets
@@ -15,6 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.machinery import PathFinder
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -27,7 +27,7 @@ from .codec import encode
 from .frames import shorten
 from .job import Job
 from .plan import Unliftable
-from .worker import Broken, Refused, Worker
+from .worker import Broken, Refused, Worker, import_path
 
 _LADDER: tuple[Isolation, ...] = ("rlimits", "landlock", "bubblewrap", "zygote", "zygote_cgroup")
 _BUILT: tuple[Isolation, ...] = ("zygote", "rlimits")  # best first
@@ -149,7 +149,7 @@ class Sandbox:
             required = counting.required_tests(job)
         except SyntaxError as error:
             return self._unreadable(job, error)
-        if job.style == "pytest" and importlib.util.find_spec("pytest") is None:
+        if job.style == "pytest" and PathFinder.find_spec("pytest", import_path()) is None:
             raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
         request = self._request(job, job.style)
         request["entry_point"] = job.entry_point or (counting.checked_name(job) if job.style == "check" else None)
@@ -192,6 +192,8 @@ class Sandbox:
         for _ in range(_ATTEMPTS):
             worker = self._idle.get()
             try:
+                if self._closed:
+                    raise SandboxError("sandbox: used after close(); make a new one")
                 worker = worker or self._start()
                 raw = worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
             except (Broken, Refused) as error:
@@ -209,8 +211,6 @@ class Sandbox:
         return reason
 
     def _start(self) -> Worker:
-        if self._closed:
-            raise SandboxError("sandbox: used after close(); make a new one")
         worker = Worker(self.isolation, self._preload)
         with self._lock:
             self._open.add(worker)

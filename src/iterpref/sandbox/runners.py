@@ -129,7 +129,10 @@ def run_doctest(request: Mapping[str, Any], namespace: dict[str, Any], report: R
         def report_failure(self, out: Any, test: Any, example: Any, got: str) -> None:
             case = {"call": shorten(example.source.strip(), _CUT), "got": shorten(got.strip(), _CUT)}
             case["expected"] = shorten(example.want.strip(), _CUT)
-            failure = {"type": "AssertionError", "text": f"AssertionError: {case['call']} gave {case['got']}"}
+            failure = {
+                "type": "AssertionError",
+                "text": f"{case['call']} gave {case['got']}, expected {case['expected']}",
+            }
             report("test", f"{test.name} line {example.lineno + 1}", "failed", failure, case)
 
         def report_unexpected_exception(self, out: Any, test: Any, example: Any, exc_info: Any) -> None:

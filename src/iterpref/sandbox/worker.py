@@ -88,11 +88,11 @@ class Worker:
         return raw
 
     def _exchange(self, timeout_s: float, *frames: bytes) -> list[bytes]:
-        self._socket.settimeout(timeout_s)
         try:
+            self._socket.settimeout(timeout_s)
             wire.send(self._socket, *frames)
             return wire.receive(self._socket)
-        except (wire.WireError, TimeoutError) as error:
+        except (wire.WireError, OSError) as error:
             reason = str(error) or f"no answer in {timeout_s} s"
             raise Broken(": ".join(filter(None, (reason, self._last_words())))) from error
 

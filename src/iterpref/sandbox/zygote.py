@@ -14,6 +14,7 @@ import json
 import os
 import select
 import signal
+import site
 import socket
 import sys
 import traceback
@@ -88,6 +89,7 @@ def _guard(zygote: int, host_pidfd: int, rung: isolation.Rung) -> None:
 
 def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    site.setquit()  # `exit()`, which an interpreter started with -S lacks
     try:
         rung.settle()
         for name in (*_STANDARD, *setup["preload"]):

@@ -1,0 +1,37 @@
+"""Real sandboxes, one per session: the tests of isolation need the namespaces rung and skip where it is refused."""
+
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from iterpref.errors import SandboxError
+from iterpref.sandbox import Sandbox
+
+
+@pytest.fixture(scope="session")
+def cage() -> Iterator[Sandbox]:
+    """The namespaces rung. Hostile programs run here or nowhere."""
+    try:
+        sandbox = Sandbox(workers=1, isolation="zygote")
+    except SandboxError as error:
+        pytest.skip(f"this machine refuses namespaces: {error}")
+    with sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def bare() -> Iterator[Sandbox]:
+    """The rlimits rung."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        sandbox = Sandbox(workers=1, isolation="rlimits")
+    with sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session", params=["zygote", "rlimits"])
+def sandbox(request: pytest.FixtureRequest) -> Sandbox:
+    """Every rung in turn."""
+    found: Sandbox = request.getfixturevalue({"zygote": "cage", "rlimits": "bare"}[request.param])
+    return found

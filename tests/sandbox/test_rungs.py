@@ -1,0 +1,288 @@
+"""The ladder, broken workers, and what is left when a sandbox or its host ends."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from jobs import job, returns
+
+from iterpref.errors import SandboxError
+from iterpref.records import Limits
+from iterpref.sandbox import Sandbox
+from iterpref.sandbox.processes import descendants
+
+SOURCE = Path(__file__).parents[2] / "src"
+RIGHT = job("def f(x): return x + 1", "assert f(1) == 2")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc and namespaces")
+
+
+def test_rlimits_only_is_stamped_and_loud() -> None:
+    with pytest.warns(RuntimeWarning, match="NOT ISOLATED"), Sandbox(workers=1, isolation="rlimits") as sandbox:
+        execution = sandbox.run(RIGHT)
+    assert execution.passed
+    assert execution.isolation == "rlimits"
+    assert "NOT ISOLATED" in execution.warnings[0]
+
+
+def test_namespaces_need_no_stamp(cage: Sandbox) -> None:
+    assert cage.run(RIGHT).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"isolation": "rlimits", "min_isolation": "landlock"},
+            "got isolation 'rlimits', expected at least 'landlock'",
+        ),
+        ({"min_isolation": "zygote_cgroup"}, "expected at least 'zygote_cgroup'"),
+        ({"isolation": "landlock"}, "expected one of auto, zygote, rlimits"),
+        ({"workers": 0}, "got workers=0"),
+        ({"preload": ["no_such_module"]}, "no_such_module"),
+    ],
+)
+def test_sandboxes_that_do_not_start(options: dict[str, object], message: str) -> None:
+    with pytest.raises(SandboxError, match=message):
+        Sandbox(**{"workers": 1, **options})  # type: ignore[arg-type]
+
+
+def test_used_after_close() -> None:
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(RIGHT).passed
+    with pytest.raises(SandboxError, match="after close"):
+        sandbox.run(RIGHT)
+
+
+def test_several_threads_share_the_workers(cage: Sandbox) -> None:
+    wrong: list[int] = []
+
+    def use(number: int) -> None:
+        for turn in range(5):
+            value = number * 100 + turn
+            if not cage.run(returns(f"def f(): return {value}", value)).passed:
+                wrong.append(value)
+
+    threads = [threading.Thread(target=use, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+@linux_only
+def test_a_dead_worker_is_replaced_and_the_job_run_again() -> None:
+    with Sandbox(workers=1) as sandbox:
+        assert sandbox.run(RIGHT).passed
+        (worker,) = sandbox._open
+        for pid in [*descendants(worker.pid), worker.pid]:
+            os.kill(pid, signal.SIGKILL)
+        assert sandbox.run(RIGHT).passed
+        (fresh,) = sandbox._open
+        assert fresh is not worker
+
+
+@linux_only
+def test_workers_that_keep_dying_are_a_sandbox_error() -> None:
+    """The program is not to blame, so the verdict must not count against it."""
+    with Sandbox(workers=1) as sandbox:
+        stop = threading.Event()
+
+        def kill_all() -> None:
+            while not stop.wait(0.01):
+                for worker in list(sandbox._open):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(worker.pid, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill_all)
+        killer.start()
+        try:
+            execution = sandbox.run(job("import time\ntime.sleep(5)\ndef f(x): return x + 1", "assert f(1) == 2"))
+        finally:
+            stop.set()
+            killer.join()
+        assert (execution.verdict, execution.phase) == ("sandbox_error", "none")
+        assert "failed 3 times" in execution.error
+
+
+@linux_only
+@pytest.mark.parametrize("isolation", ["zygote", "rlimits"])
+def test_nothing_is_left_after_close(isolation: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue({"zygote": "cage", "rlimits": "bare"}[isolation])
+    folders, mounts, before = _folders(), _mounts(), set(descendants(os.getpid()))
+    with pytest.warns() if isolation == "rlimits" else contextlib.nullcontext():
+        sandbox = Sandbox(workers=2, isolation=isolation)  # type: ignore[arg-type]
+    with sandbox:
+        start = "subprocess.Popen(['sleep', '98765'], start_new_session=True)"
+        spawn = f"import subprocess\ndef f():\n    {start}\n    return 1"
+        assert all(execution.passed for execution in sandbox.run_many([returns(spawn, 1)] * 4))
+        assert set(descendants(os.getpid())) > before
+    assert set(descendants(os.getpid())) <= before
+    assert not _running("98765")
+    assert (_folders() <= folders, _mounts()) == (True, mounts)
+
+
+@linux_only
+@pytest.mark.parametrize("isolation", ["zygote", "rlimits"])
+def test_nothing_is_left_after_the_host_is_killed(isolation: str, request: pytest.FixtureRequest) -> None:
+    request.getfixturevalue({"zygote": "cage", "rlimits": "bare"}[isolation])
+    folders, mounts = _folders(), _mounts()
+    host = f"""
+        import sys
+        sys.path[:0] = [{str(SOURCE)!r}, {str(Path(__file__).parent)!r}]
+        from jobs import job
+        from iterpref.sandbox import Sandbox
+        spawn = "import subprocess, time\\n" + "subprocess.Popen(['sleep', '87654'], start_new_session=True)\\n" * 3
+        with Sandbox(workers=2, isolation={isolation!r}) as sandbox:
+            jobs = [job(spawn + "time.sleep(600)", "assert f(1) == 2")] * 2
+            print("started", flush=True)
+            list(sandbox.run_many(jobs))
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(host)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "started\n"
+        assert _eventually(lambda: len(_running("87654")) == 6), "the programs did not start"
+        workers = descendants(process.pid)
+        process.kill()
+        process.wait()
+    assert _eventually(lambda: not _running("87654"))
+    assert _eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    assert _eventually(lambda: _folders() <= folders)
+    assert _mounts() == mounts
+
+
+def _folders() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("iterpref-sandbox")}
+
+
+def _mounts() -> str:
+    return Path("/proc/self/mountinfo").read_text()
+
+
+def _running(word: str) -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            arguments = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if word.encode() in arguments:
+            found.append(path.parent.name)
+    return found
+
+
+def _eventually(holds, timeout_s: float = 15.0) -> bool:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + timeout_s
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+UNPRIVILEGED = """
+    import os, sys
+    sys.path[:0] = {paths!r}
+    from jobs import job, returns
+    from iterpref.records import Limits
+    from iterpref.sandbox import Sandbox
+    assert os.getuid() == 65534
+    secret = "import os\\ndef f(*paths): return [p for p in paths if os.path.exists(p)], os.getuid()"
+    kill = "import os\\ndef f():\\n    try: os.kill(-1, 9)\\n    except OSError: pass\\n    return 1"
+    bomb = "import os\\nwhile True:\\n  try: os.fork()\\n  except OSError: pass"
+    with Sandbox(workers=1, isolation="zygote") as sandbox:
+        print(sandbox.isolation, sandbox.run(job("def f(x): return x", "assert f(1) == 1")).verdict)
+        print(sandbox.run(job("def f(x): return x", "assert f(1) == 2")).verdict)
+        print(sandbox.run(returns(kill, 1)).verdict)
+        print(sandbox.run(job(bomb, "assert f(1)", limits=Limits(cpu_s=1.0, wall_s=3.0))).verdict)
+        print(sandbox.run(job("keep = b'x' * 10**9", "assert f(1)", limits=Limits(memory_bytes=1 << 28))).verdict)
+        print(sandbox.run(job("def f(x): return x", "assert f(1) == 1")).verdict)
+        hidden = ["/etc/shadow", "/etc/hostname", "/root", "/home", os.getcwd() + "/jobs.py"]
+        case = sandbox.run(returns(secret, None, *hidden)).failing_case
+        print(case.got)
+"""
+
+
+@linux_only
+@pytest.mark.skipif(sys.platform == "linux" and os.getuid() != 0, reason="the whole suite already runs unprivileged")
+@pytest.mark.skipif(not shutil.which("setpriv") or not shutil.which("unshare"), reason="needs setpriv and unshare")
+def test_an_unprivileged_user_gets_namespaces_too(cage: Sandbox, tmp_path: Path) -> None:
+    """Python may lie where only root can go, so `nobody` gets a view of it in a mount namespace of this test."""
+    view = tmp_path / "view"
+    for name in ("python", "source", "tests", "packages"):
+        (view / name).mkdir(parents=True)
+    tmp_path.parent.chmod(0o755), tmp_path.parent.parent.chmod(0o755), tmp_path.chmod(0o755)
+    import pydantic
+
+    sources = (sys.base_prefix, SOURCE, Path(__file__).parent, Path(pydantic.__file__).parents[1])
+    python = view / "python" / "bin" / Path(sys.executable).resolve().name
+    script = textwrap.dedent(UNPRIVILEGED).format(paths=[str(view / n) for n in ("source", "tests", "packages")])
+    binds = "".join(
+        f"mount --bind {source} {view / name}\n"
+        for source, name in zip(sources, ("python", "source", "tests", "packages"), strict=True)
+    )
+    drop = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all env HOME=/ "
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-ec", f'{binds}cd {view / "tests"}\n{drop} {python} -c "$0"', script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    first, *rest = done.stdout.splitlines()
+    assert first == "zygote passed"
+    assert rest[0] == "failed"
+    assert rest[1] in ("passed", "crashed")
+    assert rest[2] == "timeout"
+    assert rest[3:5] == ["out_of_memory", "passed"]
+    assert rest[5] == "([], 1000)"
+
+
+@linux_only
+@pytest.mark.skipif(not shutil.which("unshare"), reason="needs unshare")
+def test_where_namespaces_are_refused_the_reason_is_told(cage: Sandbox) -> None:
+    """In a user namespace that may have no others: `auto` falls to rlimits, a minimum above it is an error."""
+    script = f"""
+        import sys
+        sys.path[:0] = [{str(SOURCE)!r}, {str(Path(__file__).parent)!r}]
+        from jobs import job
+        from iterpref.errors import SandboxError
+        from iterpref.sandbox import Sandbox
+        with Sandbox(workers=1) as sandbox:
+            execution = sandbox.run(job("def f(x): return x", "assert f(1) == 1"))
+            print(execution.isolation, execution.verdict, execution.warnings[0])
+        try:
+            Sandbox(workers=1, min_isolation="zygote")
+        except SandboxError as error:
+            print(error)
+    """
+    shell = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$0" -W ignore -c "$1"'
+    done = subprocess.run(
+        ["unshare", "-Ur", "sh", "-ec", shell, sys.executable, textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    stamped, refused = done.stdout.splitlines()
+    assert stamped.startswith("rlimits passed NOT ISOLATED")
+    for line in (stamped, refused):
+        assert "sysctl user.max_user_namespaces" in line
+
+
+def test_ten_runs_in_a_row_leave_no_files(bare: Sandbox) -> None:
+    program = "import os\nopen('x', 'w').close()\ndef f(): return len(os.listdir('.'))"
+    for _ in range(10):
+        assert bare.run(returns(program, 2, limits=Limits())).passed
