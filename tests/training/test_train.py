@@ -199,6 +199,25 @@ def test_sft_runs_the_chosen_rows_only(tmp_path, workshop):
     assert rows == [4]
 
 
+def test_pairs_can_be_batched_by_length(tmp_path, workshop):
+    """Pairs of two lengths, mixed: batches by length need less padding, so fewer positions are run."""
+    from iterpref.training import FocalDPOConfig, FocalDPOTrainer
+    from iterpref.training.dataset import read_pairs
+
+    long = [make_pair(f"long-{i}", "Write f!\n", ["a = 1"] * 30 + [">b"], ["a = 1"] * 30 + [">c"]) for i in range(8)]
+    short = [make_pair(f"short-{i}", "Write f!\n", [">b"], [">c"]) for i in range(8)]
+    mixed = [pair for two in zip(long, short, strict=True) for pair in two]
+    model, tokenizer = workshop()
+    pairs = read_pairs(write_pairs(tmp_path / "pairs", mixed))
+    settings = {"output_dir": str(tmp_path / "out"), "use_cpu": True, "per_device_train_batch_size": 4}
+    positions = {}
+    for strategy in ("random", "group_by_length"):
+        args = FocalDPOConfig(**settings, train_sampling_strategy=strategy)
+        trainer = FocalDPOTrainer(model, args=args, train_dataset=pairs, processing_class=tokenizer)
+        positions[strategy] = sum(batch["input_ids"].numel() for batch in trainer.get_train_dataloader())
+    assert positions["group_by_length"] < 0.8 * positions["random"]
+
+
 def test_plain_dpo_keeps_the_names_of_its_metrics(tmp_path, run):
     run(method="dpo")
     log = json.loads((tmp_path / "out" / "training_log.json").read_text())

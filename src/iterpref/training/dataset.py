@@ -1,8 +1,9 @@
 """`pairs/*.parquet` → a tokenised dataset whose mask column TRL's reference cache knows about.
 
 In: the pairs that the pairing stage wrote (never SQLite, so every node can read them). Out: `TokenizedPairs`, with the
-columns prompt_ids, chosen_ids, rejected_ids, rejected_mask. The masks are data, drawn once per pair: TRL stores
-precomputed reference values under the dataset's fingerprint, which here covers ids, masks and truncation.
+columns prompt_ids, chosen_ids, rejected_ids, rejected_mask, and length (for sampling by length).
+The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
+here covers ids, masks and truncation.
 """
 
 import hashlib
@@ -34,6 +35,7 @@ _FEATURES = Features(
     {
         **{name: List(Value("int32")) for name in _ENCODED[:3]},
         "rejected_mask": List(Value("int8")),
+        "length": Value("int32"),
         "outcome": Value("string"),
     }
 )
@@ -136,9 +138,10 @@ def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> To
         )
     if dropped:
         logger.warning("Left out %d of %d pairs: %s.", len(pairs) - len(kept), len(pairs), _counts(dropped))
-    table = encoded.data.table.take(pa.array(kept)).select(list(_ENCODED))
+    table = encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"])
     dataset = Dataset(table, fingerprint=_content_fingerprint(table, config))
-    return TokenizedPairs(dataset, dropped, _count_truncated(dataset, config.max_length))
+    truncated = sum(length > (config.max_length or length) for length in dataset["length"])
+    return TokenizedPairs(dataset, dropped, truncated)
 
 
 def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
@@ -158,7 +161,8 @@ def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) 
     elif config.focal and not any(_visible(columns, config)):
         outcome = _handle_empty(pair.pair_id, config)
         columns["rejected_mask"] = [1] * len(encoded.rejected_ids)
-    return {**columns, "outcome": outcome}
+    length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
+    return {**columns, "length": length, "outcome": outcome}
 
 
 def _visible(columns: Mapping[str, Sequence[int]], config: FocalDPOConfig) -> list[int]:
@@ -179,14 +183,6 @@ def _handle_empty(pair_id: str, config: FocalDPOConfig) -> str:
             f"{config.max_length}; raise max_length, or set empty_removed to drop or full"
         )
     return "kept" if config.empty_removed == "full" else EMPTY
-
-
-def _count_truncated(dataset: Dataset, max_length: int | None) -> int:
-    if max_length is None:
-        return 0
-    sides = (dataset["chosen_ids"], dataset["rejected_ids"])
-    rows = zip(dataset["prompt_ids"], *sides, strict=True)
-    return sum(len(prompt) + max(len(one), len(other)) > max_length for prompt, one, other in rows)
 
 
 def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:

@@ -98,7 +98,7 @@ class FocalDPOTrainer(DPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns = [*self._signature_columns, "rejected_mask"]
+            self._signature_columns = [*self._signature_columns, "rejected_mask", "length"]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if self.args.method == "sft":
