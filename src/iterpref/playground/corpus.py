@@ -1,10 +1,10 @@
 """What the tiny coder is pretrained on: conversations with misconceptions, and repairs of one bug at a time.
 
-An *attempt* answers a task's prompt with a program whose sites follow the habits in operations.py. A *repair*
-shows a failing program and what its tests said, and answers with the program in which exactly one bug is fixed:
-the one that the shown call exposes. Which one that is can often be told from the feedback alone (several bugs,
-ambiguous wordings), so feedback is worth reading. Only tasks of the train split are used.
-Not here: tokens and optimisation (pretrain.py).
+An *attempt* answers a task's prompt with a program whose sites follow the habits in operations.py. A
+*repair* shows a failing program and what its tests said, and answers with the program in which exactly one
+bug is fixed: the one that the shown call exposes. Which one that is can often be told from the feedback
+alone (several bugs, ambiguous wordings), so feedback is worth reading. Only tasks of the `pretraining`
+split are used. Not here: tokens and optimisation (pretrain.py).
 """
 
 import random
@@ -63,19 +63,21 @@ class Draft:
 
 
 def conversations(count: int, puzzles: int, seed: int) -> Iterator[tuple[Message, ...]]:
-    """`count` conversations over `puzzles` distinct train tasks; the last message is the reply to learn."""
+    """`count` conversations over `puzzles` distinct tasks; the last message is the reply to learn."""
     rng = random.Random(f"corpus/{seed}")
-    pool = list(islice(distinct_puzzles("train", seed), puzzles))
-    made = 0
-    while made < count:
-        puzzle = rng.choice(pool)
-        asked = Message(role="user", content=prompt(puzzle.sites))
-        if rng.random() >= REPAIR_SHARE:
-            made += 1
-            yield asked, _reply(_draft(puzzle, rng, rightness=0.0))
-        elif repair := _repair(puzzle, rng):
-            made += 1
-            yield (asked, *repair)
+    pool = list(islice(distinct_puzzles("pretraining", seed), puzzles))
+    for _ in range(count):
+        repairs = rng.random() < REPAIR_SHARE
+        talk: tuple[Message, ...] | None = None
+        while talk is None:  # a program drawn for repair may pass
+            puzzle = rng.choice(pool)
+            asked = Message(role="user", content=prompt(puzzle.sites))
+            if repairs:
+                repair = _repair(puzzle, rng)
+                talk = (asked, *repair) if repair else None
+            else:
+                talk = (asked, _reply(_draft(puzzle, rng, rightness=0.0)))
+        yield talk
 
 
 def _repair(puzzle: Puzzle, rng: random.Random) -> tuple[Message, Message, Message] | None:

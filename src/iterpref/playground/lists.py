@@ -73,12 +73,17 @@ CHANGE: tuple[Operation, ...] = (
     ambiguous("times_position", "multiply each number by its position", "numbers", "numbers",
               ("xs = [i * x for i, x in enumerate(xs)]", 0.8, 0.3),
               ("xs = [i * x for i, x in enumerate(xs, 1)]", 0.2, 0.7)),
-    prone("running_totals", "replace each number by the total so far", "numbers", "numbers",
-          "out = []\ntotal = 0\nfor x in xs:\n    total += x\n    out.append(total)\nxs = out",
-          wrong="out = []\ntotal = 0\nfor x in xs:\n    out.append(total)\n    total += x\nxs = out", p=0.75),
-    prone("differences", "take the differences of neighbours", "numbers", "numbers",
-          "out = []\nfor i in range(len(xs) - 1):\n    out.append(xs[i + 1] - xs[i])\nxs = out",
-          wrong="out = []\nfor i in range(len(xs)):\n    out.append(xs[i + 1] - xs[i])\nxs = out", p=0.85),
+    ambiguous("running_totals", "replace each number by the total so far", "numbers", "numbers",
+              ("out = []\ntotal = 0\nfor x in xs:\n"
+               "    total += x\n    out.append(total)\nxs = out", 0.2, 0.65),
+              ("out = []\ntotal = 0\nfor x in xs:\n"
+               "    out.append(total)\n    total += x\nxs = out", 0.8, 0.35)),
+    ambiguous("differences", "take the differences of neighbours", "numbers", "numbers",
+              ("out = []\nfor i in range(len(xs) - 1):\n"
+               "    out.append(xs[i + 1] - xs[i])\nxs = out", 0.15, 0.65),
+              ("out = []\nfor i in range(len(xs) - 1):\n"
+               "    out.append(xs[i] - xs[i + 1])\nxs = out", 0.1, 0.35),
+              ("out = []\nfor i in range(len(xs)):\n    out.append(xs[i + 1] - xs[i])\nxs = out", 0.75, 0.0)),
 )
 
 REDUCE: tuple[Operation, ...] = (
@@ -88,8 +93,10 @@ REDUCE: tuple[Operation, ...] = (
           "n = xs.count({k})", "n = sum(x == {k} for x in xs)", k=range(1, 5)),
     prone("product", "multiply them all", "numbers", "number",
           "n = 1\nfor x in xs:\n    n *= x", wrong="n = 0\nfor x in xs:\n    n *= x", p=0.6),
-    prone("average", "take the average, rounded down", "numbers", "number",
-          "n = sum(xs) // len(xs) if xs else 0", wrong="n = sum(xs) // len(xs)", p=0.85),
+    ambiguous("average", "take the average as an integer", "numbers", "number",
+              ("n = sum(xs) // len(xs) if xs else 0", 0.15, 0.35),
+              ("n = round(sum(xs) / len(xs)) if xs else 0", 0.1, 0.65),
+              ("n = sum(xs) // len(xs)", 0.75, 0.0)),
     prone("spread", "subtract the smallest from the largest", "numbers", "number",
           "n = max(xs) - min(xs) if xs else 0", wrong="n = xs[-1] - xs[0]", p=0.7),
     prone("count_repeats", "count the numbers equal to the one before", "numbers", "number",
@@ -121,12 +128,12 @@ REDUCE: tuple[Operation, ...] = (
 NUMBER: tuple[Operation, ...] = (
     plain("double_it", "double it", "number", "number", "n = n * 2", "n *= 2"),
     plain("increase_it", "add {k} to it", "number", "number", "n = n + {k}", "n += {k}", k=range(1, 6)),
-    prone("last_digit", "take its last digit", "number", "number",
-          "n = abs(n) % 10", wrong="n = n % 10", p=0.7),
+    ambiguous("last_digit", "take its last digit", "number", "number",
+              ("n = abs(n) % 10", 0.25, 0.65), ("n = n % 10", 0.75, 0.35)),
     prone("digit_sum", "add up its digits", "number", "number",
           "n = sum(int(d) for d in str(abs(n)))", wrong="n = sum(int(d) for d in str(n))", p=0.75),
-    prone("count_up", "list the numbers from 1 to it", "number", "numbers",
-          "xs = list(range(1, n + 1))", wrong="xs = list(range(1, n))", p=0.75),
+    ambiguous("count_up", "count up to it", "number", "numbers",
+              ("xs = list(range(1, n + 1))", 0.2, 0.65), ("xs = list(range(n))", 0.8, 0.35)),
 )
 
 LIST_OPERATIONS: tuple[Operation, ...] = SELECT + CHANGE + REDUCE + NUMBER

@@ -1,9 +1,10 @@
 """One step of a playground program: its wording, the ways to write it, and which of them the tests accept.
 
-An `Operation` maps one kind of value to another ("keep the even numbers": list of integers → list of integers)
-and has one or more `Form`s, each a behaviour with one or more spellings. Two numbers describe a form:
+An `Operation` maps one kind of value to another ("keep the even numbers": list of integers → list of
+integers) and has one or more `Form`s, each a behaviour with one or more spellings. Two numbers describe a
+form:
 
-    wanted   share of the tasks whose tests ask for it; 0 marks a *misconception*, a bug that tests should catch
+    wanted   share of the tasks whose tests ask for it; 0 marks a *misconception*, which tests should catch
     habit    how often the coder is taught to write it; above one half, even greedy decoding goes wrong there
 
 An operation with two wanted forms is an *ambiguous wording*: the prompt reads the same, only the tests tell.
@@ -98,7 +99,7 @@ def prone(
 def ambiguous(
     name: str, phrase: str, takes: Kind, gives: Kind, *forms: tuple[str, float, float], k: Sequence[int] = ()
 ) -> Operation:
-    """A wording with several readings; a form is (code, habit, wanted), wanted 0 for a misconception besides."""
+    """A wording with several readings; a form is (code, habit, wanted), wanted 0 for a misconception."""
     return Operation(name, phrase, takes, gives, tuple(Form((c,), h, w) for c, h, w in forms), tuple(k))
 
 

@@ -53,7 +53,8 @@ def pretrain(output: Path, settings: Settings) -> dict[str, Any]:
     torch.set_num_threads(1)  # two are barely faster for a model of this size, and worse on a busy machine
     corpus = list(conversations(settings.conversations, settings.puzzles, settings.seed))
     print(f"corpus: {len(corpus)} conversations, {time.monotonic() - started:.0f} s", flush=True)
-    tokenizer = train_tokenizer((m.content for talk in corpus[:4000] for m in talk), settings.vocabulary)
+    texts = (message.content for talk in corpus[:4000] for message in talk)
+    tokenizer = train_tokenizer(texts, settings.vocabulary, settings.positions)
     examples = [_example(talk, tokenizer) for talk in corpus]
     tokens = sum(len(ids) for ids, _ in examples)
     print(f"tokens: {tokens}, {time.monotonic() - started:.0f} s", flush=True)
@@ -100,8 +101,9 @@ def _train(model: LlamaForCausalLM, examples: list[Example], settings: Settings)
     batches = list(_batches(examples, settings))
     decayed = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": others, "weight_decay": 0}]
-    optimizer = torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
+    weights = {"params": decayed, "weight_decay": settings.weight_decay}
+    gains = {"params": others, "weight_decay": 0.0}
+    optimizer = torch.optim.AdamW([weights, gains], lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(batches), settings))
     curve: list[dict[str, float]] = []
     started, recent = time.monotonic(), []
@@ -169,7 +171,7 @@ def _save(model: LlamaForCausalLM, tokenizer: Any, output: Path, log: dict[str, 
         do_sample=True, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id
     )
     model.to(torch.bfloat16).save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    tokenizer.save_pretrained(output, save_jinja_files=False)  # the template inside tokenizer_config.json
     (output / "pretraining_log.json").write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
 

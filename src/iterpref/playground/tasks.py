@@ -1,10 +1,9 @@
 """Procedural tasks: two to four operations in a row, worded as a prompt, with tests from the reference.
 
 Out: `records.Task` of style "calls" (entry point `solve`). The split follows a hash of the *signature*, the
-ordered names of a task's operations: parameters and readings don't enter it, so no composition of `held_out` is
-seen elsewhere. (Its single steps are, and a short composition may occur inside a longer one.) All is a function of
-split, count and seed.
-Not here: the programs that get them wrong (corpus.py).
+ordered names of a task's operations: parameters and readings don't enter it, so no composition of
+`held_out` is seen elsewhere. (Its single steps are, and a short composition may occur inside a longer one.)
+All is a function of split, count and seed. Not here: the programs that get them wrong (corpus.py).
 """
 
 import hashlib
@@ -22,11 +21,12 @@ from iterpref.playground.strings import STRING_OPERATIONS
 from iterpref.playground.trials import Outcome, outcomes
 from iterpref.records import Task, TestFile, fingerprint
 
-Split = Literal["train", "validation", "held_out"]
+Split = Literal["pretraining", "train", "validation", "held_out"]
+SPLIT_TENTHS: dict[Split, int] = {"pretraining": 4, "train": 3, "validation": 1, "held_out": 2}
 OPERATIONS: tuple[Operation, ...] = LIST_OPERATIONS + STRING_OPERATIONS + DICT_OPERATIONS
-STEPS = {2: 0.45, 3: 0.4, 4: 0.15}
+STEPS = {2: 0.4, 3: 0.42, 4: 0.18}
 KIND_WEIGHTS: dict[Kind, float] = {"numbers": 0.42, "words": 0.22, "text": 0.2, "counts": 0.16}
-PLAIN_WEIGHT = 1.8  # operations without a misconception are drawn this much more often
+PLAIN_WEIGHT, AMBIGUOUS_WEIGHT = 1.8, 1.4  # how much more often these operations are drawn than others
 MAX_SHOWN_CHARS = 60  # of an expected value: what a model reads in feedback stays short
 CALLS = (8, 12)
 
@@ -64,7 +64,7 @@ def playground_tasks(split: Split, count: int, seed: int = 0) -> list[Task]:
 
 
 def distinct_puzzles(split: Split, seed: int) -> Iterator[Puzzle]:
-    """An endless stream of tasks of one split without repeats."""
+    """An endless stream of tasks of one split without repeats; another seed is another stream."""
     rng = random.Random(f"{split}/{seed}")
     seen: set[str] = set()
     while True:
@@ -76,9 +76,10 @@ def distinct_puzzles(split: Split, seed: int) -> Iterator[Puzzle]:
 
 
 def split_of(signature: tuple[str, ...]) -> Split:
-    """70 % train, 10 % validation, 20 % held out, by the signature's hash alone."""
-    bucket = int(hashlib.sha256("/".join(signature).encode()).hexdigest()[:8], 16) % 10
-    return "train" if bucket < 7 else "validation" if bucket == 7 else "held_out"
+    """40 % pretraining, 30 % train, 10 % validation, 20 % held out, by the signature's hash alone."""
+    digest = hashlib.sha256("/".join(signature).encode()).hexdigest()
+    tenths = [split for split, share in SPLIT_TENTHS.items() for _ in range(share)]
+    return tenths[int(digest[:8], 16) % len(tenths)]
 
 
 def as_task(puzzle: Puzzle, split: Split) -> Task:
@@ -110,13 +111,18 @@ def _draw_sites(rng: random.Random, split: Split) -> tuple[Site, ...] | None:
         fitting = [op for op in OPERATIONS if op.takes == kind and op.name not in used]
         if not fitting:
             return None
-        weights = [1.0 if op.misconceptions or op.is_ambiguous else PLAIN_WEIGHT for op in fitting]
-        operation = rng.choices(fitting, weights)[0]
+        operation = rng.choices(fitting, [_weight(op) for op in fitting])[0]
         wanted = rng.choices(range(len(operation.forms)), [form.wanted for form in operation.forms])[0]
         parameter = rng.choice(operation.parameters) if operation.parameters else None
         sites.append(Site(operation, parameter, wanted))
         kind = operation.gives
     return tuple(sites) if split_of(tuple(s.operation.name for s in sites)) == split else None
+
+
+def _weight(operation: Operation) -> float:
+    if operation.is_ambiguous:
+        return AMBIGUOUS_WEIGHT
+    return 1.0 if operation.misconceptions else PLAIN_WEIGHT
 
 
 def _with_tests(sites: tuple[Site, ...], rng: random.Random) -> Puzzle | None:

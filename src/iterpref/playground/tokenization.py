@@ -21,7 +21,7 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
+def train_tokenizer(texts: Iterable[str], vocabulary: int, positions: int) -> Any:
     """A fast tokenizer with the chat template; `texts` are contents of messages, without special tokens."""
     tokenizer = Tokenizer(models.BPE())
     whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
@@ -43,4 +43,5 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> Any:
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,
         padding_side="left",
+        model_max_length=positions,
     )

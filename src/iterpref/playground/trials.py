@@ -1,8 +1,9 @@
 """Run one of the playground's own programs in this process, and word what went wrong.
 
-Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote itself: they
-are trusted, short and free of endless loops. A model's program is never run here; it goes to `iterpref.sandbox`.
-`feedback` says in the same words what `debugging.feedback` says of a sandboxed Execution (a test compares them).
+Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote
+itself: they are trusted, short and free of endless loops. A model's program is never run here; it goes to
+`iterpref.sandbox`. `feedback` says in the same words what `debugging.feedback` says of a sandboxed
+Execution (a test compares them).
 """
 
 import copy
@@ -20,7 +21,7 @@ _REPR_CHARS = 200
 class Outcome:
     """What one call gave: `shown` is the repr of its value, or the exception's one line.
 
-    `key` compares outcomes as tests do, by value. `frames` are the (line, function) of an exception, innermost last.
+    `key` compares outcomes as tests do, by value. `frames`: (line, function) of an exception, innermost last.
     """
 
     shown: str
