@@ -204,8 +204,8 @@ def test_pairs_can_be_batched_by_length(tmp_path, workshop):
     from iterpref.training import FocalDPOConfig, FocalDPOTrainer
     from iterpref.training.dataset import read_pairs
 
-    long = [make_pair(f"long-{i}", "Write f!\n", ["a = 1"] * 30 + [">b"], ["a = 1"] * 30 + [">c"]) for i in range(8)]
-    short = [make_pair(f"short-{i}", "Write f!\n", [">b"], [">c"]) for i in range(8)]
+    long = [make_pair(f"long-{i}", "Write f!\n", ["a = 1"] * 30 + [">b"], ["a = 1"] * 30 + [">c"]) for i in range(32)]
+    short = [make_pair(f"short-{i}", "Write f!\n", [">b"], [">c"]) for i in range(32)]
     mixed = [pair for two in zip(long, short, strict=True) for pair in two]
     model, tokenizer = workshop()
     pairs = read_pairs(write_pairs(tmp_path / "pairs", mixed))
