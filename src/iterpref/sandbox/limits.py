@@ -5,6 +5,7 @@ Not here: limits on wall time, output and the sum over all processes (supervise.
 """
 
 import contextlib
+import mmap
 import resource
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
-_reserve: list[bytearray] = []
+_reserve: list[mmap.mmap] = []
 
 
 def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:
@@ -31,7 +32,7 @@ def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> N
     limit(resource.RLIMIT_NOFILE, int(limits["open_files"]))
     limit(resource.RLIMIT_CORE, 1)  # not 0: a core pattern that is a pipe ignores 0
     if inherited_bytes:
-        _reserve.append(bytearray(_RESERVE_BYTES))
+        _reserve.append(mmap.mmap(-1, _RESERVE_BYTES))  # address space only: no page is touched
         memory = inherited_bytes + _RESERVE_BYTES + int(limits["memory_bytes"])
         limit(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
     if sys.platform == "linux":
@@ -40,7 +41,8 @@ def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> N
 
 def release_spare_memory() -> None:
     """In the run's process, before it reports: raise the soft memory limit to the hard one."""
-    _reserve.clear()
+    while _reserve:
+        _reserve.pop().close()
     with contextlib.suppress(OSError, ValueError):
         hard = resource.getrlimit(resource.RLIMIT_AS)[1]
         resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
