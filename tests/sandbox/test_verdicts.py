@@ -51,6 +51,11 @@ ENDS = {
     "does not parse": ("def f(x) return x", "error", "SyntaxError"),
     "is missing": ("def g(x):\n    return x", "error", "NameError"),
     "uses all memory": ("def f(x):\n    return [0] * 10**9", "out_of_memory", "MemoryError"),
+    "uses it bit by bit": (
+        "keep = []\ndef f(x):\n    while True: keep.append(str(len(keep)))",
+        "out_of_memory",
+        "MemoryError",
+    ),
     "calls sys.exit": ("import sys\ndef f(x):\n    sys.exit(0)", "exited_early", "SystemExit"),
     "calls sys.exit on import": ("import sys\nsys.exit(0)", "exited_early", "SystemExit"),
     "calls os._exit": ("import os\ndef f(x):\n    os._exit(0)", "exited_early", ""),
@@ -88,7 +93,8 @@ def test_other_ends(cage: Sandbox, style: str, end: str) -> None:
     tests, kind, trust = STYLES[style]
     if style in ("unittest", "pytest") and end == "is missing":
         error_type = "ImportError" if style == "unittest" else "CollectError"
-    execution = cage.run(job(program, tests.format(2), kind, entry_point="f"))
+    limits = Limits(memory_bytes=64 << 20)
+    execution = cage.run(job(program, tests.format(2), kind, entry_point="f", limits=limits))
     assert (execution.verdict, execution.error_type, execution.trust) == (verdict, error_type, trust)
 
 

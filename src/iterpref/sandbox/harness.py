@@ -40,7 +40,7 @@ def run(request: Mapping[str, Any], channel: int) -> None:
         if request["mode"] == "calls":
             _make_calls(request["calls"], namespace, report, sources)
         else:
-            runners.MODES[request["mode"]](request, namespace, report, sources)
+            _run_tests(request, namespace, report, sources)
     _flush()
     report("end")
 
@@ -122,6 +122,14 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
                 return
         else:
             report("call", index, encoded)
+
+
+def _run_tests(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    try:
+        runners.MODES[request["mode"]](request, namespace, report, sources)
+    except MemoryError as error:  # so little is left that unittest or doctest can't even note the failure
+        release_spare_memory()
+        report("test", request["mode"], "error", describe(error, sources), None)
 
 
 def _await(coroutine: Any) -> Any:
