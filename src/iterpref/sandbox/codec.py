@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+from .folding import fold, is_large
 from .frames import shorten
 
 MAX_DEPTH = 100
@@ -54,6 +55,22 @@ class Iterated:
     __hash__ = object.__hash__
 
 
+class Folded:
+    """A large value of which only a fingerprint travelled (folding.py); equal to a `Folded` with the same one."""
+
+    def __init__(self, fingerprint: int, text: str) -> None:
+        self.fingerprint = fingerprint
+        self.text = text
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Folded) and self.fingerprint == other.fingerprint
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return self.text
+
+
 def encode(value: Any, depth: int = 0) -> Any:
     """JSON-able form of a plain value; `{"?": text}` for any other."""
     kind = type(value)
@@ -90,6 +107,8 @@ def _encode_other(value: Any, kind: type, depth: int) -> Any:  # one line a type
         return {"c": [float.__repr__(value.real), float.__repr__(value.imag)]}
     if kind is range:
         return {"r": [encode(value.start), encode(value.stop), encode(value.step)]}
+    if kind is Folded:
+        return {"#": [hex(value.fingerprint), value.text]}
     if kind is Decimal:
         return {"D": str(value)}
     if kind is Fraction:
@@ -102,12 +121,28 @@ def _encode_other(value: Any, kind: type, depth: int) -> Any:  # one line a type
     return {"?": opaque_text(value)}
 
 
+def encode_folded(value: Any) -> Any:
+    """Like `encode`, but of a large value only the fingerprint."""
+    if is_large(value):
+        return {"#": [hex(fold(value)), f"{type(value).__name__} of {len(value)}: {_beginning(value)}"]}
+    return encode(value)
+
+
+def _beginning(value: Any) -> str:
+    if isinstance(value, str | bytes | list | tuple):
+        return shorten(repr(value[:20]), _SHOWN)
+    return "..."
+
+
 def encode_iterated(value: Any) -> Any:
     """Like `encode`, but an iterator is run to its end (or a million items)."""
     encoded = encode(value)
     if isinstance(encoded, dict) and "?" in encoded and hasattr(type(value), "__iter__"):
         return {"it": [encode(item, 1) for item in islice(iter(value), MAX_ITEMS)]}
     return encoded
+
+
+ENCODERS = {"value": encode, "iterated": encode_iterated, "folded": encode_folded}  # how a call's result is sent
 
 
 def opaque_text(value: Any) -> str:
@@ -172,4 +207,5 @@ _DECODERS: dict[str, Any] = {
     "F": lambda body: Fraction(_decode(body[0]), _decode(body[1])),
     "it": lambda body: Iterated([_decode(item) for item in body]),
     "?": lambda body: Opaque(str(body)),
+    "#": lambda body: Folded(int(body[0], 16), str(body[1])[:1000]),
 }

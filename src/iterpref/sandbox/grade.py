@@ -17,6 +17,7 @@ from .codec import opaque_text
 from .expressions import Evaluator
 from .frames import shorten
 from .plan import Judgement, Plan
+from .tables import Table
 
 _KEPT = 8192  # characters of each stream in a record
 _CASE = 300
@@ -27,6 +28,15 @@ _LIMIT_VERDICTS: dict[str, Verdict] = {
     "output_bytes": "output_limit",
     "result_bytes": "output_limit",
 }
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a program's calls returned, decoded, in order; `problem` says why there is nothing."""
+
+    values: tuple[Any, ...] = ()
+    cpu_s: float = 0.0
+    problem: str = ""
 
 
 @dataclass
@@ -64,7 +74,7 @@ def judge_calls(raw: Raw, nonce: str, plan: Plan, rung: Isolation) -> Execution:
     """Compare the results of the plan's calls with what the tests expect; trust `oracle`."""
     try:
         claims = read_claims(raw, nonce)
-        if any(not 0 <= index < len(plan.calls) for index in (*claims.results, *claims.errors)):
+        if any(not 0 <= index < len(plan.wire) for index in (*claims.results, *claims.errors)):
             raise Tampered("a result of a call that was not asked for")
     except Tampered as error:
         return tampered(raw, error, "oracle", rung)
@@ -77,8 +87,53 @@ def judge_calls(raw: Raw, nonce: str, plan: Plan, rung: Isolation) -> Execution:
             failure = _judge(judgement, plan, claims, stop)
             failures += [failure] if failure else []
         outcomes.append(_outcome(judgement.name, claims.imported, failure, stop))
+    offset = len(plan.calls)
+    for table in plan.tables:
+        failure = _judge_table(table, offset, claims, stop) if claims.imported else None
+        failures += [failure] if failure else []
+        outcomes.append(_outcome(table.name, claims.imported, failure, stop))
+        offset += len(table.rows)
     first = import_failure(claims) or next(iter(failures), None) or stop
     return execution(raw, claims, outcomes, first, "oracle", rung)
+
+
+def _judge_table(table: Table, offset: int, claims: Claims, stop: Failure | None) -> Failure | None:
+    """The first call of a table that went wrong; `offset` is the number of its first call."""
+    for index, row in enumerate(table.rows):
+        call = offset + index
+        if call in claims.errors:
+            error = claims.errors[call]
+            return raised(error, table.case(index, error["text"].split("\n")[0]))
+        if call not in claims.results:
+            missing = stop or Failure("exited_early", "", "The process ended before this call had returned.")
+            return Failure(missing.verdict, missing.error_type, missing.error, table.case(index, ""))
+        value = claims.results[call]
+        try:
+            right = row.holds(value)
+        except (TypeError, ValueError, ArithmeticError, RecursionError):
+            right = False  # a result that can't be compared with the expected one, for example a set of lists
+        if not right:
+            case = table.case(index, shorten(opaque_text(value), _CASE))
+            text = f"{case.call} returned {case.got}, expected {case.expected}"
+            return Failure("failed", "AssertionError", text, case)
+    return None
+
+
+def read_answers(raw: Raw, nonce: str, plan: Plan) -> Answers:
+    """The results of all calls of a run, or why there are none."""
+    try:
+        claims = read_claims(raw, nonce)
+    except Tampered as error:
+        return Answers(problem=f"tampered: {error}")
+    failure = import_failure(claims) or ended_early(raw, claims)
+    if failure is None and claims.errors:
+        index, error = next(iter(sorted(claims.errors.items())))
+        failure = Failure("error", error["type"], f"call {index} raised {error['text']}")
+    if failure is None and len(claims.results) != len(plan.wire):
+        failure = Failure("exited_early", "", f"{len(claims.results)} of {len(plan.wire)} calls returned")
+    if failure is not None:
+        return Answers(problem=f"{failure.verdict}: {failure.error}", cpu_s=raw.cpu_s)
+    return Answers(tuple(claims.results[index] for index in range(len(plan.wire))), cpu_s=raw.cpu_s)
 
 
 def _outcome(name: str, imported: bool, failure: Failure | None, stop: Failure | None) -> TestOutcome:

@@ -106,7 +106,7 @@ def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
 
 
 def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
-    for index, (name, args, kwargs, iterate) in enumerate(calls):
+    for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
             function = namespace[name] if name in namespace else getattr(builtins, name, None)
             if function is None:
@@ -114,7 +114,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
             value = function(*codec.decode(args), **codec.decode(kwargs))
             if isinstance(value, types.CoroutineType):
                 value = _await(value)
-            encoded = codec.encode_iterated(value) if iterate else codec.encode(value)
+            encoded = codec.ENCODERS[sent_as](value)
         except BaseException as error:
             release_spare_memory()
             report("raised", index, describe(error, sources))

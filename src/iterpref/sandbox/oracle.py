@@ -20,6 +20,7 @@ from .expressions import Evaluator, Unsupported
 from .job import Job
 from .lifting import lift
 from .plan import Judgement, Plan, Unliftable, make_call
+from .tables import Row, Table, is_table, read_row
 
 _SPECIAL = {"inf": float("inf"), "nan": float("nan")}  # what repr() writes for them
 
@@ -51,7 +52,7 @@ def _plan(tests: tuple[TestFile, ...], style: Style, entry_point: str | None) ->
                 return Unliftable(f"style {style}")
     except Unliftable as reason:
         return reason.with_traceback(None)
-    return found if found.judgements else Unliftable("no assert found")
+    return found if found.judgements or found.tables else Unliftable("no assert found")
 
 
 def rows(test: TestFile) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -72,7 +73,11 @@ def _table(test: TestFile, entry_point: str | None, found: Plan) -> None:
     if not entry_point:
         raise RecordError(f"{test.path}: style calls needs the task's entry_point, got none")
     constant = Evaluator(_SPECIAL)
+    table: list[Row] = []
     for number, row in rows(test):
+        if is_table(row):
+            table.append(read_row(f"{test.path} line {number}", row))
+            continue
         try:
             args = constant(expression(row["args"]))
             kwargs = constant(expression(row.get("kwargs", "{}")))
@@ -89,3 +94,5 @@ def _table(test: TestFile, entry_point: str | None, found: Plan) -> None:
         slots = {id(slot): len(found.calls)}
         found.calls.append(make_call(entry_point, args, kwargs, iterate=False))
         found.judgements.append(Judgement(f"{test.path} line {number}", condition, _SPECIAL, slots))
+    if table:
+        found.tables.append(Table(test.path, entry_point, table))

@@ -5,10 +5,12 @@ Not here: how tests are taken apart (oracle.py, lifting.py), or the outcome (gra
 
 import ast
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from .codec import opaque_text
+from .codec import encode, opaque_text
 from .frames import shorten
+from .tables import Table
 
 _CUT = 300
 
@@ -40,8 +42,18 @@ class Judgement:
 
 @dataclass
 class Plan:
+    """`calls` come first, those of the `tables` after them, in one numbering."""
+
     calls: list[Call] = field(default_factory=list)
     judgements: list[Judgement] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
+
+    @cached_property
+    def wire(self) -> list[Any]:
+        """All calls as the harness takes them; made once, because a task's plan serves many programs."""
+        sent_as = {False: "value", True: "iterated"}
+        calls = [[c.function, encode(c.args), encode(c.kwargs), sent_as[c.iterate]] for c in self.calls]
+        return calls + [call for table in self.tables for call in table.wire]
 
 
 def make_call(function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool) -> Call:

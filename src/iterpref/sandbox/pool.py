@@ -23,7 +23,6 @@ from iterpref.records import Execution, Isolation, TestOutcome
 
 from . import counting, grade, oracle
 from .channel import Raw
-from .codec import encode
 from .frames import shorten
 from .job import Job
 from .plan import Unliftable
@@ -94,12 +93,28 @@ class Sandbox:
             return self._run_in_process(job)
         except SyntaxError as error:
             return self._unreadable(job, error)
-        calls = [[c.function, encode(c.args), encode(c.kwargs), c.iterate] for c in plan.calls]
-        request = self._request(job, "calls") | {"calls": calls}
+        request = self._request(job, "calls") | {"calls": plan.wire}
         raw = self._attempt(request, job.stdin)
         if isinstance(raw, str):
             return self._tool_failure(raw)
         return self._stamp(grade.judge_calls(raw, request["nonce"], plan, self.isolation))
+
+    def answers(self, job: Job) -> grade.Answers:
+        """The results of the calls of a `calls` job, not judged: how the outputs of a reference are had.
+
+        Raises:
+            RecordError: The job's tests are not call tables.
+            SandboxError: The sandbox is closed or broken.
+        """
+        try:
+            plan = oracle.plan(job)
+        except (Unliftable, SyntaxError) as error:
+            raise RecordError(f"{job.tests[0].path}: no call table ({error}); answers need style calls") from None
+        request = self._request(job, "calls") | {"calls": plan.wire}
+        raw = self._attempt(request, job.stdin)
+        if isinstance(raw, str):
+            raise SandboxError(f"sandbox: failed {_ATTEMPTS} times: {shorten(raw, 1000)}")
+        return grade.read_answers(raw, request["nonce"], plan)
 
     def run_many(self, jobs: Iterable[Job]) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""

@@ -10,19 +10,19 @@ import sys
 
 
 def kill_descendants() -> None:
-    """SIGKILL and reap every descendant of this process (which adopts orphans), until none is left."""
-    if sys.platform != "linux":
-        return
+    """SIGKILL and reap every descendant of this process, until none is left.
+
+    Needs `linux.adopt_orphans`: then whoever has descendants has a child, and who has no child has none.
+    """
     for _ in range(1000):
-        tree = descendants(os.getpid())
-        if not tree:
-            return
-        for pid in tree:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
+        try:
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
+        except ChildProcessError:
+            return
+        for pid in descendants(os.getpid()) if sys.platform == "linux" else []:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def descendants(root: int) -> list[int]:
