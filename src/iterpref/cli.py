@@ -56,13 +56,25 @@ def import_(
 
 
 @app.command()
-def debug(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def debug(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    retry_dead: Annotated[bool, typer.Option(help="Make calls again that were given up earlier.")] = False,
+    estimate: Annotated[bool, typer.Option(help="Only say what calls and US dollars it would take.")] = False,
+) -> None:
     """Run each program, show the model what failed, ask for a fix; stop when it passes.
 
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
     with _open(run, config, set_) as opened:
+        if estimate:
+            _finish(opened.estimate_debugging(), as_json)
+            return
+        if retry_dead:
+            opened.store.forget_dead_letters()
         progress = opened.debug()
         summary = {
             "tasks": progress.total,

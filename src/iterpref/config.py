@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from iterpref.errors import ConfigError
 from iterpref.records import Isolation, Limits
+
+# A key pasted here by mistake must not reach a log.
+MAY_HOLD_SECRETS = {"api_key_env", "base_url"}
 
 
 class Section(BaseModel):
@@ -46,14 +49,58 @@ class EvaluationSamplingConfig(SamplingConfig):
 class ClientConfig(Section):
     """Where completions come from."""
 
-    kind: Literal["local", "replay"] = "local"
-    """`local`: a transformers model in this process. `replay`: completions recorded in a JSONL file."""
+    kind: Literal["local", "openai", "replay"] = "local"
+    """`local`: a transformers model in this process. `openai`: any OpenAI-compatible server. `replay`: a recording."""
     model: str = "playground"
-    """`playground`, a model folder, or a hub id; for `replay` the path of the recording."""
+    """`playground`, a model folder, or a hub id; for `openai` the server's name of it; for `replay` a JSONL file."""
     batch_size: int = Field(default=64, gt=0)
     """Requests decoded together by a local model."""
     device: str = "auto"
     """`auto` takes CUDA when there is one; else any torch device name."""
+    base_url: str | tuple[str, ...] = "https://api.openai.com/v1"
+    """Address of the `openai` server, up to `/v1`; several addresses of the same model share the load."""
+    api_key_env: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+    """Name of the environment variable that holds the key; servers of one's own need none."""
+    concurrency: int = Field(default=64, gt=0)
+    """Most requests in flight per address; how many below that is found while running."""
+    timeout_s: float = Field(default=300.0, gt=0)
+    """Most seconds from sending a request to the last byte of its answer."""
+    max_attempts: int = Field(default=8, gt=0)
+    """Attempts at one call before it is given up; waiting out a 429 is none."""
+    give_up_s: float = Field(default=900.0, gt=0)
+    """Most seconds spent on one call, all attempts and waits together."""
+    extra_body: dict[str, Any] = {}
+    """Further keys of the request, such as `chat_template_kwargs` or `reasoning_effort`; part of the ledger key."""
+    omit: tuple[str, ...] = ()
+    """Parameters not to send, such as `temperature`; those that the server refuses are left out anyway."""
+    identity: str | None = None
+    """Name in the ledger; default: model and address. Give one when a model's address changes."""
+    prompt_usd_per_million: float = Field(default=0.0, ge=0)
+    """Price of a million prompt tokens."""
+    completion_usd_per_million: float = Field(default=0.0, ge=0)
+    """Price of a million completion tokens."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_secrets(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        urls = (value,) if isinstance(value, str) else value
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError("expected one or more addresses that start with http:// or https://")
+            if "@" in url or "?" in url:
+                raise ValueError("an address holds no user, password or query; keys come from the environment")
+        if not urls:
+            raise ValueError("expected at least one address")
+        return value
+
+
+class BudgetConfig(Section):
+    """What calls to endpoints may cost, over the whole life of the run folder."""
+
+    max_calls: int | None = Field(default=None, ge=0)
+    """Answered calls; default: unbounded."""
+    max_budget_usd: float | None = Field(default=None, ge=0)
+    """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
 
 
 class SandboxConfig(Section):
@@ -135,6 +182,9 @@ class Config(Section):
     model: str = "playground"
     """The model that is trained and evaluated: `playground`, a model folder, or a hub id."""
     client: ClientConfig = ClientConfig()
+    repair_client: ClientConfig | None = None
+    """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
+    budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None
     """Limits of every execution; default: each task's own."""
@@ -222,6 +272,8 @@ def _explain(error: dict[str, Any], source: str) -> str:
         near = difflib.get_close_matches(location[-1], known, n=1)
         advice = f"did you mean {'.'.join([*location[:-1], near[0]])}?" if near else f"known: {', '.join(known)}"
         return f"{source}: unknown key {name}; {advice}"
+    if location[-1] in MAY_HOLD_SECRETS:
+        return f"{source}: {name}: {error['msg']} (what was given is not shown)"
     return f"{source}: {name}: {error['msg']}, got {error['input']!r}"
 
 

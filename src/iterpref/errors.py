@@ -28,6 +28,14 @@ class ClientError(IterPrefError):
     """A model endpoint or model folder that can't answer."""
 
 
+class EndpointError(ClientError):
+    """An endpoint that can answer no request at all (refused key, unknown model, nothing listening)."""
+
+
+class BudgetError(IterPrefError):
+    """A budget that is used up; what was paid for is stored, and a higher budget continues."""
+
+
 class SpanError(IterPrefError):
     """Focal spans that don't belong to the text they came with."""
 

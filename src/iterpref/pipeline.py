@@ -8,16 +8,17 @@ kill; the CLI's verbs are these functions.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from iterpref.analysis.funnel import FilterRow, pair_funnel
-from iterpref.clients import Ledger, open_client
-from iterpref.config import Config, DebuggingConfig
+from iterpref.clients import Budget, Ledger, Price, open_client
+from iterpref.config import ClientConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import evaluate
@@ -82,10 +83,20 @@ class Run:
         if not total:
             where = f" of split {settings.split}" if settings.split else ""
             raise StoreError(f"{self.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
-        with self._tools(self.config.client.model, self.config.client.kind) as (ledger, sandbox):
+        with ExitStack() as tools:
+            budget = Budget(self.config.budget, self.store)
+            ledger = tools.enter_context(self.ledger(self.config.client, budget))
+            repair = self.config.repair_client if settings.mode == "debugging" else None
+            repair_ledger = tools.enter_context(self.ledger(repair, budget)) if repair else None
+            sandbox = tools.enter_context(open_sandbox(self.config))
             executor = Executor(sandbox, self.store, self.config.seed, self.config.limits)
-            debugger = Debugger(ledger, executor, self.store, settings, self.config.seed)
-            return asyncio.run(debug(debugger, tasks, total, lambda p: self._show_debugging(settings.mode, p)))
+            debugger = Debugger(ledger, executor, self.store, settings, self.config.seed, repair_ledger=repair_ledger)
+            show = partial(self._show_debugging, settings.mode, budget)
+            return asyncio.run(debug(debugger, tasks, total, show))
+
+    def estimate_debugging(self) -> dict[str, int | float | str]:
+        """Calls and US dollars that `debug` would take; makes no call."""
+        return estimate(self.store, self.config.debugging, self.config.client, self.config.repair_client)
 
     def pair(self) -> list[FilterRow]:
         """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`."""
@@ -106,7 +117,8 @@ class Run:
         """Model → Result on the configured benchmark, also written to `results/`."""
         settings = self.config.evaluation
         tasks = load_benchmark(settings.benchmark, settings.split, settings.tasks, self.config.seed)
-        with self._tools(model, kind="local") as (ledger, sandbox):
+        client = self.config.client.model_copy(update={"kind": "local", "model": model})
+        with self.ledger(client) as ledger, open_sandbox(self.config) as sandbox:
             result = asyncio.run(
                 evaluate(
                     tasks,
@@ -138,18 +150,18 @@ class Run:
         return self.store.folder / "model"
 
     @contextmanager
-    def _tools(self, model: str, kind: Literal["local", "replay"]) -> Iterator[tuple[Ledger, Sandbox]]:
-        """A client for `model` behind the ledger, and a sandbox."""
-        client = open_client(self.config.client.model_copy(update={"kind": kind}), resolve_model(model))
+    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> Iterator[Ledger]:
+        """A client behind this run's ledger."""
+        client = open_client(settings, resolve_model(settings.model) if settings.kind == "local" else settings.model)
         try:
-            with open_sandbox(self.config) as sandbox:
-                yield Ledger(client, self.store), sandbox
+            yield Ledger(client, self.store, budget, Price.of(settings))
         finally:
             client.close()
 
-    def _show_debugging(self, mode: str, progress: DebugProgress) -> None:
+    def _show_debugging(self, mode: str, budget: Budget, progress: DebugProgress) -> None:
         rates = " ".join(f"{rate:.0%}" for rate in progress.pass_rates)
-        self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}")
+        spent = f", {budget.calls} calls, ${budget.usd:.3f}" if budget.calls else ""
+        self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}{spent}")
 
 
 def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:

@@ -37,7 +37,8 @@ MIGRATIONS = (
     CREATE TABLE texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE tasks (task_id TEXT PRIMARY KEY, split TEXT, tests_hash TEXT, record TEXT NOT NULL);
     CREATE TABLE calls (key TEXT PRIMARY KEY, client TEXT, sample_index INTEGER, prompt_tokens INTEGER,
-        completion_tokens INTEGER, request TEXT NOT NULL, completion TEXT NOT NULL);
+        completion_tokens INTEGER, usd REAL, request TEXT NOT NULL, completion TEXT NOT NULL);
+    CREATE TABLE dead_letters (key TEXT PRIMARY KEY, client TEXT, error TEXT NOT NULL, request TEXT NOT NULL);
     CREATE TABLE executions (key TEXT PRIMARY KEY, verdict TEXT, record TEXT NOT NULL);
     CREATE TABLE attempts (trajectory_id TEXT, iteration INTEGER, task_id TEXT, verdict TEXT, execution_key TEXT,
         record TEXT NOT NULL, PRIMARY KEY (trajectory_id, iteration));
@@ -132,14 +133,46 @@ class Store:
 
     # --- calls ---
 
-    def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], request: Record,
-                 completion: Record) -> None:  # fmt: skip
-        """One answered model call; `tokens` are (prompt, completion)."""
-        self._put("calls", key, client, sample_index, *tokens, self._pack(request), self._pack(completion))
+    def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], usd: float | None,
+                 request: Record, completion: Record) -> None:  # fmt: skip
+        """One answered model call; `tokens` are (prompt, completion), `usd` is None where no budget counts it."""
+        with self._mutex:
+            self._put("calls", key, client, sample_index, *tokens, usd, self._pack(request), self._pack(completion))
+            self.forget_dead_letters([key])
 
     def call(self, key: str, kind: type[R]) -> R | None:
         """The completion stored for a call key."""
         return self._get(kind, "SELECT completion FROM calls WHERE key = ?", key)
+
+    def spending(self) -> tuple[int, float]:
+        """Answered calls to endpoints, and what they cost in US dollars."""
+        row = self._one("SELECT count(usd), total(usd) FROM calls")
+        return int(row[0]), float(row[1])
+
+    def mean_tokens(self) -> tuple[float, float] | None:
+        """Prompt and completion tokens of an average call to an endpoint; None before the first."""
+        row = self._one("SELECT avg(prompt_tokens), avg(completion_tokens) FROM calls WHERE usd IS NOT NULL")
+        return None if row[0] is None else (float(row[0]), float(row[1]))
+
+    def put_dead_letter(self, key: str, client: str, error: str, request: Record) -> None:
+        """A call that was given up, and why."""
+        self._put("dead_letters", key, client, error, self._pack(request))
+
+    def dead_letter(self, key: str) -> str | None:
+        """Why a call was given up; None if it was not."""
+        row = self._one("SELECT error FROM dead_letters WHERE key = ?", key)
+        return str(row[0]) if row else None
+
+    def forget_dead_letters(self, keys: Iterable[str] | None = None) -> int:
+        """Let calls be made again, these or all; returns how many."""
+        with self._mutex:
+            if keys is None:
+                forgotten = self._connection.execute("DELETE FROM dead_letters").rowcount
+            else:
+                values = [(key,) for key in keys]
+                forgotten = self._connection.executemany("DELETE FROM dead_letters WHERE key = ?", values).rowcount
+            self._connection.commit()
+        return forgotten
 
     def put_execution(self, key: str, execution: Execution) -> None:
         self._put("executions", key, execution.verdict, self._pack(execution))

@@ -1,10 +1,11 @@
 """Sources of completions behind one async protocol (`base.Client`), and the ledger that pays each call once."""
 
 from iterpref.clients.base import Client, Completion, Request, Sampling
+from iterpref.clients.budget import Budget, Price
 from iterpref.clients.ledger import Ledger
 from iterpref.config import ClientConfig
 
-__all__ = ["Client", "Completion", "Ledger", "Request", "Sampling", "open_client"]
+__all__ = ["Budget", "Client", "Completion", "Ledger", "Price", "Request", "Sampling", "open_client"]
 
 
 def open_client(config: ClientConfig, model: str) -> Client:
@@ -13,6 +14,10 @@ def open_client(config: ClientConfig, model: str) -> Client:
         from iterpref.clients.replay import ReplayClient
 
         return ReplayClient(model)
+    if config.kind == "openai":
+        from iterpref.clients.openai import OpenAIClient
+
+        return OpenAIClient(model, config)
     from iterpref.clients.local import LocalClient
 
     return LocalClient(model, config.batch_size, config.device)

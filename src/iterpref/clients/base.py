@@ -23,9 +23,13 @@ class Request(Record):
 
 
 class Completion(Record):
-    """What came back. `stop`: the model ended it; `length`: it was cut at `max_tokens`."""
+    """What came back. `stop`: the model ended it; `length`: it was cut at `max_tokens`.
+
+    `reasoning` is what a reasoning model thought before `text`; it is kept, and never read as part of the answer.
+    """
 
     text: str
+    reasoning: str = ""
     finish_reason: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -43,7 +47,8 @@ class Client(Protocol):
         """Answer one request.
 
         Raises:
-            ClientError: No answer can be had; says whether trying again may help.
+            EndpointError: No request can be answered; the stage should stop.
+            ClientError: This request can't be answered; others may.
         """
         ...
 

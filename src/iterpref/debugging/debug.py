@@ -12,12 +12,13 @@ Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: wh
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Literal
 
 from iterpref.clients import Ledger, Request, Sampling
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.feedback import feedback_text
-from iterpref.errors import ClientError, RecordError, SandboxError
+from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.programs import extract_program, fenced
 from iterpref.prompts import render
 from iterpref.records import (
@@ -49,6 +50,7 @@ class DebugProgress:
     done: int = 0
     failed_tools: int = 0
     errors: list[str] = field(default_factory=list)
+    out_of_budget: str = ""
 
     @property
     def pass_rates(self) -> list[float]:
@@ -66,12 +68,15 @@ class Debugger:
     settings: DebuggingConfig
     seed: int = 0
     feedback: Feedback = own_feedback
+    repair_ledger: Ledger | None = None
+    """Answers repairs; default: `ledger`. A student's own first attempts, repaired by a teacher."""
 
     async def run(self, task: Task) -> Trajectory:
         """Bring one task to a closed trajectory; costs nothing where it is closed already.
 
         Raises:
             ClientError: The model can't answer. The attempts made so far are stored, and a later run goes on.
+            BudgetError: The next call is not paid for; likewise.
         """
         trajectory_id = self.trajectory_id(task)
         stored = self.store.trajectory(trajectory_id)
@@ -94,7 +99,7 @@ class Debugger:
             task_id=task.task_id,
             attempts=tuple(attempts),
             status=status,
-            client=self.ledger.name,
+            client=" + ".join(self._names),
             seed=self.seed,
             origin=self.settings.mode,
         )
@@ -103,8 +108,12 @@ class Debugger:
 
     def trajectory_id(self, task: Task) -> str:
         """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
-        settings = fingerprint([self.ledger.name, self.settings.sampling.model_dump(), self.seed])
+        settings = fingerprint([*self._names, self.settings.sampling.model_dump(), self.seed])
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
+
+    @property
+    def _names(self) -> list[str]:
+        return [self.ledger.name, *([self.repair_ledger.name] if self.repair_ledger else [])]
 
     def _closed(self, trajectory: Trajectory) -> bool:
         if trajectory.status == "unresolved":
@@ -118,7 +127,8 @@ class Debugger:
             # Also for repairs: a model that returned the same wrong program again must be able to answer differently.
             sample_index=iteration,
         )
-        call_id, completion = await self.ledger.complete(request)
+        ledger = self.repair_ledger if earlier and self.repair_ledger else self.ledger
+        call_id, completion = await ledger.complete(request)
         program = extract_program(completion.text, task.entry_point)
         execution_key, execution = await self.executor.execute(task, program, cut=completion.finish_reason == "length")
         last = execution.passed or iteration == self.settings.max_iterations
@@ -150,12 +160,21 @@ async def debug(
     """Debug many tasks, `settings.concurrency` at a time, streamed.
 
     A task whose tools fail (the model can't answer, the sandbox is broken) is counted and doesn't stop the others.
+
+    Raises:
+        BudgetError: The budget is used up; tasks under way were ended first where that cost nothing.
+        EndpointError: The endpoint answers nothing.
     """
     progress = DebugProgress(total=total, passed=[0] * (debugger.settings.max_iterations + 1))
 
     async def one(task: Task) -> None:
         try:
             trajectory = await debugger.run(task)
+        except EndpointError:
+            raise
+        except BudgetError as error:
+            progress.out_of_budget = str(error)
+            return
         except (ClientError, RecordError, SandboxError) as error:
             progress.failed_tools += 1
             progress.errors.append(f"task {task.task_id}: {error}")
@@ -165,7 +184,10 @@ async def debug(
         if on_progress:
             on_progress(progress)
 
-    await _bounded((one(task) for task in tasks), debugger.settings.concurrency)
+    affordable = takewhile(lambda _: not progress.out_of_budget, tasks)
+    await _bounded((one(task) for task in affordable), debugger.settings.concurrency)
+    if progress.out_of_budget:
+        raise BudgetError(f"{progress.done} of {total} tasks are finished; {progress.out_of_budget}")
     return progress
 
 

@@ -1,0 +1,82 @@
+"""What calls to endpoints may cost, in calls and in US dollars, over the whole life of a run folder.
+
+A call reserves the most it can cost before it is made and pays what it did cost afterwards, so the budget is never
+exceeded by calls in flight. Only answered calls are counted: an endpoint may also bill requests whose answer was lost.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from iterpref.clients.base import Completion, Request
+from iterpref.config import BudgetConfig, ClientConfig
+from iterpref.errors import BudgetError
+from iterpref.store import Store
+
+TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per token of one model."""
+
+    prompt: float
+    completion: float
+
+    @classmethod
+    def of(cls, settings: ClientConfig) -> "Price | None":
+        """The price of an endpoint; None for models of our own machine, which no budget counts."""
+        if settings.kind != "openai":
+            return None
+        return cls(settings.prompt_usd_per_million / 1e6, settings.completion_usd_per_million / 1e6)
+
+    def most(self, request: Request) -> float:
+        """An upper bound before the call: a token is at least one byte."""
+        tokens = sum(len(message.content.encode()) + TEMPLATE_TOKENS for message in request.messages)
+        return tokens * self.prompt + request.sampling.max_tokens * self.completion
+
+    def paid(self, completion: Completion) -> float:
+        return completion.prompt_tokens * self.prompt + completion.completion_tokens * self.completion
+
+
+class Budget:
+    """Spending of one run folder, shared by its clients."""
+
+    def __init__(self, settings: BudgetConfig, store: Store) -> None:
+        self._settings = settings
+        self.calls, self.usd = store.spending()
+        self._reserved_calls, self._reserved_usd = 0, 0.0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, usd: float) -> None:
+        """Set aside one call of at most so much; waits while calls in flight may still turn out cheaper.
+
+        Raises:
+            BudgetError: The budget can't hold this call.
+        """
+        while reason := self._exceeded(usd):
+            if not self._reserved_calls or self.calls >= (self._settings.max_calls or float("inf")):
+                raise BudgetError(
+                    f"budget reached: {self.calls} calls and ${self.usd:.4f} spent on endpoints in this run; {reason}. "
+                    "Raise it and run the same command again to continue"
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        self._reserved_calls += 1
+        self._reserved_usd += usd
+
+    def settle(self, reserved: float, paid: float | None) -> None:
+        """The call of a reservation is over; `paid` is None if it was not answered."""
+        self._reserved_calls -= 1
+        self._reserved_usd -= reserved
+        if paid is not None:
+            self.calls += 1
+            self.usd += paid
+        self._settled.set()
+
+    def _exceeded(self, usd: float) -> str:
+        most_calls, most_usd = self._settings.max_calls, self._settings.max_budget_usd
+        if most_calls is not None and self.calls + self._reserved_calls + 1 > most_calls:
+            return f"budget.max_calls is {most_calls}"
+        if most_usd is not None and self.usd + self._reserved_usd + usd > most_usd:
+            return f"budget.max_budget_usd is {most_usd:g}, and the next call may cost up to ${usd:.4f}"
+        return ""

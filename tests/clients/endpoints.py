@@ -1,0 +1,148 @@
+"""HTTP endpoints for tests: a proxy before a real server that injects faults, and an endpoint that answers by a script.
+
+Both are real servers on 127.0.0.1, in a thread with its own event loop, and count what reaches them.
+"""
+
+import asyncio
+import json
+import random
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, Self
+
+FAULTS = ("429", "500", "hang", "cut", "truncated", "nonsense", "slow")
+Script = Callable[[dict[str, Any]], tuple[int, Any]]
+
+
+class Endpoint:
+    """Base: HTTP/1.1, one connection a request."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.seen: list[dict[str, Any]] = []
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join(10)
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._main())
+
+    async def _main(self) -> None:
+        self._stopped = asyncio.Event()
+        server = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._ready.set()
+        await self._stopped.wait()
+        server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"content-length" in line.lower())
+            body = await reader.readexactly(length)
+            self.requests += 1
+            await self.handle(head, body, writer)
+            await writer.drain()
+        writer.close()
+
+    async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        raise NotImplementedError
+
+
+def response(status: int, content: bytes, headers: str = "", kind: str = "application/json") -> bytes:
+    head = f"HTTP/1.1 {status} S\r\nContent-Type: {kind}\r\nContent-Length: {len(content)}\r\nConnection: close\r\n"
+    return f"{head}{headers}\r\n".encode() + content
+
+
+def completion(text: str, **fields: Any) -> dict[str, Any]:
+    """A chat completion as vLLM answers it."""
+    message = {"role": "assistant", "content": text} | fields.pop("message", {})
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    return {"choices": [{"index": 0, "message": message, "finish_reason": "stop"} | fields], "usage": usage}
+
+
+class Scripted(Endpoint):
+    """Answers by a function of the request's body; `headers` are sent with every answer."""
+
+    def __init__(self, script: Script, headers: str = "") -> None:
+        super().__init__()
+        self._script = script
+        self._headers = headers
+
+    async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        self.seen.append(json.loads(body))
+        status, answer = self._script(self.seen[-1])
+        content = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        writer.write(response(status, content, self._headers))
+
+
+class FaultyProxy(Endpoint):
+    """Passes requests on to a server at `port`, and spoils a share of them.
+
+    429 (with Retry-After), 500 and nonsense are answered here, a hang never is; a cut connection, truncated JSON and
+    a slow body come after the server did its work.
+    """
+
+    def __init__(self, port: int, rate: float, seed: int = 0, faults: Sequence[str] = FAULTS) -> None:
+        super().__init__()
+        self._upstream = port
+        self._rate = rate
+        self._random = random.Random(seed)
+        self._kinds = faults
+        self.faults: Counter[str] = Counter()
+
+    async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        fault = self._random.choice(self._kinds) if self._random.random() < self._rate else ""
+        if fault:
+            self.faults[fault] += 1
+        match fault:
+            case "429":
+                writer.write(response(429, b'{"error": {"message": "slow down"}}', "Retry-After: 0.2\r\n"))
+            case "500":
+                writer.write(response(500, b'{"error": {"message": "oops"}}'))
+            case "nonsense":
+                writer.write(response(200, b"<html>Welcome</html>", kind="text/html"))
+            case "hang":
+                await asyncio.sleep(3600)
+            case _:
+                await self._pass_on(fault, head, body, writer)
+
+    async def _pass_on(self, fault: str, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        reader, upstream = await asyncio.open_connection("127.0.0.1", self._upstream)
+        lines = [line for line in head.rstrip().split(b"\r\n") if not line.lower().startswith(b"connection:")]
+        upstream.write(b"\r\n".join(lines) + b"\r\nConnection: close\r\n\r\n" + body)
+        answer = await reader.read()
+        upstream.close()
+        top, _, content = answer.partition(b"\r\n\r\n")
+        if fault == "cut":
+            writer.write(answer[: len(top) + 4 + len(content) // 2])
+        elif fault == "truncated":
+            writer.write(response(200, content[: len(content) // 2]))
+        elif fault == "slow":
+            step = len(answer) // 10 + 1
+            for start in range(0, len(answer), step):
+                writer.write(answer[start : start + step])
+                await writer.drain()
+                await asyncio.sleep(0.1)
+        else:
+            writer.write(answer)

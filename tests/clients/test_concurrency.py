@@ -1,0 +1,126 @@
+import asyncio
+import time
+
+import pytest
+
+from iterpref.clients.concurrency import Limiter
+
+
+async def flood(limiter: Limiter, requests: int, serve) -> list[float]:
+    """Send requests as the limiter admits them; `serve(in_flight)` answers seconds of work, or raises `Full`."""
+    limits = []
+
+    async def one() -> None:
+        while True:
+            await limiter.acquire()
+            started = time.monotonic()
+            try:
+                await serve()
+            except Full:
+                limiter.troubled(started, pause_s=0.01)
+                continue
+            finally:
+                limiter.release()
+            limiter.answered(started, tokens=10)
+            limits.append(limiter.limit)
+            return
+
+    await asyncio.gather(*(one() for _ in range(requests)))
+    return limits
+
+
+class Full(Exception):
+    """The endpoint answers 429."""
+
+
+class Queueing:
+    """A server that works on `slots` requests at a time and lets the others wait without a word."""
+
+    def __init__(self, slots: int, seconds: float) -> None:
+        self._slots, self._seconds = asyncio.Semaphore(slots), seconds
+
+    async def __call__(self) -> None:
+        async with self._slots:
+            await asyncio.sleep(self._seconds)
+
+
+class Refusing:
+    """A server that refuses more than `most` at a time."""
+
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most, self._seconds, self._now, self.refused = most, seconds, 0, 0
+
+    async def __call__(self) -> None:
+        if self._now >= self._most:
+            self.refused += 1
+            raise Full
+        self._now += 1
+        await asyncio.sleep(self._seconds)
+        self._now -= 1
+
+
+def test_the_limit_follows_a_server_that_queues() -> None:
+    limiter = Limiter(most=256)
+    started = time.monotonic()
+    limits = asyncio.run(flood(limiter, 1500, Queueing(slots=16, seconds=0.02)))
+    ideal = 1500 / 16 * 0.02
+    assert max(limits) <= 128, "latency alone must hold it back"
+    assert sum(limits[500:]) / len(limits[500:]) < 64
+    assert time.monotonic() - started < 3 * ideal
+
+
+def test_the_limit_reaches_a_server_that_keeps_up() -> None:
+    limiter = Limiter(most=64)
+    asyncio.run(flood(limiter, 600, Queueing(slots=1000, seconds=0.01)))
+    assert limiter.limit == 64
+
+
+def test_the_limit_stays_near_what_is_refused() -> None:
+    limiter, server = Limiter(most=256), Refusing(most=20, seconds=0.01)
+    limits = asyncio.run(flood(limiter, 800, server))
+    assert max(limits) <= 64
+    assert 5 <= limiter.limit <= 40
+    assert server.refused < 400
+
+
+def test_a_pause_holds_everybody_and_one_burst_counts_once() -> None:
+    limiter = Limiter(most=8)
+
+    async def paused() -> float:
+        started = time.monotonic()
+        for _ in range(5):  # five refusals of requests that were sent before the first of them came back
+            limiter.troubled(started, pause_s=0.2)
+        assert limiter.limit == 4
+        await asyncio.gather(*(limiter.acquire() for _ in range(4)))
+        return time.monotonic() - started
+
+    assert 0.2 <= asyncio.run(paused()) < 1
+
+
+def test_a_cancelled_wait_passes_its_turn_on() -> None:
+    async def turns() -> int:
+        limiter = Limiter(most=1)
+        await limiter.acquire()
+        first, second = (asyncio.create_task(limiter.acquire()) for _ in range(2))
+        await asyncio.sleep(0)
+        limiter.release()  # it is first's turn
+        first.cancel()
+        await asyncio.wait_for(second, 1)
+        return limiter.in_flight
+
+    assert asyncio.run(turns()) == 1
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_most_is_never_exceeded(most: int) -> None:
+    limiter, running, peak = Limiter(most=most), 0, 0
+
+    async def serve() -> None:
+        nonlocal running, peak
+        running += 1
+        peak = max(peak, running)
+        await asyncio.sleep(0.001)
+        running -= 1
+
+    asyncio.run(flood(limiter, 50, serve))
+    assert peak == most
