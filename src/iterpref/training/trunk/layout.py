@@ -1,0 +1,197 @@
+"""Rows that begin alike → one packed row in which every shared token stands once.
+
+In: the token ids of a batch's rows and which of their tokens carry loss. Out: a `TrunkLayout`.
+A causal model's hidden state at a token depends only on the tokens before it, so two rows have equal states up to
+where they first differ. The first row of a group becomes the trunk; each later row adds a branch that starts at its
+first token of its own and continues the positions of what stands before it. A row ends before its last token with
+loss: what follows feeds nothing. Rows without loss take no part. One state may predict two tokens (the trunk's next one and
+a branch's first one), so the states are picked by index, and no token is repeated for the sake of its label.
+Pure bookkeeping: no model. Not here: who attends to whom (attention.py), log-probabilities (head.py).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+Ints = npt.NDArray[np.int64]
+# A range [start, stop) of the packed row.
+Range = tuple[int, int]
+
+# Sharing fewer tokens than this (a BOS, the first words of a chat template) saves less than another branch costs.
+MIN_SHARED = 16
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A run of tokens of its own: the trunk of a tree, or a branch.
+
+    `prefix` says where in the packed row the tokens before it stand, in the order of their positions; a trunk has none.
+    """
+
+    start: int
+    stop: int
+    prefix: tuple[Range, ...] = ()
+
+    @property
+    def prefix_length(self) -> int:
+        return sum(stop - start for start, stop in self.prefix)
+
+
+@dataclass(frozen=True)
+class TrunkLayout:
+    """How a batch of R rows of width W becomes a packed row of T tokens with S predictions, and back.
+
+    Attributes:
+        input_ids: (1, T).
+        position_ids: (1, T) the place of each token in its row; a branch goes on from where it leaves its prefix.
+        segments: Trunks and branches; they cover the packed row, in order.
+        picked: (S,) place in the packed row of the state behind each prediction.
+        labels: (1, S) the token each prediction is about.
+        source, target: (M,) value M of the R x (W - 1) per-token values is prediction `source[M]`, and stands at the
+            flat place `target[M]`; the others are 0. M > S where rows share a token with loss.
+        rows, width: R, and W - 1.
+        row_tokens: Tokens of the rows before packing and before their tails were cut, padding left out.
+        keys, key_bounds, bounds: For attention in one call (attention.py).
+    """
+
+    input_ids: torch.Tensor
+    position_ids: torch.Tensor
+    segments: tuple[Segment, ...]
+    picked: torch.Tensor
+    labels: torch.Tensor
+    source: torch.Tensor
+    target: torch.Tensor
+    rows: int
+    width: int
+    row_tokens: int
+    # What attention.py derives once per layout and device, such as masks.
+    derived: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def tokens(self) -> int:
+        """T."""
+        return self.input_ids.shape[1]
+
+    def to(self, device: torch.device | str, non_blocking: bool = False, **_: Any) -> "TrunkLayout":
+        """A copy on a device; accelerate calls this as it does on tensors."""
+        moved = {
+            name: getattr(self, name).to(device, non_blocking=non_blocking)
+            for name in ("input_ids", "position_ids", "picked", "labels", "source", "target")
+        }
+        return replace(self, **moved, derived={})
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """A row in the packed row: its tokens up to the last that feeds a prediction, and where they stand."""
+
+    ids: Ints
+    path: tuple[Range, ...]
+
+
+def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[int]], width: int) -> TrunkLayout:
+    """Pack rows; a later row hangs on the earlier one with which it shares the longest beginning.
+
+    Args:
+        ids: R rows of token ids without padding.
+        loss: R rows of 0/1: which tokens carry loss. A row's first token has no prediction and never counts.
+        width: The padded rows' width W.
+    """
+    tokens = [np.asarray(row, dtype=np.int64) for row in ids]
+    wanted = [np.flatnonzero(np.asarray(row[1:], dtype=bool)) for row in loss]
+    packed: list[Ints] = []
+    positions: list[Ints] = []
+    segments: list[Segment] = []
+    placed: list[_Placed] = []
+    predictions = []
+    end = 0
+    for row, (all_ids, places) in enumerate(zip(tokens, wanted, strict=True)):
+        if len(places) == 0:
+            continue
+        own = all_ids[: places[-1] + 1]
+        path, shared = _longest_beginning(own, placed)
+        if shared < len(own):
+            segment = Segment(end, end + len(own) - shared, path)
+            segments.append(segment)
+            packed.append(own[shared:])
+            positions.append(np.arange(shared, len(own)))
+            path = (*path, (end, segment.stop))
+            end = segment.stop
+        placed.append(_Placed(own, path))
+        at = _indices(path)[places]
+        predictions.append(np.stack([at, all_ids[places + 1], row * (width - 1) + places]))
+    # One prediction per (state, token), however many rows want it.
+    nodes, labels, target = np.concatenate(predictions, axis=1) if predictions else np.empty((3, 0), dtype=np.int64)
+    unique, source = np.unique(np.stack([nodes, labels]), axis=1, return_inverse=True)
+    return TrunkLayout(
+        input_ids=_tensor(packed)[None],
+        position_ids=_tensor(positions)[None],
+        segments=tuple(segments),
+        picked=torch.from_numpy(unique[0].copy()),
+        labels=torch.from_numpy(unique[1].copy())[None],
+        source=torch.from_numpy(source.reshape(-1).astype(np.int64)),
+        target=torch.from_numpy(target.copy()),
+        rows=len(tokens),
+        width=width - 1,
+        row_tokens=sum(len(row) for row in tokens),
+    )
+
+
+def batch_layout(input_ids: torch.Tensor, attention_mask: torch.Tensor, loss_mask: torch.Tensor) -> TrunkLayout:
+    """The layout of a right-padded batch.
+
+    Args:
+        input_ids: (R, W).
+        attention_mask: (R, W) of 0/1, ones first.
+        loss_mask: (R, W) of 0/1.
+    """
+    lengths = attention_mask.sum(dim=1).tolist()
+    ids, loss = (
+        [row[:length] for row, length in zip(table.tolist(), lengths, strict=True)] for table in (input_ids, loss_mask)
+    )
+    return plan_layout(ids, loss, input_ids.shape[1])
+
+
+def _longest_beginning(own: Ints, placed: Sequence[_Placed]) -> tuple[tuple[Range, ...], int]:
+    """Where the longest beginning that a row shares with an earlier one stands, and its length; () and 0 if short."""
+    best, path = 0, ()
+    for other in placed:
+        length = common_length(own, other.ids)
+        if length > best:  # the earliest of equals: mostly the trunk
+            best, path = length, other.path
+    if best < min(MIN_SHARED, len(own)):
+        return (), 0
+    return _beginning(path, best), best
+
+
+def common_length(one: Ints, other: Ints) -> int:
+    """How many leading elements two arrays share."""
+    length = min(len(one), len(other))
+    differing = np.flatnonzero(one[:length] != other[:length])
+    return int(differing[0]) if len(differing) else length
+
+
+def _beginning(path: Sequence[Range], length: int) -> tuple[Range, ...]:
+    """The first `length` tokens of a path; ranges that touch become one."""
+    kept: list[Range] = []
+    for start, stop in path:
+        stop = min(stop, start + length)
+        if stop > start:
+            if kept and kept[-1][1] == start:
+                kept[-1] = (kept[-1][0], stop)
+            else:
+                kept.append((start, stop))
+        length -= stop - start
+    return tuple(kept)
+
+
+def _indices(path: Sequence[Range]) -> Ints:
+    return np.concatenate([np.arange(start, stop) for start, stop in path])
+
+
+def _tensor(parts: Sequence[Ints]) -> torch.Tensor:
+    return torch.from_numpy(np.concatenate(parts)) if parts else torch.empty(0, dtype=torch.long)
