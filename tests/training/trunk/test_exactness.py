@@ -79,7 +79,7 @@ def test_gradients_with_lora(exact_norms, mode, negatives):
 def test_a_row_that_shares_more_with_a_sibling(exact_norms, mode):
     """The third row leaves the second row's branch, not the trunk."""
     start = list(range(30))
-    ids = [start + [1, 2, 3], start[:25] + [50, 51, 52, 53, 54], start[:25] + [50, 51, 52, 60, 61], start[:20] + [9, 9]]
+    ids = [[*start, 1, 2, 3], [*start[:25], 50, 51, 52, 53, 54], [*start[:25], 50, 51, 52, 60, 61], [*start[:20], 9, 9]]
     loss = [[0] * 28 + [1] * 5, [0] * 25 + [1] * 5, [0] * 27 + [1, 0, 1], [0] * 20 + [1, 1]]
     layout = plan_layout(ids, loss, max(map(len, ids)))
     assert [segment.prefix for segment in layout.segments] == [(), ((0, 25),), ((0, 25), (32, 35)), ((0, 20),)]
@@ -89,7 +89,7 @@ def test_a_row_that_shares_more_with_a_sibling(exact_norms, mode):
 @pytest.mark.parametrize("damage", ["positions", "prefix"])
 def test_a_wrong_layout_is_seen(exact_norms, damage):
     """The control: branches that start at position 0, or see one token less, must show."""
-    ids, loss = make_rows(1)
+    ids, loss = make_rows(1, groups=1)
     layout = plan_layout(ids, loss, max(map(len, ids)))
     branch = layout.segments[1]
     if damage == "positions":

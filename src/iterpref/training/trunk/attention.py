@@ -57,7 +57,7 @@ def split_attention(
     """
     lengths = [segment.stop - segment.start for segment in layout.segments]
     starts = [segment.start for segment in layout.segments]
-    queries, keys, values = (states.split(lengths, dim=2) for states in (query, key, value))
+    queries, keys, values = (torch.split(states, lengths, dim=2) for states in (query, key, value))
     outputs = []
     for at, (segment, mask) in enumerate(zip(layout.segments, _segment_masks(layout, query.dtype), strict=True)):
         if not segment.prefix:

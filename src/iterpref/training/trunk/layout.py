@@ -4,8 +4,8 @@ In: the token ids of a batch's rows and which of their tokens carry loss. Out: a
 A causal model's hidden state at a token depends only on the tokens before it, so two rows have equal states up to
 where they first differ. The first row of a group becomes the trunk; each later row adds a branch that starts at its
 first token of its own and continues the positions of what stands before it. A row ends before its last token with
-loss: what follows feeds nothing. Rows without loss take no part. One state may predict two tokens (the trunk's next one and
-a branch's first one), so the states are picked by index, and no token is repeated for the sake of its label.
+loss: what follows feeds nothing. Rows without loss take no part. One state may predict two tokens (the trunk's next one
+and a branch's first one), so the states are picked by index, and no token is repeated for the sake of its label.
 Pure bookkeeping: no model. Not here: who attends to whom (attention.py), log-probabilities (head.py).
 """
 
@@ -55,7 +55,6 @@ class TrunkLayout:
             flat place `target[M]`; the others are 0. M > S where rows share a token with loss.
         rows, width: R, and W - 1.
         row_tokens: Tokens of the rows before packing and before their tails were cut, padding left out.
-        keys, key_bounds, bounds: For attention in one call (attention.py).
     """
 
     input_ids: torch.Tensor
@@ -158,7 +157,8 @@ def batch_layout(input_ids: torch.Tensor, attention_mask: torch.Tensor, loss_mas
 
 def _longest_beginning(own: Ints, placed: Sequence[_Placed]) -> tuple[tuple[Range, ...], int]:
     """Where the longest beginning that a row shares with an earlier one stands, and its length; () and 0 if short."""
-    best, path = 0, ()
+    best = 0
+    path: tuple[Range, ...] = ()
     for other in placed:
         length = common_length(own, other.ids)
         if length > best:  # the earliest of equals: mostly the trunk
