@@ -127,8 +127,8 @@ def read_answers(raw: Raw, nonce: str, plan: Plan) -> Answers:
         return Answers(problem=f"tampered: {error}")
     failure = import_failure(claims) or ended_early(raw, claims)
     if failure is None and claims.errors:
-        index, error = next(iter(sorted(claims.errors.items())))
-        failure = Failure("error", error["type"], f"call {index} raised {error['text']}")
+        index, problem = next(iter(sorted(claims.errors.items())))
+        failure = Failure("error", problem["type"], f"call {index} raised {problem['text']}")
     if failure is None and len(claims.results) != len(plan.wire):
         failure = Failure("exited_early", "", f"{len(claims.results)} of {len(plan.wire)} calls returned")
     if failure is not None:

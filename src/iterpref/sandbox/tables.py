@@ -117,7 +117,7 @@ def _not_none(row: Row, value: Any, wanted: Any) -> bool:
 def _root(row: Row, value: Any, wanted: Any) -> bool:
     """`value` is a root of the polynomial whose coefficients, lowest first, are the first argument."""
     coefficients = decode(row.input[0])
-    return abs(sum(c * float(value) ** power for power, c in enumerate(coefficients))) <= row.atol
+    return bool(abs(sum(c * float(value) ** power for power, c in enumerate(coefficients))) <= row.atol)
 
 
 def _any(row: Row, value: Any, wanted: Any) -> bool:
