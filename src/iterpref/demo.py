@@ -28,6 +28,7 @@ CONFIG: dict[str, Any] = {
         "per_device_train_batch_size": 16,
         "gradient_accumulation_steps": 1,
         "max_length": 512,
+        "train_sampling_strategy": "group_by_length",
         "precompute_ref_log_probs": True,
         "gradient_checkpointing": False,
         "bf16": False,

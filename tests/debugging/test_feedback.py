@@ -27,6 +27,16 @@ def execution(verdict: str, **fields: object) -> Execution:
             id="exception in a call",
         ),
         pytest.param(
+            execution(
+                "error",
+                error_type="AssertionError",
+                error="AssertionError: negative\n  line 2, in f: assert x > 0, 'negative'",
+                failing_case=FailingCase(call="f(-1)", got="AssertionError: negative", expected="1"),
+            ),
+            "f(-1) raised AssertionError: negative\n  line 2, in f: assert x > 0, 'negative'",
+            id="an assertion of the program's own",
+        ),
+        pytest.param(
             execution("error", error_type="SyntaxError", error="SyntaxError: invalid syntax\n  line 1: def f(:"),
             "SyntaxError: invalid syntax\n  line 1: def f(:",
             id="syntax error",

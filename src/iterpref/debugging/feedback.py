@@ -35,9 +35,7 @@ def _headline(execution: Execution) -> str:
             return f"The Python process crashed ({execution.error_type or 'killed by a signal'})."
         case "exited_early":
             return "The program ended the process before all tests had run."
-        case _ if case and not execution.error_type:
-            return f"{case.call} returned {case.got}, expected {case.expected}"
-        case _ if case and execution.error_type == "AssertionError" and case.got:
+        case "failed" if case:
             return f"{case.call} returned {case.got}, expected {case.expected}"
         case _ if case:
             return f"{case.call} raised {_exception(execution)}"
