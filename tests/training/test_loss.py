@@ -104,8 +104,11 @@ def check(trainer: FocalDPOTrainer, pairs, tokenizer, method, **how) -> None:
     expected = reference_loss(policy, reference, pairs, tokenizer, method, **how)
     expected.backward()
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(pairs))])
-    got = trainer.compute_loss(trainer.model, batch)
-    got.backward()
+    with trainer._trunk(trainer.model, batch):
+        got = trainer.compute_loss(trainer.model, batch)
+        got.backward()
+    asked = trainer.args.trunk_attention
+    assert trainer.trunk_mode == {"off": None, "auto": "split"}.get(asked, asked)
     assert got.item() == pytest.approx(expected.item(), rel=1e-5)
     for (name, ours), theirs in zip(trainer.model.named_parameters(), policy.parameters(), strict=True):
         error = (ours.grad.double() - theirs.grad).norm() / theirs.grad.norm()
@@ -115,6 +118,7 @@ def check(trainer: FocalDPOTrainer, pairs, tokenizer, method, **how) -> None:
 METHODS = ["sft", "dpo", "rpo", "target_dpo", "target_rpo"]
 
 
+@pytest.mark.parametrize("trunk", ["auto", "sdpa", "off"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(
     ("bos", "chat"),
@@ -124,9 +128,9 @@ METHODS = ["sft", "dpo", "rpo", "target_dpo", "target_rpo"]
         pytest.param(False, True, id="chat template"),
     ],
 )
-def test_matches_the_equations(tmp_path, workshop, method, bos, chat):
+def test_matches_the_equations(tmp_path, workshop, method, bos, chat, trunk):
     pairs = example_pairs(chat=chat)
-    trainer = make_trainer(tmp_path, workshop, pairs, bos=bos, chat=chat, method=method)
+    trainer = make_trainer(tmp_path, workshop, pairs, bos=bos, chat=chat, method=method, trunk_attention=trunk)
     check(trainer, pairs, workshop("llama", bos=bos, chat=chat)[1], method, bos=bos)
 
 

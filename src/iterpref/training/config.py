@@ -29,6 +29,7 @@ LOSSES = {
 }
 FOCAL_METHODS = ("target_dpo", "target_rpo")
 EMPTY_POLICIES = ("drop", "full", "error")
+TRUNK_CHOICES = ("auto", "split", "sdpa", "varlen", "off")
 
 
 @dataclass
@@ -57,6 +58,14 @@ class FocalDPOConfig(DPOConfig):
             "choices": list(EMPTY_POLICIES),
         },
     )
+    trunk_attention: str = field(
+        default="auto",
+        metadata={
+            "help": "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of "
+            "attention with equal results, off runs every row by itself, auto takes the best that works.",
+            "choices": list(TRUNK_CHOICES),
+        },
+    )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
     loss_type: list[str] | None = field(
         default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
@@ -70,6 +79,7 @@ class FocalDPOConfig(DPOConfig):
     def __post_init__(self) -> None:
         _check_choice("method", self.method, tuple(LOSSES))
         _check_choice("empty_removed", self.empty_removed, EMPTY_POLICIES)
+        _check_choice("trunk_attention", self.trunk_attention, TRUNK_CHOICES)
         self._fill_losses()
         self._refuse_meaningless()
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):

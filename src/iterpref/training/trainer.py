@@ -4,14 +4,18 @@ In: a model, pairs (`dataset.read_pairs`) and a `FocalDPOConfig`. Out: a trained
 TRL's `sigmoid` term on these batches is -logsigmoid(beta * (K⁺ - K⁻')), where K⁺ sums log(policy/reference) over the
 chosen completion's tokens and K⁻' over the rejected tokens in D⁻: Target-DPO (arXiv:2503.02783). Its `sft` term is the
 mean NLL of the batch's chosen completion tokens.
+Where the model allows it, the tokens that rows of a batch share are run once (trunk/); TRL's code sees no difference.
 Not here: reading pairs, resuming, writing results (train.py).
 """
 
 # mypy: disable-error-code="misc,has-type,no-any-return"
 # The base class comes from an untyped library.
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -22,11 +26,16 @@ from accelerate import PartialState
 from datasets import Dataset, load_from_disk
 from transformers import AutoTokenizer
 from trl import DPOTrainer
+from trl.models.utils import disable_gradient_checkpointing
 
 from iterpref.errors import TrainingError
-from iterpref.training.collator import FocalPreferenceCollator
+from iterpref.training.collator import TRUNK, FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.dataset import tokenize_pairs
+from iterpref.training.trunk.choice import OFF, choose, obstacle
+from iterpref.training.trunk.install import installed
+
+logger = logging.getLogger(__name__)
 
 SUPPORTED_TRL = "1.16"
 # These metrics of TRL's are sums or means over the rejected row's mask, which holds D⁻ only.
@@ -50,7 +59,8 @@ class FocalDPOTrainer(DPOTrainer):
     """DPO, RPO or SFT, with the rejected side reduced to D⁻ where `args.method` says so.
 
     Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them.
-    `dropped` and `truncated` tell what became of the training pairs. Under a focal method the metrics
+    `dropped` and `truncated` tell what became of the training pairs. `trunk_mode` and `trunk_off_reason` tell how shared
+    tokens are run, or why they are not, once the first batch has been seen. Under a focal method the metrics
     rewards/rejected, logps/rejected and logits/rejected carry the suffix `_focal`, for they cover D⁻ only;
     rewards/margins and rewards/accuracies compare all of the chosen side with D⁻.
     """
@@ -73,7 +83,12 @@ class FocalDPOTrainer(DPOTrainer):
             max_length=args.max_length,
             truncation_mode=args.truncation_mode,
             pad_to_multiple_of=args.pad_to_multiple_of,
+            trunk=args.trunk_attention != OFF,
         )
+        # The way of attention that was chosen at the first batch, or why there is none.
+        self.trunk_mode: str | None = None
+        self.trunk_off_reason: str | None = "trunk_attention=off" if args.trunk_attention == OFF else None
+        self._in_trunk = False
         self.dropped: dict[str, int] = {}
         self.truncated = 0
         super().__init__(
@@ -106,10 +121,87 @@ class FocalDPOTrainer(DPOTrainer):
             return dataset.add_column("ref_chosen_logps", zeros).add_column("ref_rejected_logps", zeros)
         return super()._precompute_ref_logps(dataset, name, batch_size)
 
+    def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
+        inputs = self._prepare_inputs(inputs)
+        with self._trunk(model, inputs):  # open until the backward pass is done, which may run layers again
+            return super().training_step(model, inputs, num_items_in_batch)
+
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        inputs = self._prepare_inputs(inputs)
+        with self._trunk(model, inputs):
+            return super().prediction_step(model, inputs, *args, **kwargs)
+
+    def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
+        with self._trunk(model, inputs):
+            return super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != TRUNK})
+
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
-        if self.args.method == "sft":
+        layout = inputs.get(TRUNK)
+        if self._in_trunk and layout is not None:
+            mode = "train" if self.model.training else "eval"
+            self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
+        elif self.args.method == "sft":
             model = _ChosenRows(model)
+        inputs = {k: v for k, v in inputs.items() if k != TRUNK}
         return super()._compute_loss(model, inputs, return_outputs)
+
+    @contextmanager
+    def _trunk(self, model: Any, inputs: dict[str, Any]) -> Iterator[None]:
+        """Within the context, TRL's calls of the policy and the reference run each shared token once, if possible."""
+        layout = inputs.get(TRUNK)
+        if layout is None or layout.tokens == 0:
+            yield
+            return
+        models = [self.accelerator.unwrap_model(m) for m in (model, self.model, self.ref_model) if m is not None]
+        models = list({id(m): m for m in models}.values())
+        if self.trunk_mode is None and self.trunk_off_reason is None:
+            self._decide_trunk(model, models, inputs)
+        if self.trunk_mode is None:
+            yield
+            return
+        with installed(models, layout, self.trunk_mode):
+            self._in_trunk = True
+            try:
+                yield
+            finally:
+                self._in_trunk = False
+
+    def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
+        """Set `trunk_mode` or `trunk_off_reason`; see `choose`."""
+        parallelism = self.accelerator.parallelism_config
+        reason = obstacle(
+            models[0],
+            aux_loss=self.aux_loss_enabled,
+            sequence_parallel=parallelism is not None and max(parallelism.cp_size, parallelism.sp_size) > 1,
+            dropout=not self.args.disable_dropout,
+        )
+        if reason is None:
+            dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
+            self.trunk_mode = choose(
+                self.args.trunk_attention,
+                model,
+                models,
+                inputs,
+                dtype or models[0].dtype,
+                self._as_in_training,
+                lambda value: float(self.accelerator.gather(torch.tensor([value]).to(self.accelerator.device)).max()),
+            )
+            reason = None if self.trunk_mode else "no way of attention gave the same values"
+        if reason is not None:
+            if self.args.trunk_attention != "auto":
+                raise TrainingError(
+                    f"trunk_attention={self.args.trunk_attention} can't run {type(models[0]).__name__}: {reason}; set "
+                    "it to auto or off"
+                )
+            logger.warning("Shared tokens are run once per row (trunk_attention is off): %s.", reason)
+            self.trunk_off_reason, self.data_collator.trunk = reason, False
+
+    @contextmanager
+    def _as_in_training(self) -> Iterator[None]:
+        with ExitStack() as stack:
+            stack.enter_context(disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs))
+            stack.enter_context(self.accelerator.autocast())
+            yield
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]

@@ -1,0 +1,130 @@
+"""Which way of attention, if any: what rules a model out, and a comparison with separate sequences on real rows.
+
+In: the `trunk_attention` setting, a model as TRL runs it, the first batch. Out: `split`, `sdpa`, `varlen`, or None for
+separate sequences, with the reason. `auto` falls back; a way that was asked for by name is an error if it fails.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch.nn import Module
+
+from iterpref.errors import TrainingError
+from iterpref.training.trunk.install import causal_model, installed
+from iterpref.training.trunk.layout import batch_layout
+
+logger = logging.getLogger(__name__)
+
+AUTO, OFF = "auto", "off"
+# Largest mean |log p - log p'| over a row's tokens with loss. TRL's head computes in float32.
+TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 5e-2}
+
+
+def obstacle(model: Module, *, aux_loss: bool, sequence_parallel: bool, dropout: bool) -> str | None:
+    """Why a model can't be run as trunk and branches, as far as its configuration tells; None if nothing does.
+
+    Args:
+        model: The unwrapped model, an adapter's included.
+        aux_loss: Whether a load-balancing loss over all routed tokens is part of the loss.
+        sequence_parallel: Whether a row is cut up between processes.
+        dropout: Whether dropout is on.
+    """
+    network = causal_model(model)
+    config = network.config.get_text_config()
+    kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
+    adapters: Mapping[str, Any] = getattr(model, "peft_config", {})
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    findings = {
+        "it is an encoder-decoder": getattr(network.config, "is_encoder_decoder", False),
+        "its layers keep a running state": getattr(network, "_is_stateful", False),
+        f"it has layers of other kinds ({', '.join(sorted(kinds))})": kinds,
+        f"its attention sees a window of {window} tokens": window is not None,
+        "its load-balancing loss counts every routed token": aux_loss,
+        "its adapter prepends virtual tokens": any(a.is_prompt_learning for a in adapters.values()),
+        "a row is shared between processes": sequence_parallel,
+        "dropout is on, and shared tokens would share their noise": dropout,
+        "its attention can't be exchanged (no transformers attention interface)": not getattr(
+            network, "_supports_attention_backend", False
+        ),
+    }
+    return next((reason for reason, found in findings.items() if found), None)
+
+
+def candidates(wanted: str, dtype: torch.dtype, device: torch.device) -> tuple[str, ...]:
+    """The ways to try, best first."""
+    if wanted != AUTO:
+        return (wanted,)
+    return ("varlen", "split", "sdpa") if varlen_usable(dtype, device) else ("split", "sdpa")
+
+
+def varlen_usable(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether torch's variable-length flash kernel can run here: CUDA, 16 bits, Ampere or later."""
+    if device.type != "cuda" or dtype not in (torch.bfloat16, torch.float16):
+        return False
+    try:
+        from torch.nn.attention.varlen import varlen_attn  # noqa: F401
+    except ImportError:
+        return False
+    return torch.cuda.get_device_capability(device)[0] >= 8
+
+
+def choose(
+    wanted: str,
+    model: Any,
+    models: Sequence[Module],
+    inputs: Mapping[str, Any],
+    dtype: torch.dtype,
+    context: Callable[[], AbstractContextManager[Any]],
+    worst: Callable[[float], float],
+) -> str | None:
+    """Run the batch's first pair both ways; the first candidate that gives the same log-probabilities is it.
+
+    Args:
+        model: What TRL calls: the policy with its distributed wrapper.
+        models: The unwrapped models behind it.
+        inputs: The batch in TRL's form, on the device.
+        dtype: What the model computes in.
+        context: Opens the settings the model runs under (autocast, no checkpointing).
+        worst: The largest of a value over all processes, which must choose alike.
+
+    Raises:
+        TrainingError: A way asked for by name fails.
+    """
+    for mode in candidates(wanted, dtype, inputs["input_ids"].device):
+        problem = ""
+        try:
+            with torch.no_grad(), context():
+                difference = _difference(model, models, inputs, mode)
+        except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+            difference, problem = float("inf"), f": {type(error).__name__}: {error}"
+        difference = worst(difference)
+        if difference <= TOLERANCES.get(dtype, 5e-2):
+            return mode
+        found = f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
+        found += f"{difference:.2g} per token, {TOLERANCES.get(dtype, 5e-2):.0e} allowed in {dtype}){problem}"
+        if wanted != AUTO:
+            raise TrainingError(f"{found}; set trunk_attention to auto or off")
+        logger.warning("%s.", found)
+    return None
+
+
+def _difference(model: Any, models: Sequence[Module], inputs: Mapping[str, Any], mode: str) -> float:
+    """The larger of the two rows' mean absolute differences, over the first pair of a batch."""
+    pairs = len(inputs["input_ids"]) // 2
+    ids, attention, loss = (inputs[k][[0, pairs]] for k in ("input_ids", "attention_mask", "completion_mask"))
+    call = {
+        "input_ids": ids,
+        "attention_mask": attention,
+        "labels": ids.masked_fill(loss == 0, -100),
+        "use_cache": False,
+        "fused_lm_head": True,
+    }
+    expected = model(**call).log_probs
+    layout = batch_layout(ids.cpu(), attention.cpu(), loss.cpu()).to(ids.device)
+    with installed(models, layout, mode):
+        got = model(**call).log_probs
+    per_row = (got - expected).abs().sum(dim=1) / loss[:, 1:].sum(dim=1).clamp(min=1)
+    return float(per_row.max()) if per_row.isfinite().all() else float("inf")
