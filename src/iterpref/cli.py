@@ -16,6 +16,7 @@ from iterpref.errors import IterPrefError
 
 if TYPE_CHECKING:
     from iterpref.config import Config
+    from iterpref.debugging.debug import DebugProgress
     from iterpref.pipeline import Run
 
 app = typer.Typer(
@@ -62,6 +63,7 @@ def debug(
     set_: Overrides = None,
     as_json: AsJson = False,
     retry_dead: Annotated[bool, typer.Option(help="Make calls again that were given up earlier.")] = False,
+    shard: Annotated[str | None, typer.Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
     estimate: Annotated[bool, typer.Option(help="Only say what calls and US dollars it would take.")] = False,
 ) -> None:
     """Run each program, show the model what failed, ask for a fix; stop when it passes.
@@ -69,23 +71,40 @@ def debug(
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
+    from iterpref.parallel import Shard
+    from iterpref.pipeline import debug_shard
+    from iterpref.progress import ProgressBars
+    from iterpref.store import Store
+
+    if shard:
+        part, resolved = Shard.parse(shard), _resolve(run, config, set_)
+        if retry_dead:
+            with Store.open(part.folder(run)) as store:
+                store.forget_dead_letters()
+        with ProgressBars() as bars:
+            _finish_debugging(debug_shard(run, resolved, part, bars), as_json)
+        return
     with _open(run, config, set_) as opened:
         if estimate:
             _finish(opened.estimate_debugging(), as_json)
             return
         if retry_dead:
             opened.store.forget_dead_letters()
-        progress = opened.debug()
-        summary = {
-            "tasks": progress.total,
-            "passed": sum(progress.passed),
-            "failed_tools": progress.failed_tools,
-            "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
-        }
-        _finish(summary, as_json)
-    if progress.failed_tools:
-        first = progress.errors[0]
-        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")
+        _finish_debugging(opened.debug(), as_json)
+
+
+@app.command()
+def merge(run: RunFolder, as_json: AsJson = False) -> None:
+    """Bring the shards of a run together.
+
+    Reads shards/. Writes calls, executions and trajectories into the run; merge again after more shards.
+    Example: iterpref merge --run runs/a
+    """
+    from iterpref.pipeline import merge_shards
+    from iterpref.store import Store
+
+    with Store.open(run) as store:
+        _finish(merge_shards(store), as_json)
 
 
 @app.command()
@@ -227,6 +246,20 @@ def _columns(pairs: list[str]) -> dict[str, str]:
     if len(columns) != len(pairs):
         raise IterPrefError(f"--column {pairs}: expected name=column once per name, for example prompt=instruction")
     return columns
+
+
+def _finish_debugging(progress: "DebugProgress", as_json: bool) -> None:
+    """Say how debugging went; tasks that could not be debugged end the command with status 1."""
+    summary = {
+        "tasks": progress.total,
+        "passed": sum(progress.passed),
+        "failed_tools": progress.failed_tools,
+        "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
+    }
+    _finish(summary, as_json)
+    if progress.failed_tools:
+        first = progress.errors[0]
+        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")
 
 
 def _finish(summary: dict[str, Any], as_json: bool) -> None:

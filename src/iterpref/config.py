@@ -165,6 +165,17 @@ class EvaluationConfig(Section):
     """How completions are sampled; greedy by default."""
 
 
+class ParallelConfig(Section):
+    """How debugging is spread: over parts of the tasks, each with a database of its own."""
+
+    backend: Literal["serial", "processes", "ray"] = "serial"
+    """`serial`: all tasks in this process. `processes`: shards on this machine. `ray`: shards on a running cluster."""
+    shards: int = Field(default=2, gt=0)
+    """Parts; each runs a client and a sandbox of its own."""
+    workers: int = Field(default=2, gt=0)
+    """Shards at work at a time."""
+
+
 class PlaygroundConfig(Section):
     """Size of the demo laboratory."""
 
@@ -193,6 +204,7 @@ class Config(Section):
     training: dict[str, Any] = {}
     """Keys of TRL's DPOConfig, and `method`: sft, dpo, rpo, target_dpo or target_rpo."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    parallel: ParallelConfig = ParallelConfig()
     playground: PlaygroundConfig = PlaygroundConfig()
 
 

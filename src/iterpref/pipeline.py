@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Budget, Ledger, Price, open_client
-from iterpref.config import ClientConfig, Config, DebuggingConfig
+from iterpref.config import BudgetConfig, ClientConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
@@ -26,10 +26,11 @@ from iterpref.importing import detect_format, import_pairs, import_recorded, imp
 from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
+from iterpref.parallel import Shard, run_many, shards_folder
 from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
-from iterpref.store import Store
+from iterpref.store import DATABASE, Store
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
@@ -78,6 +79,8 @@ class Run:
     def debug(self, settings: DebuggingConfig | None = None) -> DebugProgress:
         """Tasks → trajectories."""
         settings = settings or self.config.debugging
+        if self.config.parallel.backend != "serial":
+            self._debug_in_parallel(settings)
         tasks = self.store.tasks(settings.split)
         total = self.store.count("tasks", *(("split = ?", settings.split) if settings.split else ()))
         if not total:
@@ -93,6 +96,18 @@ class Run:
             debugger = Debugger(ledger, executor, self.store, settings, self.config.seed, repair_ledger=repair_ledger)
             show = partial(self._show_debugging, settings.mode, budget)
             return asyncio.run(debug(debugger, tasks, total, show))
+
+    def _debug_in_parallel(self, settings: DebuggingConfig) -> None:
+        """Debug in shards and bring them together; the pass over all tasks that follows finds nothing left to do."""
+        parallel = self.config.parallel
+        config = self.config.model_copy(update={"debugging": settings})
+        parts = [Shard(number, parallel.shards) for number in range(1, parallel.shards + 1)]
+        work = [(self.store.folder.resolve(), config, part) for part in parts]
+        try:
+            for done, _ in enumerate(run_many(_debug_one_shard, work, parallel.backend, parallel.workers), start=1):
+                self.on_progress("shards", done, parallel.shards, "")
+        finally:  # what the others finished counts, also where one had to stop
+            merge_shards(self.store)
 
     def estimate_debugging(self) -> dict[str, int | float | str]:
         """Calls and US dollars that `debug` would take; makes no call."""
@@ -162,6 +177,58 @@ class Run:
         rates = " ".join(f"{rate:.0%}" for rate in progress.pass_rates)
         spent = f", {budget.calls} calls, ${budget.usd:.3f}" if budget.calls else ""
         self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}{spent}")
+
+
+def debug_shard(folder: Path, config: Config, shard: Shard, on_progress: OnProgress = quiet) -> DebugProgress:
+    """Debug one part of a run's tasks into a database of its own, `shards/<part>`; the run itself is only read.
+
+    A part gets its share of what is left of the budget.
+    """
+    own = shard.folder(folder)
+    with Store.open(folder, write=False) as whole, Store.open(own) as store:
+        store.put_tasks(task for task in whole.tasks(config.debugging.split) if shard.holds(task.task_id))
+        store.absorb(folder)
+        if not store.count("tasks"):
+            return DebugProgress(total=0, passed=[])
+        here = {
+            "budget": _share(config.budget, *whole.spending(), shard.count),
+            "parallel": config.parallel.model_copy(update={"backend": "serial"}),
+        }
+        return Run(store, config.model_copy(update=here), on_progress).debug()
+
+
+def _share(budget: BudgetConfig, calls: int, usd: float, shards: int) -> BudgetConfig:
+    """The budget of one shard, which starts from what the run has spent."""
+    most_calls, most_usd = budget.max_calls, budget.max_budget_usd
+    return BudgetConfig(
+        max_calls=None if most_calls is None else calls + max(0, most_calls - calls) // shards,
+        max_budget_usd=None if most_usd is None else usd + max(0.0, most_usd - usd) / shards,
+    )
+
+
+def merge_shards(store: Store) -> dict[str, int]:
+    """Bring the shards' records into the run; may be repeated.
+
+    Raises:
+        StoreError: There are none, or one is still being written.
+    """
+    folders = sorted(path.parent for path in shards_folder(store.folder).glob(f"*/{DATABASE}"))
+    if not folders:
+        raise StoreError(f"{store.folder}: no shards to merge; make some with iterpref debug --shard 1/4 (2/4, ...)")
+    for folder in folders:
+        with Store.open(folder):  # nobody writes to it now
+            store.absorb(folder)
+    return {
+        "shards": len(folders),
+        "tasks": store.count("tasks"),
+        "trajectories": store.count("trajectories"),
+        "calls": store.count("calls"),
+    }
+
+
+def _debug_one_shard(work: tuple[Path, Config, Shard]) -> None:
+    """For a worker process."""
+    debug_shard(*work)
 
 
 def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:

@@ -53,6 +53,23 @@ MIGRATIONS = (
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
+_ABSORB = (
+    "INSERT OR IGNORE INTO texts SELECT * FROM other.texts",
+    "INSERT OR IGNORE INTO calls SELECT * FROM other.calls",
+    "INSERT OR IGNORE INTO executions SELECT * FROM other.executions",
+    # Of two versions of a trajectory, the one with more attempts: all of its rows.
+    """INSERT OR REPLACE INTO attempts SELECT * FROM other.attempts o
+    WHERE task_id IN (SELECT task_id FROM tasks) AND
+        (SELECT count(*) FROM other.attempts a WHERE a.trajectory_id = o.trajectory_id) >=
+        (SELECT count(*) FROM main.attempts a WHERE a.trajectory_id = o.trajectory_id)""",
+    """INSERT OR REPLACE INTO trajectories SELECT * FROM other.trajectories o
+    WHERE task_id IN (SELECT task_id FROM tasks) AND
+        (SELECT count(*) FROM other.attempts a WHERE a.trajectory_id = o.trajectory_id) =
+        (SELECT count(*) FROM main.attempts a WHERE a.trajectory_id = o.trajectory_id)""",
+    "INSERT OR REPLACE INTO dead_letters SELECT * FROM other.dead_letters",
+    "DELETE FROM dead_letters WHERE key IN (SELECT key FROM calls)",
+)
+
 _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"}
 
 
@@ -122,8 +139,9 @@ class Store:
 
     def tasks(self, split: str | None = None) -> Iterator[Task]:
         """Tasks in the order they were added, all or of one split."""
-        where, values = ("WHERE split = ?", (split,)) if split is not None else ("", ())
-        return self._records(Task, f"SELECT record FROM tasks {where} ORDER BY rowid", *values)
+        where, values = ("split = ?", (split,)) if split is not None else ("1", ())
+        for record in self._pages("tasks", "rowid", where, *values):
+            yield self._unpack(Task, record)
 
     def task(self, task_id: str) -> Task:
         row = self._one("SELECT record FROM tasks WHERE task_id = ?", task_id)
@@ -136,9 +154,10 @@ class Store:
     def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], usd: float | None,
                  request: Record, completion: Record) -> None:  # fmt: skip
         """One answered model call; `tokens` are (prompt, completion), `usd` is None where no budget counts it."""
+        row = (key, client, sample_index, *tokens, usd, self._pack(request), self._pack(completion))
         with self._mutex:
-            self._put("calls", key, client, sample_index, *tokens, usd, self._pack(request), self._pack(completion))
-            self.forget_dead_letters([key])
+            self._connection.execute("DELETE FROM dead_letters WHERE key = ?", (key,))
+            self._put("calls", *row)
 
     def call(self, key: str, kind: type[R]) -> R | None:
         """The completion stored for a call key."""
@@ -200,8 +219,8 @@ class Store:
 
     def trajectories(self, origin: str | None = None) -> Iterator[Trajectory]:
         """Closed trajectories by id, all or of one origin; streamed."""
-        where, values = ("WHERE origin = ?", (origin,)) if origin is not None else ("", ())
-        for (record,) in self._rows(f"SELECT record FROM trajectories {where} ORDER BY trajectory_id", *values):
+        where, values = ("origin = ?", (origin,)) if origin is not None else ("1", ())
+        for record in self._pages("trajectories", "trajectory_id", where, *values):
             yield self._assemble(record)
 
     def _assemble(self, record: str) -> Trajectory:
@@ -272,6 +291,25 @@ class Store:
         row = self._one(f"SELECT count(*) FROM {table} WHERE {where}", *values)
         return int(row[0]) if row else 0
 
+    # --- shards ---
+
+    def absorb(self, other: Path) -> None:
+        """Add what another run folder holds on this one's tasks: calls, executions, attempts, trajectories.
+
+        Absorbing the same folder again changes nothing. Of two records with one key the further trajectory stays.
+        """
+        with self._mutex:
+            self._connection.execute("ATTACH ? AS other", (str(other / DATABASE),))
+            try:
+                for statement in _ABSORB:
+                    self._connection.execute(statement)
+                self._connection.commit()
+            except sqlite3.DatabaseError as error:
+                self._connection.rollback()
+                raise StoreError(f"{other}: can't be merged into {self.folder} ({error})") from None
+            finally:
+                self._connection.execute("DETACH other")
+
     # --- rows ---
 
     def _put(self, table: str, *values: object, commit: bool = True) -> None:
@@ -299,6 +337,22 @@ class Store:
             if not rows:
                 return
             yield from rows
+
+    def _pages(self, table: str, key: str, where: str, *values: object) -> Iterator[str]:
+        """Records in the order of `key`, page by page.
+
+        A cursor that stays open through a long stage would keep SQLite from emptying its log, which grows without end.
+        """
+        query = f"SELECT {key}, record FROM {table} WHERE {where} AND ({key} > ? OR ?) ORDER BY {key} LIMIT 256"
+        last: object = None
+        while True:
+            with self._mutex:
+                page = self._connection.execute(query, (*values, last, last is None)).fetchall()
+            if not page:
+                return
+            last = page[-1][0]
+            for _, record in page:
+                yield record
 
     def _records(self, kind: type[R], query: str, *values: object) -> Iterator[R]:
         for (record,) in self._rows(query, *values):
