@@ -59,8 +59,8 @@ class TestFile(Record):
 
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
-    Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}` with plain values as
-    `sandbox/tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}`, with plain values
+    as `sandbox/tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
     """
 
     __test__: ClassVar[bool] = False  # not a pytest class
@@ -186,6 +186,34 @@ class Trajectory(Record):
     client: str = ""
     seed: int = 0
     origin: Origin = "debugging"
+
+
+class TestQuality(Record):
+    """How far the tests of a task can be trusted, measured on a program that passes them.
+
+    `passing_stubs` names the trivially wrong programs that pass as well; `surviving` the faults that go unnoticed, as
+    `operator:line`. Coverage is None where it could not be measured. `judge` holds scores from 1 to 5.
+    """
+
+    __test__: ClassVar[bool] = False
+
+    task_id: str
+    tests_hash: str
+    program_hash: str
+    repeats: int
+    repeats_passed: int
+    passing_stubs: tuple[str, ...] = ()
+    line_coverage: float | None = None
+    branch_coverage: float | None = None
+    mutants: int = 0
+    mutants_killed: int = 0
+    surviving: tuple[str, ...] = ()
+    judge: dict[str, int] = {}
+
+    @property
+    def mutation_score(self) -> float | None:
+        """Share of the mutants that the tests notice; None for a program without any."""
+        return self.mutants_killed / self.mutants if self.mutants else None
 
 
 class Span(Record):

@@ -6,10 +6,11 @@ It needs no cryptography: whoever would forge it would have to know the expected
 Standard library only.
 """
 
+from itertools import chain
 from typing import Any
 
 LARGE = 16_384  # items of a container and of what it holds, or characters
-_SCALARS = (bool, int, float, complex, type(None), str, bytes)
+_SCALARS = {bool, int, float, complex, type(None), str, bytes}
 
 
 def is_large(value: Any) -> bool:
@@ -34,9 +35,15 @@ def fold(value: Any) -> int:
     if kind in _SCALARS:
         return hash((value, value == -1))  # Python gives -1 and -2 one hash
     if kind in (list, tuple):
-        if set(map(type, value)) <= set(_SCALARS):
+        kinds = set(map(type, value))
+        if kinds <= _SCALARS:
             items = tuple(value)
             return hash((kind.__name__, items, items.count(-1)))
+        if kinds == {list} or kinds == {tuple}:  # rows, the usual large result: without a Python call for each
+            items = tuple(chain.from_iterable(value))
+            if set(map(type, items)) <= _SCALARS:
+                lengths = tuple(map(len, value))
+                return hash((kind.__name__, kinds.pop().__name__, items, lengths, items.count(-1)))
         return hash((kind.__name__, tuple(map(fold, value))))
     if kind in (set, frozenset):
         return hash(("set", frozenset(map(fold, value))))
