@@ -131,6 +131,15 @@ class DebuggingConfig(Section):
     """Only tasks of this split; default: all tasks of the run."""
 
 
+class ValidationConfig(Section):
+    """How far tests can be trusted (`iterpref validate`); what counts is decided in `pairing`."""
+
+    repeats: int = Field(default=3, ge=1)
+    """Runs of the passing program, each with another hash seed and order of tests."""
+    mutants: int = Field(default=30, ge=0)
+    """Most programs with one small fault, drawn at random."""
+
+
 class PairingConfig(Section):
     """Trajectories → focal preference pairs (arXiv:2503.02783, Algorithm 1)."""
 
@@ -152,9 +161,15 @@ class EvaluationConfig(Section):
     """Benchmark → completions → Result."""
 
     benchmark: str = "playground"
-    """`playground`, or a JSONL file of tasks in this package's schema."""
-    split: str | None = "held_out"
-    """Only tasks of this split; null for all."""
+    """`playground`, a published benchmark such as `humaneval+` or `mbpp+`, or a JSONL file of tasks in this package's
+    schema."""
+    path: str | None = None
+    """Local file of a published benchmark; default: its environment variable, else its release is downloaded."""
+    protocol: Literal["auto", "plain", "chat", "base"] = "auto"
+    """How tasks are put to the model: as the benchmark's publishers do (`auto`), the bare prompt as a user's turn,
+    an instruction with a prefilled answer, or continuing the prompt without a chat template."""
+    split: str | None = None
+    """Only tasks of this split; null for all, in the playground for `held_out`."""
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)
@@ -200,6 +215,7 @@ class Config(Section):
     limits: Limits | None = None
     """Limits of every execution; default: each task's own."""
     debugging: DebuggingConfig = DebuggingConfig()
+    validation: ValidationConfig = ValidationConfig()
     pairing: PairingConfig = PairingConfig()
     training: dict[str, Any] = {}
     """Keys of TRL's DPOConfig, and `method`: sft, dpo, rpo, target_dpo or target_rpo."""

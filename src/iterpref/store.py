@@ -25,7 +25,17 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from iterpref.errors import StoreError
-from iterpref.records import Attempt, Execution, ImportedPair, PreferencePair, Record, Result, Task, Trajectory
+from iterpref.records import (
+    Attempt,
+    Execution,
+    ImportedPair,
+    PreferencePair,
+    Record,
+    Result,
+    Task,
+    TestQuality,
+    Trajectory,
+)
 
 R = TypeVar("R", bound=Record)
 DATABASE = "run.sqlite"
@@ -47,6 +57,7 @@ MIGRATIONS = (
     CREATE TABLE pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, kept INTEGER, record TEXT NOT NULL);
     CREATE TABLE imported_pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, record TEXT NOT NULL);
     CREATE TABLE results (result_id TEXT PRIMARY KEY, benchmark TEXT, model TEXT, record TEXT NOT NULL);
+    CREATE TABLE qualities (task_id TEXT, program_hash TEXT, record TEXT NOT NULL, PRIMARY KEY (task_id, program_hash));
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
     """,
@@ -234,6 +245,20 @@ class Store:
             for attempt, execution in self._rows(query, values["trajectory_id"])
         ]
         return Trajectory.model_validate(values | {"attempts": attempts})
+
+    # --- test quality ---
+
+    def put_quality(self, quality: TestQuality) -> None:
+        """How good a task's tests are, by one of the programs that pass them."""
+        self._put("qualities", quality.task_id, quality.program_hash, self._pack(quality))
+
+    def quality(self, task_id: str, program_hash: str) -> TestQuality | None:
+        query = "SELECT record FROM qualities WHERE task_id = ? AND program_hash = ?"
+        row = self._one(query, task_id, program_hash)
+        return self._unpack(TestQuality, row[0]) if row else None
+
+    def qualities(self) -> Iterator[TestQuality]:
+        return self._records(TestQuality, "SELECT record FROM qualities ORDER BY task_id, program_hash")
 
     # --- pairs and results ---
 

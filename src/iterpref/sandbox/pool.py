@@ -42,6 +42,7 @@ class Sandbox:
         isolation: A rung, or `auto`: the best this machine allows.
         min_isolation: Refuse to start below this rung. At `rlimits` programs can read your files and use the network,
             and every Execution says so.
+        hash_seed: Of Python inside; another one shows programs that depend on the order of sets.
 
     Raises:
         SandboxError: The rung reached is below `min_isolation`, with what blocks a higher one.
@@ -53,17 +54,19 @@ class Sandbox:
         preload: Sequence[str] = (),
         isolation: Isolation | Literal["auto"] = "auto",
         min_isolation: Isolation = "rlimits",
+        hash_seed: int = 0,
     ) -> None:
         if workers is not None and workers < 1:
             raise SandboxError(f"sandbox: got workers={workers}, expected at least 1")
         affinity = getattr(os, "sched_getaffinity", None)
         self.workers = workers or (len(affinity(0)) if affinity else os.cpu_count() or 1)
         self._preload = tuple(preload)
+        self._hash_seed = hash_seed
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._closed = False
         self._lock = threading.Lock()
         self._open: set[Worker] = set()
-        first, self.isolation, refusals = _climb(isolation, self._preload)
+        first, self.isolation, refusals = _climb(isolation, self._preload, hash_seed)
         self._open.add(first)
         self.warnings = _warnings(self.isolation, refusals)
         if _LADDER.index(self.isolation) < _LADDER.index(min_isolation):
@@ -226,7 +229,7 @@ class Sandbox:
         return reason
 
     def _start(self) -> Worker:
-        worker = Worker(self.isolation, self._preload)
+        worker = Worker(self.isolation, self._preload, self._hash_seed)
         with self._lock:
             self._open.add(worker)
         return worker
@@ -260,13 +263,13 @@ class Sandbox:
         )
 
 
-def _climb(wanted: str, preload: Sequence[str]) -> tuple[Worker, Isolation, list[str]]:
+def _climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, Isolation, list[str]]:
     """The first worker, the rung it reached, and why the higher ones were refused."""
     rungs = [rung for rung in _BUILT if wanted in ("auto", rung)]
     refusals: list[str] = []
     for rung in rungs:
         try:
-            return Worker(rung, preload), rung, refusals
+            return Worker(rung, preload, hash_seed), rung, refusals
         except Refused as error:
             refusals.append(f"{rung}: {error}")
         except Broken as error:

@@ -1,0 +1,111 @@
+"""Task + passing program → TestQuality: how much the task's tests can be trusted, cheapest check first.
+
+1. The program passes again, several times, under other hash seeds and with the tests in another order.
+2. No trivially wrong program passes (stubs): else the tests are empty, free of assertions, or always true.
+3. Line and branch coverage of the program.
+4. Mutation score: the share of programs with one small fault that the tests notice.
+
+Everything measured is stored; thresholds are applied when pairs are made. Not here: the judge (judge.py).
+"""
+
+import random
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from iterpref.config import ValidationConfig
+from iterpref.programs import syntax_tree
+from iterpref.records import Execution, Limits, Task, TestFile, TestQuality, fingerprint
+from iterpref.sandbox import Job, Sandbox
+from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
+from iterpref.synthesis.mutation import mutants, stubs
+
+Run = Callable[[Job], Execution]
+_QUICK_S = 2.0  # CPU seconds that a mutant gets: many loop for ever
+
+
+class Validator:
+    """Measures tests in a sandbox, and in one more per further hash seed.
+
+    Args:
+        open_sandbox: Makes a sandbox whose Python has this hash seed.
+    """
+
+    def __init__(self, settings: ValidationConfig, open_sandbox: Callable[[int], Sandbox], seed: int = 0) -> None:
+        self._settings = settings
+        self._seed = seed
+        self._sandboxes = [open_sandbox(hash_seed) for hash_seed in range(max(1, settings.repeats))]
+
+    def close(self) -> None:
+        for sandbox in self._sandboxes:
+            sandbox.close()
+
+    def validate(self, task: Task, program: str) -> TestQuality:
+        """Measure the tests of one task by a program that passed them."""
+        run = self._sandboxes[0].run
+        repeats = [self._repeat(task, program, number) for number in range(self._settings.repeats)]
+        passing_stubs = [name for name, stub in stubs(program).items() if run(Job.from_task(task, stub)).passed]
+        coverage = read_coverage(run(coverage_job(task, program)))
+        made = mutants(program, self._settings.mutants, self._seed)
+        survived = [m for m in made if self._survives(task, m.program)]
+        return TestQuality(
+            task_id=task.task_id,
+            tests_hash=task.tests_hash,
+            program_hash=fingerprint(program),
+            repeats=len(repeats),
+            repeats_passed=sum(repeats),
+            passing_stubs=tuple(passing_stubs),
+            line_coverage=coverage.lines if coverage else None,
+            branch_coverage=coverage.branches if coverage else None,
+            mutants=len(made),
+            mutants_killed=len(made) - len(survived),
+            surviving=tuple(f"{m.operator}:{m.line}" for m in survived),
+        )
+
+    def _repeat(self, task: Task, program: str, number: int) -> bool:
+        """Run `number` has its own hash seed, random seed and order of tests."""
+        shuffled = task if number == 0 else shuffle_tests(task, number)
+        return self._sandboxes[number].run(Job.from_task(shuffled, program, seed=self._seed + number)).passed
+
+    def _survives(self, task: Task, program: str) -> bool:
+        limits = task.limits.model_dump() | {"cpu_s": min(task.limits.cpu_s, _QUICK_S)}
+        job = Job.from_task(task, program).model_copy(update={"limits": Limits(**limits)})
+        return self._sandboxes[0].run(job).passed
+
+
+def validate(validator: Validator, subjects: Iterable[tuple[Task, str]], workers: int) -> Iterator[TestQuality]:
+    """The quality of many tasks' tests, as they are measured; (task, passing program) are drawn as needed."""
+    with ThreadPoolExecutor(workers, thread_name_prefix="validate") as threads:
+        window = []
+        for task, program in subjects:
+            window.append(threads.submit(validator.validate, task, program))
+            if len(window) >= 2 * workers:
+                yield window.pop(0).result()
+        for waiting in window:
+            yield waiting.result()
+
+
+def shuffle_tests(task: Task, seed: int) -> Task:
+    """The same tests in another order, where their order means nothing; else the task as it is."""
+    draw = random.Random(fingerprint([seed, task.tests_hash]))
+    return task.model_copy(update={"tests": tuple(_shuffled(test, task.style, draw) for test in task.tests)})
+
+
+def _shuffled(test: TestFile, style: str, draw: random.Random) -> TestFile:
+    if style in ("calls", "stdio"):
+        lines = [line for line in test.content.splitlines() if line.strip()]
+    elif style == "assert" and _only_asserts(test.content):
+        lines = test.content.splitlines()
+    else:
+        return test
+    draw.shuffle(lines)
+    return test.model_copy(update={"content": "\n".join(lines) + "\n"})
+
+
+def _only_asserts(content: str) -> bool:
+    """Whether each line is one assert, which depends on no other line."""
+    try:
+        body = syntax_tree(content).body
+    except SyntaxError:
+        return False
+    lines = [line for line in content.splitlines() if line.strip()]
+    return len(body) == len(lines) and all(type(statement).__name__ == "Assert" for statement in body)
