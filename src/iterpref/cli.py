@@ -124,6 +124,28 @@ def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_j
 
 
 @app.command()
+def validate(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Measure how far the tests can be trusted: repeats, trivially wrong programs, coverage, planted faults.
+
+    Reads tasks and the programs that pass them. Writes test qualities, for `pairing.min_mutation_score` and its like.
+    Example: iterpref validate --run runs/a
+    """
+    with _open(run, config, set_) as opened:
+        _finish(opened.validate(), as_json)
+
+
+@app.command()
+def judge(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
+
+    Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
+    Example: iterpref judge --run runs/a && iterpref pair --run runs/a
+    """
+    with _open(run, config, set_) as opened:
+        _finish(opened.judge(), as_json)
+
+
+@app.command()
 def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Train the model on the run's pairs.
 
@@ -145,16 +167,21 @@ def evaluate(
     set_: Overrides = None,
     as_json: AsJson = False,
     model: Annotated[str | None, typer.Option(help="Folder or hub id; default: the config's model.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench).")
+    ] = None,
+    sanitize: Annotated[bool, typer.Option(help="Cut programs of --samples down to what they need first.")] = False,
 ) -> None:
-    """Measure pass@k of a model on a benchmark.
+    """Measure pass@k of a model, or of a file of completions, on a benchmark.
 
-    Reads the benchmark and the model. Writes a Result into the run and results/.
-    Example: iterpref evaluate --run runs/a --model runs/a/model
+    Reads the benchmark and the model. Writes a Result into the run, and results/ with its samples.
+    Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
     with _open(run, config, set_) as opened:
-        result = opened.evaluate(model or opened.config.model)
+        result = opened.evaluate(model or opened.config.model, samples, sanitize)
         fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
-        _finish({**fields, "tasks": len({s.task_id for s in result.samples}), **result.metrics}, as_json)
+        counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+        _finish({**fields, **counted, **result.metrics}, as_json)
 
 
 @app.command("export")

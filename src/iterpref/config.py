@@ -153,6 +153,22 @@ class PairingConfig(Section):
     """Pairs with a longer program on either side are dropped (paper: 2,048)."""
     tokenizer: str | None = None
     """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
+    source: Literal["debugging", "sampling"] = "debugging"
+    """`sampling` pairs the passing with the failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
+    min_line_coverage: float | None = Field(default=None, ge=0, le=1)
+    """Least share of the chosen program's lines that its tests reach; `iterpref validate` measures it."""
+    min_branch_coverage: float | None = Field(default=None, ge=0, le=1)
+    """The same for branches."""
+    min_mutation_score: float | None = Field(default=None, ge=0, le=1)
+    """Least share of programs with one small fault that the tests notice."""
+    require_judge: bool = False
+    """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
+    near_duplicates: float | None = Field(default=None, gt=0, le=1)
+    """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
+    other_runs: tuple[str, ...] = ()
+    """Run folders whose kept pairs count as earlier ones."""
+    benchmarks: tuple[str, ...] = ()
+    """JSONL files of benchmarks; pairs close to one of their tasks are dropped, and listed in the card."""
     prompt_format: Literal["messages", "text"] = "messages"
     """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
 
@@ -210,6 +226,8 @@ class Config(Section):
     client: ClientConfig = ClientConfig()
     repair_client: ClientConfig | None = None
     """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
+    judge_client: ClientConfig | None = None
+    """Judges differences and tests; default: `client`."""
     budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None

@@ -7,9 +7,10 @@ kill; the CLI's verbs are these functions.
 """
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,17 +21,22 @@ from iterpref.config import BudgetConfig, ClientConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
+from iterpref.evaluation.answers import Generated, Recorded
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.samples import read_samples, write_samples
 from iterpref.importing import detect_format, import_pairs, import_recorded, import_tasks
 from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import estimated_tokens
+from iterpref.pairing.judge import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import pair
+from iterpref.pairing.quality import program_hash
 from iterpref.parallel import Shard, run_many, shards_folder
 from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import DATABASE, Store
+from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
@@ -121,35 +127,72 @@ class Run:
         funnel = pair_funnel(self.store.pairs())
         steps = [("candidates", self.store.count("pairs")), *((row.name, row.left) for row in funnel)]
         described = settings.model_dump() | {"seed": self.config.seed}
-        write_dataset(self.pairs_folder, self.store.pairs(kept=True), steps, self.store.licenses(), described)
+        close = [
+            (made.pair_id, verdict.reason)
+            for made in self.store.pairs()
+            for verdict in made.filters
+            if verdict.name == "contamination" and verdict.reason
+        ]
+        kept = self.store.pairs(kept=True)
+        write_dataset(self.pairs_folder, kept, steps, self.store.licenses(), described, close)
         return funnel
+
+    def validate(self) -> dict[str, Any]:
+        """Tasks → how far their tests can be trusted, by the programs that pass them."""
+        workers = self.config.sandbox.workers or len(os.sched_getaffinity(0))
+        validator = Validator(self.config.validation, partial(open_sandbox, self.config), self.config.seed)
+        subjects = [s for s in passing_programs(self.store) if not self.store.quality(s[0].task_id, program_hash(s[1]))]
+        try:
+            for done, quality in enumerate(validate(validator, subjects, workers), start=1):
+                self.store.put_quality(quality)
+                self.on_progress("validate", done, len(subjects), "")
+        finally:
+            validator.close()
+        return summarize(self.store.qualities())
+
+    def judge(self) -> dict[str, int]:
+        """Kept pairs → a model's word on whether their difference is logical."""
+        budget = Budget(self.config.budget, self.store)
+        with self.ledger(self.config.judge_client or self.config.client, budget) as ledger:
+            pairs = list(self.store.pairs(kept=True))
+            show = partial(self._show_judging, len(pairs))
+            return asdict(asyncio.run(judge_pairs(pairs, ledger, self.store, show)))
+
+    def _show_judging(self, total: int, progress: JudgeProgress) -> None:
+        self.on_progress("judge", progress.judged, total, f"{progress.cosmetic} cosmetic")
 
     def train(self) -> TrainSummary:
         """Pairs → checkpoint in `model/`."""
         return train_run(self.store.folder, self.config, self.on_progress)
 
-    def evaluate(self, model: str) -> Result:
-        """Model → Result on the configured benchmark, also written to `results/`."""
-        settings = self.config.evaluation
-        tasks = load_benchmark(settings.benchmark, settings.split, settings.tasks, self.config.seed)
-        client = self.config.client.model_copy(update={"kind": "local", "model": model})
-        with self.ledger(client) as ledger, open_sandbox(self.config) as sandbox:
-            result = asyncio.run(
-                evaluate(
-                    tasks,
-                    settings.benchmark,
-                    ledger,
-                    sandbox,
-                    self.store,
-                    settings,
-                    self.config.seed,
-                    self.config.limits,
-                    partial(self.on_progress, "evaluate"),
-                )
+    def evaluate(self, model: str, samples: Path | None = None, sanitized: bool = False) -> Result:
+        """Model (or a file of its samples) → Result on the configured benchmark, also written to `results/`."""
+        settings, seed = self.config.evaluation, self.config.seed
+        with open_sandbox(self.config) as sandbox:
+            benchmark = load_benchmark(
+                settings.benchmark, settings.split, settings.tasks, seed, settings.path, lambda: sandbox
             )
+            score = partial(
+                evaluate,
+                benchmark,
+                sandbox=sandbox,
+                store=self.store,
+                settings=settings,
+                seed=seed,
+                limits=self.config.limits,
+                on_progress=partial(self.on_progress, "evaluate"),
+            )
+            if samples is not None:
+                given = read_samples(samples, benchmark.tasks, sanitized, benchmark.broken)
+                result = asyncio.run(score(Recorded(given, benchmark.tasks, settings.k)))
+            else:
+                client = self.config.client.model_copy(update={"kind": "local", "model": model})
+                with self.ledger(client) as ledger:
+                    result = asyncio.run(score(Generated(ledger, benchmark, settings, seed)))
         folder = self.store.folder / "results"
         folder.mkdir(exist_ok=True)
         (folder / f"{result.result_id}.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
+        write_samples(result, folder / f"{result.result_id}.samples.jsonl")
         return result
 
     def report(self) -> Path:
@@ -241,9 +284,9 @@ def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> 
     return train(folder / "pairs", resolve_model(config.model), folder / "model", settings, on_progress=show)
 
 
-def open_sandbox(config: Config) -> Sandbox:
+def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:
     settings = config.sandbox
-    return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation)
+    return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation, hash_seed)
 
 
 def resolve_model(name: str) -> str:

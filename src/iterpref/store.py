@@ -58,7 +58,9 @@ MIGRATIONS = (
     CREATE TABLE imported_pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, record TEXT NOT NULL);
     CREATE TABLE results (result_id TEXT PRIMARY KEY, benchmark TEXT, model TEXT, record TEXT NOT NULL);
     CREATE TABLE qualities (task_id TEXT, program_hash TEXT, record TEXT NOT NULL, PRIMARY KEY (task_id, program_hash));
+    CREATE TABLE judgements (key TEXT PRIMARY KEY, logical INTEGER NOT NULL, reason TEXT NOT NULL);
     CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE INDEX attempts_by_task ON attempts (task_id);
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
     """,
 )
@@ -246,6 +248,17 @@ class Store:
         ]
         return Trajectory.model_validate(values | {"attempts": attempts})
 
+    def passed_attempts(self, task_id: str) -> list[Attempt]:
+        """Attempts at a task that passed, over all its trajectories."""
+        query = (
+            "SELECT a.record, e.record FROM attempts a JOIN executions e ON e.key = a.execution_key "
+            "WHERE a.task_id = ? AND a.verdict = 'passed' ORDER BY a.trajectory_id, a.iteration"
+        )
+        return [
+            Attempt.model_validate(self._unpack_json(attempt) | {"execution": self._unpack_json(execution)})
+            for attempt, execution in self._rows(query, task_id)
+        ]
+
     # --- test quality ---
 
     def put_quality(self, quality: TestQuality) -> None:
@@ -259,6 +272,14 @@ class Store:
 
     def qualities(self) -> Iterator[TestQuality]:
         return self._records(TestQuality, "SELECT record FROM qualities ORDER BY task_id, program_hash")
+
+    def put_judgement(self, key: str, logical: bool, reason: str) -> None:
+        """A judge's word on the difference of two texts."""
+        self._put("judgements", key, int(logical), reason)
+
+    def judgement(self, key: str) -> tuple[bool, str] | None:
+        row = self._one("SELECT logical, reason FROM judgements WHERE key = ?", key)
+        return (bool(row[0]), str(row[1])) if row else None
 
     # --- pairs and results ---
 

@@ -48,6 +48,7 @@ def write_dataset(
     funnel: Sequence[tuple[str, int]],
     licenses: Mapping[str, int],
     settings: dict[str, Any],
+    contamination: Sequence[tuple[str, str]] = (),
 ) -> int:
     """Write kept pairs and their card into `folder`; returns how many pairs were written.
 
@@ -55,10 +56,13 @@ def write_dataset(
         funnel: (step, pairs left after it), from candidates to kept.
         licenses: Licence of the task's source → kept pairs under it.
         settings: What the pairs were made with; printed in the card.
+        contamination: (pair, what it is close to) of every pair that a benchmark's n-grams were found in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     written = _replace(folder / PARQUET, lambda path: _write_parquet(path, pairs))
-    card = render("dataset_card", pairs=written, funnel=funnel, licenses=licenses, settings=settings)
+    card = render(
+        "dataset_card", pairs=written, funnel=funnel, licenses=licenses, settings=settings, contamination=contamination
+    )
     _replace(folder / "README.md", lambda path: path.write_text(card + "\n", encoding="utf-8"))
     return written
 

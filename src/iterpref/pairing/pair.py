@@ -12,6 +12,7 @@ from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
 from iterpref.pairing.diff import DIFF, DIFF_VERSION
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
+from iterpref.pairing.quality import QualityFilters
 from iterpref.pairing.spans import changed_spans, code_lines
 from iterpref.programs import fenced
 from iterpref.records import (
@@ -39,16 +40,16 @@ def pair(
 ) -> Iterator[PreferencePair]:
     """All pairs of a run, judged by the filters: those of its trajectories, then the imported ones; streamed.
 
-    Trajectories of sampling runs are left out: their programs were not made from one another.
+    `settings.source` says whose trajectories: programs of sampling runs were not made from one another.
     """
-    filters = Filters(settings, count_tokens)
+    filters, quality = Filters(settings, count_tokens), QualityFilters(store, settings)
     for candidate, entry_point in _candidates(store, settings, seed):
-        yield filters.judge(candidate, entry_point)
+        yield quality.judge(filters.judge(candidate, entry_point))
 
 
 def _candidates(store: Store, settings: PairingConfig, seed: int) -> Iterator[tuple[PreferencePair, str | None]]:
     for trajectory in store.trajectories():
-        if trajectory.origin != "sampling":
+        if (trajectory.origin == "sampling") == (settings.source == "sampling"):
             task = store.task(trajectory.task_id)
             for made in pairs_of(task, trajectory, settings, seed):
                 yield made, task.entry_point

@@ -11,11 +11,13 @@ Everything measured is stored; thresholds are applied when pairs are made. Not h
 import random
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from iterpref.config import ValidationConfig
 from iterpref.programs import syntax_tree
 from iterpref.records import Execution, Limits, Task, TestFile, TestQuality, fingerprint
 from iterpref.sandbox import Job, Sandbox
+from iterpref.store import Store
 from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
 from iterpref.synthesis.mutation import mutants, stubs
 
@@ -50,7 +52,7 @@ class Validator:
         return TestQuality(
             task_id=task.task_id,
             tests_hash=task.tests_hash,
-            program_hash=fingerprint(program),
+            program_hash=fingerprint(program.strip()),
             repeats=len(repeats),
             repeats_passed=sum(repeats),
             passing_stubs=tuple(passing_stubs),
@@ -82,6 +84,30 @@ def validate(validator: Validator, subjects: Iterable[tuple[Task, str]], workers
                 yield window.pop(0).result()
         for waiting in window:
             yield waiting.result()
+
+
+def passing_programs(store: Store) -> Iterator[tuple[Task, str]]:
+    """Each task with the programs that stand for it: those that passed in its trajectories, else its reference."""
+    for task in store.tasks():
+        passed = {a.program.strip(): a.program for a in store.passed_attempts(task.task_id)}
+        programs = list(passed.values()) or ([task.reference] if task.reference else [])
+        for program in programs:
+            yield task, program
+
+
+def summarize(qualities: Iterable[TestQuality]) -> dict[str, Any]:
+    """What was measured, over all tasks."""
+    found = list(qualities)
+    covered = [q.branch_coverage for q in found if q.branch_coverage is not None]
+    scores = [q.mutation_score for q in found if q.mutation_score is not None]
+    return {
+        "programs": len(found),
+        "flaky": sum(q.repeats_passed < q.repeats for q in found),
+        "stub_passes": sum(bool(q.passing_stubs) for q in found),
+        "mean_branch_coverage": round(sum(covered) / len(covered), 4) if covered else None,
+        "mean_mutation_score": round(sum(scores) / len(scores), 4) if scores else None,
+        "mutation_score_below_0.8": sum(score < 0.8 for score in scores),
+    }
 
 
 def shuffle_tests(task: Task, seed: int) -> Task:

@@ -1,0 +1,95 @@
+"""What is known of a pair beyond its syntax → further verdicts: its tests, the judge, benchmarks, near duplicates.
+
+Nothing is executed or asked here: test quality (`iterpref validate`) and judgements (`iterpref judge`) are read from
+the store, so that thresholds can be changed and pairs made again at no cost.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from iterpref.config import PairingConfig
+from iterpref.pairing.decontamination import Benchmarks
+from iterpref.pairing.judge import judgement_key
+from iterpref.programs import extract_program
+from iterpref.records import FilterVerdict, PreferencePair, TestQuality, fingerprint
+from iterpref.store import Store
+
+
+class QualityFilters:
+    """The filters that read more than the pair; those that are not configured say nothing."""
+
+    def __init__(self, store: Store, settings: PairingConfig) -> None:
+        self._store = store
+        self._settings = settings
+        self._benchmarks = Benchmarks(settings.benchmarks) if settings.benchmarks else None
+        self._seen = None
+        if settings.near_duplicates is not None:
+            from iterpref.pairing.near_duplicates import NearDuplicates
+
+            self._seen = NearDuplicates(settings.near_duplicates)
+            for folder in settings.other_runs:
+                with Store.open(folder, write=False) as other:
+                    for pair in other.pairs(kept=True):
+                        self._seen.first_like(pair, f"{Path(folder).name}:{pair.pair_id}")
+
+    def judge(self, pair: PreferencePair) -> PreferencePair:
+        """The pair with these verdicts after those it has."""
+        for verdict in self._verdicts(pair):
+            pair = pair.model_copy(update={"filters": (*pair.filters, verdict)})
+        # Only pairs that are kept are remembered: a dropped one must not take another with it.
+        if self._seen is not None and pair.kept:
+            earlier = self._seen.first_like(pair)
+            verdict = _verdict("near_duplicate", earlier is None, f"nearly the same as {earlier}")
+            pair = pair.model_copy(update={"filters": (*pair.filters, verdict)})
+        return pair
+
+    def _verdicts(self, pair: PreferencePair) -> Iterator[FilterVerdict]:
+        if pair.origin != "import":
+            quality = self._store.quality(pair.task_id, program_hash(extract_program(pair.chosen)))
+            if quality is not None or self._thresholds:
+                yield self._tests(quality)
+        judgement = self._store.judgement(judgement_key(pair))
+        if judgement is not None:
+            logical, reason = judgement
+            yield _verdict("judge", logical, f"the judge calls the difference cosmetic: {reason}")
+        elif self._settings.require_judge:
+            yield _verdict("judge", False, "not judged; run iterpref judge")
+        if self._benchmarks is not None:
+            yield self._contamination(pair, self._benchmarks)
+
+    @property
+    def _thresholds(self) -> dict[str, float]:
+        names = ("line_coverage", "branch_coverage", "mutation_score")
+        wanted = {name: getattr(self._settings, f"min_{name}") for name in names}
+        return {name: least for name, least in wanted.items() if least is not None}
+
+    def _tests(self, quality: TestQuality | None) -> FilterVerdict:
+        if quality is None:
+            return _verdict("tests", False, "its tests were not measured; run iterpref validate")
+        problems = []
+        if quality.repeats_passed < quality.repeats:
+            problems.append("the chosen program passes only sometimes")
+        if quality.passing_stubs:
+            problems.append(f"a trivially wrong program passes ({', '.join(quality.passing_stubs)})")
+        for name, least in self._thresholds.items():
+            value = getattr(quality, name)
+            if value is None or value < least:
+                problems.append(f"{name.replace('_', ' ')} below {least:g}")
+        return _verdict("tests", not problems, "; ".join(problems))
+
+    def _contamination(self, pair: PreferencePair, benchmarks: Benchmarks) -> FilterVerdict:
+        """Imports of a benchmark are flagged only: that is what they are."""
+        hits = benchmarks.hits(pair)
+        if not hits:
+            return FilterVerdict(name="contamination", kept=True)
+        flagged = pair.origin == "import" or pair.task_id.split("~")[0] in hits
+        return FilterVerdict(name="contamination", kept=flagged, reason=f"close to {', '.join(hits[:3])}")
+
+
+def program_hash(program: str) -> str:
+    """Identity of a program, whatever blank lines surround it."""
+    return fingerprint(program.strip())
+
+
+def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:
+    return FilterVerdict(name=name, kept=kept, reason="" if kept else reason)
