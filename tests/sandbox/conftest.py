@@ -35,3 +35,10 @@ def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """Every rung in turn."""
     found: Sandbox = request.getfixturevalue({"zygote": "cage", "rlimits": "bare"}[request.param])
     return found
+
+
+@pytest.fixture(scope="session", params=["zygote"])
+def filtered(request: pytest.FixtureRequest) -> Sandbox:
+    """Every rung with a system call filter."""
+    found: Sandbox = request.getfixturevalue({"zygote": "cage"}[request.param])
+    return found

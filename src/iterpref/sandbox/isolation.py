@@ -4,7 +4,7 @@ In: the directories Python lives in, and a run's limits. Out: a process that can
 A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
 same calls: `prepare` (launcher), `settle` (zygote, once), `before_fork` and `after_fork` (zygote, each run), `confine`
 (the run's process), `sweep` (zygote, after the run), `clear` (launcher, at the end).
-Standard library only. Not here: supervision (supervise.py); seccomp, Landlock and cgroups.
+Standard library only. Not here: supervision (supervise.py), the system calls refused (seccomp.py).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from . import linux
+from . import linux, seccomp
 from .limits import address_space, set_limits
 from .processes import kill_descendants, tasks_of_this_user
 from .root import INNER_UID, build_root, show_aside
@@ -49,6 +49,7 @@ class Namespaces:
         self._own_pid_ns = -1
         self._inherited_bytes = 0
         self._foreign_tasks = 0
+        self._filter: seccomp.Filter | None = None
 
     def prepare(self) -> None:
         """In the launcher: leave the host's files, users, network; the next child is pid 1 of a new pid namespace."""
@@ -73,6 +74,7 @@ class Namespaces:
 
     def settle(self) -> None:
         """In the zygote, pid 1 of the worker's pid namespace."""
+        self._filter = None if seccomp.available() else seccomp.Filter(own_network=True)
         linux.mount("proc", self._root + "/proc", "proc", _PROC_FLAGS)
         if self._root:
             linux.protect(self._root, recursive=False)
@@ -106,6 +108,8 @@ class Namespaces:
         set_limits(limits, self._inherited_bytes, int(limits["processes"]) + 2 + self._foreign_tasks)
         linux.set_capabilities()
         linux.no_new_privileges()
+        if self._filter:
+            self._filter.install()
 
     def sweep(self) -> None:
         """Nothing to do: the run's namespaces went with its pid 1, and all it had with them."""

@@ -27,6 +27,7 @@ _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_KEEPCAPS = 1, 4, 8
 _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 36, 38, 47
 _PR_CAP_AMBIENT_RAISE = 2
+_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 22, 2
 _CAP_VERSION_3 = 0x20080522
 CAP_DAC_READ_SEARCH = 2
 
@@ -107,6 +108,11 @@ def set_dumpable() -> None:
 
 def no_new_privileges() -> None:
     _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
+def set_seccomp_filter(program: int) -> None:
+    """Install the filter at this address (a `struct sock_fprog`) on the calling process."""
+    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
 
 
 def keep_capabilities() -> None:
