@@ -295,7 +295,10 @@ class Sample(Record):
 
 
 class Result(Record):
-    """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached."""
+    """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached.
+
+    `broken`: tasks that can't be judged on this machine, with the cause; they have no samples and count in no metric.
+    """
 
     result_id: str
     benchmark: str
@@ -305,6 +308,8 @@ class Result(Record):
     samples: tuple[Sample, ...]
     metrics: dict[str, float]
     settings: dict[str, Any] = {}
+    version: str = ""
+    broken: dict[str, str] = {}
 
 
 def fingerprint(value: Any) -> str:

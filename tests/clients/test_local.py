@@ -137,5 +137,8 @@ def test_no_chat_template(random_model: Path, tmp_path: Path) -> None:
     copy = tmp_path / "plain"
     shutil.copytree(random_model, copy)
     (copy / "chat_template.jinja").unlink()
+    request = Request(messages=(Message(role="user", content="hi"),), sampling=Sampling(max_tokens=2))
+    client = LocalClient(copy, device="cpu")
     with pytest.raises(ClientError, match="no chat template"):
-        LocalClient(copy, device="cpu")
+        asyncio.run(client.complete(request))
+    assert asyncio.run(client.complete(request.model_copy(update={"raw": True}))).completion_tokens > 0

@@ -16,7 +16,8 @@ from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import EvaluationConfig, EvaluationSamplingConfig
 from iterpref.errors import ClientError, ConfigError, RecordError, SandboxError
-from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation.answers import Generated
+from iterpref.evaluation.benchmarks import Benchmark, load_benchmark
 from iterpref.evaluation.evaluate import SANDBOX_TRIES, evaluate
 from iterpref.programs import fenced
 from iterpref.records import Execution, Limits, Result, Task, TestFile, as_messages
@@ -76,7 +77,9 @@ class Bench:
     ) -> Result:
         self.ledger = Ledger(ReplayClient(recording(self.folder / "recording.jsonl", completions)), self.store)
         tasks = [task(name) for name in completions] if tasks is None else tasks
-        return asyncio.run(evaluate(tasks, "own", self.ledger, sandbox, self.store, settings, **more))
+        benchmark = Benchmark("own", list(tasks))
+        answers = Generated(self.ledger, benchmark, settings, more.get("seed", 0))
+        return asyncio.run(evaluate(benchmark, answers, sandbox, self.store, settings, **more))
 
 
 @pytest.fixture
@@ -97,19 +100,20 @@ def test_outcomes_and_metrics(bench: Bench, sandbox: Sandbox) -> None:
     assert [s.execution.error_type for s in result.samples[2:]] == ["NameError", "NoProgram"]
     assert result.samples[0].completion == RIGHT and result.samples[0].program == "def f(x):\n    return x + 1"
     assert result.metrics == {"pass@1": 0.25, "pass@1_stderr": 0.25}
-    assert result.model == bench.ledger.name and result.protocol.startswith("chat, greedy, 1 sample")
+    assert result.model == bench.ledger.name and result.protocol.startswith("plain, greedy, 1 sample")
     assert [done for done, _, _ in seen] == [1, 2, 3, 4] and seen[-1][1:] == (4, "passed 1")
     assert bench.store.result(result.result_id) == result
 
 
 def test_references_of_the_playground_pass(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
-    tasks = load_benchmark("playground", "held_out", 20)
+    benchmark = load_benchmark("playground", "held_out", 20)
     lines = [{"messages": [m.model_dump() for m in as_messages(t.prompt)], "completions": [fenced(t.reference or "")]}
-             for t in tasks]  # fmt: skip
+             for t in benchmark.tasks]  # fmt: skip
     path = tmp_path / "references.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     ledger = Ledger(ReplayClient(path), store)
-    result = asyncio.run(evaluate(tasks, "playground", ledger, sandbox, store, GREEDY))
+    answers = Generated(ledger, benchmark, GREEDY, 0)
+    result = asyncio.run(evaluate(benchmark, answers, sandbox, store, GREEDY))
     assert result.metrics == {"pass@1": 1.0, "pass@1_stderr": 0.0}
     assert {sample.execution.trust for sample in result.samples} == {"oracle"}
 
@@ -232,7 +236,8 @@ from test_evaluate import *
 names = [f"t{i}" for i in range(12)]
 with Store.open(sys.argv[2]) as store, Sandbox(workers=1) as sandbox:
     ledger = Ledger(ReplayClient(sys.argv[3]), store)
-    result = asyncio.run(evaluate([task(name) for name in names], "own", ledger, sandbox, store, GREEDY))
+    benchmark = Benchmark("own", [task(name) for name in names])
+    result = asyncio.run(evaluate(benchmark, Generated(ledger, benchmark, GREEDY, 0), sandbox, store, GREEDY))
     print(json.dumps({"paid": ledger.paid, "pass@1": result.metrics["pass@1"]}))
 """
 

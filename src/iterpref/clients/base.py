@@ -6,20 +6,29 @@ from iterpref.records import Message, Record
 
 
 class Sampling(Record):
-    """How one completion is drawn. `temperature` 0 is greedy; then `seed` changes nothing."""
+    """How one completion is drawn. `temperature` 0 is greedy; then `seed` changes nothing.
+
+    The completion ends before the first of the `stop` texts.
+    """
 
     temperature: float = 0.8
     top_p: float = 1.0
     max_tokens: int = 1024
     seed: int = 0
+    stop: tuple[str, ...] = ()
 
 
 class Request(Record):
-    """One completion wanted. `sample_index` tells repeated draws of the same messages apart."""
+    """One completion wanted. `sample_index` tells repeated draws of the same messages apart.
+
+    A last message of the assistant is a turn already begun, which the completion continues. `raw`: the one message's
+    text goes to the model as it is, without a chat template.
+    """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     sample_index: int = 0
+    raw: bool = False
 
 
 class Completion(Record):

@@ -42,6 +42,10 @@ class Ledger:
     def key(self, request: Request) -> str:
         """Identity of a call. Greedy decoding ignores the seed and the sample index, so they are left out then."""
         values = request.model_dump(mode="json")
+        if not request.raw:  # keys from before these existed stay valid
+            del values["raw"]
+        if not request.sampling.stop:
+            del values["sampling"]["stop"]
         if request.sampling.temperature == 0:
             del values["sampling"]["seed"], values["sample_index"]
         return fingerprint([self.name, values])

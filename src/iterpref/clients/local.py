@@ -20,7 +20,7 @@ from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.errors import ClientError
-from iterpref.records import Message, fingerprint
+from iterpref.records import fingerprint
 
 # Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
 SMALL_MODEL = 20_000_000
@@ -30,12 +30,12 @@ class LocalClient:
     """Decode with a local model. Requests that wait at the same time are decoded as one batch.
 
     Args:
-        model: Folder or hub id that transformers can load, with a chat template in its tokenizer.
+        model: Folder or hub id that transformers can load; without a chat template it answers raw requests only.
         batch_size: Most requests in one batch.
         device: `auto`, or a torch device name.
 
     Raises:
-        ClientError: The model or its tokenizer doesn't load, or has no chat template.
+        ClientError: The model or its tokenizer doesn't load.
     """
 
     def __init__(self, model: str | Path, batch_size: int = 64, device: str = "auto") -> None:
@@ -90,7 +90,7 @@ class LocalClient:
     @torch.inference_mode()
     def _decode(self, requests: Sequence[Request]) -> list[Completion]:
         sampling = requests[0].sampling
-        prompts = [self._render(request.messages) for request in requests]
+        prompts = [self._render(request) for request in requests]
         with self._tokenizing:
             encoded = self._tokenizer(
                 prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
@@ -107,21 +107,33 @@ class LocalClient:
             top_k=None,
             logits_processor=LogitsProcessorList(draw),
             pad_token_id=self._pad_id,
+            **({"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer} if sampling.stop else {}),
         )
         lengths = encoded["attention_mask"].sum(dim=1).tolist()
-        return [self._completion(row[width:].tolist(), length) for row, length in zip(output, lengths, strict=True)]
+        rows = zip(output, lengths, strict=True)
+        return [self._completion(row[width:].tolist(), length, sampling.stop) for row, length in rows]
 
-    def _render(self, messages: tuple[Message, ...]) -> str:
+    def _render(self, request: Request) -> str:
+        """The prompt as text: through the chat template, with a turn of the assistant left open if there is one."""
+        messages = request.messages
+        if request.raw:
+            bos = self._tokenizer.bos_token if getattr(self._tokenizer, "add_bos_token", False) else None
+            return f"{bos or ''}{messages[0].content}"
+        if not self._tokenizer.chat_template:
+            raise ClientError(f"{self.name}: its tokenizer has no chat template; use evaluation.protocol=base")
         turns = [message.model_dump() for message in messages]
-        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + begun
 
-    def _completion(self, tokens: list[int], prompt_tokens: int) -> Completion:
-        """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token."""
+    def _completion(self, tokens: list[int], prompt_tokens: int, stops: tuple[str, ...]) -> Completion:
+        """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token, its text at a stop text."""
         stop = next((i for i, token in enumerate(tokens) if token in self._eos_ids), None)
         kept = tokens if stop is None else tokens[:stop]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        cuts = [at for at in map(text.find, stops) if at >= 0]
         return Completion(
-            text=self._tokenizer.decode(kept, skip_special_tokens=True),
-            finish_reason="length" if stop is None else "stop",
+            text=text[: min(cuts)] if cuts else text,
+            finish_reason="length" if stop is None and not cuts else "stop",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept) + (stop is not None),
         )
@@ -133,7 +145,7 @@ class LocalClient:
     def _check_room(self, request: Request) -> None:
         """Refuse a prompt that fills the context, before it can spoil a batch."""
         with self._tokenizing:
-            width = len(self._tokenizer(self._render(request.messages), add_special_tokens=False)["input_ids"])
+            width = len(self._tokenizer(self._render(request), add_special_tokens=False)["input_ids"])
         if width >= self._positions:
             raise ClientError(
                 f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "
@@ -184,9 +196,9 @@ def _draw_seed(request: Request) -> int:
     return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
 
 
-def _shape(sampling: Sampling) -> tuple[float, float, int]:
+def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:
     """Requests that agree in this can be decoded together; their seeds may differ."""
-    return (sampling.temperature, sampling.top_p, sampling.max_tokens)
+    return (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop)
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
@@ -200,8 +212,6 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
             f"{model}: this model doesn't load ({type(error).__name__}: {str(error).splitlines()[0]}); "
             "expected a folder with config.json, weights and a tokenizer, or a hub id that this machine can reach"
         ) from None
-    if not tokenizer.chat_template:
-        raise ClientError(f"{model}: its tokenizer has no chat template; add one, or use a chat model")
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:

@@ -113,9 +113,13 @@ class OpenAIClient:
 
     def _body(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling
+        if request.raw:
+            raise ClientError(f"{self.name}: a chat endpoint takes no raw prompt; set evaluation.protocol=chat")
         values: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         if sampling.temperature > 0:
             values |= {"top_p": sampling.top_p, "seed": _seed(request)}
+        if sampling.stop:
+            values["stop"] = list(sampling.stop)
         if "max_tokens" in self._omitted:  # the newer name of the same limit
             values["max_completion_tokens"] = values.pop("max_tokens")
         values = {name: value for name, value in values.items() if name not in self._omitted}

@@ -1,11 +1,12 @@
-"""Model → Result: ask for completions of every task of a benchmark, run them, count what passes.
+"""Model → Result: get a program for every task of a benchmark, run it, count what passes.
 
-In: tasks, a ledger (model calls), a sandbox, a store. Out: one `Result` in the store, with every completion as it came,
-the program taken from it, and its Execution. A killed evaluation repeats no answered call and no finished execution; a
-finished one is returned as it is. Decoding and execution overlap: each program runs as soon as it has been written.
+In: a benchmark, answers (a model's or a file's), a sandbox, a store. Out: one `Result` in the store, with every
+completion as it came, the program taken from it, and its Execution. A killed evaluation repeats no answered call and no
+finished execution; a finished one is returned as it is. Decoding and execution overlap.
 
-A broken sandbox is never scored as a failing program: it is tried again, then the evaluation stops and says so.
-Not here: comparing two Results (`analysis/compare.py`).
+Canonical solutions run first: a task whose own fails here is listed in the Result and not scored. A program that runs
+out of time is run once more, alone, so that a busy machine changes no score. A broken sandbox is never scored as a
+failing program. Not here: comparing two Results (`analysis/compare.py`).
 """
 
 import asyncio
@@ -13,24 +14,25 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from iterpref.clients import Ledger, Request, Sampling
 from iterpref.config import EvaluationConfig
 from iterpref.errors import ConfigError, RecordError, SandboxError
-from iterpref.evaluation.benchmarks import dataset_hash
+from iterpref.evaluation.answers import Answers
+from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
+from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
-from iterpref.programs import extract_program
-from iterpref.records import Execution, Limits, Result, Sample, Task, as_messages, fingerprint
+from iterpref.evaluation.preflight import preflight
+from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
+_NOT_DATA = {"path", "benchmark"}  # settings that change nothing but where the rows are read
 
 
 async def evaluate(
-    tasks: Sequence[Task],
-    benchmark: str,
-    ledger: Ledger,
+    benchmark: Benchmark,
+    answers: Answers,
     sandbox: Sandbox,
     store: Store,
     settings: EvaluationConfig,
@@ -38,51 +40,81 @@ async def evaluate(
     limits: Limits | None = None,
     on_progress: Progress | None = None,
 ) -> Result:
-    """Evaluate the ledger's model on `tasks`, each with `settings.samples` completions.
+    """Score the answers to a benchmark's tasks.
 
     Args:
-        benchmark: Name that the Result carries.
         limits: Bounds of every execution, in place of each task's own.
         on_progress: Called with (samples done, samples in all, a few words such as "passed 12").
 
     Raises:
-        ConfigError: `k` is larger than `samples`, or several greedy completions are asked for.
+        ConfigError: `k` is larger than the number of answers to a task.
         RecordError: No tasks, or two tasks with one id.
         ClientError: The model can't answer.
         SandboxError: The sandbox could not run a program in `SANDBOX_TRIES` tries.
     """
-    _check(tasks, benchmark, settings)
-    data = dataset_hash(tasks)
-    described = {**settings.model_dump(mode="json"), "seed": seed, "limits": limits.model_dump() if limits else None}
-    result_id = fingerprint([benchmark, data, ledger.name, described])
+    _check(benchmark, answers, settings)
+    data = dataset_hash(benchmark.tasks)
+    described = {
+        **settings.model_dump(mode="json", exclude=_NOT_DATA),
+        "seed": seed,
+        "limits": limits.model_dump() if limits else None,
+    }
+    result_id = fingerprint([benchmark.name, data, answers.name, answers.protocol, described])
     finished = store.result(result_id)
     if finished is not None:
         return finished
-    samples = await _Evaluation(ledger, Executor(sandbox, store, seed, limits), settings, seed).run(tasks, on_progress)
+    broken = dict(benchmark.broken)
+    if benchmark.preflight:
+        broken |= await asyncio.to_thread(preflight, benchmark.tasks, sandbox)
+    tasks = [task for task in benchmark.tasks if task.task_id not in broken]
+    if not tasks:
+        task_id, why = next(iter(broken.items()))
+        raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
+    samples = await _Evaluation(answers, Executor(sandbox, store, seed, limits)).run(tasks, on_progress)
     result = Result(
         result_id=result_id,
-        benchmark=benchmark,
-        model=ledger.name,
+        benchmark=benchmark.name,
+        version=benchmark.version,
+        model=answers.name,
         dataset_hash=data,
-        protocol=_protocol(settings),
+        protocol=answers.protocol,
         samples=tuple(samples),
         metrics=metrics(samples, settings.k),
-        settings=described,
+        settings=described | {"source": benchmark.place},
+        broken=broken,
     )
     store.put_result(result)
     return result
 
 
 def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
-    """`pass@k` over tasks, and `pass@k_stderr` where there are at least two tasks."""
+    """`pass@k` over tasks and `pass@k_stderr` (of the mean, tasks as units) where there are at least two tasks.
+
+    Where tasks have base and plus tests, `pass@k` asks for both, and `base_pass@k` for the base tests only.
+    """
+    values = _pass_at_k(samples, k, "", lambda sample: sample.execution.passed)
+    if any(test.name == PLUS for sample in samples for test in sample.execution.tests):
+        values |= _pass_at_k(samples, k, "base_", passed_base)
+    return values
+
+
+def passed_base(sample: Sample) -> bool:
+    """Whether a sample passes the base tests of an EvalPlus task."""
+    execution = sample.execution
+    return execution.passed or any(t.name == BASE and t.verdict == "passed" for t in execution.tests)
+
+
+def _pass_at_k(
+    samples: Sequence[Sample], k: Sequence[int], prefix: str, right: Callable[[Sample], bool]
+) -> dict[str, float]:
     drawn = Counter(sample.task_id for sample in samples)
-    correct = Counter(sample.task_id for sample in samples if sample.execution.passed)
+    correct = Counter(sample.task_id for sample in samples if right(sample))
     values: dict[str, float] = {}
     for size in k:
         estimates = [pass_at_k(count, correct[task_id], size) for task_id, count in drawn.items()]
-        values[f"pass@{size}"], error = mean_and_error(estimates)
+        values[f"{prefix}pass@{size}"], error = mean_and_error(estimates)
         if error is not None:
-            values[f"pass@{size}_stderr"] = error
+            values[f"{prefix}pass@{size}_stderr"] = error
     return values
 
 
@@ -90,47 +122,46 @@ def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
 class _Evaluation:
     """The tools of one evaluation, and the way of one sample through them."""
 
-    ledger: Ledger
+    answers: Answers
     executor: Executor
-    settings: EvaluationConfig
-    seed: int
 
     async def run(self, tasks: Sequence[Task], on_progress: Progress | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
-        work = [asyncio.create_task(self._sample(task, i)) for task in tasks for i in range(self.settings.samples)]
+        places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
+        # Tasks with slow references first: the last one to finish should not be a long one.
+        order = sorted(range(len(places)), key=lambda i: -places[i][0].limits.cpu_s)
+        work = {i: asyncio.create_task(self._sample(*places[i])) for i in order}
         passed = 0
         try:
-            for done, finished in enumerate(asyncio.as_completed(work), start=1):
+            for done, finished in enumerate(asyncio.as_completed(list(work.values())), start=1):
                 passed += (await finished).execution.passed
                 if on_progress:
                     on_progress(done, len(work), f"passed {passed}")
         finally:
-            for item in work:
+            for item in work.values():
                 item.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-        return [item.result() for item in work]
+            await asyncio.gather(*work.values(), return_exceptions=True)
+        samples = [work[i].result() for i in range(len(places))]
+        for i, (task, _) in enumerate(places):
+            if samples[i].execution.verdict == "timeout":
+                again = await self._execute(task, samples[i].program, again=True)
+                samples[i] = samples[i].model_copy(update={"execution": again})
+        return samples
 
     async def _sample(self, task: Task, index: int) -> Sample:
-        request = Request(
-            messages=as_messages(task.prompt),
-            sampling=Sampling(**self.settings.sampling.model_dump(), seed=self.seed),
-            sample_index=index,
-        )
-        _, completion = await self.ledger.complete(request)
-        program = extract_program(completion.text, task.entry_point)
-        execution = await self._execute(task, program, cut=completion.finish_reason == "length")
+        answer = await self.answers.answer(task, index)
         return Sample(
             task_id=task.task_id,
             sample_index=index,
-            completion=completion.text,
-            program=program,
-            execution=execution,
+            completion=answer.completion,
+            program=answer.program,
+            execution=await self._execute(task, answer.program, cut=answer.cut),
         )
 
-    async def _execute(self, task: Task, program: str, *, cut: bool) -> Execution:
+    async def _execute(self, task: Task, program: str, *, cut: bool = False, again: bool = False) -> Execution:
         """The outcome of a program; a broken sandbox stops the evaluation rather than be scored."""
         for _ in range(SANDBOX_TRIES):
-            _, execution = await self.executor.execute(task, program, cut=cut)
+            _, execution = await self.executor.execute(task, program, cut=cut, again=again)
             if execution.verdict != "sandbox_error":
                 return execution
         raise SandboxError(
@@ -139,27 +170,16 @@ class _Evaluation:
         )
 
 
-def _check(tasks: Sequence[Task], benchmark: str, settings: EvaluationConfig) -> None:
+def _check(benchmark: Benchmark, answers: Answers, settings: EvaluationConfig) -> None:
+    name, tasks = benchmark.name, benchmark.tasks
     if not tasks:
-        raise RecordError(f"benchmark {benchmark}: no tasks; check evaluation.benchmark and evaluation.split")
+        raise RecordError(f"benchmark {name}: no tasks; check evaluation.benchmark and evaluation.split")
     task_id, count = Counter(task.task_id for task in tasks).most_common(1)[0]
     if count > 1:
-        raise RecordError(f"benchmark {benchmark}: {count} tasks have the id {task_id}; give each task its own id")
-    if not settings.k or min(settings.k) < 1 or max(settings.k) > settings.samples:
+        raise RecordError(f"benchmark {name}: {count} tasks have the id {task_id}; give each task its own id")
+    fewest = min(answers.count(task) for task in tasks)
+    if not settings.k or min(settings.k) < 1 or max(settings.k) > fewest:
         raise ConfigError(
-            f"evaluation.k is {list(settings.k)} with evaluation.samples = {settings.samples}; pass@k needs k from 1 "
+            f"evaluation.k is {list(settings.k)} with evaluation.samples = {fewest}; pass@k needs k from 1 "
             "to samples: raise samples or lower k"
         )
-    if settings.samples > 1 and settings.sampling.temperature == 0:
-        raise ConfigError(
-            f"evaluation.samples is {settings.samples} at temperature 0, where all completions of a task are equal; "
-            "set evaluation.sampling.temperature, or samples to 1"
-        )
-
-
-def _protocol(settings: EvaluationConfig) -> str:
-    """How the completions were asked for, in words."""
-    sampling = settings.sampling
-    how = f"T={sampling.temperature:g}, top_p={sampling.top_p:g}" if sampling.temperature else "greedy"
-    number = "1 sample" if settings.samples == 1 else f"{settings.samples} samples"
-    return f"chat, {how}, {number} per task, at most {sampling.max_tokens} new tokens"

@@ -10,12 +10,12 @@ DEFAULT_TASKS = 300  # as many as the demo's `playground.held_out_tasks`
 
 
 def playground(split: str | None, limit: int | None, seed: int = 0) -> list[Task]:
-    """The first `limit` tasks of a split; no composition of steps is in two splits.
+    """The first `limit` tasks of a split (None: `held_out`); no composition of steps is in two splits.
 
     Raises:
-        ConfigError: No split, or one that the playground doesn't have.
+        ConfigError: A split that the playground doesn't have.
     """
     for known in get_args(Split):
-        if split == known:
+        if (split or "held_out") == known:
             return playground_tasks(known, limit or DEFAULT_TASKS, seed)
     raise ConfigError(f"benchmark playground: split is {split}; expected one of {', '.join(get_args(Split))}")

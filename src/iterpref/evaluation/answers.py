@@ -1,0 +1,117 @@
+"""Where the programs that are scored come from: a model, asked now, or a file of completions.
+
+Both give the same: for (task, sample) the completion as it came and the program it amounts to. Not here: running it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from iterpref.clients import Ledger, Request, Sampling
+from iterpref.config import EvaluationConfig
+from iterpref.errors import ConfigError
+from iterpref.evaluation import protocols
+from iterpref.evaluation.benchmarks import Benchmark
+from iterpref.evaluation.samples import Samples
+from iterpref.records import Task
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One completion and its program; `cut`: it was cut off at the token limit."""
+
+    completion: str
+    program: str
+    cut: bool = False
+
+
+class Answers(Protocol):
+    """A source of answers. `name` is the identity of the model or file, `protocol` how it was asked, in words."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def protocol(self) -> str: ...
+
+    def count(self, task: Task) -> int:
+        """How many answers there are to a task."""
+        ...
+
+    async def answer(self, task: Task, index: int) -> Answer:
+        """One of them."""
+        ...
+
+
+class Generated:
+    """Ask a model through the ledger: what was answered before costs nothing.
+
+    Raises:
+        ConfigError: The benchmark has no such protocol.
+    """
+
+    def __init__(self, ledger: Ledger, benchmark: Benchmark, settings: EvaluationConfig, seed: int) -> None:
+        if settings.samples > 1 and settings.sampling.temperature == 0:
+            raise ConfigError(
+                f"evaluation.samples is {settings.samples} at temperature 0, where all completions of a task are "
+                "equal; set evaluation.sampling.temperature, or samples to 1"
+            )
+        self._ledger = ledger
+        self._family = benchmark.family
+        self._settings = settings
+        self._seed = seed
+        self._protocol = (
+            protocols.default_protocol(benchmark.family) if settings.protocol == "auto" else settings.protocol
+        )
+
+    @property
+    def name(self) -> str:
+        return self._ledger.name
+
+    @property
+    def protocol(self) -> str:
+        sampling = self._settings.sampling
+        how = f"T={sampling.temperature:g}, top_p={sampling.top_p:g}" if sampling.temperature else "greedy"
+        number = "1 sample" if self._settings.samples == 1 else f"{self._settings.samples} samples"
+        return f"{self._protocol}, {how}, {number} per task, at most {sampling.max_tokens} new tokens"
+
+    def count(self, task: Task) -> int:
+        return self._settings.samples
+
+    async def answer(self, task: Task, index: int) -> Answer:
+        asked = protocols.ask(task, self._family, self._protocol)
+        sampling = Sampling(**self._settings.sampling.model_dump(), seed=self._seed, stop=asked.stop)
+        request = Request(messages=asked.messages, sampling=sampling, sample_index=index, raw=asked.raw)
+        _, completion = await self._ledger.complete(request)
+        program = protocols.program_of(task, completion.text, self._protocol)
+        return Answer(completion.text, program, cut=completion.finish_reason == "length")
+
+
+class Recorded:
+    """Take the completions of a file."""
+
+    def __init__(self, samples: Samples, tasks: Sequence[Task], k: Sequence[int]) -> None:
+        self._samples = samples
+        short = [task.task_id for task in tasks if self.count(task) < max(k, default=1)]
+        if short:
+            raise ConfigError(
+                f"{samples.name}: evaluation.k is {list(k)}, and task {short[0]} has {len(samples.by_task[short[0]])} "
+                "samples; pass@k needs at least k samples of each task: lower evaluation.k"
+            )
+
+    @property
+    def name(self) -> str:
+        return self._samples.name
+
+    @property
+    def protocol(self) -> str:
+        counts = {len(given) for given in self._samples.by_task.values()}
+        number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+        return f"samples of a file, {number} per task"
+
+    def count(self, task: Task) -> int:
+        return len(self._samples.by_task[task.task_id])
+
+    async def answer(self, task: Task, index: int) -> Answer:
+        given = self._samples.by_task[task.task_id][index]
+        return Answer(given.completion, given.program)

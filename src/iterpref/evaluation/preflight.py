@@ -1,0 +1,53 @@
+"""Do the benchmark's own solutions pass here? Those that don't are reported apart, never scored.
+
+In: tasks with references, a sandbox. Out: task id → why its canonical solution fails on this machine. Kept in the
+user's cache by the tasks' identity, the Python, and the packages that the tasks name.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from iterpref.evaluation.benchmarks import dataset_hash
+from iterpref.evaluation.benchmarks.sources import cache_folder
+from iterpref.records import Execution, Task, fingerprint
+from iterpref.sandbox import Job, Sandbox
+
+
+def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Task id → cause, for tasks whose reference does not pass; tasks without a reference are taken as good."""
+    known = [task for task in tasks if task.reference]
+    if not known:
+        return {}
+    packages = sorted({package for task in known for package in task.packages})
+    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in known]
+    state = [sys.version, sandbox.isolation, [[name, _version(name)] for name in packages]]
+    path = cache_folder() / "preflight" / f"{fingerprint([dataset_hash(known), references, state])}.json"
+    if path.is_file():
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+    ordered = sorted(known, key=lambda task: -task.limits.cpu_s)  # the longest first, so that none is waited for last
+    executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
+    outcomes = list(zip(ordered, executions, strict=True))
+    broken = {task.task_id: cause(execution) for task, execution in outcomes if not execution.passed}
+    if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial.write_text(json.dumps(broken), encoding="utf-8")
+        partial.replace(path)
+    return broken
+
+
+def cause(execution: Execution) -> str:
+    """Why an execution did not pass, in one line."""
+    first = execution.error.split("\n")[0]
+    return f"{execution.verdict}: {first}" if first else execution.verdict
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,170 @@
+"""A reply or a completion → the program that is run: the code in it, cut down to what the entry point needs.
+
+In: text of a model, perhaps prose, perhaps cut off. Out: imports, and the top-level definitions that the entry point
+reaches by name, in their order; of two definitions of one name the first that returns something, as EvalPlus keeps it.
+Work is linear in the text's length: each line is parsed a bounded number of times.
+Not here: which of several fenced blocks is meant (`programs.extract_program`).
+"""
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from iterpref.programs import code_blocks, defines, extract_program, parses, syntax_tree
+
+_CONTINUED = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b|$")  # first characters that open no new statement
+_MOST_LINES = 64  # top-level lines that one statement may span, for example a docstring's
+_PASSES = 8  # times the text's length that may be parsed in search of statements
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+def sanitize(text: str, entry_point: str | None = None) -> str:
+    """The program in `text`; "" when there is no code in it.
+
+    Without an entry point all definitions are kept. If nothing defines it, the code is returned whole, so that the
+    failure that its tests report is the program's own.
+    """
+    code = extract_program(text, entry_point) if code_blocks(text) else text.strip("\n").rstrip()
+    if not parses(code):
+        code = "\n".join(parsing_parts(code))
+    if not code.strip():
+        return ""
+    kept = _needed(code, entry_point)
+    return kept if kept.strip() and (entry_point is None or defines(kept, entry_point)) else code
+
+
+def parsing_parts(text: str) -> Iterator[str]:
+    """The top-level statements of a text that also holds prose, broken lines or an unfinished end.
+
+    A part begins at a line without indentation. One that is not complete (an open bracket, a long string) is tried
+    together with the parts after it; prose is dropped.
+    """
+    parts = _parts(text.split("\n"))
+    budget = _PASSES * len(text) + 10_000
+    start = 0
+    while start < len(parts):
+        size = 1
+        while True:
+            candidate = "\n".join(parts[start : start + size])
+            budget -= len(candidate)
+            if parses(candidate):
+                if not _is_prose(candidate):
+                    yield candidate
+                start += size
+                break
+            if budget < 0 or size >= _MOST_LINES or start + size >= len(parts) or not _unfinished(candidate):
+                start += 1
+                break
+            size = min(2 * size, _MOST_LINES) if size > 4 else size + 1
+
+
+def _parts(lines: Sequence[str]) -> list[str]:
+    parts: list[list[str]] = []
+    for line in lines:
+        decorated = bool(parts) and parts[-1][-1].startswith("@")
+        if parts and (decorated or _CONTINUED.match(line)):
+            parts[-1].append(line)
+        else:
+            parts.append([line])
+    return ["\n".join(part) for part in parts]
+
+
+def _unfinished(part: str) -> bool:
+    """Whether more lines might make it parse: a triple quote or a bracket is open."""
+    return (
+        part.count('"""') % 2 == 1
+        or part.count("'''") % 2 == 1
+        or any(part.count(a) > part.count(b) for a, b in ("()", "[]", "{}"))
+        or part.rstrip().endswith("\\")
+    )
+
+
+def _is_prose(part: str) -> bool:
+    """A line such as `Solution` or `Note: text`, which Python reads as a name or an annotation."""
+    body = syntax_tree(part).body
+    return all(
+        (isinstance(node, ast.Expr) and isinstance(node.value, ast.Name | ast.Tuple | ast.Compare | ast.BoolOp))
+        or (isinstance(node, ast.AnnAssign) and node.value is None)
+        for node in body
+    )
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A top-level statement: the names it binds and those it reads, and its lines [first, last)."""
+
+    node: ast.stmt
+    binds: frozenset[str]
+    reads: frozenset[str]
+
+
+def _needed(code: str, entry_point: str | None) -> str:
+    """Imports and reachable definitions of a program that parses, as they are written."""
+    try:
+        body = syntax_tree(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return code
+    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
+    statements = _first_definitions([_statement(node) for node in body if _binds(node)])
+    if entry_point is not None:
+        statements = _reachable(statements, entry_point)
+    kept = sorted({id(n): n for n in [*imports, *(s.node for s in statements)]}.values(), key=lambda n: n.lineno)
+    lines = code.split("\n")
+    return "\n".join("\n".join(lines[_first_line(node) - 1 : node.end_lineno]) for node in kept)
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators = node.decorator_list if isinstance(node, Definition) else []
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _binds(node: ast.stmt) -> frozenset[str]:
+    """Names that a top-level statement gives a value; expressions and asserts give none."""
+    if isinstance(node, Definition):
+        return frozenset((node.name,))
+    if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr | ast.Assert):
+        return frozenset()
+    bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound |= {n.name for n in ast.walk(node) if isinstance(n, Definition)}
+    bound |= {(a.asname or a.name).split(".")[0] for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)
+              for a in n.names}  # fmt: skip
+    return frozenset(bound)
+
+
+def _statement(node: ast.stmt) -> _Statement:
+    reads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return _Statement(node, _binds(node), frozenset(reads))
+
+
+def _first_definitions(statements: list[_Statement]) -> list[_Statement]:
+    """Of several functions of one name, only the first that returns something, else the first."""
+    chosen: dict[str, _Statement] = {}
+    for statement in statements:
+        if isinstance(statement.node, Definition):
+            known = chosen.get(statement.node.name)
+            if known is None or (not _returns(known.node) and _returns(statement.node)):
+                chosen[statement.node.name] = statement
+    kept = {id(statement) for statement in chosen.values()}
+    return [s for s in statements if not isinstance(s.node, Definition) or id(s) in kept]
+
+
+def _returns(node: ast.stmt) -> bool:
+    kinds = (ast.Return, ast.Yield, ast.YieldFrom)
+    return isinstance(node, ast.ClassDef) or any(isinstance(n, kinds) for n in ast.walk(node))
+
+
+def _reachable(statements: list[_Statement], entry_point: str) -> list[_Statement]:
+    by_name: dict[str, list[_Statement]] = {}
+    for statement in statements:
+        for name in statement.binds:
+            by_name.setdefault(name, []).append(statement)
+    waiting, seen = [entry_point], {entry_point}
+    found: set[int] = set()
+    while waiting:
+        for statement in by_name.get(waiting.pop(), ()):
+            found.add(id(statement))
+            fresh = (statement.reads | statement.binds) - seen
+            seen |= fresh
+            waiting += fresh
+    return [statement for statement in statements if id(statement) in found]
