@@ -3,9 +3,10 @@
     python benchmarks/training.py --json training.json          # about half an hour on one core
     python benchmarks/training.py --quick --json training.json  # vocabulary 8k, few rounds, a few minutes
 
-Time of one training step (forward, backward, optimizer; references precomputed) on the groups of data/, one group a
-step; the ways take turns, and the median counts: process CPU time on a CPU, event time on a GPU. Memory is the growth
-of the process's peak during a step, each way in a process of its own. Ways:
+Time of one training step (forward, backward, optimizer; references precomputed) on a batch of three pairs of data/: one
+pair of each of three tasks (k=1), or the three pairs of one task (k=3). The ways take turns, and the median counts:
+process CPU time on a CPU, event time on a GPU. Memory is the growth of the process's peak during a step, each way in a
+process of its own. Ways:
 
     trunk        this package: FocalDPOTrainer, target_dpo
     trl_compact  TRL's DPOTrainer with the head at the positions with loss only, as it runs on a GPU
@@ -48,6 +49,7 @@ from iterpref.training.trunk.layout import TrunkLayout, plan_layout
 
 WAYS = ("trunk", "trl_compact", "trl", "authors")
 BETA = 0.1
+PAIRS = 3
 # Checked before anything is timed.
 MAX_GRADIENT_ERROR = 1e-5
 SETTINGS = {
@@ -111,6 +113,7 @@ def encode_once(number: int) -> list[dict[str, Any]]:
     """The examples of one group as a trainer's dataset holds them: encoded before training, with reference values."""
     names = ("prompt_ids", "chosen_ids", "rejected_ids", "rejected_mask")
     encoded = [{name: getattr(encode(pair), name) for name in names} for pair in groups()[number]]
+    encoded = [row | {"chosen_mask": [1] * len(row["chosen_ids"])} for row in encoded]
     return [row | {"ref_chosen_logps": -100.0, "ref_rejected_logps": -10.0} for row in encoded]
 
 
@@ -150,8 +153,14 @@ class Plain(Prepared, DPOTrainer):
     pass
 
 
+def batch_members(number: int, k: int) -> list[tuple[int, int]]:
+    """(group, pair in it) of a batch of three pairs: k of each of 3 / k groups."""
+    first = number * (PAIRS // k)
+    return [((first + at // k) % len(groups()), at % k) for at in range(PAIRS)]
+
+
 class Way:
-    """One way of training: `step(group, k)` does a whole optimizer step."""
+    """One way of training: `step(number, k)` does a whole optimizer step on batch `number`."""
 
     def __init__(self, name: str, model: Any, attention: str = "auto") -> None:
         self.name = name
@@ -167,17 +176,18 @@ class Way:
         self.model = self.trainer.model.train()
         if name == "trl_compact":
             CompactHead(self.model)
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, foreach=False)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
 
-    def backward(self, group: int, k: int) -> None:
+    def backward(self, number: int, k: int) -> None:
+        members = batch_members(number, k)
         if self.name == "authors":
-            authors_loss(self.model, groups()[group][:k]).backward()
+            authors_loss(self.model, [groups()[group][at] for group, at in members]).backward()
         else:
-            batch = self.trainer.data_collator(encode_once(group)[:k])
+            batch = self.trainer.data_collator([encode_once(group)[at] for group, at in members])
             self.trainer.training_step(self.model, batch)
 
-    def step(self, group: int, k: int) -> None:
-        self.backward(group, k)
+    def step(self, number: int, k: int) -> None:
+        self.backward(number, k)
         self.optimizer.step()
         self.optimizer.zero_grad()
 
@@ -303,9 +313,8 @@ def step_times(
     made = {name: Way(name, build(vocabulary, options)) for name in ways}
     times: dict[str, list[float]] = {name: [] for name in ways}
     for number in range(rounds + 1):
-        group = number % len(groups())
         for name in ways if number % 2 else reversed(ways):
-            seconds = timed(lambda way=made[name], group=group: way.step(group, k), options.device)
+            seconds = timed(lambda way=made[name], number=number: way.step(number, k), options.device)
             if number:  # the first round warms up
                 times[name].append(seconds)
     return {name: statistics.median(values) for name, values in times.items()}

@@ -22,7 +22,7 @@ FILE = Path(__file__).parent / "data" / "training_groups.jsonl"
 LIBRARY = Path(sysconfig.get_paths()["stdlib"])
 GROUPS, NEGATIVES = 12, 3
 VOCABULARY = 8000
-BRANCH = range(50, 130)
+BRANCH = range(80, 140)
 SWAPS = (
     (" == ", " != "),
     (" < ", " <= "),

@@ -15,6 +15,7 @@ from iterpref.training.config import FocalDPOConfig, parse_training
         ({"method": "target_dpo"}, ["sigmoid"], [1.0]),
         ({"method": "target_rpo"}, ["sigmoid", "sft"], [1.0, 1.0]),
         ({"method": "dpo", "loss_type": ["sigmoid"]}, ["sigmoid"], [1.0]),
+        ({"method": "hybrid", "alpha": 0}, ["sigmoid", "sft"], [1.0, 0]),
         ({}, ["sigmoid", "sft"], [1.0, 1.0]),
     ],
 )
@@ -37,6 +38,8 @@ def test_method_fills_the_loss(tmp_path, values, loss_type, loss_weights):
         ({"ld_alpha": 0.5}, "ld_alpha=0.5"),
         ({"method": "rpo", "use_weighting": True}, "use_weighting can't be combined"),
         ({"method": "sft", "use_weighting": True}, "use_weighting can't be combined"),
+        ({"method": "dpo", "sft_on": "rejected"}, "sft_on=rejected is for method=sft"),
+        ({"trunk_attention": "flash"}, "trunk_attention='flash' is unknown"),
         ({"empty_removed": "keep"}, "empty_removed='keep' is unknown"),
         ({"output_dir": "elsewhere"}, "output_dir is set by the run folder"),
         ({"resume_from_checkpoint": "checkpoint-1"}, "resume_from_checkpoint is set by the run folder"),

@@ -148,8 +148,20 @@ def test_the_fingerprint_follows_what_reference_values_depend_on(tmp_path, works
 )
 def test_collator_cuts_the_mask_like_the_ids(max_length, mode, expected):
     examples = [
-        {"prompt_ids": [1, 2], "chosen_ids": [3, 4], "rejected_ids": [5, 6, 7], "rejected_mask": [0, 1, 1]},
-        {"prompt_ids": [8], "chosen_ids": [9, 9, 9], "rejected_ids": [5, 6], "rejected_mask": [1, 0]},
+        {
+            "prompt_ids": [1, 2],
+            "chosen_ids": [3, 4],
+            "rejected_ids": [5, 6, 7],
+            "rejected_mask": [0, 1, 1],
+            "chosen_mask": [1, 1],
+        },
+        {
+            "prompt_ids": [8],
+            "chosen_ids": [9, 9, 9],
+            "rejected_ids": [5, 6],
+            "rejected_mask": [1, 0],
+            "chosen_mask": [1, 1, 1],
+        },
     ]
     collator = FocalPreferenceCollator(pad_token_id=0, max_length=max_length, truncation_mode=mode)
     assert collator(examples)["completion_mask"].tolist() == expected

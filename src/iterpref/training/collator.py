@@ -1,8 +1,8 @@
 """Batches for TRL's DPOTrainer, with D⁻ in the rejected rows of `completion_mask`.
 
 That mask is the one place from which TRL reads which tokens carry loss, for the policy and for the reference, so
-Target-DPO is TRL's DPO on these batches. A row ends with its last token that carries loss: what follows changes nothing.
-Not here: which tokens are focal (masking.py), how rows share their beginnings (trunk/layout.py).
+Target-DPO is TRL's DPO on these batches. A row ends with its last token that carries loss; what follows changes no
+loss. Not here: which tokens are focal (masking.py), how rows share their beginnings (trunk/layout.py).
 """
 
 # mypy: disable-error-code="misc,has-type,no-any-return"
@@ -21,7 +21,7 @@ TRUNK = "trunk"
 
 @dataclass
 class FocalPreferenceCollator(DataCollatorForPreference):
-    """TRL's collator for examples that also carry `rejected_mask`, (len(rejected_ids),) of 0/1.
+    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, 0/1 per token of the side.
 
     `trunk` adds the batch's `TrunkLayout`, which the trainer takes out again before TRL sees the batch.
     """
@@ -31,8 +31,9 @@ class FocalPreferenceCollator(DataCollatorForPreference):
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         """Batch N pairs: tensors of shape (2N, L), chosen rows first; the mask is cut like the ids it belongs to."""
         batch = super().torch_call(examples)
-        for row, example in enumerate(examples, start=len(examples)):
-            mask = [0] * len(example["prompt_ids"]) + list(example["rejected_mask"])
+        masks = [(example, example[f"{side}_mask"]) for side in ("chosen", "rejected") for example in examples]
+        for row, (example, focal) in enumerate(masks):
+            mask = [0] * len(example["prompt_ids"]) + list(focal)
             mask = truncate(mask, self.max_length, self.truncation_mode)
             batch["completion_mask"][row, : len(mask)] = torch.tensor(mask, dtype=torch.long)
         self._cut_tails(batch)

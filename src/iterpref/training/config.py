@@ -26,8 +26,13 @@ LOSSES = {
     "rpo": ["sigmoid", "sft"],
     "target_dpo": ["sigmoid"],
     "target_rpo": ["sigmoid", "sft"],
+    # the paper's ablations; alpha=0 leaves their preference term alone
+    "hybrid": ["sigmoid", "sft"],
+    "diff_augmentation": ["sigmoid", "sft"],
+    "symmetric": ["sigmoid", "sft"],
 }
-FOCAL_METHODS = ("target_dpo", "target_rpo")
+FOCAL_METHODS = ("target_dpo", "target_rpo", "hybrid", "diff_augmentation", "symmetric")
+SIDES = ("chosen", "rejected")
 EMPTY_POLICIES = ("drop", "full", "error")
 TRUNK_CHOICES = ("auto", "split", "sdpa", "varlen", "off")
 
@@ -45,7 +50,9 @@ class FocalDPOConfig(DPOConfig):
         default="target_rpo",
         metadata={
             "help": "Loss: sft (NLL of the chosen side), dpo, rpo (dpo + alpha * NLL), target_dpo, target_rpo (the "
-            "same with the rejected side reduced to D-).",
+            "same with the rejected side reduced to D-); ablations of the paper, with the terms of target_rpo: hybrid "
+            "(half of the pairs as in rpo), diff_augmentation (D- and 1-2 lines around it), symmetric (the chosen "
+            "side reduced to D+ too).",
             "choices": list(LOSSES),
         },
     )
@@ -57,6 +64,17 @@ class FocalDPOConfig(DPOConfig):
             "lines or because truncation cut D- off: drop it, take the full rejected side, or stop with an error.",
             "choices": list(EMPTY_POLICIES),
         },
+    )
+    empty_added: str = field(
+        default="drop",
+        metadata={
+            "help": "What symmetric does with a pair without a token in D+ (its fix only deletes lines, or truncation "
+            "cut D+ off): drop it, take the full chosen side, or stop with an error.",
+            "choices": list(EMPTY_POLICIES),
+        },
+    )
+    sft_on: str = field(
+        default="chosen", metadata={"help": "The side that method=sft learns (a control).", "choices": list(SIDES)}
     )
     trunk_attention: str = field(
         default="auto",
@@ -79,6 +97,8 @@ class FocalDPOConfig(DPOConfig):
     def __post_init__(self) -> None:
         _check_choice("method", self.method, tuple(LOSSES))
         _check_choice("empty_removed", self.empty_removed, EMPTY_POLICIES)
+        _check_choice("empty_added", self.empty_added, EMPTY_POLICIES)
+        _check_choice("sft_on", self.sft_on, SIDES)
         _check_choice("trunk_attention", self.trunk_attention, TRUNK_CHOICES)
         self._fill_losses()
         self._refuse_meaningless()
@@ -105,8 +125,8 @@ class FocalDPOConfig(DPOConfig):
             )
         if self.alpha != 1.0 and "sft" not in expected[1:]:
             raise ConfigError(
-                f"training: alpha={self.alpha} weighs the NLL term of rpo and target_rpo; method={self.method} has "
-                "none, leave alpha out"
+                f"training: alpha={self.alpha} weighs the NLL term of rpo, target_rpo and the ablations; "
+                f"method={self.method} has none, leave alpha out"
             )
         if self.alpha < 0:
             raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
@@ -119,6 +139,10 @@ class FocalDPOConfig(DPOConfig):
         self.loss_type, self.loss_weights = list(expected), weights
 
     def _refuse_meaningless(self) -> None:
+        if self.sft_on != "chosen" and self.method != "sft":
+            raise ConfigError(
+                f"training: sft_on={self.sft_on} is for method=sft; method={self.method} learns both sides"
+            )
         if self.ld_alpha is not None:
             raise ConfigError(
                 f"training: ld_alpha={self.ld_alpha} weighs tokens by their place in the whole completion, which has "

@@ -1,7 +1,7 @@
 """`pairs/*.parquet` → a tokenised dataset whose mask column TRL's reference cache knows about.
 
 In: the pairs that the pairing stage wrote (never SQLite, so every node can read them). Out: `TokenizedPairs`, with the
-columns prompt_ids, chosen_ids, rejected_ids, rejected_mask, and length (for sampling by length).
+columns prompt_ids, chosen_ids, rejected_ids, chosen_mask, rejected_mask, and length (for sampling by length).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
 """
@@ -21,26 +21,27 @@ from datasets import Dataset, Features, List, Value
 from pydantic import ValidationError
 
 from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
-from iterpref.records import PreferencePair, fingerprint
+from iterpref.records import PreferencePair, Span, fingerprint
 from iterpref.training.collator import truncate
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.masking import check_spans
 from iterpref.training.tokenization import check_tokenizer, encode_pair
+from iterpref.training.variants import is_plain, widened
 
 logger = logging.getLogger(__name__)
 
 _COLUMNS = ("pair_id", "prompt", "chosen", "rejected", "chosen_spans", "rejected_spans", "content_hash")
-_ENCODED = ("prompt_ids", "chosen_ids", "rejected_ids", "rejected_mask")
+_ENCODED = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_mask", "rejected_mask")
 _FEATURES = Features(
     {
         **{name: List(Value("int32")) for name in _ENCODED[:3]},
-        "rejected_mask": List(Value("int8")),
+        **{name: List(Value("int8")) for name in _ENCODED[3:]},
         "length": Value("int32"),
         "outcome": Value("string"),
     }
 )
 # Why a pair isn't trained on; the keys of TrainSummary.dropped.
-EMPTY, LONG_PROMPT = "no_focal_token", "prompt_fills_max_length"
+EMPTY, EMPTY_ADDED, LONG_PROMPT = "no_focal_token", "no_added_token", "prompt_fills_max_length"
 
 
 @dataclass(frozen=True)
@@ -110,12 +111,12 @@ def _as_pair(row: Mapping[str, Any], where: str = "") -> PreferencePair:
 
 
 def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> TokenizedPairs:
-    """Encode every pair; apply `config.empty_removed` to those without a focal token after truncation.
+    """Encode every pair; apply `empty_removed` and `empty_added` to those without a focal token after truncation.
 
     A pair whose prompt alone fills `max_length` is dropped, as TRL does.
 
     Raises:
-        SpanError: A pair has no focal token and `empty_removed` is `error`, or its spans can't be found.
+        SpanError: A pair has no focal token and the policy is `error`, or its spans can't be found.
         TrainingError: The tokenizer can't be used, or no pair is left.
     """
     check_tokenizer(tokenizer)
@@ -146,28 +147,36 @@ def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> To
 
 def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
     pair = _as_pair(row)
+    removed: Sequence[Span] = pair.rejected_spans
+    if config.method == "diff_augmentation":
+        removed = widened(pair.rejected, removed, f"{config.seed}:{pair.pair_id}")
     try:
-        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, pair.rejected_spans, tokenizer)
+        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, removed, tokenizer, pair.chosen_spans)
     except IterPrefError as error:
         raise type(error)(f"pair {pair.pair_id}: {error}") from error
     columns = {name: getattr(encoded, name) for name in _ENCODED}
+    focal = config.focal and not (config.method == "hybrid" and is_plain(pair.pair_id))
     if config.method == "sft":
+        if config.sft_on == "rejected":
+            columns["chosen_ids"] = columns["rejected_ids"]
         columns["rejected_ids"] = columns["rejected_mask"] = []  # never looked at
-    elif not config.focal:
-        columns["rejected_mask"] = [1] * len(encoded.rejected_ids)
-    outcome = "kept"
-    if _prompt_fills(encoded.prompt_ids, config):
-        outcome = LONG_PROMPT
-    elif config.focal and not any(_visible(columns, config)):
-        outcome = _handle_empty(pair.pair_id, config)
-        columns["rejected_mask"] = [1] * len(encoded.rejected_ids)
+    elif not focal:
+        columns["rejected_mask"] = [1] * len(columns["rejected_ids"])
+    if config.method != "symmetric":
+        columns["chosen_mask"] = [1] * len(columns["chosen_ids"])
+    outcome = LONG_PROMPT if _prompt_fills(encoded.prompt_ids, config) else "kept"
+    sides = {"rejected": (focal, config.empty_removed, EMPTY), "chosen": (True, config.empty_added, EMPTY_ADDED)}
+    for side, (asked, policy, reason) in sides.items():
+        if outcome == "kept" and asked and not any(_visible(columns, side, config)):
+            outcome = _handle_empty(pair.pair_id, side, policy, reason, config)
+            columns[f"{side}_mask"] = [1] * len(columns[f"{side}_ids"])
     length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
     return {**columns, "length": length, "outcome": outcome}
 
 
-def _visible(columns: Mapping[str, Sequence[int]], config: FocalDPOConfig) -> list[int]:
-    """The rejected row's mask after truncation."""
-    mask = [0] * len(columns["prompt_ids"]) + list(columns["rejected_mask"])
+def _visible(columns: Mapping[str, Sequence[int]], side: str, config: FocalDPOConfig) -> list[int]:
+    """One row's mask after truncation."""
+    mask = [0] * len(columns["prompt_ids"]) + list(columns[f"{side}_mask"])
     return truncate(mask, config.max_length, config.truncation_mode)
 
 
@@ -176,13 +185,14 @@ def _prompt_fills(prompt_ids: Sequence[int], config: FocalDPOConfig) -> bool:
     return config.max_length is not None and keeps_start and len(prompt_ids) >= config.max_length
 
 
-def _handle_empty(pair_id: str, config: FocalDPOConfig) -> str:
-    if config.empty_removed == "error":
+def _handle_empty(pair_id: str, side: str, policy: str, reason: str, config: FocalDPOConfig) -> str:
+    if policy == "error":
+        lines, key = ("D-", "empty_removed") if side == "rejected" else ("D+", "empty_added")
         raise SpanError(
-            f"pair {pair_id}: no token of the rejected side is in D-, after truncation to max_length="
-            f"{config.max_length}; raise max_length, or set empty_removed to drop or full"
+            f"pair {pair_id}: no token of the {side} side is in {lines}, after truncation to max_length="
+            f"{config.max_length}; raise max_length, or set {key} to drop or full"
         )
-    return "kept" if config.empty_removed == "full" else EMPTY
+    return "kept" if policy == "full" else reason
 
 
 def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:

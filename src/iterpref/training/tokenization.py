@@ -24,12 +24,13 @@ _PROBE = "iterpref probe of the chat template"
 
 @dataclass(frozen=True)
 class EncodedPair:
-    """Token ids of one pair; the mask is aligned with `rejected_ids`."""
+    """Token ids of one pair; `rejected_mask` marks D⁻ in `rejected_ids`, `chosen_mask` D⁺ in `chosen_ids`."""
 
     prompt_ids: list[int]
     chosen_ids: list[int]
     rejected_ids: list[int]
     rejected_mask: list[int]
+    chosen_mask: list[int]
 
 
 @dataclass(frozen=True)
@@ -59,9 +60,14 @@ def check_tokenizer(tokenizer: Any) -> None:
 
 
 def encode_pair(
-    prompt: Prompt, chosen: str, rejected: str, rejected_spans: Sequence[Span], tokenizer: Any
+    prompt: Prompt,
+    chosen: str,
+    rejected: str,
+    rejected_spans: Sequence[Span],
+    tokenizer: Any,
+    chosen_spans: Sequence[Span] = (),
 ) -> EncodedPair:
-    """Encode both sides and mark the rejected tokens in D⁻.
+    """Encode both sides and mark the rejected tokens in D⁻, and the chosen ones in D⁺.
 
     A token that holds the end of the prompt and the start of the completion counts as completion. The two sides share
     their prompt tokens; should the tokenizer cut the prompt's end in two ways, the sides part where they differ.
@@ -73,13 +79,23 @@ def encode_pair(
     one, other = (_encode_side(prompt, text, tokenizer) for text in (chosen, rejected))
     shared = min(one.start, other.start)
     prompt_ids = one.ids[: _common_length(one.ids[:shared], other.ids[:shared])]
-    spans, fences = (
-        shift_spans(ranges, other.shift, other.content.start, other.content.stop)
-        for ranges in (rejected_spans, fence_spans(rejected))
-    )
-    mask = focal_mask(other.offsets, spans, fences)
     cut = len(prompt_ids)
-    return EncodedPair(prompt_ids, one.ids[cut:], other.ids[cut:], mask[cut:])
+    return EncodedPair(
+        prompt_ids,
+        one.ids[cut:],
+        other.ids[cut:],
+        _mark(other, rejected, rejected_spans)[cut:],
+        _mark(one, chosen, chosen_spans)[cut:],
+    )
+
+
+def _mark(side: _Side, completion: str, spans: Sequence[Span]) -> list[int]:
+    """The focal mask of a whole side, prompt included; spans and fences move to where the completion stands."""
+    moved, fences = (
+        shift_spans(ranges, side.shift, side.content.start, side.content.stop)
+        for ranges in (spans, fence_spans(completion))
+    )
+    return focal_mask(side.offsets, moved, fences)
 
 
 def _encode_side(prompt: Prompt, completion: str, tokenizer: Any) -> _Side:

@@ -59,7 +59,7 @@ class FocalDPOTrainer(DPOTrainer):
     """DPO, RPO or SFT, with the rejected side reduced to D⁻ where `args.method` says so.
 
     Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them.
-    `dropped` and `truncated` tell what became of the training pairs. `trunk_mode` and `trunk_off_reason` tell how shared
+    `dropped` and `truncated` tell what became of the training pairs; `trunk_mode` and `trunk_off_reason` how shared
     tokens are run, or why they are not, once the first batch has been seen. Under a focal method the metrics
     rewards/rejected, logps/rejected and logits/rejected carry the suffix `_focal`, for they cover D⁻ only;
     rewards/margins and rewards/accuracies compare all of the chosen side with D⁻.
@@ -113,7 +113,7 @@ class FocalDPOTrainer(DPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns = [*self._signature_columns, "rejected_mask", "length"]
+            self._signature_columns = [*self._signature_columns, "chosen_mask", "rejected_mask", "length"]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if self.args.method == "sft":
@@ -209,7 +209,8 @@ class FocalDPOTrainer(DPOTrainer):
             for name in [name for name in metrics if name.startswith("rewards/") or name.endswith("/rejected")]:
                 del metrics[name]
         elif self.args.focal:
-            for name in _MASKED_METRICS:
+            also = [name.replace("rejected", "chosen") for name in _MASKED_METRICS]
+            for name in (*_MASKED_METRICS, *(also if self.args.method == "symmetric" else [])):
                 if name in metrics:
                     metrics[f"{name}_focal"] = metrics.pop(name)
         super().log(logs, start_time)
