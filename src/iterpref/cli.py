@@ -57,6 +57,17 @@ def import_(
 
 
 @app.command()
+def synthesize(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
+
+    Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
+    Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
+    """
+    with _open(run, config, set_) as opened:
+        _finish(opened.synthesize(), as_json)
+
+
+@app.command()
 def debug(
     run: RunFolder,
     config: ConfigFile = None,
@@ -196,6 +207,37 @@ def export_(run: RunFolder, output: Annotated[Path, typer.Argument(help="JSONL f
 
     with Store.open(run, write=False) as store:
         _finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json=False)
+
+
+@app.command()
+def compare(
+    sources: Annotated[list[Path], typer.Argument(help="Two or more: results/ID.json files, or run folders.")],
+    k: Annotated[int, typer.Option(help="Compare pass@k.")] = 1,
+    level: Annotated[float, typer.Option(help="Of the bootstrap intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the programs of won and lost tasks.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether one model is better than another: differences with intervals, exact McNemar tests, won and lost tasks.
+
+    Reads Results of the same benchmarks. Writes nothing unless asked to.
+    Example: iterpref compare runs/a/results/1f.json runs/a/results/9c.json --html compared.html
+    """
+    from iterpref.analysis.matrix import compare_all, load_entrant
+    from iterpref.viewer.comparison import as_markdown, write_page
+
+    entrants = [load_entrant(source) for source in sources]
+    matrix = compare_all(entrants, k, level, seed)
+    text = as_markdown(matrix)
+    if markdown is not None:
+        markdown.write_text(text, encoding="utf-8")
+    if html is not None:
+        write_page(matrix, entrants, html)
+    if as_json:
+        _finish(matrix.model_dump(mode="json"), as_json)
+    else:
+        print(text)
 
 
 @app.command()

@@ -131,6 +131,42 @@ class DebuggingConfig(Section):
     """Only tasks of this split; default: all tasks of the run."""
 
 
+class SynthesisSamplingConfig(SamplingConfig):
+    """The same, with room for a task, a solution and tests."""
+
+    max_tokens: int = Field(default=4096, gt=0)
+    """New tokens per completion."""
+
+
+class SynthesisConfig(Section):
+    """Seeds → tasks, drafted by a model."""
+
+    tasks: int = Field(default=100, gt=0)
+    """Drafts to ask for."""
+    tree: str | None = None
+    """Feature tree: a JSON file, or a folder with EpiCoder's two files; default: the small one of this package."""
+    snippets: str | None = None
+    """Folder of Python files whose features are extracted into the tree."""
+    inspire: bool = False
+    """Show the snippets themselves to the model that drafts, instead of features (OSS-Instruct)."""
+    evolve_rounds: int = Field(default=0, ge=0)
+    """How often random parts of the tree are deepened and widened by the model."""
+    evolve_parts: int = Field(default=8, gt=0)
+    """Parts per round."""
+    shape: tuple[int, ...] = (5, 2, 1, 1)
+    """Features drawn per level of the tree for one task (EpiCoder)."""
+    temperature: float = Field(default=10.0, gt=0)
+    """Of the draw of features: 1 follows their frequencies, 100 is nearly uniform (EpiCoder: 10)."""
+    mandatory: tuple[str, ...] = ("computation operation",)
+    """Top features that are always drawn."""
+    mandatory_leaves: int = Field(default=2, ge=0)
+    """Drawn features that the task must use."""
+    license: str = ""
+    """Licence of the tasks made; the terms of the model that writes them decide."""
+    sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()
+    """How drafts are sampled."""
+
+
 class ValidationConfig(Section):
     """How far tests can be trusted (`iterpref validate`); what counts is decided in `pairing`."""
 
@@ -232,6 +268,7 @@ class Config(Section):
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None
     """Limits of every execution; default: each task's own."""
+    synthesis: SynthesisConfig = SynthesisConfig()
     debugging: DebuggingConfig = DebuggingConfig()
     validation: ValidationConfig = ValidationConfig()
     pairing: PairingConfig = PairingConfig()

@@ -36,6 +36,7 @@ from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import DATABASE, Store
+from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
@@ -81,6 +82,18 @@ class Run:
         with open_sandbox(self.config) as sandbox:
             show = partial(self.on_progress, "import", note="")
             return import_recorded(source, self.store, sandbox, self.config.limits, show).model_dump(mode="json")
+
+    def synthesize(self) -> dict[str, Any]:
+        """Features or snippets → tasks, drafted by the configured model."""
+        budget = Budget(self.config.budget, self.store)
+        with self.ledger(self.config.client, budget) as ledger, open_sandbox(self.config) as sandbox:
+            executor = Executor(sandbox, self.store, self.config.seed, self.config.limits)
+            made = Synthesizer(ledger, executor, self.store, self.config.synthesis, self.config.seed)
+            return asdict(asyncio.run(made.run(self._show_synthesis)))
+
+    def _show_synthesis(self, progress: SynthesisProgress) -> None:
+        note = f"{progress.solution_passes} with a passing solution, {progress.unusable.total()} unusable"
+        self.on_progress("synthesize", progress.done, progress.total, note)
 
     def debug(self, settings: DebuggingConfig | None = None) -> DebugProgress:
         """Tasks → trajectories."""

@@ -1,0 +1,114 @@
+"""Features or a snippet → Task: a model writes instruction, solution and tests in one reply; the reply is checked.
+
+What is wrong with a reply is said in one word, for the funnel. Nothing is executed here.
+"""
+
+import ast
+import json
+from dataclasses import dataclass
+from typing import Literal
+
+from iterpref.programs import syntax_tree
+from iterpref.prompts import render
+from iterpref.prompts.answers import json_answer, tagged
+from iterpref.records import Message, Task, TestFile, fingerprint
+
+Form = Literal["function", "scenario", "contest"]
+FORMS: tuple[Form, ...] = ("function", "scenario", "contest")
+
+
+@dataclass(frozen=True)
+class Idea:
+    """What one task starts from: features (nested JSON) or code, and its form."""
+
+    form: Form
+    features: str = ""
+    mandatory: str = ""
+    code: str = ""
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        text = render("draft_task", form=self.form, features=self.features, mandatory=self.mandatory, code=self.code)
+        return (Message(role="user", content=text),)
+
+
+class Unusable(Exception):
+    """A reply that is no task; the message is the reason, in a word or two."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A task whose tests nobody has run yet, and the solution that came with it."""
+
+    task: Task
+    solution: str
+
+
+def read_draft(reply: str, origin: str, license: str = "") -> Draft:
+    """The task in a reply.
+
+    Raises:
+        Unusable: A part is missing, empty, or not Python; the tests hold no test, or don't import the solution.
+    """
+    instruction = next((body.strip() for _, body in tagged(reply, "instruction")), "")
+    written = {path: _unfenced(body) for path, body in tagged(reply, "file")}
+    solution = written.pop("solution.py", "").strip("\n")
+    tests = [(path, body) for path, body in written.items() if path.startswith("test") and path.endswith(".py")]
+    if not instruction:
+        raise Unusable("no instruction")
+    if not solution:
+        raise Unusable("no solution")
+    if not tests:
+        raise Unusable("no tests")
+    for source in (solution, *(body for _, body in tests)):
+        _check_python(source)
+    if not any(_has_tests(body) for _, body in tests):
+        raise Unusable("no test method")
+    if not any("solution" in body for _, body in tests):
+        raise Unusable("tests ignore the solution")
+    task = Task(
+        task_id=f"synthetic/{fingerprint([instruction, tests])}",
+        prompt=instruction,
+        tests=tuple(TestFile(path=path, content=body) for path, body in sorted(tests)),
+        style="unittest",
+        packages=_packages(reply),
+        origin=origin,
+        license=license,
+    )
+    return Draft(task, solution)
+
+
+def _check_python(source: str) -> None:
+    try:
+        syntax_tree(source)
+    except (SyntaxError, ValueError, RecursionError):
+        raise Unusable("not Python") from None
+
+
+def _has_tests(source: str) -> bool:
+    """Whether some method `test...` asserts anything at all."""
+    methods = [
+        node
+        for node in ast.walk(syntax_tree(source))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
+    ]
+    return any("assert" in ast.dump(method).lower() for method in methods)
+
+
+def _unfenced(body: str) -> str:
+    """Some models put a fence inside the tag."""
+    lines = body.strip("\n").split("\n")
+    if lines and lines[0].startswith("```") and lines[-1].strip() == "```":
+        lines = lines[1:-1]
+    return "\n".join(lines) + "\n"
+
+
+def _packages(reply: str) -> tuple[str, ...]:
+    body = next((body for _, body in tagged(reply, "packages")), "[]")
+    names = json_answer(body, list) or []
+    return tuple(sorted({name for name in names if isinstance(name, str)}))
+
+
+def shown(tree: dict[str, object]) -> str:
+    """A subtree as a prompt shows it."""
+    return json.dumps(tree, indent=1, ensure_ascii=False)

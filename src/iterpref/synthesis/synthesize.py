@@ -1,0 +1,183 @@
+"""Seeds → Task: grow a feature tree, sample from it, let a model draft tasks, keep those whose solution passes.
+
+Seeds are a feature tree (the package's, or one in EpiCoder's format), features extracted from code, or code itself
+(`inspire`, as in OSS-Instruct). All draws follow from the seed and all calls go through the ledger, so a killed command
+ends in the same tasks when it is run again. A draft whose own solution fails its tests is kept too: debugging repairs
+the solution, as the paper does; whether its tests are at fault shows later.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from iterpref.clients import Ledger, Request, Sampling
+from iterpref.config import SynthesisConfig
+from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError
+from iterpref.prompts import render
+from iterpref.prompts.answers import json_answer
+from iterpref.records import Message, Task, fingerprint
+from iterpref.sandbox import Executor
+from iterpref.store import Store
+from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
+from iterpref.synthesis.features import Feature, load_tree
+
+AT_A_TIME = 64
+EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCoder)
+SNIPPET_CHARS = 6000
+
+
+@dataclass
+class SynthesisProgress:
+    """Counts of one synthesis; `unusable` holds why replies were no tasks."""
+
+    total: int
+    done: int = 0
+    tasks: int = 0
+    solution_passes: int = 0
+    failed_calls: int = 0
+    unusable: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True)
+class Synthesizer:
+    """The tools of synthesis."""
+
+    ledger: Ledger
+    executor: Executor
+    store: Store
+    settings: SynthesisConfig
+    seed: int = 0
+
+    async def run(self, on_progress: Callable[[SynthesisProgress], None] = lambda p: None) -> SynthesisProgress:
+        """Make tasks; writes them, and the tree they came from, into the run.
+
+        Raises:
+            RecordError: Seeds that can't be read.
+            BudgetError, EndpointError: It must stop; what was answered is stored, and not asked for again.
+        """
+        ideas = list(self._inspired() if self.settings.inspire else self._sampled(await self._tree()))
+        progress = SynthesisProgress(total=len(ideas))
+        window = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(idea: Idea, number: int) -> Task | None:
+            async with window:
+                task = await self._draft(idea, number, progress)
+            progress.done += 1
+            on_progress(progress)
+            return task
+
+        drafts = await asyncio.gather(*(one(idea, number) for number, idea in enumerate(ideas)))
+        # In the order of the ideas, whatever the order of the answers: a later run adds the same rows.
+        made = {task.task_id: task for task in drafts if task is not None}
+        self.store.put_tasks(made.values())
+        progress.tasks = len(made)
+        return progress
+
+    async def _tree(self) -> Feature:
+        tree = load_tree(self.settings.tree)
+        if self.settings.snippets:
+            await self._extract(tree)
+        for round_number in range(self.settings.evolve_rounds):
+            await self._evolve(tree, round_number)
+        self.store.put_note("feature_tree", {"features": tree.nested(), "frequencies": tree.counts()})
+        return tree
+
+    async def _extract(self, tree: Feature) -> None:
+        """Count the features of the user's code into the tree."""
+        categories = list(tree.children)
+        texts = [render("extract_features", code=code, categories=categories) for code in self._snippets()]
+        for answer in await self._ask_all(texts):
+            with_counts = _tree_in(answer)
+            for path in with_counts.paths() if with_counts else ():
+                if path[0] in tree.children:
+                    tree.add(path)
+
+    async def _evolve(self, tree: Feature, round_number: int) -> None:
+        """Widen and deepen random parts; a new feature is as frequent as its siblings on average."""
+        draw = random.Random(fingerprint([self.seed, "evolve", round_number]))
+        parts = [tree.sample(draw, EVOLVED_SHAPE, self.settings.temperature) for _ in range(self.settings.evolve_parts)]
+        for answer in await self._ask_all([render("evolve_features", tree=shown(part.nested())) for part in parts]):
+            grown = _tree_in(answer)
+            if grown:
+                graft(tree, grown)
+
+    def _sampled(self, tree: Feature) -> Iterator[Idea]:
+        for number in range(self.settings.tasks):
+            draw = random.Random(fingerprint([self.seed, "sample", number]))
+            part = tree.sample(draw, self.settings.shape, self.settings.temperature, self.settings.mandatory)
+            leaves = [path[-1] for path in part.paths()]
+            musts = draw.sample(leaves, min(self.settings.mandatory_leaves, len(leaves)))
+            yield Idea(draw.choice(FORMS), features=shown(part.nested()), mandatory=" and ".join(musts))
+
+    def _inspired(self) -> Iterator[Idea]:
+        snippets = self._snippets()
+        for number in range(self.settings.tasks):
+            draw = random.Random(fingerprint([self.seed, "inspire", number]))
+            yield Idea(draw.choice(FORMS), code=snippets[number % len(snippets)])
+
+    def _snippets(self) -> list[str]:
+        folder = Path(self.settings.snippets or "")
+        found = sorted(folder.rglob("*.py")) if self.settings.snippets and folder.is_dir() else []
+        texts = [path.read_text(encoding="utf-8", errors="replace")[:SNIPPET_CHARS] for path in found]
+        texts = [text for text in texts if text.strip()]
+        if not texts:
+            raise RecordError(
+                f"synthesis.snippets: {self.settings.snippets}: expected a folder with .py files, found none"
+            )
+        return texts
+
+    async def _draft(self, idea: Idea, number: int, progress: SynthesisProgress) -> Task | None:
+        sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
+        try:
+            request = Request(messages=idea.messages, sampling=sampling, sample_index=number)
+            _, completion = await self.ledger.complete(request)
+            draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", self.settings.license)
+        except Unusable as reason:
+            progress.unusable[str(reason)] += 1
+            return None
+        except (EndpointError, BudgetError):
+            raise
+        except ClientError:
+            progress.failed_calls += 1
+            return None
+        _, execution = await self.executor.execute(draft.task, draft.solution)
+        progress.solution_passes += execution.passed
+        return draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
+
+    async def _ask_all(self, texts: Sequence[str]) -> list[str]:
+        """Replies in order; "" for a call that failed."""
+        window = asyncio.Semaphore(AT_A_TIME)
+
+        async def one(text: str) -> str:
+            sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
+            async with window:
+                try:
+                    request = Request(messages=(Message(role="user", content=text),), sampling=sampling)
+                    return (await self.ledger.complete(request))[1].text
+                except EndpointError:
+                    raise
+                except ClientError:
+                    return ""
+
+        return list(await asyncio.gather(*map(one, texts)))
+
+
+def graft(tree: Feature, grown: Feature) -> None:
+    """Add what is new in a grown part, as frequent as the mean of its siblings, else as what it refines."""
+    known = [child.frequency for child in tree.children.values()]
+    usual = sum(known) / len(known) if known else max(tree.frequency, 1.0)
+    for name, child in grown.children.items():
+        if name not in tree.children:
+            tree.children[name] = Feature(usual)
+        graft(tree.children[name], child)
+
+
+def _tree_in(answer: str) -> Feature | None:
+    """The feature tree in a reply; None if there is none."""
+    try:
+        return Feature.read(json_answer(answer), {}, "reply")
+    except RecordError:
+        return None
