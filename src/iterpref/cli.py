@@ -216,10 +216,12 @@ def compare(
     level: Annotated[float, typer.Option(help="Of the bootstrap intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with the programs of won and lost tasks.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write a page with the programs they differ on.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say whether one model is better than another: differences with intervals, exact McNemar tests, won and lost tasks.
+    """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.
 
     Reads Results of the same benchmarks. Writes nothing unless asked to.
     Example: iterpref compare runs/a/results/1f.json runs/a/results/9c.json --html compared.html

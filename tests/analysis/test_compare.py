@@ -95,8 +95,25 @@ def test_results_that_cannot_be_compared(second: Result, message: str) -> None:
         compare(result({"a": True}), second)
 
 
-def test_several_samples_per_task_are_refused() -> None:
-    once = result({"a": True})
-    twice = once.model_copy(update={"samples": once.samples * 2})
-    with pytest.raises(RecordError, match="2 samples of 1 tasks, expected one per task"):
-        compare(twice, once)
+def several(counts: dict[str, tuple[int, int]], name: str) -> Result:
+    """Task → (passed, drawn)."""
+    empty = result({}, name)
+    samples = [
+        Sample(task_id=task, sample_index=i, completion="", program="", execution=PASSED if i < passed else FAILED)
+        for task, (passed, drawn) in counts.items()
+        for i in range(drawn)
+    ]
+    return empty.model_copy(update={"samples": tuple(samples)})
+
+
+def test_several_samples_per_task() -> None:
+    first = several({"a": (1, 4), "b": (0, 4), "c": (2, 4), "d": (0, 4)}, "one")
+    second = several({"a": (2, 4), "b": (0, 4), "c": (1, 4), "d": (4, 4)}, "two")
+    found = compare(first, second)
+    assert (found.won, found.lost, found.both, found.neither) == (("a", "d"), ("c",), (), ("b",))
+    assert found.first_pass_at_k == pytest.approx(3 / 16) and found.second_pass_at_k == pytest.approx(7 / 16)
+    assert found.mcnemar_p is None and found.low <= found.difference <= found.high
+    at_two = compare(first, second, k=2)
+    assert at_two.first_pass_at_k == pytest.approx((1 - 3 / 6 + 1 - 1 / 6) / 4)  # C(3,2)/C(4,2), C(2,2)/C(4,2)
+    with pytest.raises(RecordError, match="task a has 4 samples, and pass@5 needs 5"):
+        compare(first, second, k=5)

@@ -1,11 +1,13 @@
 """Did the second model really do better than the first on the same tasks?
 
-In: two Results of one benchmark, one completion per task. Out: a `Comparison`: the difference of their pass@1 with a
-paired bootstrap interval, the exact McNemar p-value, and which tasks were won and lost.
-Not here: several samples per task, corrections over many benchmarks.
+In: two Results of one benchmark. Out: a `Comparison`: the difference of their pass@k with a paired bootstrap interval
+over tasks, the exact McNemar p-value where each task has one completion, and which tasks were won and lost.
+Not here: several benchmarks or models at once, and what that does to p-values (matrix.py).
 """
 
 import math
+from collections import Counter
+from collections.abc import Mapping
 
 from iterpref.errors import RecordError
 from iterpref.records import Record, Result
@@ -16,7 +18,9 @@ DRAWS = 10_000
 class Comparison(Record):
     """Two models, task by task. `difference` is second minus first; `low` and `high` bound it at `level`.
 
-    `won`: tasks that only the second solves; `lost`: only the first. Task ids are in the order of the first Result.
+    `won`: tasks that the second solves more often (with one completion: only it solves), `lost`: the first; `both` and
+    `neither`: no difference, solved or not. Task ids are in the order of the first Result. `mcnemar_p` is None where
+    tasks have several completions; `holm_p` is set where several comparisons are reported together.
     """
 
     benchmark: str
@@ -29,52 +33,71 @@ class Comparison(Record):
     low: float
     high: float
     level: float
-    mcnemar_p: float
+    mcnemar_p: float | None
     won: tuple[str, ...]
     lost: tuple[str, ...]
     both: tuple[str, ...]
     neither: tuple[str, ...]
+    k: int = 1
+    holm_p: float | None = None
+    first_result: str = ""
+    second_result: str = ""
+
+    @property
+    def first_pass_at_k(self) -> float:
+        """The first's pass@k; the field's name is from when k was always 1."""
+        return self.first_pass_at_1
+
+    @property
+    def second_pass_at_k(self) -> float:
+        """The second's pass@k."""
+        return self.second_pass_at_1
 
 
-def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0) -> Comparison:
+def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
     """Compare two Results task by task.
 
     Args:
         level: Of the bootstrap interval.
         seed: Of the bootstrap.
+        k: Of pass@k; each task needs as many completions in both.
 
     Raises:
-        RecordError: The Results are of different benchmarks, data or tasks, or hold several samples of a task.
+        RecordError: The Results are of different benchmarks, data or tasks, or a task has fewer than k completions.
     """
     _check_same_data(first, second)
-    before, after = _solved(first), _solved(second)
+    before, after = task_scores(first, k), task_scores(second, k)
     if before.keys() != after.keys():
         odd = sorted(before.keys() ^ after.keys())
         raise RecordError(
             f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
             f"{odd[0]}); evaluate both models on the same tasks"
         )
-    groups: dict[tuple[bool, bool], list[str]] = {(a, b): [] for a in (False, True) for b in (False, True)}
-    for task_id, solved in before.items():
-        groups[solved, after[task_id]].append(task_id)
-    won, lost = groups[False, True], groups[True, False]
-    low, high = bootstrap_interval(len(won), len(lost), len(before), level, seed)
+    differences = {task_id: after[task_id] - score for task_id, score in before.items()}
+    won = tuple(task_id for task_id, value in differences.items() if value > 0)
+    lost = tuple(task_id for task_id, value in differences.items() if value < 0)
+    equal = [task_id for task_id, value in differences.items() if value == 0]
+    low, high = bootstrap_mean(Counter(differences.values()), level, seed)
+    single = all(len(result.samples) == len(before) for result in (first, second))
     return Comparison(
         benchmark=first.benchmark,
         dataset_hash=first.dataset_hash,
         first=first.model,
         second=second.model,
-        first_pass_at_1=sum(before.values()) / len(before),
-        second_pass_at_1=sum(after.values()) / len(after),
-        difference=(len(won) - len(lost)) / len(before),
+        first_pass_at_1=math.fsum(before.values()) / len(before),
+        second_pass_at_1=math.fsum(after.values()) / len(after),
+        difference=math.fsum(differences.values()) / len(before),
         low=low,
         high=high,
         level=level,
-        mcnemar_p=mcnemar_p(len(won), len(lost)),
-        won=tuple(won),
-        lost=tuple(lost),
-        both=tuple(groups[True, True]),
-        neither=tuple(groups[False, False]),
+        mcnemar_p=mcnemar_p(len(won), len(lost)) if single else None,
+        won=won,
+        lost=lost,
+        both=tuple(task_id for task_id in equal if before[task_id] > 0),
+        neither=tuple(task_id for task_id in equal if before[task_id] == 0),
+        k=k,
+        first_result=first.result_id,
+        second_result=second.result_id,
     )
 
 
@@ -88,19 +111,48 @@ def mcnemar_p(won: int, lost: int) -> float:
     return min(1.0, 2 * tail / (1 << throws))
 
 
-def bootstrap_interval(won: int, lost: int, tasks: int, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """Percentile interval of the difference in pass@1 when tasks are drawn anew, with replacement, as pairs.
+def bootstrap_mean(values: Mapping[float, int], level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Percentile interval of the mean over tasks when tasks are drawn anew, with replacement (Efron 1979).
 
-    A task counts +1 (won), -1 (lost) or 0, so a redrawn set of tasks is one multinomial draw of the three counts: the
-    same distribution as picking tasks one by one, without the picking.
+    Args:
+        values: Value (a paired difference, say) → number of tasks that have it. A redrawn set of tasks is one
+            multinomial draw of these numbers: the same distribution as picking tasks one by one, without the picking.
     """
     import numpy as np  # loaded by this analysis only, not by each command
 
-    shares = [won / tasks, lost / tasks, (tasks - won - lost) / tasks]
+    ordered = sorted(values)
+    tasks = sum(values.values())
+    shares = [values[value] / tasks for value in ordered]
     counts = np.random.default_rng(seed).multinomial(tasks, shares, size=DRAWS)
-    differences = (counts[:, 0] - counts[:, 1]) / tasks
-    low, high = np.quantile(differences, [(1 - level) / 2, (1 + level) / 2])
+    means = counts @ np.array(ordered, dtype=float) / tasks
+    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
+
+
+def bootstrap_interval(won: int, lost: int, tasks: int, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """`bootstrap_mean` of the difference in pass@1: a task counts +1 (won), -1 (lost) or 0."""
+    return bootstrap_mean({-1.0: lost, 0.0: tasks - won - lost, 1.0: won}, level, seed)
+
+
+def task_scores(result: Result, k: int = 1) -> dict[str, float]:
+    """Task id → unbiased pass@k of the task (arXiv:2107.03374).
+
+    Raises:
+        RecordError: No samples, or a task with fewer than k.
+    """
+    drawn = Counter(sample.task_id for sample in result.samples)
+    correct = Counter(sample.task_id for sample in result.samples if sample.execution.passed)
+    if not drawn:
+        raise RecordError(f"result {result.result_id}: no samples; evaluate the model again")
+    few = next((task_id for task_id, count in drawn.items() if count < k), None)
+    if few is not None or k < 1:
+        raise RecordError(
+            f"result {result.result_id}: task {few} has {drawn[few or '']} samples, and pass@{k} needs {k}; evaluate "
+            "with more samples, or compare with a smaller k"
+        )
+    return {
+        task_id: 1 - math.comb(count - correct[task_id], k) / math.comb(count, k) for task_id, count in drawn.items()
+    }
 
 
 def _check_same_data(first: Result, second: Result) -> None:
@@ -111,16 +163,3 @@ def _check_same_data(first: Result, second: Result) -> None:
                 f"results {first.result_id} and {second.result_id}: {name} is {ours} in one and {theirs} in the other; "
                 "only results on the same data can be compared: evaluate both models again on the same file"
             )
-
-
-def _solved(result: Result) -> dict[str, bool]:
-    """Task id → whether its one completion passed."""
-    solved = {sample.task_id: sample.execution.passed for sample in result.samples}
-    if not solved:
-        raise RecordError(f"result {result.result_id}: no samples; evaluate the model again")
-    if len(solved) != len(result.samples):
-        raise RecordError(
-            f"result {result.result_id}: {len(result.samples)} samples of {len(solved)} tasks, expected one per task; "
-            "evaluate with evaluation.samples = 1"
-        )
-    return solved

@@ -37,7 +37,7 @@ def render_report(store: Store) -> str:
     charts, no_training = training_curves(store.folder)
     demo = (store.note("demo") or {}).get("summary") or {}
     config = store.folder / CONFIG
-    return _environment().get_template("report.html.jinja").render(
+    return environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
         version=iterpref.__version__,
         playground=sections.is_playground(store),
@@ -61,8 +61,10 @@ def points(difference: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
 
 
-def p_value(p: float) -> str:
-    """Two significant digits, in powers of ten when small."""
+def p_value(p: float | None) -> str:
+    """Two significant digits, in powers of ten when small; a dash where there is no test."""
+    if p is None:
+        return "–"
     if p >= 0.001:
         return f"{p:.2g}"
     if p <= 0:
@@ -79,13 +81,13 @@ def duration(seconds: float) -> str:
 
 
 @cache
-def _environment() -> Environment:
-    environment = Environment(
+def environment() -> Environment:
+    found = Environment(
         loader=PackageLoader("iterpref.viewer", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration}
-    return environment
+    found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration}
+    return found

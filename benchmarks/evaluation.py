@@ -1,0 +1,176 @@
+"""Grading against evalplus 0.3.1: wall time on the canonical solutions, and agreement on recorded completions.
+
+    python benchmarks/evaluation.py --data FOLDER --evalplus VENV/bin/python --json out.json [--agreement] [--runs 3]
+
+FOLDER holds `humanevalplus-v0.1.10.jsonl.gz`, `mbppplus-v0.2.0.jsonl.gz` and, for `--agreement`,
+`samples_greedy_mixed.jsonl.gz`. evalplus lives in an environment of its own. Both sides are alternated on two workers;
+`cold` means that reference outputs are computed in the same run. Ours runs with its full isolation.
+"""
+
+import argparse
+import asyncio
+import collections
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from iterpref.config import EvaluationConfig
+from iterpref.evaluation.answers import Recorded
+from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation.benchmarks.sources import read_rows
+from iterpref.evaluation.evaluate import evaluate, passed_base
+from iterpref.evaluation.samples import read_samples
+from iterpref.sandbox import Sandbox
+from iterpref.store import Store
+
+FILES = {"humaneval+": "humanevalplus-v0.1.10.jsonl.gz", "mbpp+": "mbppplus-v0.2.0.jsonl.gz"}
+VARIABLES = {"humaneval+": "HUMANEVAL_OVERRIDE_PATH", "mbpp+": "MBPP_OVERRIDE_PATH"}
+WORKERS = 2
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--evalplus", required=True, help="python of an environment with evalplus 0.3.1")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--runs", type=int, default=1, help="warm runs of each side")
+    parser.add_argument("--no-speed", action="store_true")
+    parser.add_argument("--agreement", action="store_true", help="also score the recorded completions with both")
+    parser.add_argument("--limit", type=int, help="only so many recorded completions of each benchmark")
+    parser.add_argument("--work", type=Path, help="folder to keep what was computed in")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        work = options.work or Path(folder)
+        work.mkdir(parents=True, exist_ok=True)
+        found: dict[str, object] = {"workers": WORKERS, "runs": options.runs}
+        if not options.no_speed:
+            found |= speed(options, work)
+        if options.agreement:
+            found |= agreement(options, work)
+    print(json.dumps(found, indent=1))
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+def speed(options: argparse.Namespace, work: Path) -> dict[str, object]:
+    """Wall seconds of grading both benchmarks' canonical solutions, cold once and then warm."""
+    seconds: dict[str, list[float]] = {"ours": [], "evalplus": []}
+    files = {name: canonical(options.data, name, work) for name in FILES}
+    for run in range(options.runs + 1):
+        for side in ("evalplus", "ours"):
+            taken = sum(SIDES[side](options, work, name, files[name], f"speed{run}")[0] for name in FILES)
+            seconds[side].append(round(taken, 2))
+            print(f"{'cold' if run == 0 else 'warm'} {side}: {taken:.1f} s", file=sys.stderr, flush=True)
+    warm = {side: sorted(values[1:])[len(values[1:]) // 2] for side, values in seconds.items()}
+    return {
+        "seconds": seconds,
+        "cold_ratio_to_evalplus": round(seconds["evalplus"][0] / seconds["ours"][0], 2),
+        "warm_ratio_to_evalplus": round(warm["evalplus"] / warm["ours"], 2),
+    }
+
+
+def agreement(options: argparse.Namespace, work: Path) -> dict[str, object]:
+    """Base and plus verdicts of both sides on the recorded completions; each difference listed."""
+    same = total = 0
+    differing = []
+    for name in FILES:
+        path = recorded(options.data, name, work, options.limit)
+        _, theirs = evalplus(options, work, name, path, "agreement")
+        _, ours = iterpref(options, work, name, path, "agreement")
+        for key, verdict in ours.items():
+            total += 1
+            same += verdict[:2] == theirs[key]
+            if verdict[:2] != theirs[key]:
+                differing.append({"task": key[0], "sample": key[1], "ours": verdict, "evalplus": theirs[key]})
+    return {"samples": total, "verdict_agreement": round(same / total, 5), "disagreements": differing}
+
+
+def canonical(data: Path, name: str, work: Path) -> Path:
+    """The canonical solutions as a samples file."""
+    rows = read_rows(data / FILES[name])
+    path = work / f"canonical-{name}.jsonl"
+    lines = [{"task_id": row["task_id"], "solution": row["prompt"] + row["canonical_solution"]} for row in rows]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+def recorded(data: Path, name: str, work: Path, limit: int | None) -> Path:
+    """The recorded completions of one benchmark; evalplus wants every task, so absent ones get an empty program."""
+    known = [row["task_id"] for row in read_rows(data / FILES[name])]
+    prefix = known[0].split("/")[0]
+    rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")
+    mine = [row for row in rows if row["task_id"].split("/")[0].lower() == prefix.lower()]
+    lines = [{"task_id": f"{prefix}/{row['task_id'].split('/')[1]}", "solution": row["solution"]} for row in mine]
+    lines = [line for line in lines if line["task_id"] in set(known)][:limit]
+    absent = set(known) - {line["task_id"] for line in lines}
+    lines += [{"task_id": task_id, "solution": ""} for task_id in sorted(absent)]
+    path = work / f"recorded-{name}.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    return path
+
+
+Outcomes = dict[tuple[str, int], list[object]]
+
+
+def evalplus(options: argparse.Namespace, work: Path, name: str, path: Path, tag: str) -> tuple[float, Outcomes]:
+    """Its command as users run it; the results file is its own."""
+    results = path.with_name(path.name.replace(".jsonl", "_eval_results.json"))
+    if not (tag == "agreement" and results.is_file()):
+        results.unlink(missing_ok=True)
+    home = work / "evalplus-home"
+    home.mkdir(exist_ok=True)
+    environment = {**os.environ, VARIABLES[name]: str(options.data / FILES[name]), "XDG_CACHE_HOME": str(home)}
+    dataset = name.rstrip("+")
+    command = [options.evalplus, "-m", "evalplus.evaluate", dataset, "--samples", str(path), "--parallel", str(WORKERS)]
+    started = time.monotonic()
+    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    taken = time.monotonic() - started
+    found = json.loads(results.read_text(encoding="utf-8"))["eval"]
+    return taken, {
+        (task_id, index): [row["base_status"] == "pass", row["base_status"] == row["plus_status"] == "pass"]
+        for task_id, rows in found.items()
+        for index, row in enumerate(rows)
+    }
+
+
+SCORE = "import runpy, sys; sys.argv[0] = sys.argv.pop(1); runpy.run_path(sys.argv[0], run_name='score')"
+
+
+def iterpref(options: argparse.Namespace, work: Path, name: str, path: Path, tag: str) -> tuple[float, Outcomes]:
+    """Our scoring in a process of its own, start-up included, like theirs."""
+    out = work / f"ours-{name}-{tag}.json"
+    command = [sys.executable, "-c", SCORE, __file__, name, str(options.data / FILES[name]), str(path), str(out)]
+    environment = {**os.environ, "ITERPREF_CACHE": str(work / "iterpref-cache")}
+    started = time.monotonic()
+    subprocess.run(command, env=environment, check=True)
+    taken = time.monotonic() - started
+    return taken, {(task_id, index): verdict for task_id, index, verdict in json.loads(out.read_text())}
+
+
+def score(name: str, data: str, path: str, out: str) -> None:
+    """Score a samples file, without the preflight: the same programs are what is measured."""
+    settings = EvaluationConfig(benchmark=name, path=data)
+    with tempfile.TemporaryDirectory() as folder, Sandbox(WORKERS) as sandbox, Store.open(folder) as store:
+        benchmark = load_benchmark(name, path=data, sandbox=lambda: sandbox)
+        benchmark = type(benchmark)(**{**vars(benchmark), "preflight": False})
+        samples = read_samples(Path(path), benchmark.tasks, missing=benchmark.broken)
+        answers = Recorded(samples, benchmark.tasks, settings.k)
+        result = asyncio.run(evaluate(benchmark, answers, sandbox, store, settings))
+    rows = [
+        [s.task_id, s.sample_index, [passed_base(s), s.execution.passed, s.execution.verdict, s.execution.error[:300]]]
+        for s in result.samples
+    ]
+    Path(out).write_text(json.dumps(rows), encoding="utf-8")
+    print(name, dict(collections.Counter(row[2][2] for row in rows)), file=sys.stderr)
+
+
+SIDES = {"ours": iterpref, "evalplus": evalplus}
+
+if __name__ == "__main__":
+    main()
+elif __name__ == "score":
+    score(*sys.argv[1:])

@@ -1,0 +1,98 @@
+"""A `Matrix` of comparisons → Markdown for a terminal or a paper, and one static page with the programs.
+
+The page lists, for each comparison, the tasks won and lost, each with both programs and what their tests said; nothing
+is loaded from elsewhere and all texts are escaped. Not here: the statistics (analysis/matrix.py).
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from iterpref.analysis.compare import Comparison
+from iterpref.analysis.matrix import Entrant, Matrix, outcome_of
+from iterpref.viewer.charts import percent
+from iterpref.viewer.report import environment, p_value, points
+
+MOST_SHOWN = 200  # tasks of a list whose programs are on the page
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One task of a list: both programs, and what their tests said."""
+
+    task_id: str
+    first: tuple[str, str]
+    second: tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """A comparison and the tasks that the two differ on."""
+
+    comparison: Comparison
+    won: list[Shown]
+    lost: list[Shown]
+
+
+def as_markdown(matrix: Matrix) -> str:
+    """The pass@k of every entrant, then every pair with interval, p-values and counts."""
+    head = ["benchmark", *matrix.entrants]
+    rows = [
+        [benchmark, *("–" if values[name] is None else percent(values[name] or 0.0) for name in matrix.entrants)]
+        for benchmark, values in matrix.values.items()
+    ]
+    tables = [f"pass@{matrix.k}", "", *_table(head, rows), "", "Differences in points, second minus first", ""]
+    interval = f"{matrix.level:.0%} interval".replace("%", " %")
+    head = [
+        "benchmark",
+        "first",
+        "second",
+        "difference",
+        interval,
+        "McNemar p",
+        "Holm p",
+        "won",
+        "lost",
+        "both",
+        "neither",
+    ]
+    tables += _table(head, [_row(comparison) for comparison in matrix.comparisons])
+    tables += ["", *(f"Not compared: {why}." for why in matrix.not_compared)] if matrix.not_compared else []
+    return "\n".join(tables) + "\n"
+
+
+def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
+    """Write the page, whole or not at all."""
+    by_name = {entrant.name: entrant for entrant in entrants}
+
+    def shown(comparison: Comparison, task_ids: Sequence[str]) -> list[Shown]:
+        return [
+            Shown(
+                task_id,
+                outcome_of(by_name, comparison.benchmark, comparison.first, task_id),
+                outcome_of(by_name, comparison.benchmark, comparison.second, task_id),
+            )
+            for task_id in task_ids[:MOST_SHOWN]
+        ]
+
+    lists = [Lists(c, shown(c, c.won), shown(c, c.lost)) for c in matrix.comparisons]
+    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, lists=lists, most=MOST_SHOWN)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
+    os.replace(partial, path)
+
+
+def _row(comparison: Comparison) -> list[str]:
+    c = comparison
+    counts = [str(len(tasks)) for tasks in (c.won, c.lost, c.both, c.neither)]
+    interval = f"{points(c.low)} to {points(c.high)}"
+    return [c.benchmark, c.first, c.second, points(c.difference), interval, p_value(c.mcnemar_p), p_value(c.holm_p),
+            *counts]  # fmt: skip
+
+
+def _table(head: list[str], rows: list[list[str]]) -> list[str]:
+    def line(cells: list[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+    return [line(head), line(["---"] * len(head)), *map(line, rows)]
