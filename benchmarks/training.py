@@ -432,7 +432,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for vocabulary in [8000] if options.quick else options.vocabularies:
         for k in (1, 3):
             ways = WAYS[:2] if options.quick or vocabulary > 32000 else WAYS
-            rounds = 3 if options.quick or vocabulary > 32000 else options.rounds
+            rounds = min(3, options.rounds) if options.quick or vocabulary > 32000 else options.rounds
             seconds = step_times(vocabulary, k, ways, rounds, options)
             memory = {way: memory_growth(way, vocabulary, k, options) for way in ways}
             for way in ways[1:]:

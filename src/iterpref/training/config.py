@@ -84,6 +84,20 @@ class FocalDPOConfig(DPOConfig):
             "choices": list(TRUNK_CHOICES),
         },
     )
+    group_pairs: bool = field(
+        default=True,
+        metadata={
+            "help": "Put all pairs of one prompt into one batch, where they share a trunk. Only with "
+            "train_sampling_strategy=random."
+        },
+    )
+    max_tokens_per_batch: int | None = field(
+        default=None,
+        metadata={
+            "help": "Fill a process's batches up to this many tokens (each shared token counted once) instead of "
+            "per_device_train_batch_size pairs."
+        },
+    )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
     loss_type: list[str] | None = field(
         default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
@@ -138,7 +152,17 @@ class FocalDPOConfig(DPOConfig):
             )
         self.loss_type, self.loss_weights = list(expected), weights
 
+    @property
+    def groups_pairs(self) -> bool:
+        """Whether this package makes the batches; another order that was asked for is left to transformers."""
+        return self.group_pairs and self.train_sampling_strategy == "random"
+
     def _refuse_meaningless(self) -> None:
+        if self.max_tokens_per_batch is not None and not (self.groups_pairs and self.max_tokens_per_batch > 0):
+            raise ConfigError(
+                f"training: max_tokens_per_batch={self.max_tokens_per_batch} must be positive, and needs "
+                "group_pairs=true and train_sampling_strategy=random"
+            )
         if self.sft_on != "chosen" and self.method != "sft":
             raise ConfigError(
                 f"training: sft_on={self.sft_on} is for method=sft; method={self.method} learns both sides"

@@ -24,11 +24,13 @@ import torch
 import trl
 from accelerate import PartialState
 from datasets import Dataset, load_from_disk
+from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 from trl import DPOTrainer
 from trl.models.utils import disable_gradient_checkpointing
 
 from iterpref.errors import TrainingError
+from iterpref.training.batching import GroupBatchSampler
 from iterpref.training.collator import TRUNK, FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.dataset import tokenize_pairs
@@ -120,6 +122,30 @@ class FocalDPOTrainer(DPOTrainer):
             zeros = [0.0] * len(dataset)
             return dataset.add_column("ref_chosen_logps", zeros).add_column("ref_rejected_logps", zeros)
         return super()._precompute_ref_logps(dataset, name, batch_size)
+
+    def get_train_dataloader(self) -> Any:
+        if not self.args.groups_pairs:
+            return super().get_train_dataloader()
+        args = self.args
+        dataset = self._remove_unused_columns(self.train_dataset, description="training")
+        sampler = GroupBatchSampler(
+            dataset,
+            seed=args.data_seed if args.data_seed is not None else args.seed,
+            max_pairs=self._train_batch_size,
+            max_tokens=args.max_tokens_per_batch,
+            max_length=args.max_length,
+            drop_last=args.dataloader_drop_last,
+        )
+        loader = DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            collate_fn=self.data_collator,
+            num_workers=args.dataloader_num_workers,
+            pin_memory=args.dataloader_pin_memory,
+            persistent_workers=args.dataloader_persistent_workers,
+            prefetch_factor=args.dataloader_prefetch_factor,
+        )
+        return self.accelerator.prepare(loader)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)

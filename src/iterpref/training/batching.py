@@ -1,0 +1,116 @@
+"""Which pairs share a batch: all pairs of a prompt, so that they hang on one trunk.
+
+In: tokenised pairs and a limit, in pairs or in tokens. Out: a batch sampler. Batches are made once, by seed; every
+epoch goes through them in another order, a function of seed and epoch alone, so a resumed run gets the batches that
+were left. A batch counts the tokens that trunk-and-branch runs, not those of padded rows.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch.utils.data import Sampler
+
+from iterpref.training.trunk.layout import plan_layout
+
+
+@dataclass
+class _Batch:
+    members: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+
+class GroupBatchSampler(Sampler[list[int]]):
+    """Batches of row numbers; pairs of one prompt stay together as far as the limit allows.
+
+    Args:
+        rows: The tokenised pairs, in the dataset's order.
+        max_pairs: Limit of a batch in pairs; taken if `max_tokens` is None.
+        max_tokens: Limit in tokens of the packed row; a pair that alone is longer gets a batch of its own.
+        max_length: What the collator keeps of a row.
+        drop_last: For accelerate: whether a last round that has no batch for some process is left out.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        *,
+        seed: int,
+        max_pairs: int,
+        max_tokens: int | None = None,
+        max_length: int | None = None,
+        drop_last: bool = False,
+    ) -> None:
+        self.batch_size = None  # accelerate's sign for batches of different sizes
+        self.drop_last = drop_last
+        self._seed = seed
+        self._epoch = 0
+        self._max_length = max_length
+        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+        for number, row in enumerate(rows):
+            groups[tuple(row["prompt_ids"])].append(number)
+        members = list(groups.values())
+        order = np.random.default_rng(seed).permutation(len(members))
+        limit = max_pairs if max_tokens is None else max_tokens
+        self.batches = self._pack([members[at] for at in order], rows, limit, in_tokens=max_tokens is not None)
+
+    @property
+    def sampler(self) -> "GroupBatchSampler":
+        """Where accelerate looks for `set_epoch` behind its own wrappers."""
+        return self
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for at in np.random.default_rng((self._seed, self._epoch)).permutation(len(self.batches)):
+            yield list(self.batches[at])
+
+    def _pack(
+        self, groups: Sequence[list[int]], rows: Sequence[Mapping[str, Any]], limit: int, in_tokens: bool
+    ) -> list[list[int]]:
+        """First fit, group after group; a group over the limit is cut into parts that fit."""
+        batches: list[_Batch] = []
+        open_batches: list[_Batch] = []
+        for group in groups:
+            for part, size in self._parts(group, rows, limit, in_tokens):
+                batch = next((b for b in open_batches if b.tokens + size <= limit), None)
+                if batch is None:
+                    batch = _Batch()
+                    batches.append(batch)
+                    open_batches.append(batch)
+                batch.members += part
+                batch.tokens += size
+                if batch.tokens >= limit:
+                    open_batches.remove(batch)
+        return [batch.members for batch in batches]
+
+    def _parts(
+        self, group: list[int], rows: Sequence[Mapping[str, Any]], limit: int, in_tokens: bool
+    ) -> Iterator[tuple[list[int], int]]:
+        if not in_tokens:
+            for start in range(0, len(group), limit):
+                yield group[start : start + limit], len(group[start : start + limit])
+            return
+        part: list[int] = []
+        size = 0
+        for number in group:
+            grown = self._packed_tokens([rows[at] for at in (*part, number)])
+            if part and grown > limit:
+                yield part, size
+                part, grown = [], self._packed_tokens([rows[number]])
+            part, size = [*part, number], grown
+        yield part, size
+
+    def _packed_tokens(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        ids, loss = [], []
+        for side in ("chosen", "rejected"):
+            for row in rows:
+                ids.append([*row["prompt_ids"], *row[f"{side}_ids"]][: self._max_length])
+                loss.append([*[0] * len(row["prompt_ids"]), *row[f"{side}_mask"]][: self._max_length])
+        return plan_layout(ids, loss, max(map(len, ids))).tokens
