@@ -216,9 +216,7 @@ def compare(
     level: Annotated[float, typer.Option(help="Of the bootstrap intervals.")] = 0.95,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
-    html: Annotated[
-        Path | None, typer.Option(help="Also write a page with the programs they differ on.")
-    ] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the programs they differ on.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.
@@ -283,6 +281,25 @@ def demo(
 
     with _open(run, None, set_, base=demo_config(quick)) as opened:
         _finish(demo(opened), as_json)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say how well this machine can isolate programs, what blocks more, and how many it runs a second.
+
+    Reads and writes nothing. Ends with status 1 where nothing better than resource limits works.
+    Example: iterpref doctor
+    """
+    from iterpref.sandbox.doctor import diagnose
+
+    findings = diagnose()
+    used = next(finding.isolation for finding in findings if not finding.blocked)
+    rows = [
+        {"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no"} for f in findings
+    ]
+    _finish({"isolation": used, "rungs": rows}, as_json)
+    if used == "rlimits":
+        raise IterPrefError("programs can't be isolated here; `blocked` above says what would allow it")
 
 
 @contextmanager

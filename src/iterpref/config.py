@@ -75,6 +75,18 @@ class ClientConfig(Section):
     """Parameters not to send, such as `temperature`; those that the server refuses are left out anyway."""
     identity: str | None = None
     """Name in the ledger; default: model and address. Give one when a model's address changes."""
+    batch: bool = False
+    """Ask through the server's Batch API: cheaper, within hours. Set debugging.concurrency to the size of a wave."""
+    batch_poll_s: float = Field(default=60.0, gt=0)
+    """Seconds between two looks at a batch."""
+    serve: Literal["vllm"] | None = None
+    """Start `vllm serve` for `model` (a folder or hub id) and stop it afterwards; `base_url` is not used then."""
+    serve_args: tuple[str, ...] = ()
+    """Further arguments of `vllm serve`, such as `--tensor-parallel-size=4`."""
+    serve_start_s: float = Field(default=900.0, gt=0)
+    """Most seconds until it must be ready."""
+    lora: str | None = None
+    """Folder of a LoRA that `vllm serve` puts on top of `model`."""
     prompt_usd_per_million: float = Field(default=0.0, ge=0)
     """Price of a million prompt tokens."""
     completion_usd_per_million: float = Field(default=0.0, ge=0)
@@ -110,8 +122,8 @@ class SandboxConfig(Section):
     """Parallel executions; default: one per core this process may use."""
     isolation: Isolation | Literal["auto"] = "auto"
     """Which rung to use; `auto` takes the highest that this machine permits."""
-    min_isolation: Isolation = "rlimits"
-    """Refuse to run anything below this rung."""
+    min_isolation: Isolation | None = None
+    """Refuse to run anything below this rung; default: `landlock`, or the rung that `isolation` names."""
     preload: tuple[str, ...] = ()
     """Modules imported once before programs start, so that each program finds them ready."""
 

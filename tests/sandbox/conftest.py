@@ -30,15 +30,40 @@ def bare() -> Iterator[Sandbox]:
         yield sandbox
 
 
+@pytest.fixture(scope="session")
+def grouped() -> Iterator[Sandbox]:
+    """Namespaces and a control group: root, with writable cgroups."""
+    try:
+        sandbox = Sandbox(workers=1, isolation="zygote_cgroup")
+    except SandboxError as error:
+        pytest.skip(f"no control groups here: {error}")
+    with sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="session")
+def locked() -> Iterator[Sandbox]:
+    """Landlock and seccomp without namespaces."""
+    try:
+        sandbox = Sandbox(workers=1, isolation="landlock")
+    except SandboxError as error:
+        pytest.skip(f"no Landlock here: {error}")
+    with sandbox:
+        yield sandbox
+
+
+_FIXTURES = {"zygote_cgroup": "grouped", "zygote": "cage", "landlock": "locked", "rlimits": "bare"}
+
+
 @pytest.fixture(scope="session", params=["zygote", "rlimits"])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
-    """Every rung in turn."""
-    found: Sandbox = request.getfixturevalue({"zygote": "cage", "rlimits": "bare"}[request.param])
+    """The rungs with and without isolation, in turn."""
+    found: Sandbox = request.getfixturevalue(_FIXTURES[request.param])
     return found
 
 
-@pytest.fixture(scope="session", params=["zygote"])
+@pytest.fixture(scope="session", params=["zygote", "landlock"])
 def filtered(request: pytest.FixtureRequest) -> Sandbox:
     """Every rung with a system call filter."""
-    found: Sandbox = request.getfixturevalue({"zygote": "cage"}[request.param])
+    found: Sandbox = request.getfixturevalue(_FIXTURES[request.param])
     return found

@@ -2,8 +2,8 @@
 
 In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
 A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
-same calls: `prepare` (launcher), `settle` (zygote, once), `before_fork` and `after_fork` (zygote, each run), `confine`
-(the run's process), `sweep` (zygote, after the run), `clear` (launcher, at the end).
+same calls: `prepare` (launcher), `settle` (zygote, once), `hold`, `before_fork`, `after_fork` (zygote, each run),
+`confine` (the run's process), `sweep`, `limit_hit` (zygote, after the run), `clear` (launcher, at the end).
 Standard library only. Not here: supervision (supervise.py), the system calls refused (seccomp.py).
 """
 
@@ -32,14 +32,27 @@ class Rung(Protocol):
 
     def prepare(self) -> None: ...
     def settle(self) -> None: ...
+    def hold(self, limits: Mapping[str, Any]) -> None: ...
     def before_fork(self) -> None: ...
     def after_fork(self) -> None: ...
     def confine(self, limits: Mapping[str, Any]) -> None: ...
     def sweep(self) -> None: ...
+    def limit_hit(self) -> str: ...
     def clear(self) -> None: ...
+    def why_refused(self, error: OSError) -> str: ...
 
 
-class Namespaces:
+class _NoGroup:
+    """What rungs without a control group answer."""
+
+    def hold(self, limits: Mapping[str, Any]) -> None:
+        """Nothing holds a run from outside."""
+
+    def limit_hit(self) -> str:
+        return ""
+
+
+class Namespaces(_NoGroup):
     """Rung `zygote`: user, pid, mount, ipc, net and uts namespaces; a root that holds only system and Python files."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -117,8 +130,11 @@ class Namespaces:
     def clear(self) -> None:
         """Nothing to do: the worker's namespaces go with the zygote."""
 
+    def why_refused(self, error: OSError) -> str:
+        return why_refused(error)
 
-class Rlimits:
+
+class Rlimits(_NoGroup):
     """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -178,6 +194,9 @@ class Rlimits:
     def clear(self) -> None:
         kill_descendants()
         shutil.rmtree(self._base, ignore_errors=True)
+
+    def why_refused(self, error: OSError) -> str:
+        return f"{error.strerror or error} (errno {error.errno})"
 
 
 def is_root() -> bool:

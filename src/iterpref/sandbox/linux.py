@@ -43,6 +43,22 @@ def _call(name: str, *args: object) -> None:
         raise OSError(number, f"{name}({shown}): {os.strerror(number)}")
 
 
+def syscall(number: int, *args: object) -> int:
+    """A system call without a wrapper; its result.
+
+    Raises:
+        OSError: It failed.
+    """
+    if _libc is None:
+        raise OSError(38, f"needs Linux, this is {sys.platform}")
+    wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in args]
+    done = _libc.syscall(ctypes.c_long(number), *wide)
+    if done < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, f"system call {number}: {os.strerror(code)}")
+    return int(done)
+
+
 def unshare(flags: int) -> None:
     """Give this process (or, for a pid namespace, its next children) namespaces of their own."""
     _call("unshare", ctypes.c_int(flags))

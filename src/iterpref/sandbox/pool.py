@@ -29,7 +29,7 @@ from .plan import Unliftable
 from .worker import Broken, Refused, Worker, import_path
 
 _LADDER: tuple[Isolation, ...] = ("rlimits", "landlock", "bubblewrap", "zygote", "zygote_cgroup")
-_BUILT: tuple[Isolation, ...] = ("zygote", "rlimits")  # best first
+RUNGS: tuple[Isolation, ...] = ("zygote_cgroup", "zygote", "landlock", "rlimits")  # best first
 _ATTEMPTS = 3
 
 
@@ -40,8 +40,8 @@ class Sandbox:
         workers: Zygote processes, hence runs at a time; the CPUs this process may use by default.
         preload: Modules imported once per worker, for programs that import them.
         isolation: A rung, or `auto`: the best this machine allows.
-        min_isolation: Refuse to start below this rung. At `rlimits` programs can read your files and use the network,
-            and every Execution says so.
+        min_isolation: Refuse to start below this rung; by default below `landlock`, unless `isolation` names a rung. At
+            `rlimits` programs can read your files and use the network, and every Execution says so.
         hash_seed: Of Python inside; another one shows programs that depend on the order of sets.
 
     Raises:
@@ -53,7 +53,7 @@ class Sandbox:
         workers: int | None = None,
         preload: Sequence[str] = (),
         isolation: Isolation | Literal["auto"] = "auto",
-        min_isolation: Isolation = "rlimits",
+        min_isolation: Isolation | None = None,
         hash_seed: int = 0,
     ) -> None:
         if workers is not None and workers < 1:
@@ -69,11 +69,13 @@ class Sandbox:
         first, self.isolation, refusals = _climb(isolation, self._preload, hash_seed)
         self._open.add(first)
         self.warnings = _warnings(self.isolation, refusals)
+        min_isolation = min_isolation or ("landlock" if isolation == "auto" else self.isolation)
         if _LADDER.index(self.isolation) < _LADDER.index(min_isolation):
             self.close()
             raise SandboxError(
                 f"sandbox: got isolation {self.isolation!r}, expected at least {min_isolation!r}; "
                 + ("; ".join(refusals) or f"isolation={isolation!r} was asked for")
+                + (". min_isolation='rlimits' runs without isolation" if self.isolation == "rlimits" else "")
             )
         for text in self.warnings:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
@@ -265,7 +267,7 @@ class Sandbox:
 
 def _climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, Isolation, list[str]]:
     """The first worker, the rung it reached, and why the higher ones were refused."""
-    rungs = [rung for rung in _BUILT if wanted in ("auto", rung)]
+    rungs = [rung for rung in RUNGS if wanted in ("auto", rung)]
     refusals: list[str] = []
     for rung in rungs:
         try:
@@ -274,7 +276,7 @@ def _climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker,
             refusals.append(f"{rung}: {error}")
         except Broken as error:
             raise SandboxError(f"sandbox: a worker on rung {rung!r} did not start: {error}") from error
-    choices = ", ".join(("auto", *_BUILT))
+    choices = ", ".join(("auto", *RUNGS))
     raise SandboxError("; ".join(refusals) or f"sandbox: got isolation {wanted!r}, expected one of {choices}")
 
 

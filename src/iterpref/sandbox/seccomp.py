@@ -50,6 +50,8 @@ _ABSENT: dict[str, tuple[int, int]] = {
 _SHARED_IPC: dict[str, tuple[int, int]] = {
     "shmget": (29, 194), "semget": (64, 190), "msgget": (68, 186), "mq_open": (240, 180),
 }  # fmt: skip
+_KILL_CALL, _TGKILL, _SIGQUEUE = (62, 129), (234, 131), (129, 138)  # the first argument is a process
+_OTHER_SIGNALS = ((200, 130), (297, 240), (424, 424))  # tkill, rt_tgsigqueueinfo, pidfd_send_signal
 _SOCKET, _SOCKETPAIR, _CLONE, _IOCTL, _PRLIMIT64 = (41, 198), (53, 199), (56, 220), (16, 29), (302, 261)
 
 Instruction = tuple[int, int, int, int]
@@ -73,10 +75,11 @@ class Filter:
     Args:
         own_network: Whether the process has network and IPC namespaces of its own. Without, it gets no socket but
             connected pairs, no System V IPC, and may not touch the limits of other processes.
+        signals_to: The only process that may be sent signals; 0 where something else sees to that.
     """
 
-    def __init__(self, *, own_network: bool) -> None:
-        code = _program(*_ARCHITECTURES[os.uname().machine], own_network)
+    def __init__(self, *, own_network: bool, signals_to: int = 0) -> None:
+        code = _program(*_ARCHITECTURES[os.uname().machine], own_network, signals_to)
         packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
         self._code = ctypes.create_string_buffer(packed, len(packed))
         self._header = ctypes.create_string_buffer(struct.pack("=H6xQ", len(code), ctypes.addressof(self._code)), 16)
@@ -90,7 +93,7 @@ class Filter:
         linux.set_seccomp_filter(ctypes.addressof(self._header))
 
 
-def _program(architecture: int, column: int, own_network: bool) -> list[Instruction]:
+def _program(architecture: int, column: int, own_network: bool, signals_to: int) -> list[Instruction]:
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUALS, 1, 0, architecture),
@@ -116,6 +119,11 @@ def _program(architecture: int, column: int, own_network: bool) -> list[Instruct
     if not own_network:
         itself = [_argument(0), (_EQUALS, 1, 0, 0), _error(errno.EPERM), _allow()]
         code += _on_call(_PRLIMIT64[column], itself)
+    if signals_to:
+        for call in (_KILL_CALL, _TGKILL, _SIGQUEUE):
+            code += _on_call(call[column], [_argument(0), (_EQUALS, 1, 0, signals_to), _error(errno.EPERM), _allow()])
+        for call in _OTHER_SIGNALS:
+            code += _on_call(call[column], [_error(errno.EPERM)])
     return [*code, _allow()]
 
 

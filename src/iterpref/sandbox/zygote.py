@@ -21,7 +21,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import harness, isolation, linux, wire
+from . import cgroups, harness, isolation, landlock, linux, wire
 from .supervise import HostGone, Outcome, Supervisor
 
 STREAMS = ("channel", "stdout", "stderr")
@@ -49,14 +49,16 @@ def main(fd: int) -> None:
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
     kinds: dict[str, Callable[[list[str]], isolation.Rung]] = {
+        "zygote_cgroup": cgroups.CgroupNamespaces,
         "zygote": isolation.Namespaces,
+        "landlock": landlock.Landlock,
         "rlimits": isolation.Rlimits,
     }
     rung: isolation.Rung = kinds[setup["isolation"]](setup["python_dirs"])
     try:
         rung.prepare()
     except OSError as error:
-        wire.send(sock, json.dumps({"refused": isolation.why_refused(error)}).encode())
+        wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
         return
     pid = os.fork()
     if pid:
@@ -96,7 +98,7 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
             importlib.import_module(name)
         probe = _run(sock, rung, {"mode": "probe", "nonce": "", "seed": 0, "limits": _PROBE_LIMITS}, b"")
     except OSError as error:
-        wire.send(sock, json.dumps({"refused": isolation.why_refused(error)}).encode())
+        wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
         return 0
     except ImportError as error:
         wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
@@ -122,6 +124,7 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
     stdin_fd = _as_file(stdin)
     try:
+        rung.hold(request["limits"])
         rung.before_fork()
         pid = os.fork()
         if pid == 0:
@@ -135,6 +138,7 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
             os.set_blocking(pipes[name][0], False)
         readable = {name: pipes[name][0] for name in STREAMS}
         outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(rung.sweep)
+        outcome.limit = outcome.limit or rung.limit_hit()
         outcome.setup_error = setup_error.decode(errors="replace")
         return outcome
     finally:

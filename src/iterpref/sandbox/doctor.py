@@ -1,0 +1,51 @@
+"""What can this machine isolate? Every rung tried, what blocks it, and how fast it runs.
+
+In: nothing. Out: one `Finding` a rung, best first. Runs a trivial program on each rung that starts.
+Not here: printing (cli.py).
+"""
+
+import time
+import warnings
+from dataclasses import dataclass
+
+from iterpref.errors import SandboxError
+from iterpref.records import Isolation, TestFile
+
+from .job import Job
+from .pool import RUNGS, Sandbox
+
+_PROGRAM = "def f(x):\n    return x + 1\n"
+_TESTS = TestFile(path="test_it.py", content="assert f(1) == 2\n")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """`blocked`: why the rung can't be used and what would allow it; "" if it can. Rate: one worker, small program."""
+
+    isolation: Isolation
+    blocked: str
+    executions_per_s: float
+
+
+def diagnose(measure_s: float = 1.0) -> list[Finding]:
+    """Try all rungs, for about `measure_s` each."""
+    return [_try(rung, measure_s) for rung in RUNGS]
+
+
+def _try(rung: Isolation, measure_s: float) -> Finding:
+    job = Job(program=_PROGRAM, tests=(_TESTS,), style="assert")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            sandbox = Sandbox(workers=1, isolation=rung)
+    except SandboxError as error:
+        return Finding(rung, str(error).removeprefix(f"{rung}: "), 0.0)
+    with sandbox:
+        execution = sandbox.run(job)
+        if not execution.passed:
+            return Finding(rung, f"a trivial program ended as {execution.verdict}: {execution.error}", 0.0)
+        runs, started = 0, time.perf_counter()
+        while time.perf_counter() - started < measure_s:
+            sandbox.run(job)
+            runs += 1
+        return Finding(rung, "", round(runs / (time.perf_counter() - started), 1))
