@@ -234,6 +234,12 @@ class EvaluationConfig(Section):
     an instruction with a prefilled answer, or continuing the prompt without a chat template."""
     split: str | None = None
     """Only tasks of this split; null for all, in the playground for `held_out`."""
+    since: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
+    """LiveCodeBench: only contests from this date on, as 2024-08-01."""
+    until: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
+    """LiveCodeBench: only contests up to this date."""
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    """LiveCodeBench: only problems of this difficulty."""
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)

@@ -17,12 +17,13 @@ from typing import Any, Protocol
 
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Budget, Ledger, Price, open_client
+from iterpref.clients.serve import served
 from iterpref.config import BudgetConfig, ClientConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
 from iterpref.evaluation.answers import Generated, Recorded
-from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation.benchmarks import Window, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.samples import read_samples, write_samples
 from iterpref.importing import detect_format, import_pairs, import_recorded, import_tasks
@@ -183,7 +184,13 @@ class Run:
         settings, seed = self.config.evaluation, self.config.seed
         with open_sandbox(self.config) as sandbox:
             benchmark = load_benchmark(
-                settings.benchmark, settings.split, settings.tasks, seed, settings.path, lambda: sandbox
+                settings.benchmark,
+                settings.split,
+                settings.tasks,
+                seed,
+                settings.path,
+                lambda: sandbox,
+                Window(settings.since, settings.until, settings.difficulty),
             )
             score = partial(
                 evaluate,
@@ -223,11 +230,13 @@ class Run:
     @contextmanager
     def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> Iterator[Ledger]:
         """A client behind this run's ledger."""
-        client = open_client(settings, resolve_model(settings.model) if settings.kind == "local" else settings.model)
-        try:
+        with ExitStack() as tools:
+            if settings.serve:
+                settings = tools.enter_context(served(settings, self.store.folder / "logs"))
+            model = resolve_model(settings.model) if settings.kind == "local" else settings.model
+            client = open_client(settings, model, self.store.folder)
+            tools.callback(client.close)
             yield Ledger(client, self.store, budget, Price.of(settings))
-        finally:
-            client.close()
 
     def _show_debugging(self, mode: str, budget: Budget, progress: DebugProgress) -> None:
         rates = " ".join(f"{rate:.0%}" for rate in progress.pass_rates)
@@ -235,13 +244,15 @@ class Run:
         self.on_progress(mode, progress.done, progress.total, f"passed by iteration: {rates}{spent}")
 
 
-def debug_shard(folder: Path, config: Config, shard: Shard, on_progress: OnProgress = quiet) -> DebugProgress:
+def debug_shard(
+    folder: Path, config: Config, shard: Shard, on_progress: OnProgress = quiet, wait_s: float = 0.0
+) -> DebugProgress:
     """Debug one part of a run's tasks into a database of its own, `shards/<part>`; the run itself is only read.
 
     A part gets its share of what is left of the budget.
     """
     own = shard.folder(folder)
-    with Store.open(folder, write=False) as whole, Store.open(own) as store:
+    with Store.open(folder, write=False) as whole, Store.open(own, wait_s=wait_s) as store:
         store.put_tasks(task for task in whole.tasks(config.debugging.split) if shard.holds(task.task_id))
         store.absorb(folder)
         if not store.count("tasks"):
@@ -283,8 +294,8 @@ def merge_shards(store: Store) -> dict[str, int]:
 
 
 def _debug_one_shard(work: tuple[Path, Config, Shard]) -> None:
-    """For a worker process."""
-    debug_shard(*work)
+    """For a worker process, which may follow one that died a moment ago."""
+    debug_shard(*work, wait_s=60.0)
 
 
 def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:

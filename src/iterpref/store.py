@@ -18,6 +18,7 @@ import json
 import os
 import sqlite3
 import threading
+import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -96,8 +97,11 @@ class Store:
         self._mutex = threading.RLock()
 
     @classmethod
-    def open(cls, folder: str | Path, *, write: bool = True) -> Self:
+    def open(cls, folder: str | Path, *, write: bool = True, wait_s: float = 0.0) -> Self:
         """Open a run folder; with `write` create it when absent and hold its lock until closed.
+
+        Args:
+            wait_s: How long to wait for another writer: a worker that was killed may take a moment to die.
 
         Raises:
             StoreError: No such run, a newer schema, a damaged database, or another process is writing.
@@ -108,7 +112,7 @@ class Store:
             raise StoreError(f"{folder}: no run here (expected {DATABASE}); give the folder of an earlier --run")
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock_file = _take_lock(folder) if write else None
+            lock_file = _take_lock(folder, wait_s) if write else None
         except OSError as error:
             raise StoreError(f"{folder}: can't use this run folder ({error.strerror}); choose another --run") from None
         try:
@@ -480,15 +484,21 @@ def _filesystem(path: Path) -> str:
     return best[1]
 
 
-def _take_lock(folder: Path) -> int:
+def _take_lock(folder: Path, wait_s: float) -> int:
     """Hold the folder's lock file; the kernel frees it when the process dies, however it dies."""
     lock_file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock_file)
-        raise StoreError(f"{folder}: another iterpref process is writing to this run; wait for it or stop it") from None
-    return lock_file
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.2)
+                continue
+            os.close(lock_file)
+            said = "another iterpref process is writing to this run; wait for it or stop it"
+            raise StoreError(f"{folder}: {said}") from None
 
 
 def _release(lock_file: int | None) -> None:

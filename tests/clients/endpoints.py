@@ -58,8 +58,8 @@ class Endpoint:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next(int(line.split(b":")[1]) for line in head.split(b"\r\n") if b"content-length" in line.lower())
-            body = await reader.readexactly(length)
+            lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if b"content-length:" in line.lower()]
+            body = await reader.readexactly(int(lengths[0]) if lengths else 0)
             self.requests += 1
             await self.handle(head, body, writer)
             await writer.drain()
@@ -146,3 +146,56 @@ class FaultyProxy(Endpoint):
                 await asyncio.sleep(0.1)
         else:
             writer.write(answer)
+
+
+class BatchServer(Endpoint):
+    """Files and batches as OpenAI has them; a batch is over when it was looked at `looks` times.
+
+    `script(body)` answers each request: (status, body of the response), or None for no answer at all.
+    """
+
+    def __init__(self, script: Callable[[dict[str, Any]], tuple[int, Any] | None], looks: int = 2) -> None:
+        super().__init__()
+        self._script = script
+        self._looks_needed = looks
+        self.files: dict[str, list[dict[str, Any]]] = {}
+        self.batches: list[list[dict[str, Any]]] = []
+        self._looks: Counter[int] = Counter()
+
+    async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+        method, path, _ = head.split(b"\r\n")[0].decode().split(" ")
+        match method, path.removeprefix("/v1/").split("/"):
+            case "POST", ["files"]:
+                start = body.index(b"\r\n\r\n", body.index(b"batch.jsonl")) + 4
+                lines = body[start : body.index(b"\r\n--", start)].decode().strip().split("\n")
+                self.files[name := f"file-{len(self.files)}"] = [json.loads(line) for line in lines]
+                self._answer(writer, {"id": name, "object": "file"})
+            case "POST", ["batches"]:
+                self.batches.append(self.files[json.loads(body)["input_file_id"]])
+                self._answer(writer, self._batch(len(self.batches) - 1))
+            case "GET", ["batches", name]:
+                number = int(name.removeprefix("batch-"))
+                self._looks[number] += 1
+                self._answer(writer, self._batch(number))
+            case "GET", ["files", name, "content"]:
+                rows = map(self._row, self.batches[int(name.removeprefix("out-"))])
+                writer.write(response(200, "\n".join(json.dumps(row) for row in rows if row).encode()))
+
+    def _batch(self, number: int) -> dict[str, Any]:
+        over = self._looks[number] >= self._looks_needed
+        common = {"id": f"batch-{number}", "object": "batch", "endpoint": "/v1/chat/completions", "created_at": 0}
+        return common | {
+            "status": "completed" if over else "in_progress",
+            "completion_window": "24h",
+            "input_file_id": "file",
+            "output_file_id": f"out-{number}" if over else None,
+        }
+
+    def _row(self, request: dict[str, Any]) -> dict[str, Any] | None:
+        answer = self._script(request["body"])
+        if answer is None:
+            return None
+        return {"custom_id": request["custom_id"], "response": {"status_code": answer[0], "body": answer[1]}}
+
+    def _answer(self, writer: asyncio.StreamWriter, value: Any) -> None:
+        writer.write(response(200, json.dumps(value).encode()))

@@ -39,10 +39,10 @@ class _Endpoint:
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
         """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
         async with asyncio.timeout(self._settings.timeout_s):
-            response = await self._sdk().chat.completions.with_raw_response.create(**body, extra_body=extra or None)
+            response = await self.sdk().chat.completions.with_raw_response.create(**body, extra_body=extra or None)
             return bytes(response.content)
 
-    def _sdk(self) -> openai.AsyncOpenAI:
+    def sdk(self) -> openai.AsyncOpenAI:
         loop = asyncio.get_running_loop()
         if self._pool is None or self._pool[0] is not loop:
             timeout = openai.Timeout(self._settings.timeout_s, connect=CONNECT_S)

@@ -1,0 +1,113 @@
+"""A `vllm serve` process of our own for a checkpoint or a LoRA: started, awaited, stopped.
+
+    with served(settings, log_folder) as endpoint:   # settings with base_url, model name and ledger identity filled in
+        ...
+
+The process listens on 127.0.0.1 only and dies with this one. Not here: what is asked of it (openai.py).
+"""
+
+import hashlib
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from iterpref.config import ClientConfig
+from iterpref.errors import ClientError
+
+LORA_NAME = "lora"
+STOP_S = 20.0
+_SAMPLE_BYTES = 1 << 16
+
+
+@contextmanager
+def served(settings: ClientConfig, log_folder: Path) -> Iterator[ClientConfig]:
+    """Serve `settings.model` while the context lasts; yields the settings of a client for it.
+
+    Raises:
+        ClientError: vLLM is not installed, ended early, or is not ready within `serve_start_s`.
+    """
+    port = _free_port()
+    log_folder.mkdir(parents=True, exist_ok=True)
+    log = log_folder / "vllm.log"
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                command(settings, port), stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except FileNotFoundError:
+            raise ClientError("client.serve is vllm, but there is no command vllm; pip install vllm") from None
+    try:
+        _await_ready(process, port, settings.serve_start_s, log)
+        values = {
+            "base_url": f"http://127.0.0.1:{port}/v1",
+            "model": LORA_NAME if settings.lora else settings.model,
+            # The port differs every time, and a folder may be trained again in place.
+            "identity": settings.identity or _identity(settings),
+        }
+        yield settings.model_copy(update=values)
+    finally:
+        _stop(process)
+
+
+def command(settings: ClientConfig, port: int) -> list[str]:
+    """The command line of the server."""
+    line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port)]
+    if settings.lora:
+        line += ["--enable-lora", "--lora-modules", f"{LORA_NAME}={settings.lora}"]
+    return [*line, *settings.serve_args]
+
+
+def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ClientError(f"vllm ended with status {process.returncode} before it was ready:\n{_tail(log)}")
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+            if reply.status == 200:
+                return
+        time.sleep(0.2)
+    raise ClientError(
+        f"vllm is not ready after client.serve_start_s={seconds:g} s; raise it, or see {log}:\n{_tail(log)}"
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the server to end; then end it, with all that it started."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _identity(settings: ClientConfig) -> str:
+    """Names of the model and of its weights' contents: a sample of each file, so that a retrained folder differs."""
+    digest = hashlib.sha256()
+    for folder in filter(None, (settings.model, settings.lora)):
+        for file in sorted(Path(folder).glob("*.safetensors")):
+            size = file.stat().st_size
+            with file.open("rb") as weights:
+                for start in (0, size // 2, max(0, size - _SAMPLE_BYTES)):
+                    weights.seek(start)
+                    digest.update(weights.read(_SAMPLE_BYTES))
+            digest.update(f"{file.name}{size}".encode())
+    adapter = f"+{Path(settings.lora).name}" if settings.lora else ""
+    return f"{Path(settings.model).name}{adapter}:{digest.hexdigest()[:12]}"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-1500:].strip() if log.is_file() else ""

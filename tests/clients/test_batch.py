@@ -1,0 +1,121 @@
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from endpoints import BatchServer, Scripted, completion
+
+from iterpref.clients import Completion, Request, Sampling
+from iterpref.clients import batch as batch_module
+from iterpref.clients import retry as retry_module
+from iterpref.clients.batch import BatchClient
+from iterpref.config import ClientConfig
+from iterpref.errors import ClientError, EndpointError
+from iterpref.records import Message
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "QUIET_S", 0.05)
+    monkeypatch.setattr(retry_module, "FIRST_WAIT_S", 0.01)
+
+
+def request(name: str, index: int = 0) -> Request:
+    return Request(messages=(Message(role="user", content=name),), sampling=Sampling(temperature=1), sample_index=index)
+
+
+def client(url: str, folder: Path) -> BatchClient:
+    settings = ClientConfig(kind="openai", base_url=url, batch=True, batch_poll_s=0.02, max_attempts=3)
+    return BatchClient("m", settings, folder)
+
+
+def ask(asked: BatchClient, *requests: Request) -> list[Any]:
+    async def together() -> list[Any]:
+        return await asyncio.gather(*(asked.complete(r) for r in requests), return_exceptions=True)
+
+    return asyncio.run(together())
+
+
+def echo(body: dict[str, Any]) -> tuple[int, Any]:
+    return 200, completion(body["messages"][0]["content"].upper())
+
+
+def test_what_is_asked_together_is_one_batch(tmp_path: Path) -> None:
+    with BatchServer(echo) as server:
+        answers = ask(client(server.url, tmp_path), request("a"), request("b"), request("b", 1), request("a"))
+        assert [a.text for a in answers] == ["A", "B", "B", "A"]
+        assert [len(batch) for batch in server.batches] == [3]  # equal requests are one
+        assert {line["body"]["model"] for line in server.batches[0]} == {"m"}
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_waves_follow_one_another(tmp_path: Path) -> None:
+    """Two tasks of two iterations each: a batch an iteration."""
+
+    async def task(asked: BatchClient, name: str) -> list[str]:
+        first = await asked.complete(request(name))
+        return [first.text, (await asked.complete(request(f"{name} again"))).text]
+
+    async def both(asked: BatchClient) -> list[list[str]]:
+        return await asyncio.gather(task(asked, "a"), task(asked, "b"))
+
+    with BatchServer(echo) as server:
+        assert asyncio.run(both(client(server.url, tmp_path))) == [["A", "A AGAIN"], ["B", "B AGAIN"]]
+        assert [len(batch) for batch in server.batches] == [2, 2]
+
+
+def test_only_failures_are_submitted_again(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def moody(body: dict[str, Any]) -> tuple[int, Any] | None:
+        name = body["messages"][0]["content"]
+        seen.append(name)
+        if name == "never":
+            return 500, {"error": "oops"}
+        if name == "lost" and seen.count("lost") == 1:
+            return None
+        return echo(body)
+
+    with BatchServer(moody) as server:
+        good, lost, never = ask(client(server.url, tmp_path), request("good"), request("lost"), request("never"))
+        assert (good.text, lost.text) == ("GOOD", "LOST")
+        assert isinstance(never, ClientError)
+        assert "oops" in str(never)
+        assert "in 3 batches" in str(never)
+        assert [len(batch) for batch in server.batches] == [3, 2, 1]
+
+
+def test_a_killed_command_finds_its_batch_again(tmp_path: Path) -> None:
+    async def killed(asked: BatchClient) -> None:
+        waiting = [asyncio.create_task(asked.complete(request(name))) for name in "ab"]
+        while not list(tmp_path.glob("*.json")):
+            await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+
+    with BatchServer(echo, looks=3) as server:
+        asyncio.run(killed(client(server.url, tmp_path)))
+        assert len(list(tmp_path.glob("*.json"))) == 1
+        answers = ask(client(server.url, tmp_path), request("a"), request("b"), request("c"))
+        assert [a.text for a in answers] == ["A", "B", "C"]
+        assert [len(batch) for batch in server.batches] == [2, 1]  # a and b were not paid for twice
+
+
+def test_a_server_without_batches(tmp_path: Path) -> None:
+    with Scripted(lambda _: (404, {})) as server:
+        server.handle = _not_found  # type: ignore[method-assign]
+        [answer] = ask(client(server.url, tmp_path), request("a"))
+    assert isinstance(answer, EndpointError)
+    assert "batch: status 404" in str(answer)
+
+
+async def _not_found(head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+    from endpoints import response
+
+    writer.write(response(404, b'{"error": {"message": "no such path"}}'))
+
+
+def test_the_answer_is_a_completion(tmp_path: Path) -> None:
+    with BatchServer(echo) as server:
+        [answer] = ask(client(server.url, tmp_path), request("a"))
+    assert answer == Completion(text="A", prompt_tokens=10, completion_tokens=5)

@@ -1,0 +1,93 @@
+"""`serve: vllm` against a stand-in command of the same name, with a real server behind it."""
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from iterpref.clients import Request, Sampling
+from iterpref.clients.openai import OpenAIClient
+from iterpref.clients.serve import command, served
+from iterpref.config import ClientConfig
+from iterpref.errors import ClientError
+from iterpref.records import as_messages
+
+STAND_IN = """#!{python}
+import os, sys
+_, verb, model, *options = sys.argv
+assert verb == "serve" and "--dtype=float32" in options, sys.argv
+port = options[options.index("--port") + 1]
+host = options[options.index("--host") + 1]
+open({calls!r}, "a").write(" ".join(sys.argv[1:]) + "\\n" + str(os.getpid()))
+transformers = os.path.join(os.path.dirname({python!r}), "transformers")
+os.execv(transformers, ["transformers", "serve", "--device", "cpu", "--dtype", "float32",
+                        "--host", host, "--port", port, model])
+"""
+
+
+def install(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = folder / "bin" / "vllm"
+    file.parent.mkdir()
+    file.write_text(text)
+    file.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{file.parent}{os.pathsep}{os.environ['PATH']}")
+
+
+def settings(model: object, **values: object) -> ClientConfig:
+    return ClientConfig(kind="openai", model=str(model), serve="vllm", **values)  # type: ignore[arg-type]
+
+
+def test_the_command_line() -> None:
+    asked = settings("models/a", lora="models/b", serve_args=("--tensor-parallel-size=2",))
+    assert command(asked, 5) == [
+        "vllm", "serve", "models/a", "--host", "127.0.0.1", "--port", "5", "--enable-lora",
+        "--lora-modules", "lora=models/b", "--tensor-parallel-size=2",
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_served_model_answers_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from iterpref.playground.coder import coder_path
+    from iterpref.playground.tasks import playground_tasks
+
+    calls = tmp_path / "calls"
+    install(tmp_path, STAND_IN.format(python=sys.executable, calls=str(calls)), monkeypatch)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    [task] = playground_tasks("train", 1)
+    request = Request(messages=as_messages(task.prompt), sampling=Sampling(temperature=0, max_tokens=64))
+    with served(settings(coder_path(), serve_args=("--dtype=float32",)), tmp_path / "logs") as endpoint:
+        client = OpenAIClient(endpoint.model, endpoint)
+        completion = asyncio.run(client.complete(request))
+        assert "def solve" in completion.text
+        line, pid = calls.read_text().split("\n")
+        assert line.startswith(f"serve {coder_path()} --host 127.0.0.1 --port ")
+        assert client.name.startswith("openai:coder:")
+        assert str(endpoint.base_url).split(":")[-1].split("/")[0] not in client.name  # another port, the same ledger
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid), 0)
+
+
+def test_a_server_that_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, f"#!{sys.executable}\nimport sys\nsys.exit('CUDA out of memory')\n", monkeypatch)
+    with (
+        pytest.raises(ClientError, match=r"vllm ended with status 1 before it was ready:\n.*CUDA out of memory"),
+        served(settings(tmp_path), tmp_path / "logs"),
+    ):
+        pass
+
+
+def test_a_server_that_is_never_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, f"#!{sys.executable}\nimport time\ntime.sleep(600)\n", monkeypatch)
+    with (
+        pytest.raises(ClientError, match=r"not ready after client\.serve_start_s=0\.5 s"),
+        served(settings(tmp_path, serve_start_s=0.5), tmp_path / "logs"),
+    ):
+        pass
+
+
+def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ClientError, match="there is no command vllm"), served(settings(tmp_path), tmp_path / "logs"):
+        pass
