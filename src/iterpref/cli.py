@@ -146,14 +146,20 @@ def validate(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, 
 
 
 @app.command()
-def judge(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def judge(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    tests: Annotated[bool, typer.Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+) -> None:
     """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
 
     Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
     Example: iterpref judge --run runs/a && iterpref pair --run runs/a
     """
     with _open(run, config, set_) as opened:
-        _finish(opened.judge(), as_json)
+        _finish(opened.judge(tests), as_json)
 
 
 @app.command()

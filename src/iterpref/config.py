@@ -209,6 +209,8 @@ class PairingConfig(Section):
     """The same for branches."""
     min_mutation_score: float | None = Field(default=None, ge=0, le=1)
     """Least share of programs with one small fault that the tests notice."""
+    min_judge_score: int | None = Field(default=None, ge=1, le=5)
+    """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
     require_judge: bool = False
     """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
     near_duplicates: float | None = Field(default=None, gt=0, le=1)

@@ -37,6 +37,7 @@ from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import DATABASE, Store
+from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
@@ -164,10 +165,12 @@ class Run:
             validator.close()
         return summarize(self.store.qualities())
 
-    def judge(self) -> dict[str, int]:
-        """Kept pairs → a model's word on whether their difference is logical."""
+    def judge(self, tests: bool = False) -> dict[str, int]:
+        """Kept pairs → a model's word on whether their difference is logical; or its scores for the tests."""
         budget = Budget(self.config.budget, self.store)
         with self.ledger(self.config.judge_client or self.config.client, budget) as ledger:
+            if tests:
+                return asdict(asyncio.run(judge_tests(self.store, ledger)))
             pairs = list(self.store.pairs(kept=True))
             show = partial(self._show_judging, len(pairs))
             return asdict(asyncio.run(judge_pairs(pairs, ledger, self.store, show)))

@@ -46,7 +46,7 @@ class QualityFilters:
     def _verdicts(self, pair: PreferencePair) -> Iterator[FilterVerdict]:
         if pair.origin != "import":
             quality = self._store.quality(pair.task_id, program_hash(extract_program(pair.chosen)))
-            if quality is not None or self._thresholds:
+            if quality is not None or self._thresholds or self._settings.min_judge_score is not None:
                 yield self._tests(quality)
         judgement = self._store.judgement(judgement_key(pair))
         if judgement is not None:
@@ -75,6 +75,10 @@ class QualityFilters:
             value = getattr(quality, name)
             if value is None or value < least:
                 problems.append(f"{name.replace('_', ' ')} below {least:g}")
+        least_score = self._settings.min_judge_score
+        if least_score is not None:
+            problems += [f"judged {name} below {least_score}" for name, s in quality.judge.items() if s < least_score]
+            problems += [] if quality.judge else ["not judged; run iterpref judge --tests"]
         return _verdict("tests", not problems, "; ".join(problems))
 
     def _contamination(self, pair: PreferencePair, benchmarks: Benchmarks) -> FilterVerdict:
