@@ -7,13 +7,17 @@ One file per family: `humaneval`, `mbpp` (both with EvalPlus's extensions, `eval
 """
 
 import difflib
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from iterpref.errors import ConfigError, RecordError
+from iterpref.evaluation.benchmarks.bigcodebench import BIGCODEBENCH, BIGCODEBENCH_HARD, bigcodebench
 from iterpref.evaluation.benchmarks.humaneval import HUMANEVAL, HUMANEVAL_PLUS, humaneval, humaneval_plus
+from iterpref.evaluation.benchmarks.humanevalfix import HUMANEVALFIX, humanevalfix
+from iterpref.evaluation.benchmarks.livecodebench import LIVECODEBENCH, RELEASES, livecodebench, load_release
 from iterpref.evaluation.benchmarks.mbpp import MBPP_FULL, MBPP_PLUS, MBPP_SANITIZED, mbpp_plain, mbpp_plus
 from iterpref.evaluation.benchmarks.playground import playground
 from iterpref.evaluation.benchmarks.sources import Loaded, Source, load
@@ -21,7 +25,7 @@ from iterpref.evaluation.benchmarks.tasks_file import tasks_file
 from iterpref.records import Task, as_messages, fingerprint
 from iterpref.sandbox import Sandbox
 
-__all__ = ["NAMES", "Benchmark", "Family", "dataset_hash", "load_benchmark"]
+__all__ = ["NAMES", "Benchmark", "Family", "Window", "dataset_hash", "load_benchmark"]
 
 Family = Literal["own", "humaneval", "mbpp", "bigcodebench", "livecodebench", "humanevalfix"]
 
@@ -47,6 +51,16 @@ class Benchmark:
     preflight: bool = False
 
 
+@dataclass(frozen=True)
+class Window:
+    """Contests from `since` to `until` (dates as 2024-08-01), and one difficulty; None: all."""
+
+    since: str | None = None
+    until: str | None = None
+    difficulty: str | None = None
+
+
+ALWAYS = Window()
 NeedsSandbox = Callable[[], Sandbox]
 Found = tuple[list[Task], dict[str, str]]
 _PUBLISHED: dict[str, tuple[Source, Family, Callable[[Loaded, NeedsSandbox], Found]]] = {
@@ -57,7 +71,18 @@ _PUBLISHED: dict[str, tuple[Source, Family, Callable[[Loaded, NeedsSandbox], Fou
     "mbpp-sanitized": (MBPP_SANITIZED, "mbpp", lambda rows, _: (mbpp_plain(rows, "mbpp-sanitized"), {})),
     "mbpp-full": (MBPP_FULL, "mbpp", lambda rows, _: (mbpp_plain(rows, "mbpp-full"), {})),
 }
-NAMES = ("playground", *_PUBLISHED)
+
+
+def _bigcodebench(prompt: str) -> Callable[[Loaded, NeedsSandbox], Found]:
+    return lambda rows, _: (bigcodebench(rows, prompt), {})
+
+
+for _prompt in ("complete", "instruct"):
+    _PUBLISHED[f"bigcodebench-{_prompt}"] = (BIGCODEBENCH, "bigcodebench", _bigcodebench(_prompt))
+    _PUBLISHED[f"bigcodebench-hard-{_prompt}"] = (BIGCODEBENCH_HARD, "bigcodebench", _bigcodebench(_prompt))
+_PUBLISHED["humanevalfix"] = (HUMANEVALFIX, "humanevalfix", lambda rows, _: (humanevalfix(rows), {}))
+_RELEASES = {f"livecodebench-v{number}": number for number in range(1, RELEASES + 1)}
+NAMES = ("playground", *_PUBLISHED, *_RELEASES)
 
 
 def load_benchmark(
@@ -67,6 +92,7 @@ def load_benchmark(
     seed: int = 0,
     path: str | None = None,
     sandbox: NeedsSandbox | None = None,
+    window: Window = ALWAYS,
 ) -> Benchmark:
     """A benchmark with its tasks in their own order.
 
@@ -77,6 +103,7 @@ def load_benchmark(
         seed: Which of the playground's tasks; a file has no use for it.
         path: Local file of a published benchmark; else an environment variable may name one, else it is downloaded.
         sandbox: Opens a sandbox, where expected outputs have yet to be computed.
+        window: Which problems of LiveCodeBench.
 
     Raises:
         ConfigError: No such benchmark or file, it can't be downloaded, or the playground lacks the split.
@@ -84,6 +111,10 @@ def load_benchmark(
     """
     if name == "playground":
         return Benchmark(name, playground(split, limit, seed))
+    if name in _RELEASES:
+        loaded = load_release(_RELEASES[name], path or os.environ.get(LIVECODEBENCH.variables[0]))
+        tasks = livecodebench(loaded, window.since, window.until, window.difficulty)[:limit]
+        return Benchmark(name, tasks, "livecodebench", f"release_v{_RELEASES[name]}", loaded.place)
     if name in _PUBLISHED:
         return _published(name, limit, path, sandbox)
     if not Path(name).suffix and not Path(name).exists():

@@ -1,0 +1,62 @@
+"""BigCodeBench: 1,140 tasks with many libraries, and its 148 hard ones; prompts as docstrings or as instructions.
+
+Zhuo et al., arXiv:2406.15877. Judged by the task's own unittest file, in the sandbox, with a scratch folder and without
+a network; as in the official `calibrated` mode the code before the function (imports, signature) comes first.
+Tasks whose libraries are not installed, or that want the network, fail the preflight and are listed with that cause.
+"""
+
+import ast
+import sys
+from collections.abc import Sequence
+
+from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source
+from iterpref.records import Limits, Task, TestFile
+
+_FIELDS = ("task_id", "complete_prompt", "instruct_prompt", "canonical_solution", "code_prompt", "test", "entry_point",
+           "libs")  # fmt: skip
+BIGCODEBENCH = Source(
+    name="bigcodebench",
+    version="v0.1.4",
+    variables=("ITERPREF_BIGCODEBENCH_PATH", "BIGCODEBENCH_OVERRIDE_PATH"),
+    fields=_FIELDS,
+    hub="bigcode/bigcodebench",
+    revision="b74c0d0bf70d2c0bc459be537895cca163007f1a",
+    split="v0.1.4",
+)
+BIGCODEBENCH_HARD = Source(
+    name="bigcodebench-hard",
+    version="v0.1.4",
+    variables=("ITERPREF_BIGCODEBENCH_HARD_PATH",),
+    fields=_FIELDS,
+    hub="bigcode/bigcodebench-hard",
+    revision="298d2cc7b96612e15e47313c3603ee124cee0c1f",
+    split="v0.1.4",
+)
+_LIMITS = Limits(cpu_s=120.0, wall_s=240.0, memory_bytes=4 << 30, open_files=1024, output_bytes=1 << 20)
+
+
+def bigcodebench(loaded: Loaded, prompt: str) -> list[Task]:
+    """The tasks with their `complete` or `instruct` prompts."""
+    return [_task(row, prompt) for row in loaded.rows]
+
+
+def _task(row: Row, prompt: str) -> Task:
+    return Task(
+        task_id=row["task_id"],
+        prompt=row[f"{prompt}_prompt"],
+        tests=(TestFile(path="test_task.py", content=f"from solution import *\n{row['test']}\n"),),
+        style="unittest",
+        entry_point=row["entry_point"],
+        prefix=f"{row['code_prompt']}    pass\n",
+        limits=_LIMITS,
+        reference=row["code_prompt"] + row["canonical_solution"],
+        packages=tuple(sorted(name for name in _libraries(row["libs"]) if name not in sys.stdlib_module_names)),
+        split="test",
+        origin=f"bigcodebench-{prompt}",
+        license="Apache-2.0",
+    )
+
+
+def _libraries(written: str | Sequence[str]) -> list[str]:
+    """A list, or its repr as the files have it."""
+    return list(ast.literal_eval(written)) if isinstance(written, str) else list(written)

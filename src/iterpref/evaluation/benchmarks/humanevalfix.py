@@ -1,0 +1,42 @@
+"""HumanEvalFix: HumanEval's solutions, each with one planted bug, to be repaired from the code and its tests.
+
+Muennighoff et al., OctoPack, arXiv:2308.07124 (the `python` part of HumanEvalPack, in its form with tests).
+"""
+
+from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source
+from iterpref.records import Limits, Task, TestFile
+
+HUMANEVALFIX = Source(
+    name="humanevalfix",
+    version="2023-08",
+    variables=("ITERPREF_HUMANEVALFIX_PATH",),
+    fields=("task_id", "declaration", "canonical_solution", "buggy_solution", "entry_point", "test"),
+    hub="bigcode/humanevalpack",
+    revision="main",
+    config="python",
+)
+_LIMITS = Limits(cpu_s=5.0, wall_s=30.0)
+
+
+def humanevalfix(loaded: Loaded) -> list[Task]:
+    """The 164 repairs."""
+    return [_task(row) for row in loaded.rows]
+
+
+def _task(row: Row) -> Task:
+    imports = row.get("import") or ""
+    declaration = f"{imports}\n{row['declaration']}".lstrip("\n")
+    tests = row["test"].strip("\n")
+    call = f"check({row['entry_point']})"
+    return Task(
+        task_id=row["task_id"],
+        prompt=f"{declaration}{row['buggy_solution']}\n{tests}\n\nFix bugs in {row['entry_point']}.",
+        tests=(TestFile(path="check.py", content=f"{tests}\n" if call in tests else f"{tests}\n\n{call}\n"),),
+        style="check",
+        entry_point=row["entry_point"],
+        limits=_LIMITS,
+        reference=declaration + row["canonical_solution"],
+        split="test",
+        origin="humanevalfix",
+        license="MIT",
+    )

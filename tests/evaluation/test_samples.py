@@ -1,0 +1,109 @@
+"""Files of completions: formats, what is refused, and the same scores from a model and from its samples file."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from iterpref.config import Config, EvaluationConfig
+from iterpref.errors import ConfigError, RecordError
+from iterpref.evaluation.answers import Recorded
+from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
+from iterpref.evaluation.samples import read_samples
+from iterpref.pipeline import Run
+from iterpref.records import Message, Task, TestFile
+from iterpref.store import Store
+
+
+def task(name: str, prompt: str = "def f(x):\n") -> Task:
+    tests = (TestFile(path="calls.jsonl", content='{"args": "(1,)", "expected": "2"}'),)
+    return Task(task_id=name, prompt=prompt, tests=tests, style="calls", entry_point="f")
+
+
+TASKS = [task("a"), task("b")]
+GOOD = [{"task_id": "a", "solution": "def f(x): return 2"}, {"task_id": "b", "completion": "    return x + 1"}]
+
+
+def write(folder: Path, *rows: object) -> Path:
+    path = folder / "samples.jsonl"
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows))
+    return path
+
+
+def test_solutions_and_completions(tmp_path: Path) -> None:
+    samples = read_samples(write(tmp_path, *GOOD, "", {"task_id": "a", "solution": "x"}), TASKS)
+    assert [given.program for given in samples.by_task["a"]] == ["def f(x): return 2", "x"]
+    assert samples.by_task["b"][0].program == "def f(x):\n    return x + 1"
+    assert samples.by_task["b"][0].completion == "    return x + 1"
+
+
+def test_livecodebench_form(tmp_path: Path) -> None:
+    path = write(tmp_path, [{"question_id": "a", "code_list": ["1", "2"]}, {"question_id": "b", "code_list": ["3"]}])
+    assert [len(given) for given in read_samples(path, TASKS).by_task.values()] == [2, 1]
+
+
+def test_sanitized_on_demand(tmp_path: Path) -> None:
+    path = write(tmp_path, {"task_id": "a", "solution": "def f(x): return 2\nprint(f(1))"}, GOOD[1])
+    assert read_samples(path, TASKS, sanitized=True).by_task["a"][0].program == "def f(x): return 2"
+    assert read_samples(path, TASKS).by_task["a"][0].program.endswith("print(f(1))")
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        pytest.param(["{"], r"samples.jsonl:1: not JSON", id="not JSON"),
+        pytest.param([GOOD[0], {"id": 1, "code": ""}], r"samples.jsonl:2: got code, id; expected task_id", id="fields"),
+        pytest.param(["3"], r"samples.jsonl:1: got int; expected task_id and solution", id="no object"),
+        pytest.param([*GOOD, {"task_id": "z", "solution": ""}], r":3: task z is not in the benchmark", id="unknown"),
+        pytest.param([GOOD[0]], r"1 of 2 tasks have no sample: b", id="missing task"),
+        pytest.param([GOOD[0] | {"sample_index": 0}, GOOD[0] | {"sample_index": 0}],
+                     r":2: sample 0 of task a was on line 1", id="same sample twice"),
+        pytest.param([[{"question_id": "a"}]], r"element 1: expected an object with question_id", id="lcb"),
+    ],
+)  # fmt: skip
+def test_refused(tmp_path: Path, rows: list[object], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        read_samples(write(tmp_path, *rows), TASKS)
+
+
+def test_unreadable(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't read this samples file"):
+        read_samples(tmp_path / "absent.jsonl", TASKS)
+
+
+def test_k_larger_than_the_samples_of_a_task(tmp_path: Path) -> None:
+    samples = read_samples(write(tmp_path, *GOOD), TASKS)
+    with pytest.raises(ConfigError, match=r"evaluation.k is \[1, 2\], and task a has 1 samples"):
+        Recorded(samples, TASKS, (1, 2))
+
+
+def test_chat_protocol() -> None:
+    asked = ask(task("a"), "humaneval", "chat")
+    assert [message.role for message in asked.messages] == ["user", "assistant"]
+    assert asked.messages[0].content.endswith("\n```\ndef f(x):\n```\n")
+    assert asked.messages[1].content.endswith("\n```python\n") and FENCE_STOP in asked.stop and not asked.raw
+    assert program_of(task("a"), "def f(x):\n\treturn x\n```\nThat is it", "chat") == "def f(x):\n    return x"
+
+
+def test_base_protocol() -> None:
+    asked = ask(task("a"), "humaneval", "base")
+    assert asked.raw and asked.messages == (Message(role="user", content="def f(x):\n"),) and "\ndef " in asked.stop
+    assert program_of(task("a"), "    return x\n", "base") == "def f(x):\n    return x"
+
+
+def test_protocols_that_do_not_fit() -> None:
+    with pytest.raises(ConfigError, match=r"evaluation.protocol is base, which own benchmarks don't have"):
+        ask(task("a"), "own", "base")
+
+
+@pytest.mark.timeout(300)
+def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:
+    """The playground's coder, in process and from the file that evaluating it wrote."""
+    config = Config(evaluation=EvaluationConfig(benchmark="playground", tasks=30))
+    with Store.open(tmp_path / "run") as store:
+        run = Run(store, config)
+        before = run.evaluate("playground")
+        again = run.evaluate("playground", samples=tmp_path / f"run/results/{before.result_id}.samples.jsonl")
+    assert again.metrics == before.metrics and 0 < before.metrics["pass@1"] < 1
+    assert again.dataset_hash == before.dataset_hash and again.result_id != before.result_id
+    assert [s.execution.verdict for s in again.samples] == [s.execution.verdict for s in before.samples]
