@@ -19,6 +19,7 @@ from iterpref.records import fingerprint
 NOTE = "demo"
 
 CONFIG: dict[str, Any] = {
+    "sandbox": {"min_isolation": "rlimits"},  # its programs are those of a coder that ships with the package
     "debugging": {"sampling": {"temperature": 0.8, "max_tokens": 192}},
     "pairing": {"negatives": "each"},
     "training": {

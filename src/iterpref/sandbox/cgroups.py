@@ -122,7 +122,7 @@ def _groups() -> tuple[list[str], dict[str, str]]:
         OSError: No place for them.
     """
     name = f"iterpref-sandbox-{os.getpid()}"
-    own = {}
+    own: dict[str, str] = {}
     with open("/proc/self/cgroup") as file:
         for line in file:
             _, controllers, path = line.rstrip("\n").split(":", 2)

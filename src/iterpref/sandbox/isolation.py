@@ -13,6 +13,7 @@ import os
 import shutil
 import socket
 import struct
+import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -189,11 +190,11 @@ class Rlimits(_NoGroup):
     def sweep(self) -> None:
         """Kill whatever the run left, wherever it hid, and remove its files."""
         kill_descendants()
-        shutil.rmtree(self._run_dir, ignore_errors=True)
+        _remove_tree(self._run_dir)
 
     def clear(self) -> None:
         kill_descendants()
-        shutil.rmtree(self._base, ignore_errors=True)
+        _remove_tree(self._base)
 
     def why_refused(self, error: OSError) -> str:
         return f"{error.strerror or error} (errno {error.errno})"
@@ -247,6 +248,13 @@ def _unshare_user(flags: int) -> None:
     ):
         with open(f"/proc/self/{name}", "w") as file:
             file.write(content)
+
+
+def _remove_tree(path: str) -> None:
+    try:
+        shutil.rmtree(path, ignore_errors=True)
+    except RecursionError:  # a program nested directories deeper than Python's stack
+        subprocess.run(["rm", "-rf", path], check=False)
 
 
 def _others_may_enter(path: str) -> bool:

@@ -41,11 +41,13 @@ class Worker:
         Refused, Broken: On start.
     """
 
+    boot = _BOOT
+
     def __init__(self, isolation: str, preload: Sequence[str], hash_seed: int = 0) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         ours, theirs = socket.socketpair()
         self._socket = ours
-        options = ["-s", "-P", "-S", "-B", "-c", _BOOT, str(theirs.fileno()), str(Path(__file__).parent)]
+        options = ["-s", "-P", "-S", "-B", "-c", self.boot, str(theirs.fileno()), str(Path(__file__).parent)]
         self._process = subprocess.Popen(
             [sys.executable, *options],
             env=environment() | {"PYTHONHASHSEED": str(hash_seed)},

@@ -24,6 +24,12 @@ from typing import Any
 from . import cgroups, harness, isolation, landlock, linux, wire
 from .supervise import HostGone, Outcome, Supervisor
 
+RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
+    "zygote_cgroup": cgroups.CgroupNamespaces,
+    "zygote": isolation.Namespaces,
+    "landlock": landlock.Landlock,
+    "rlimits": isolation.Rlimits,
+}
 STREAMS = ("channel", "stdout", "stderr")
 _PROBE_LIMITS = {
     "cpu_s": 5.0,
@@ -48,13 +54,7 @@ def main(fd: int) -> None:
     setup = json.loads(wire.receive(sock)[0])
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
-    kinds: dict[str, Callable[[list[str]], isolation.Rung]] = {
-        "zygote_cgroup": cgroups.CgroupNamespaces,
-        "zygote": isolation.Namespaces,
-        "landlock": landlock.Landlock,
-        "rlimits": isolation.Rlimits,
-    }
-    rung: isolation.Rung = kinds[setup["isolation"]](setup["python_dirs"])
+    rung = RUNGS[setup["isolation"]](setup["python_dirs"])
     try:
         rung.prepare()
     except OSError as error:

@@ -1,0 +1,82 @@
+"""Our own adversarial suite: no attack passes, on the namespaces rung and on Landlock. Runs only inside the sandbox."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from machine import EXHAUSTING, PRELUDE, REACHING
+from verdict import ANY_STYLE, IN_PROCESS
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from jobs import job
+
+from iterpref.records import Limits
+from iterpref.sandbox import Sandbox
+
+TEST = "assert f(1) == 2\nassert f(2) == 3"
+UNITTEST = """
+import unittest
+from solution import f
+class T(unittest.TestCase):
+    def test_a(self):
+        self.assertEqual(f(1), 2)
+    def test_b(self):
+        self.assertEqual(f(2), 3)
+"""
+CHECK = (
+    "def check(candidate):\n    for x in [1, 2]:\n        try: assert candidate(x) == x + 1\n        finally: pass\n"
+)
+LIMITS = Limits(cpu_s=1.0, wall_s=2.5, memory_bytes=256 << 20, file_bytes=8 << 20, processes=16)
+RIGHT = job("def f(x): return x + 1", TEST)
+# Not shut without namespaces: docs/sandbox.md lists them.
+LANDLOCK_GAPS = {"shared memory of others"}
+
+
+@pytest.fixture(params=["zygote", pytest.param("landlock", marks=pytest.mark.slow)])
+def rung(request: pytest.FixtureRequest) -> Sandbox:
+    found: Sandbox = request.getfixturevalue({"zygote": "cage", "landlock": "locked"}[request.param])
+    return found
+
+
+def _survives(rung: Sandbox) -> None:
+    assert rung.run(RIGHT).passed, "the attack harmed a later run"
+
+
+def test_there_are_enough_of_them() -> None:
+    assert len(EXHAUSTING) + len(REACHING) + len(ANY_STYLE) + len(IN_PROCESS) >= 120
+
+
+@pytest.mark.parametrize("name", EXHAUSTING)
+def test_limits_end_it(rung: Sandbox, name: str) -> None:
+    execution = rung.run(job(PRELUDE + EXHAUSTING[name], "assert f(1) == 2", limits=LIMITS))
+    assert execution.verdict not in ("passed", "sandbox_error"), execution.error
+    assert execution.wall_s < 8
+    assert len(execution.stdout) + len(execution.stderr) < 50_000
+    assert len(execution.error) < 10_000
+    _survives(rung)
+
+
+@pytest.mark.parametrize("name", REACHING)
+def test_nothing_is_reached(rung: Sandbox, name: str) -> None:
+    if rung.isolation == "landlock" and name in LANDLOCK_GAPS:
+        pytest.skip("a documented gap of this rung")
+    execution = rung.run(job(PRELUDE + REACHING[name], "assert f(1) == 2", limits=LIMITS))
+    assert execution.verdict not in ("passed", "sandbox_error"), execution.error
+    assert execution.error_type not in ("NameError", "SyntaxError", "AttributeError"), execution.error
+    _survives(rung)
+
+
+@pytest.mark.parametrize("name", ANY_STYLE)
+def test_oracle_styles_believe_no_forgery(rung: Sandbox, name: str) -> None:
+    execution = rung.run(job(ANY_STYLE[name], TEST, limits=LIMITS))
+    assert execution.verdict not in ("passed", "sandbox_error"), execution.error
+    assert execution.trust == "oracle"
+
+
+@pytest.mark.parametrize("name", [*ANY_STYLE, *IN_PROCESS])
+def test_in_process_styles_believe_none_or_say_so(rung: Sandbox, name: str) -> None:
+    program = (ANY_STYLE | IN_PROCESS)[name]
+    for tests, style in ((UNITTEST, "unittest"), (CHECK, "check")):
+        execution = rung.run(job(program, tests, style, entry_point="f", limits=LIMITS))
+        assert execution.verdict != "sandbox_error", execution.error
+        assert not execution.passed or execution.trust == "in_process"
