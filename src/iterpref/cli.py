@@ -162,6 +162,17 @@ def judge(
         _finish(opened.judge(tests), as_json)
 
 
+@app.command("revise")
+def revise_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Ask a model whether tests that different programs fail alike contradict their task; if so, make a new task.
+
+    Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
+    Example: iterpref revise --run runs/a && iterpref debug --run runs/a
+    """
+    with _open(run, config, set_) as opened:
+        _finish(opened.revise(), as_json)
+
+
 @app.command()
 def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Train the model on the run's pairs.

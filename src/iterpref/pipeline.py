@@ -38,6 +38,7 @@ from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.store import DATABASE, Store
 from iterpref.synthesis.judge import judge_tests
+from iterpref.synthesis.revise import revise, revision_summary
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
@@ -174,6 +175,12 @@ class Run:
             pairs = list(self.store.pairs(kept=True))
             show = partial(self._show_judging, len(pairs))
             return asdict(asyncio.run(judge_pairs(pairs, ledger, self.store, show)))
+
+    def revise(self) -> dict[str, float | int]:
+        """Unsolved tasks whose tests contradict them → new tasks with revised tests."""
+        budget = Budget(self.config.budget, self.store)
+        with self.ledger(self.config.judge_client or self.config.client, budget) as ledger:
+            return revision_summary(self.store, asyncio.run(revise(self.store, ledger)))
 
     def _show_judging(self, total: int, progress: JudgeProgress) -> None:
         self.on_progress("judge", progress.judged, total, f"{progress.cosmetic} cosmetic")
