@@ -1,6 +1,6 @@
 """Write docs/reference.md: every command, configuration key and record, read off the code. A test keeps it current.
 
-    python docs/reference.py
+python docs/reference.py
 """
 
 import inspect
