@@ -195,6 +195,8 @@ class PairingConfig(Section):
     """Which failing versions become `rejected`: one at random (the paper's choice), the first, the last, or each."""
     empty_removed: Literal["drop", "full", "error"] = "drop"
     """A fix that only inserts lines leaves nothing to penalise: drop the pair, penalise the whole program, or stop."""
+    diff: Literal["lcs", "prefix_suffix"] = "lcs"
+    """Which lines differ: those off the longest common subsequence, or all between common beginning and end."""
     max_removed_lines: int = Field(default=20, gt=0)
     """Pairs with more wrong lines than this are dropped (paper: 20)."""
     max_tokens: int = Field(default=2048, gt=0)
@@ -293,7 +295,7 @@ class Config(Section):
     validation: ValidationConfig = ValidationConfig()
     pairing: PairingConfig = PairingConfig()
     training: dict[str, Any] = {}
-    """Keys of TRL's DPOConfig, and `method`: sft, dpo, rpo, target_dpo or target_rpo."""
+    """Keys of TRL's DPOConfig and ours, `method` above all; docs/training.md lists them."""
     evaluation: EvaluationConfig = EvaluationConfig()
     parallel: ParallelConfig = ParallelConfig()
     playground: PlaygroundConfig = PlaygroundConfig()

@@ -3,7 +3,7 @@ import random
 import pytest
 from rapidfuzz.distance import LCSseq
 
-from iterpref.pairing.diff import changed_lines
+from iterpref.pairing.diff import changed_lines, middle_lines
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,20 @@ def longest_common(first: list[str], second: list[str]) -> int:
         for j, b in enumerate(second):
             row.append(previous[j] + 1 if a == b else max(previous[j + 1], row[j]))
     return row[-1]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "removed", "added"),
+    [
+        pytest.param("a b c", "a x c", (1,), (1,), id="replaced line"),
+        pytest.param("a b c d e", "a x c y e", (1, 2, 3), (1, 2, 3), id="what lies between counts"),
+        pytest.param("a c", "a b c", (), (1,), id="insertion only"),
+        pytest.param("a a", "a", (1,), (), id="beginning and end don't overlap"),
+        pytest.param("a", "a a", (), (1,), id="nor in the second text"),
+        pytest.param("a b", "a b", (), (), id="equal"),
+        pytest.param("a b", "c d e", (0, 1), (0, 1, 2), id="nothing in common"),
+        pytest.param("", "a", (), (0,), id="from nothing"),
+    ],
+)
+def test_prefix_suffix(before: str, after: str, removed: tuple[int, ...], added: tuple[int, ...]) -> None:
+    assert middle_lines(before.split(), after.split()) == (removed, added)

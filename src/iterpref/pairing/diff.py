@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-DIFF = "lcs"
+LCS, PREFIX_SUFFIX = "lcs", "prefix_suffix"
 DIFF_VERSION = 1
 
 
@@ -34,6 +34,19 @@ def changed_lines(before: Sequence[str], after: Sequence[str]) -> ChangedLines:
         for line in range(block.src_start, block.src_end)
     ]
     return ChangedLines(removed=_lines_off(before, common), added=_lines_off(after, common))
+
+
+def middle_lines(before: Sequence[str], after: Sequence[str]) -> ChangedLines:
+    """The alternative of the paper: all lines between the common beginning and the common end (avg 61.9, LCS 64.4)."""
+    shortest = min(len(before), len(after))
+    start = next((i for i in range(shortest) if before[i] != after[i]), shortest)
+    most = shortest - start
+    end = next((i for i in range(most) if before[-1 - i] != after[-1 - i]), most)
+    return ChangedLines(removed=tuple(range(start, len(before) - end)), added=tuple(range(start, len(after) - end)))
+
+
+# The values of `pairing.diff`.
+DIFFS = {LCS: changed_lines, PREFIX_SUFFIX: middle_lines}
 
 
 def _lines_off(lines: Sequence[str], common: Sequence[str]) -> tuple[int, ...]:

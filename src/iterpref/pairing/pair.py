@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.pairing.diff import DIFF, DIFF_VERSION
+from iterpref.pairing.diff import DIFF_VERSION
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
 from iterpref.pairing.spans import changed_spans, code_lines
@@ -97,7 +97,7 @@ def _pair_of(
         rejected=rejected_text,
         chosen_spans=d_plus,
         rejected_spans=d_minus,
-        diff=DIFF,
+        diff=settings.diff,
         diff_version=DIFF_VERSION,
         render_template=FENCED_PYTHON,
         trajectory_id=trajectory.trajectory_id,
@@ -121,7 +121,7 @@ def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePai
         rejected=imported.rejected,
         chosen_spans=d_plus,
         rejected_spans=d_minus,
-        diff=DIFF,
+        diff=settings.diff,
         diff_version=DIFF_VERSION,
         render_template=AS_IMPORTED,
         origin="import",
@@ -130,7 +130,7 @@ def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePai
 
 def _focal_spans(rejected: str, chosen: str, settings: PairingConfig) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
-    changed = changed_spans(rejected, chosen)
+    changed = changed_spans(rejected, chosen, settings.diff)
     if changed.rejected or settings.empty_removed != "full":
         return changed.rejected, changed.chosen
     return tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected)), changed.chosen

@@ -7,7 +7,7 @@ wrong lines. A text without a block is all code.
 
 from typing import NamedTuple
 
-from iterpref.pairing.diff import changed_lines
+from iterpref.pairing.diff import DIFFS, LCS
 from iterpref.programs import code_blocks
 from iterpref.records import Span
 
@@ -40,10 +40,10 @@ class ChangedSpans(NamedTuple):
     chosen: tuple[Span, ...]
 
 
-def changed_spans(rejected: str, chosen: str) -> ChangedSpans:
-    """The lines that only one of two completions has."""
+def changed_spans(rejected: str, chosen: str, diff: str = LCS) -> ChangedSpans:
+    """The lines in which two completions differ, by one of `DIFFS`."""
     before, after = code_lines(rejected), code_lines(chosen)
-    changed = changed_lines([line.text for line in before], [line.text for line in after])
+    changed = DIFFS[diff]([line.text for line in before], [line.text for line in after])
     return ChangedSpans(
         rejected=tuple(Span(start=before[i].start, stop=before[i].stop) for i in changed.removed),
         chosen=tuple(Span(start=after[i].start, stop=after[i].stop) for i in changed.added),
