@@ -55,7 +55,7 @@ def locked() -> Iterator[Sandbox]:
 _FIXTURES = {"zygote_cgroup": "grouped", "zygote": "cage", "landlock": "locked", "rlimits": "bare"}
 
 
-@pytest.fixture(scope="session", params=["zygote", "rlimits"])
+@pytest.fixture(scope="session", params=["zygote", pytest.param("rlimits", marks=pytest.mark.slow)])
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """The rungs with and without isolation, in turn."""
     found: Sandbox = request.getfixturevalue(_FIXTURES[request.param])

@@ -27,6 +27,7 @@ def unharmed(cage: Sandbox) -> None:
     assert {worker.pid for worker in cage._open} == before, "the attack killed a worker"
 
 
+@pytest.mark.slow  # adversarial/ has their like in the fast suite
 @pytest.mark.parametrize(
     "program",
     [

@@ -26,7 +26,7 @@ class T(unittest.TestCase):
 CHECK = (
     "def check(candidate):\n    for x in [1, 2]:\n        try: assert candidate(x) == x + 1\n        finally: pass\n"
 )
-LIMITS = Limits(cpu_s=1.0, wall_s=2.5, memory_bytes=256 << 20, file_bytes=8 << 20, processes=16)
+LIMITS = Limits(cpu_s=0.5, wall_s=1.2, memory_bytes=256 << 20, file_bytes=8 << 20, processes=16)
 RIGHT = job("def f(x): return x + 1", TEST)
 # Not shut without namespaces: docs/sandbox.md lists them.
 LANDLOCK_GAPS = {"shared memory of others"}
@@ -73,7 +73,7 @@ def test_oracle_styles_believe_no_forgery(rung: Sandbox, name: str) -> None:
     assert execution.trust == "oracle"
 
 
-@pytest.mark.parametrize("name", [*ANY_STYLE, *IN_PROCESS])
+@pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ANY_STYLE), *IN_PROCESS])
 def test_in_process_styles_believe_none_or_say_so(rung: Sandbox, name: str) -> None:
     program = (ANY_STYLE | IN_PROCESS)[name]
     for tests, style in ((UNITTEST, "unittest"), (CHECK, "check")):
