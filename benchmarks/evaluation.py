@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="warm runs of each side")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--agreement", action="store_true", help="also score the recorded completions with both")
-    parser.add_argument("--limit", type=int, help="only so many recorded completions of each benchmark")
+    parser.add_argument("--limit", type=int, help="only so many recorded completions of each benchmark, evenly spaced")
     parser.add_argument("--work", type=Path, help="folder to keep what was computed in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -78,10 +78,12 @@ def agreement(options: argparse.Namespace, work: Path) -> dict[str, object]:
     same = total = 0
     differing = []
     for name in FILES:
-        path = recorded(options.data, name, work, options.limit)
+        path, scored = recorded(options.data, name, work, options.limit)
         _, theirs = evalplus(options, work, name, path, "agreement")
         _, ours = iterpref(options, work, name, path, "agreement")
         for key, verdict in ours.items():
+            if key[0] not in scored:
+                continue
             total += 1
             same += verdict[:2] == theirs[key]
             if verdict[:2] != theirs[key]:
@@ -98,19 +100,24 @@ def canonical(data: Path, name: str, work: Path) -> Path:
     return path
 
 
-def recorded(data: Path, name: str, work: Path, limit: int | None) -> Path:
-    """The recorded completions of one benchmark; evalplus wants every task, so absent ones get an empty program."""
+def recorded(data: Path, name: str, work: Path, limit: int | None) -> tuple[Path, set[str]]:
+    """A file of the recorded completions of one benchmark (or `limit` of them, evenly spaced), and its tasks.
+
+    evalplus wants every task, so absent ones get an empty program, which is not counted.
+    """
     known = [row["task_id"] for row in read_rows(data / FILES[name])]
     prefix = known[0].split("/")[0]
     rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")
     mine = [row for row in rows if row["task_id"].split("/")[0].lower() == prefix.lower()]
     lines = [{"task_id": f"{prefix}/{row['task_id'].split('/')[1]}", "solution": row["solution"]} for row in mine]
-    lines = [line for line in lines if line["task_id"] in set(known)][:limit]
-    absent = set(known) - {line["task_id"] for line in lines}
+    lines = [line for line in lines if line["task_id"] in set(known)]
+    lines = lines[:: max(1, len(lines) // limit)] if limit else lines
+    scored = {line["task_id"] for line in lines}
+    absent = set(known) - scored
     lines += [{"task_id": task_id, "solution": ""} for task_id in sorted(absent)]
     path = work / f"recorded-{name}.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path
+    return path, scored
 
 
 Outcomes = dict[tuple[str, int], list[object]]

@@ -49,6 +49,7 @@ def render_report(store: Store) -> str:
         no_training=no_training,
         failures=sections.failures(store),
         results=sections.scored(store),
+        kinds=sections.failure_kinds(store),
         examples=examples(store),
         isolation=sections.isolation(store),
         config=config.read_text(encoding="utf-8") if config.is_file() else "",

@@ -19,6 +19,7 @@ from iterpref.analysis.funnel import (
     iteration_rows,
     pair_funnel,
 )
+from iterpref.analysis.taxonomy import KindRow, LengthRow, by_length, kinds_by_model, taxonomy
 from iterpref.errors import RecordError
 from iterpref.records import Execution, Result, Trajectory
 from iterpref.store import Store
@@ -94,6 +95,26 @@ class Isolation:
     def unsafe(self) -> int:
         """Executions with resource limits only: the program could read and write what its user can."""
         return self.rungs["rlimits"]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of failure by Result, the paper's Table 18 among them; one example each."""
+
+    models: list[str]
+    rows: list[tuple[str, list[int]]]
+    examples: list[KindRow]
+    lengths: list[LengthRow]
+
+
+def failure_kinds(store: Store) -> Kinds | None:
+    """How the samples of the run's Results failed; lengths and examples are the last Result's."""
+    results = list(store.results())
+    rows = kinds_by_model(results)
+    if not rows:
+        return None
+    labels = [f"{result.model} on {result.benchmark}" for result in results]
+    return Kinds(labels, rows, taxonomy(results[-1]), by_length(results[-1]))
 
 
 def gains(store: Store) -> list[Gain]:
