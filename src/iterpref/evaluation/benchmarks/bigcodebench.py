@@ -33,7 +33,7 @@ BIGCODEBENCH_HARD = Source(
     split="v0.1.4",
 )
 _LIMITS = Limits(cpu_s=120.0, wall_s=240.0, memory_bytes=4 << 30, open_files=1024, output_bytes=1 << 20)
-_NAMES = "import os, sys\nfrom os import environ\n"  # the official harness gives tests these names
+_NAMES = "import os, sys\nfrom os import environ\n"  # the official harness gives programs these names
 
 
 def bigcodebench(loaded: Loaded, prompt: str) -> list[Task]:
@@ -45,10 +45,10 @@ def _task(row: Row, prompt: str) -> Task:
     return Task(
         task_id=row["task_id"],
         prompt=row[f"{prompt}_prompt"],
-        tests=(TestFile(path="test_task.py", content=f"{_NAMES}from solution import *\n{row['test']}\n"),),
+        tests=(TestFile(path="test_task.py", content=f"from solution import *\n{row['test']}\n"),),
         style="unittest",
         entry_point=row["entry_point"],
-        prefix=f"{row['code_prompt']}    pass\n",
+        prefix=f"{_NAMES}{row['code_prompt']}    pass\n",
         limits=_LIMITS,
         reference=row["code_prompt"] + row["canonical_solution"],
         packages=tuple(sorted(name for name in _libraries(row["libs"]) if name not in sys.stdlib_module_names)),
