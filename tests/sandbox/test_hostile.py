@@ -3,6 +3,7 @@
 import os
 import socket
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -285,7 +286,9 @@ def f(path):
     except OSError:
         return "refused"
 """
-    assert cage.run(returns(program, "refused", path)).passed
+    execution = cage.run(returns(program, "refused", path))
+    if not Path(path).is_relative_to(tempfile.gettempdir()):  # a run has a /tmp of its own, and may write there
+        assert execution.passed
     assert not os.path.exists(path + "/iterpref-was-here")
 
 
