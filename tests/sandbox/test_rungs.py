@@ -10,6 +10,7 @@ import tempfile
 import textwrap
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -121,24 +122,25 @@ def test_workers_that_keep_dying_are_a_sandbox_error() -> None:
 @pytest.mark.parametrize("isolation", ["zygote_cgroup", "zygote", "landlock", "rlimits"])
 def test_nothing_is_left_after_close(isolation: str, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(FIXTURES[isolation])
-    folders, mounts, before = _folders() | _groups(), _mounts(), set(descendants(os.getpid()))
+    mounts, before = _mounts(), set(descendants(os.getpid()))
     with pytest.warns() if isolation == "rlimits" else contextlib.nullcontext():
         sandbox = Sandbox(workers=2, isolation=isolation)  # type: ignore[arg-type]
     with sandbox:
         start = "subprocess.Popen(['sleep', '98765'], start_new_session=True)"
         spawn = f"import subprocess\ndef f():\n    {start}\n    return 1"
         assert all(execution.passed for execution in sandbox.run_many([returns(spawn, 1)] * 4))
-        assert set(descendants(os.getpid())) > before
+        workers = set(descendants(os.getpid())) - before
+        assert workers
     assert set(descendants(os.getpid())) <= before
     assert not _running("98765")
-    assert (_folders() | _groups() <= folders, _mounts()) == (True, mounts)
+    assert (_left_by(workers), _mounts()) == ([], mounts)
 
 
 @linux_only
 @pytest.mark.parametrize("isolation", ["zygote_cgroup", "zygote", "landlock", "rlimits"])
 def test_nothing_is_left_after_the_host_is_killed(isolation: str, request: pytest.FixtureRequest) -> None:
     request.getfixturevalue(FIXTURES[isolation])
-    folders, mounts = _folders() | _groups(), _mounts()
+    mounts = _mounts()
     host = f"""
         import sys
         sys.path[:0] = [{str(SOURCE)!r}, {str(Path(__file__).parent)!r}]
@@ -162,16 +164,15 @@ def test_nothing_is_left_after_the_host_is_killed(isolation: str, request: pytes
         process.wait()
     assert _eventually(lambda: not _running("87654"))
     assert _eventually(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
-    assert _eventually(lambda: _folders() | _groups() <= folders)
+    assert _eventually(lambda: not _left_by(workers))
     assert _mounts() == mounts
 
 
-def _folders() -> set[str]:
-    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("iterpref-sandbox")}
-
-
-def _groups() -> set[str]:
-    return {str(path) for pattern in ("*", "*/*") for path in Path("/sys/fs/cgroup").glob(f"{pattern}/iterpref-*")}
+def _left_by(workers: Iterable[int]) -> list[Path]:
+    """The folders and control groups that these processes made."""
+    found = list(Path(tempfile.gettempdir()).glob("iterpref-sandbox-*"))
+    found += [path for pattern in ("*", "*/*") for path in Path("/sys/fs/cgroup").glob(f"{pattern}/iterpref-*")]
+    return [path for path in found if int(path.name.split("-")[2]) in set(workers)]
 
 
 def _mounts() -> str:

@@ -149,7 +149,7 @@ class Rlimits(_NoGroup):
     def prepare(self) -> None:
         if sys.platform == "linux":
             linux.adopt_orphans()  # the launcher kills what a dead zygote leaves
-        self._base = tempfile.mkdtemp(prefix="iterpref-sandbox-")
+        self._base = tempfile.mkdtemp(prefix=f"iterpref-sandbox-{os.getpid()}-")
         os.chmod(self._base, 0o711)
         self._run_dir = f"{self._base}/run"
         # One uid a worker: RLIMIT_NPROC and `kill -1` go by uid.

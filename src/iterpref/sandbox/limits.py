@@ -13,6 +13,7 @@ from typing import Any
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
+SLACK_BYTES = _SPARE_BYTES + _RESERVE_BYTES  # what one process may hold beyond its memory limit before it is stopped
 _reserve: list[mmap.mmap] = []
 
 

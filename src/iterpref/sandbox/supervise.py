@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .limits import SLACK_BYTES
 from .processes import descendants
 
 CHANNEL_BYTES = 16 << 20
@@ -159,7 +160,8 @@ class Supervisor:
                 cpu_s += sum(map(int, fields[11:15])) * _CLOCK_TICK_S
                 memory += max(0, _private_bytes(pid) - self._base_bytes)
         self.outcome.cpu_s = max(self.outcome.cpu_s, cpu_s)
-        if memory > int(self._limits["memory_bytes"]):
+        # Above what one process gets: it meets its own limit first and can report a MemoryError. This is for many.
+        if memory > int(self._limits["memory_bytes"]) + SLACK_BYTES:
             self.outcome.limit = "memory_bytes"
         if self.outcome.cpu_s >= float(self._limits["cpu_s"]):
             self.outcome.limit = "cpu_s"
