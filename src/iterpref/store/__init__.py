@@ -1,0 +1,7 @@
+"""One run folder ⇄ records: `Store` (run.py) on rows (rows.py) of a SQLite database (database.py)."""
+
+from .database import DATABASE, SCHEMA_VERSION
+from .rows import LONG_TEXT
+from .run import Store
+
+__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "Store"]

@@ -1,0 +1,63 @@
+"""Rows of what costs time or money: model calls, calls that were given up, executions. None is made twice.
+
+In: keys that fingerprint everything that a result depends on. Out: the stored result, or None.
+Not here: making the keys (`clients.ledger`, `sandbox.executor`).
+"""
+
+from collections.abc import Iterable
+
+from iterpref.records import Execution, Record
+
+from .rows import R, Rows
+
+
+class Calls(Rows):
+    """What was paid for."""
+
+    def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], usd: float | None,
+                 request: Record, completion: Record) -> None:  # fmt: skip
+        """One answered model call; `tokens` are (prompt, completion), `usd` is None where no budget counts it."""
+        row = (key, client, sample_index, *tokens, usd, self._pack(request), self._pack(completion))
+        with self._mutex:
+            self._connection.execute("DELETE FROM dead_letters WHERE key = ?", (key,))
+            self._put("calls", *row)
+
+    def call(self, key: str, kind: type[R]) -> R | None:
+        """The completion stored for a call key."""
+        return self._get(kind, "SELECT completion FROM calls WHERE key = ?", key)
+
+    def spending(self) -> tuple[int, float]:
+        """Answered calls to endpoints, and what they cost in US dollars."""
+        row = self._one("SELECT count(usd), total(usd) FROM calls")
+        return int(row[0]), float(row[1])
+
+    def mean_tokens(self) -> tuple[float, float] | None:
+        """Prompt and completion tokens of an average call to an endpoint; None before the first."""
+        row = self._one("SELECT avg(prompt_tokens), avg(completion_tokens) FROM calls WHERE usd IS NOT NULL")
+        return None if row[0] is None else (float(row[0]), float(row[1]))
+
+    def put_dead_letter(self, key: str, client: str, error: str, request: Record) -> None:
+        """A call that was given up, and why."""
+        self._put("dead_letters", key, client, error, self._pack(request))
+
+    def dead_letter(self, key: str) -> str | None:
+        """Why a call was given up; None if it was not."""
+        row = self._one("SELECT error FROM dead_letters WHERE key = ?", key)
+        return str(row[0]) if row else None
+
+    def forget_dead_letters(self, keys: Iterable[str] | None = None) -> int:
+        """Let calls be made again, these or all; returns how many."""
+        with self._mutex:
+            if keys is None:
+                forgotten = self._connection.execute("DELETE FROM dead_letters").rowcount
+            else:
+                values = [(key,) for key in keys]
+                forgotten = self._connection.executemany("DELETE FROM dead_letters WHERE key = ?", values).rowcount
+            self._connection.commit()
+        return forgotten
+
+    def put_execution(self, key: str, execution: Execution) -> None:
+        self._put("executions", key, execution.verdict, self._pack(execution))
+
+    def execution(self, key: str) -> Execution | None:
+        return self._get(Execution, "SELECT record FROM executions WHERE key = ?", key)

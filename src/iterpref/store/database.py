@@ -1,0 +1,127 @@
+"""The database file of a run folder: its schema, its journal and the lock that lets one process write.
+
+In: a run folder. Out: a connection of the newest schema. Released migrations never change.
+Not here: what the rows mean (rows.py, run.py).
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from iterpref.errors import StoreError
+
+DATABASE = "run.sqlite"
+
+# Entry i brings a database from version i to i + 1; released entries never change.
+MIGRATIONS = (
+    """
+    CREATE TABLE texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
+    CREATE TABLE tasks (task_id TEXT PRIMARY KEY, split TEXT, tests_hash TEXT, record TEXT NOT NULL);
+    CREATE TABLE calls (key TEXT PRIMARY KEY, client TEXT, sample_index INTEGER, prompt_tokens INTEGER,
+        completion_tokens INTEGER, usd REAL, request TEXT NOT NULL, completion TEXT NOT NULL);
+    CREATE TABLE dead_letters (key TEXT PRIMARY KEY, client TEXT, error TEXT NOT NULL, request TEXT NOT NULL);
+    CREATE TABLE executions (key TEXT PRIMARY KEY, verdict TEXT, record TEXT NOT NULL);
+    CREATE TABLE attempts (trajectory_id TEXT, iteration INTEGER, task_id TEXT, verdict TEXT, execution_key TEXT,
+        record TEXT NOT NULL, PRIMARY KEY (trajectory_id, iteration));
+    CREATE TABLE trajectories (trajectory_id TEXT PRIMARY KEY, task_id TEXT, origin TEXT, status TEXT,
+        record TEXT NOT NULL);
+    CREATE TABLE pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, kept INTEGER, record TEXT NOT NULL);
+    CREATE TABLE imported_pairs (pair_id TEXT PRIMARY KEY, task_id TEXT, record TEXT NOT NULL);
+    CREATE TABLE results (result_id TEXT PRIMARY KEY, benchmark TEXT, model TEXT, record TEXT NOT NULL);
+    CREATE TABLE qualities (task_id TEXT, program_hash TEXT, record TEXT NOT NULL, PRIMARY KEY (task_id, program_hash));
+    CREATE TABLE judgements (key TEXT PRIMARY KEY, logical INTEGER NOT NULL, reason TEXT NOT NULL);
+    CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+    CREATE INDEX attempts_by_task ON attempts (task_id);
+    CREATE INDEX trajectories_by_task ON trajectories (task_id);
+    """,
+)
+SCHEMA_VERSION = len(MIGRATIONS)
+
+# What another run's database adds to this one, attached as `other`.
+ABSORB = (
+    "INSERT OR IGNORE INTO texts SELECT * FROM other.texts",
+    "INSERT OR IGNORE INTO calls SELECT * FROM other.calls",
+    "INSERT OR IGNORE INTO executions SELECT * FROM other.executions",
+    # Of two versions of a trajectory, the one with more attempts: all of its rows.
+    """INSERT OR REPLACE INTO attempts SELECT * FROM other.attempts o
+    WHERE task_id IN (SELECT task_id FROM tasks) AND
+        (SELECT count(*) FROM other.attempts a WHERE a.trajectory_id = o.trajectory_id) >=
+        (SELECT count(*) FROM main.attempts a WHERE a.trajectory_id = o.trajectory_id)""",
+    """INSERT OR REPLACE INTO trajectories SELECT * FROM other.trajectories o
+    WHERE task_id IN (SELECT task_id FROM tasks) AND
+        (SELECT count(*) FROM other.attempts a WHERE a.trajectory_id = o.trajectory_id) =
+        (SELECT count(*) FROM main.attempts a WHERE a.trajectory_id = o.trajectory_id)""",
+    "INSERT OR REPLACE INTO dead_letters SELECT * FROM other.dead_letters",
+    "DELETE FROM dead_letters WHERE key IN (SELECT key FROM calls)",
+)
+
+_NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"}
+
+
+def connect(database: Path, write: bool) -> sqlite3.Connection:
+    """Open a database; with `write` bring it to the newest schema.
+
+    Raises:
+        StoreError: Not a database, or one of a newer schema.
+    """
+    try:
+        connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
+        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        if version > SCHEMA_VERSION:
+            connection.close()
+            raise StoreError(
+                f"{database}: written with schema {version}, and this iterpref knows up to {SCHEMA_VERSION}; "
+                "upgrade iterpref, or choose another --run"
+            )
+        if write:
+            # WAL with NORMAL survives the death of the process; only a power cut may lose the last rows.
+            connection.execute(f"PRAGMA journal_mode = {_journal_mode(database)}")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
+                connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+        return connection
+    except sqlite3.DatabaseError as error:
+        message = f"{database}: not a readable run database ({error}); restore it or choose another --run"
+        raise StoreError(message) from None
+
+
+def _journal_mode(database: Path) -> str:
+    """WAL needs shared memory between processes, which network filesystems don't give."""
+    return "DELETE" if _filesystem(database) in _NETWORK_FILESYSTEMS else "WAL"
+
+
+def _filesystem(path: Path) -> str:
+    """Type of the filesystem that holds a path; "" where it can't be told."""
+    best = ("", "")
+    with suppress(OSError):
+        for line in Path("/proc/mounts").read_text().splitlines():
+            _, mount, kind, *_ = line.split(" ")
+            if path.resolve().is_relative_to(mount) and len(mount) >= len(best[0]):
+                best = (mount, kind)
+    return best[1]
+
+
+def take_lock(folder: Path, wait_s: float) -> int:
+    """Hold the folder's lock file; the kernel frees it when the process dies, however it dies."""
+    lock_file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock_file
+        except BlockingIOError:
+            if time.monotonic() < deadline:
+                time.sleep(0.2)
+                continue
+            os.close(lock_file)
+            said = "another iterpref process is writing to this run; wait for it or stop it"
+            raise StoreError(f"{folder}: {said}") from None
+
+
+def release(lock_file: int | None) -> None:
+    """Let others write."""
+    if lock_file is not None:
+        os.close(lock_file)
