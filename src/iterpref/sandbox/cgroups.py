@@ -3,7 +3,7 @@
 One group a worker: moving each run into a group of its own would cost a grace period of the kernel's RCU each time. The
 group's limit is what the idle zygote uses plus what a run may; the kernel's killer takes the run first. Needs root and
 writable cgroups, version 1 or 2. A janitor, a process that stays root and does nothing else, removes the group when the
-worker has ended, however it ended. Standard library only.
+worker has ended; if that was killed too, the next worker does it (stale.py). Standard library only.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from . import stale
 from .isolation import Namespaces, is_root
 
 _MOUNT = "/sys/fs/cgroup"
@@ -26,6 +27,7 @@ class CgroupNamespaces(Namespaces):
         super().__init__(python_dirs)
         self._files: dict[str, int] = {}
         self._procs: list[int] = []
+        self._claims: list[int] = []
         self._janitor = 0
         self._alive = -1
         self._limits: tuple[int, int, int] | None = None
@@ -37,7 +39,9 @@ class CgroupNamespaces(Namespaces):
             raise OSError(1, "control groups need root")
         groups, names = _groups()
         for group in groups:
+            stale.sweep(os.path.dirname(group), os.rmdir)
             os.mkdir(group)
+        self._claims = [stale.claim(group) for group in groups]
         self._start_janitor(groups)
         self._procs = [os.open(f"{group}/cgroup.procs", os.O_WRONLY | os.O_CLOEXEC) for group in groups]
         for key, path in names.items():

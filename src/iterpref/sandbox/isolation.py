@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from . import linux, seccomp
+from . import linux, seccomp, stale
 from .limits import address_space, set_limits
 from .processes import kill_descendants, tasks_of_this_user
 from .root import INNER_UID, build_root, show_aside
@@ -143,13 +143,16 @@ class Rlimits(_NoGroup):
         self._inherited_bytes = 0
         self._tasks = 0
         self._base = ""
+        self._claim = -1
         self._run_dir = ""
         self._uid = 0
 
     def prepare(self) -> None:
         if sys.platform == "linux":
             linux.adopt_orphans()  # the launcher kills what a dead zygote leaves
+        stale.sweep(tempfile.gettempdir(), _remove_tree)
         self._base = tempfile.mkdtemp(prefix=f"iterpref-sandbox-{os.getpid()}-")
+        self._claim = stale.claim(self._base)
         os.chmod(self._base, 0o711)
         self._run_dir = f"{self._base}/run"
         # One uid a worker: RLIMIT_NPROC and `kill -1` go by uid.
