@@ -298,6 +298,7 @@ class Result(Record):
     """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached.
 
     `broken`: tasks that can't be judged on this machine, with the cause; they have no samples and count in no metric.
+    `difficulty`: task id → what its publishers call it (`easy`), else its reference's length (`reference: 6-10 lines`).
     """
 
     result_id: str
@@ -310,6 +311,7 @@ class Result(Record):
     settings: dict[str, Any] = {}
     version: str = ""
     broken: dict[str, str] = {}
+    difficulty: dict[str, str] = {}
 
 
 def fingerprint(value: Any) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iterpref.analysis.taxonomy import by_length, kind, kinds_by_model, taxonomy
+from iterpref.analysis.taxonomy import by_difficulty, by_length, kind, kinds_by_model, paper_counts, taxonomy
 from iterpref.records import Execution, FailingCase, Result, Sample
 
 CASE = FailingCase(call="f(1)", got="1", expected="2")
@@ -51,11 +51,33 @@ def test_counts_and_examples() -> None:
     assert kinds_by_model([first, second]) == [("KeyError", [2, 0]), ("NameError", [0, 1]), ("timeout", [1, 1])]
 
 
+def test_the_form_of_table_18() -> None:
+    first = result(outcome("passed"), outcome("error", "KeyError"), outcome("timeout"), outcome("error", "NameError"))
+    (row,) = paper_counts([first])
+    assert (row.model, row.samples, row.failed, row.counts, row.sum) == ("m", 4, 3, [0, 1, 1, 0], 2)
+
+
 def test_by_program_length() -> None:
-    rows = by_length(result(outcome("passed"), outcome("failed"), outcome("passed"), outcome("passed")))
-    assert [(row.label, row.samples, row.passed) for row in rows] == [
-        ("1 to 5", 1, 1),
-        ("6 to 10", 1, 0),
-        ("11 to 20", 1, 1),
-        ("21 to 40", 1, 1),
-    ]
+    found = by_length(
+        result(outcome("passed"), outcome("failed"), outcome("passed"), outcome("error", "KeyError"), outcome("failed"))
+    )
+    assert found.groups == ["1-5 lines", "6-10 lines", "11-20 lines", "21-40 lines"]
+    assert (found.samples, found.passed) == ([1, 1, 1, 2], [1, 0, 1, 0])
+    assert found.kinds == [("assertion", [0, 1, 0, 1]), ("KeyError", [0, 0, 0, 1])]
+
+
+@pytest.mark.parametrize(
+    ("labels", "groups"),
+    [
+        pytest.param(["hard", "easy", "medium"], ["easy", "medium", "hard"], id="LiveCodeBench"),
+        pytest.param(["reference: 11-20 lines", "reference: 6-10 lines", "reference: 1-5 lines"],
+                     ["reference: 1-5 lines", "reference: 6-10 lines", "reference: 11-20 lines"], id="references"),
+    ],
+)  # fmt: skip
+def test_by_difficulty(labels: list[str], groups: list[str]) -> None:
+    made = result(outcome("failed"), outcome("passed"), outcome("timeout"), outcome("passed"))
+    known = made.model_copy(update={"difficulty": {f"t{i}": label for i, label in enumerate(labels)}})
+    found = by_difficulty(known)
+    assert found is not None and (found.groups, found.samples) == (groups, [1, 1, 1])  # t3 has none
+    assert sum(found.passed) == 1 and dict(found.kinds).keys() == {"assertion", "timeout"}
+    assert by_difficulty(made) is None

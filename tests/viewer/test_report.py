@@ -94,7 +94,7 @@ def test_feedback_of_the_rejected_program_is_shown(page: Page) -> None:
 
 
 def test_charts_and_errors_are_there(page: Page) -> None:
-    assert page.tags.count("svg") == 1 + 3  # pass rates; loss, margins, chosen reward
+    assert page.tags.count("svg") == 1 + 5 + 3  # pass rates; sizes of differences; loss, margins, chosen reward
     assert re.search(r"IndexError 1 2 1", page.text)
     assert re.search(r"wrong value 2 3 0", page.text)
 

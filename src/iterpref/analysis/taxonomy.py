@@ -1,11 +1,13 @@
 """How programs fail, in kinds that can be counted and compared between models.
 
-In: Executions of a Result's samples. Out: counts by kind, the paper's Table 18 for one model, with an example each.
+In: Executions of Results' samples. Out: counts by kind with an example each, the paper's Table 18, and kinds by length
+of the program and difficulty of the task.
 Each failing sample has exactly one kind. Not here: trajectories (funnel.py).
 """
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from iterpref.records import Execution, Result, Sample
@@ -24,6 +26,7 @@ _BY_VERDICT = {"timeout": "timeout", "out_of_memory": "memory", "output_limit": 
 _REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai", "i'm unable", "i am unable")
 KINDS = ("wrong output", "assertion", *_NAMED, "other exception", "extraction", "refusal",
          *dict.fromkeys(_BY_VERDICT.values()))  # fmt: skip
+_DIFFICULTIES = ("easy", "medium", "hard")
 LENGTHS = (5, 10, 20, 40)  # program lines; upper bounds of the bins but the last
 
 
@@ -37,12 +40,28 @@ class KindRow:
 
 
 @dataclass(frozen=True)
-class LengthRow:
-    """Samples whose programs have so many lines."""
+class Crossed:
+    """Samples of one Result by group, in order: how many, how many passed, and each kind of failure by group."""
 
-    label: str
+    groups: list[str]
+    samples: list[int]
+    passed: list[int]
+    kinds: list[tuple[str, list[int]]]
+
+
+@dataclass(frozen=True)
+class PaperRow:
+    """One Result in the form of the paper's Table 18: a count for each of `PAPER_KINDS`, and their sum."""
+
+    model: str
+    benchmark: str
     samples: int
-    passed: int
+    failed: int
+    counts: list[int]
+
+    @property
+    def sum(self) -> int:
+        return sum(self.counts)
 
 
 def kind(execution: Execution, completion: str = "") -> str:
@@ -81,17 +100,57 @@ def kinds_by_model(results: Sequence[Result]) -> list[tuple[str, list[int]]]:
     return [(name, [column[name] for column in columns]) for name in KINDS if any(column[name] for column in columns)]
 
 
-def by_length(result: Result) -> list[LengthRow]:
-    """Pass counts by lines of the program."""
-    bins = [(0, LENGTHS[0]), *zip(LENGTHS, (*LENGTHS[1:], None), strict=True)]
+def paper_counts(results: Sequence[Result]) -> list[PaperRow]:
+    """AttributeError, KeyError, NameError and FileNotFoundError by Result, zeros included."""
     rows = []
-    for low, high in bins:
-        inside = [s for s in result.samples if low < _lines(s) and (high is None or _lines(s) <= high)]
-        label = f"{low + 1} to {high}" if high else f"more than {low}"
-        if inside:
-            rows.append(LengthRow(label, len(inside), sum(s.execution.passed for s in inside)))
+    for result in results:
+        counts = Counter({row.kind: row.count for row in taxonomy(result)})
+        paper = [counts[name] for name in PAPER_KINDS]
+        rows.append(PaperRow(result.model, result.benchmark, len(result.samples), counts.total(), paper))
     return rows
 
 
-def _lines(sample: Sample) -> int:
-    return max(1, sum(1 for line in sample.program.split("\n") if line.strip()))
+def by_length(result: Result) -> Crossed:
+    """Outcomes by non-empty lines of the program."""
+    return _crossed(result, {id(sample): _length_label(sample) for sample in result.samples})
+
+
+def by_difficulty(result: Result) -> Crossed | None:
+    """Outcomes by difficulty of the task; None where the Result knows none."""
+    groups = {id(s): result.difficulty[s.task_id] for s in result.samples if s.task_id in result.difficulty}
+    return _crossed(result, groups) if groups else None
+
+
+def _crossed(result: Result, group_of: Mapping[int, str]) -> Crossed:
+    """`group_of`: id of a sample → its group; samples without one are left out."""
+    groups = sorted(set(group_of.values()), key=_in_order)
+    samples: Counter[str] = Counter(group_of.values())
+    outcomes: Counter[tuple[str, str]] = Counter()
+    for sample in result.samples:
+        if id(sample) in group_of:
+            outcomes[group_of[id(sample)], kind(sample.execution, sample.completion)] += 1
+    rows = [(name, [outcomes[group, name] for group in groups]) for name in KINDS]
+    return Crossed(
+        groups,
+        [samples[group] for group in groups],
+        [outcomes[group, ""] for group in groups],
+        [(name, counts) for name, counts in rows if any(counts)],
+    )
+
+
+def _in_order(group: str) -> tuple[int, str]:
+    """Easy before hard, short before long."""
+    if group in _DIFFICULTIES:
+        return _DIFFICULTIES.index(group), group
+    number = re.search(r"\d+", group)
+    return (int(number.group()) if number else 0), group
+
+
+def _length_label(sample: Sample) -> str:
+    lines = max(1, sum(1 for line in sample.program.split("\n") if line.strip()))
+    low = 0
+    for high in LENGTHS:
+        if lines <= high:
+            return f"{low + 1}-{high} lines"
+        low = high
+    return f"{low + 1} lines or more"

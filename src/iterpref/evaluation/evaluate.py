@@ -19,6 +19,7 @@ from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answers import Answers
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
+from iterpref.evaluation.difficulty import difficulties
 from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
 from iterpref.evaluation.preflight import preflight
 from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
@@ -82,6 +83,7 @@ async def evaluate(
         metrics=metrics(samples, settings.k),
         settings=described | {"source": benchmark.place},
         broken=broken,
+        difficulty=difficulties(benchmark),
     )
     store.put_result(result)
     return result

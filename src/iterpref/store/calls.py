@@ -36,6 +36,17 @@ class Calls(Rows):
         row = self._one("SELECT avg(prompt_tokens), avg(completion_tokens) FROM calls WHERE usd IS NOT NULL")
         return None if row[0] is None else (float(row[0]), float(row[1]))
 
+    def calls_of(self, origin: str) -> tuple[int, int, int, float | None]:
+        """The calls behind the trajectories of an origin: how many, their prompt and completion tokens, and US dollars,
+        None where no call was priced."""
+        query = (
+            "SELECT count(*), total(c.prompt_tokens), total(c.completion_tokens), sum(c.usd) FROM calls c "
+            "WHERE c.key IN (SELECT json_extract(a.record, '$.call_id') FROM attempts a "
+            "JOIN trajectories t USING (trajectory_id) WHERE t.origin = ?)"
+        )
+        count, prompt, completion, usd = self._one(query, origin)
+        return int(count), int(prompt), int(completion), None if usd is None else float(usd)
+
     def put_dead_letter(self, key: str, client: str, error: str, request: Record) -> None:
         """A call that was given up, and why."""
         self._put("dead_letters", key, client, error, self._pack(request))

@@ -1,7 +1,8 @@
-"""Numbers → the geometry of a line chart; `templates/chart.svg.jinja` draws it.
+"""Numbers → the geometry of a chart; `templates/chart.svg.jinja` draws it.
 
-Two kinds: pass rates of a few named series by iteration, and small multiples of one training metric by step. All
-coordinates are in the units of the chart's own view box. Not here: colours and type sizes (`templates/report.css`).
+Three kinds: pass rates of a few named series by iteration, small multiples of one training metric by step, and counts
+by bin as bars. All coordinates are in the units of the chart's own view box. Not here: colours and type sizes
+(`templates/report.css`).
 """
 
 import math
@@ -105,6 +106,47 @@ def metric_chart(name: str, points: Points) -> Chart:
         summary=f"{name} by training step: from {short(points[0][1])} to {short(points[-1][1])}, "
         f"lowest {short(low)}, highest {short(high)}.",
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bin: its rectangle, its label below, and its count above."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    count: int
+
+    @property
+    def middle(self) -> float:
+        return self.x + self.width / 2
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Counts by bin, ready to draw."""
+
+    width: float
+    height: float
+    bottom: float
+    bars: tuple[Bar, ...]
+    summary: str
+
+
+def bars_chart(name: str, bins: Sequence[tuple[str, int]], what: str) -> Bars:
+    """Counts of `what` by bin, from zero."""
+    width, height, top, bottom = 460.0, 160.0, 22.0, 130.0
+    each = width / max(1, len(bins))
+    most = max((count for _, count in bins), default=0) or 1
+    bars = tuple(
+        Bar(i * each + each * 0.1, bottom - (bottom - top) * count / most, each * 0.8,
+            (bottom - top) * count / most, label, count)
+        for i, (label, count) in enumerate(bins)
+    )  # fmt: skip
+    told = ", ".join(f"{label}: {count}" for label, count in bins)
+    return Bars(width, height, bottom, bars, f"Number of {what} by {name}. {told}.")
 
 
 def percent(share: float) -> str:

@@ -16,6 +16,7 @@ import iterpref
 from iterpref.store import Store
 from iterpref.viewer import sections
 from iterpref.viewer.charts import MINUS, percent
+from iterpref.viewer.data_sections import data_facts
 from iterpref.viewer.examples import examples
 from iterpref.viewer.training_curves import training_curves
 
@@ -45,6 +46,7 @@ def render_report(store: Store) -> str:
         seconds=demo.get("seconds"),
         solving=sections.solving(store),
         pairs=sections.pair_counts(store),
+        data=data_facts(store),
         charts=charts,
         no_training=no_training,
         failures=sections.failures(store),
@@ -75,6 +77,13 @@ def p_value(p: float | None) -> str:
     return f"{p / 10**exponent:.1f} × 10{power}"
 
 
+def amount(value: float | None) -> str:
+    """A cost in three significant digits, in full from a thousand on; a dash where it isn't known."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def duration(seconds: float) -> str:
     """194.2 → `3 min 14 s`."""
     whole = round(seconds)
@@ -90,5 +99,5 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration}
+    found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration, "amount": amount}
     return found

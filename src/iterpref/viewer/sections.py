@@ -19,7 +19,16 @@ from iterpref.analysis.funnel import (
     iteration_rows,
     pair_funnel,
 )
-from iterpref.analysis.taxonomy import KindRow, LengthRow, by_length, kinds_by_model, taxonomy
+from iterpref.analysis.taxonomy import (
+    Crossed,
+    KindRow,
+    PaperRow,
+    by_difficulty,
+    by_length,
+    kinds_by_model,
+    paper_counts,
+    taxonomy,
+)
 from iterpref.errors import RecordError
 from iterpref.records import Execution, Result, Trajectory
 from iterpref.store import Store
@@ -99,22 +108,25 @@ class Isolation:
 
 @dataclass(frozen=True)
 class Kinds:
-    """Kinds of failure by Result, the paper's Table 18 among them; one example each."""
+    """Kinds of failure by Result, the paper's Table 18, and of the last Result one example each and two breakdowns."""
 
     models: list[str]
     rows: list[tuple[str, list[int]]]
+    paper: list[PaperRow]
     examples: list[KindRow]
-    lengths: list[LengthRow]
+    lengths: Crossed
+    difficulty: Crossed | None
 
 
 def failure_kinds(store: Store) -> Kinds | None:
-    """How the samples of the run's Results failed; lengths and examples are the last Result's."""
+    """How the samples of the run's Results failed."""
     results = list(store.results())
     rows = kinds_by_model(results)
     if not rows:
         return None
     labels = [f"{result.model} on {result.benchmark}" for result in results]
-    return Kinds(labels, rows, taxonomy(results[-1]), by_length(results[-1]))
+    last = results[-1]
+    return Kinds(labels, rows, paper_counts(results), taxonomy(last), by_length(last), by_difficulty(last))
 
 
 def gains(store: Store) -> list[Gain]:

@@ -1,0 +1,135 @@
+"""How the data of a run is distributed: coverage of tests, sizes of differences, features of tasks.
+
+In: test qualities, pairs, a feature tree with frequencies; each is read once. Out: `Distribution`s (counts by bin), for
+the paper's Fig. 7 (coverage) and Table 17 (features by category), and for the sizes of D⁻ and D⁺.
+Not here: what passed, failed and was repaired (funnel.py, repairs.py).
+"""
+
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from iterpref.records import PreferencePair, Span, TestQuality
+
+SEPARATOR = "---"  # between the names of a feature's path
+_SIZES = (0, 1, 2, 3, 4, 5, 10, 20, 50)  # upper bounds of the bins of counts; the last one is open
+_TENTHS = 10
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """Values counted by bin, in order; every bin is listed, the empty ones too."""
+
+    name: str
+    bins: tuple[tuple[str, int], ...]
+    values: int
+    mean: float
+    median: float
+    shares: bool = False  # values are shares from 0 to 1
+
+
+@dataclass(frozen=True)
+class CategoryRow:
+    """One top category of a feature tree: its features, their share of all, and how often the category was seen."""
+
+    name: str
+    features: int
+    share: float
+    frequency: float
+
+
+def coverage(qualities: Iterable[TestQuality]) -> list[Distribution]:
+    """Line and branch coverage and mutation score of the tests, each over the programs for which it was measured."""
+    measured = list(qualities)
+    columns = {
+        "line coverage": [q.line_coverage for q in measured],
+        "branch coverage": [q.branch_coverage for q in measured],
+        "mutation score": [q.mutation_score for q in measured],
+    }
+    found = {name: [value for value in values if value is not None] for name, values in columns.items()}
+    return [by_tenths(name, values) for name, values in found.items() if values]
+
+
+def differences(pairs: Iterable[PreferencePair]) -> list[Distribution]:
+    """Sizes of what differs: lines and runs of lines of D⁻ and D⁺, and the share of the rejected text that is D⁻."""
+    sizes: dict[str, list[int]] = {
+        "wrong lines (D⁻) per pair": [],
+        "new lines (D⁺) per pair": [],
+        "runs of wrong lines per pair": [],
+        "characters per run of wrong lines": [],
+    }
+    lines, added, runs, lengths = sizes.values()
+    shares = []
+    for pair in pairs:
+        merged = run_lengths(pair.rejected_spans)
+        lines.append(len(pair.rejected_spans))
+        added.append(len(pair.chosen_spans))
+        runs.append(len(merged))
+        lengths += merged
+        shares.append(sum(merged) / len(pair.rejected))
+    if not shares:
+        return []
+    return [
+        *(by_size(name, values) for name, values in sizes.items() if values),
+        by_tenths("share of the rejected text that is wrong", shares),
+    ]
+
+
+def run_lengths(spans: Sequence[Span]) -> list[int]:
+    """Characters of each run of spans that follow one another without a gap."""
+    lengths: list[int] = []
+    stop = -1
+    for span in spans:
+        if span.start == stop:
+            lengths[-1] += span.stop - span.start
+        else:
+            lengths.append(span.stop - span.start)
+        stop = span.stop
+    return lengths
+
+
+def by_tenths(name: str, values: Sequence[float]) -> Distribution:
+    """Shares in ten bins of equal width, labelled in percent; the last one holds 1, too."""
+    counts = Counter(min(int(value * _TENTHS), _TENTHS - 1) for value in values)
+    bins = tuple((f"{10 * i}–{10 * (i + 1)}", counts[i]) for i in range(_TENTHS))
+    return _distribution(name, bins, values, shares=True)
+
+
+def by_size(name: str, values: Sequence[int]) -> Distribution:
+    """Counts from 0 on; bins grow with the size, and end with the last one that holds a value."""
+    bounds = _SIZES if max(values) <= 100 else (10, 20, 50, 100, 200, 500, 1000)
+    ranges = list(zip((-1, *bounds), (*bounds, None), strict=True))
+    bins = [
+        (_label(low + 1, high), sum(low < value and (high is None or value <= high) for value in values))
+        for low, high in ranges
+    ]
+    while bins and not bins[-1][1]:
+        bins.pop()
+    return _distribution(name, tuple(bins), values)
+
+
+def categories(frequencies: Mapping[str, float]) -> list[CategoryRow]:
+    """The top categories of a feature tree, the largest first; the paper's Table 17.
+
+    Args:
+        frequencies: Path of a feature, its names joined by `---` → how often it was seen; what `iterpref synthesize`
+            leaves in the run. A path of one name is a category.
+    """
+    below = Counter(path.split(SEPARATOR)[0] for path in frequencies if SEPARATOR in path)
+    whole = max(1, below.total())
+    tops = {path: count for path, count in frequencies.items() if SEPARATOR not in path}
+    rows = [CategoryRow(name, below[name], below[name] / whole, count) for name, count in tops.items()]
+    return sorted(rows, key=lambda row: (-row.features, row.name))
+
+
+def _label(low: int, high: int | None) -> str:
+    if high is None:
+        return f"≥ {low}"
+    return str(low) if low == high else f"{low}–{high}"
+
+
+def _distribution(
+    name: str, bins: tuple[tuple[str, int], ...], values: Sequence[float], shares: bool = False
+) -> Distribution:
+    return Distribution(name, bins, len(values), statistics.fmean(values), statistics.median(values), shares)
