@@ -1,0 +1,43 @@
+"""One YAML file, one section per stage → one frozen `Config`. Unknown keys fail and name the nearest known one.
+
+    config = load_config("recipes/demo.yaml", ["debugging.max_iterations=3"])
+
+The resolved configuration is written into the run folder. Secrets have no place here: they come from the environment.
+`training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
+"""
+
+from .clients import BudgetConfig, ClientConfig, EvaluationSamplingConfig, SamplingConfig, Section
+from .load import dump_config, load_config, parse_config
+from .stages import (
+    Config,
+    DebuggingConfig,
+    EvaluationConfig,
+    PairingConfig,
+    ParallelConfig,
+    PlaygroundConfig,
+    SandboxConfig,
+    SynthesisConfig,
+    SynthesisSamplingConfig,
+    ValidationConfig,
+)
+
+__all__ = [
+    "BudgetConfig",
+    "ClientConfig",
+    "Config",
+    "DebuggingConfig",
+    "EvaluationConfig",
+    "EvaluationSamplingConfig",
+    "PairingConfig",
+    "ParallelConfig",
+    "PlaygroundConfig",
+    "SamplingConfig",
+    "SandboxConfig",
+    "Section",
+    "SynthesisConfig",
+    "SynthesisSamplingConfig",
+    "ValidationConfig",
+    "dump_config",
+    "load_config",
+    "parse_config",
+]
