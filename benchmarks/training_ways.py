@@ -1,0 +1,200 @@
+"""The ways of training that benchmarks/training.py compares, each with the same model, batch and optimizer.
+
+trunk        this package: FocalDPOTrainer, target_dpo
+trl_compact  TRL's DPOTrainer with the head at the positions with loss only, as it runs on a GPU
+trl          TRL's DPOTrainer as it runs here
+authors      the authors' method made anew: two sequences, full logits, and the mask made in the forward pass, by
+             encoding every prefix of lines
+"""
+
+import tempfile
+from typing import Any
+
+import torch
+from datasets import Dataset
+from training_pairs import encode_once, groups, tokenizer
+from transformers import AutoModelForCausalLM, LlamaConfig
+from trl import DPOConfig, DPOTrainer
+
+from iterpref.records import PreferencePair
+from iterpref.training import FocalDPOConfig, FocalDPOTrainer
+from iterpref.training.trunk.head import unpack_outputs
+from iterpref.training.trunk.layout import TrunkLayout
+
+WAYS = ("trunk", "trl_compact", "trl", "authors")
+BETA = 0.1
+SETTINGS = {
+    "output_dir": tempfile.gettempdir(),
+    "beta": BETA,
+    "max_length": 2048,
+    "learning_rate": 1e-6,
+    "per_device_train_batch_size": 1,
+    "gradient_checkpointing": False,
+    "precompute_ref_log_probs": True,
+    "report_to": "none",
+    "save_strategy": "no",
+    "disable_tqdm": True,
+    "dataloader_pin_memory": False,
+}
+
+Members = list[tuple[int, int]]
+
+
+def make_model(vocabulary: int, hidden: int, layers: int, device: str) -> Any:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=vocabulary,
+        hidden_size=hidden,
+        intermediate_size=hidden * 8 // 3,
+        num_hidden_layers=layers,
+        num_attention_heads=hidden // 64,
+        num_key_value_heads=hidden // 64,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+    )
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").to(device, dtype)
+
+
+class Prepared:
+    """A trainer whose one example is there to construct it with; the batches come from training_pairs.py."""
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, *_: Any) -> Dataset:
+        return dataset
+
+
+class Focal(Prepared, FocalDPOTrainer):
+    pass
+
+
+class Plain(Prepared, DPOTrainer):
+    pass
+
+
+class Way:
+    """One way of training: `step` does a whole optimizer step on a batch."""
+
+    def __init__(self, name: str, model: Any, attention: str = "auto") -> None:
+        self.name = name
+        first = encode_once("library", 0)[:1]
+        settings = SETTINGS | {"use_cpu": model.device.type == "cpu", "bf16": model.dtype == torch.bfloat16}
+        if name == "trunk":
+            args: Any = FocalDPOConfig(**settings, method="target_dpo", trunk_attention=attention)
+        else:
+            args = DPOConfig(**settings)
+        kind = Focal if name == "trunk" else Plain
+        self.trainer = kind(model, args=args, train_dataset=Dataset.from_list(first), processing_class=tokenizer())
+        self.trainer.current_gradient_accumulation_steps = 1  # Trainer.train sets it
+        self.model = self.trainer.model.train()
+        if name == "trl_compact":
+            CompactHead(self.model)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
+
+    def backward(self, source: str, members: Members) -> None:
+        if self.name == "authors":
+            authors_loss(self.model, [groups(source)[group][at] for group, at in members]).backward()
+        else:
+            inputs = self.trainer.data_collator([encode_once(source, group)[at] for group, at in members])
+            self.trainer.training_step(self.model, inputs)
+
+    def step(self, source: str, members: Members) -> None:
+        self.backward(source, members)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def warm_up(self) -> None:
+        """Make the optimizer's state, and let `auto` choose; neither is part of a step."""
+        for parameter in self.model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.name == "trunk" and self.model.device.type == "cpu":
+            self.trainer.trunk_mode = "split"  # what auto chooses; the gate of the gradients has checked it
+
+
+class CompactHead:
+    """TRL's head at the positions with loss only, which TRL itself does on GPUs only."""
+
+    def __init__(self, model: Any) -> None:
+        self.at = torch.empty(0)
+        model.register_forward_pre_hook(self.before, with_kwargs=True)
+        model.base_model.register_forward_hook(self.pick)
+        model.register_forward_hook(self.after)
+
+    def before(self, module: Any, args: Any, kwargs: Any) -> Any:
+        labels = kwargs.pop("labels")[:, 1:]
+        self.at = (labels != -100).flatten().nonzero()[:, 0]
+        self.shape = labels.shape
+        return args, kwargs | {"shift_labels": labels.flatten()[self.at][None]}
+
+    def pick(self, module: Any, args: Any, outputs: Any) -> Any:
+        hidden = outputs.last_hidden_state[:, :-1]
+        outputs.last_hidden_state = hidden.reshape(-1, hidden.shape[-1]).index_select(0, self.at)[None]
+        return outputs
+
+    def after(self, module: Any, args: Any, outputs: Any) -> Any:
+        rows, width = self.shape
+        none = torch.empty(0)
+        every = torch.arange(len(self.at), device=self.at.device)
+        layout = TrunkLayout(none, none, (), none, none, every, self.at, rows, width, 0)
+        return unpack_outputs(outputs, layout)
+
+
+def authors_mask(prompt: str, completion: str, wrong: set[int]) -> list[int]:
+    """0/1 per token of prompt + completion; a line's tokens are found by encoding the text up to its start and end."""
+    encode_text = tokenizer().encode
+    lines = completion.splitlines(keepends=True)
+    total = len(encode_text(prompt + completion))
+    mask = [0] * total
+    text = prompt
+    for number, line in enumerate(lines):
+        start = len(encode_text(text))
+        text += line
+        stop = len(encode_text(text))
+        if number in wrong:
+            mask[start:stop] = [1] * len(mask[start:stop])
+    return mask
+
+
+def line_difference(one: str, other: str) -> set[int]:
+    """Lines of `one` off the longest common subsequence of lines, by the textbook table."""
+    a, b = one.splitlines(), other.splitlines()
+    table = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            table[i + 1][j + 1] = table[i][j] + 1 if x == y else max(table[i][j + 1], table[i + 1][j])
+    off, i, j = set(), len(a), len(b)
+    while i:
+        if j and a[i - 1] == b[j - 1]:
+            i, j = i - 1, j - 1
+        elif j and table[i][j - 1] >= table[i - 1][j]:
+            j -= 1
+        else:
+            i -= 1
+            off.add(i)
+    return off
+
+
+def authors_loss(model: Any, pairs: list[PreferencePair]) -> torch.Tensor:
+    """Masks made here, in every forward pass; then both rows of every pair with full logits."""
+    sides = []
+    for name in ("chosen", "rejected"):
+        for pair in pairs:
+            text, other = (pair.chosen, pair.rejected) if name == "chosen" else (pair.rejected, pair.chosen)
+            differing = line_difference(text, other)
+            wrong = differing if name == "rejected" else set(range(text.count("\n") + 1))
+            sides.append((tokenizer().encode(pair.prompt + text), authors_mask(pair.prompt, text, wrong)))
+    width = max(len(ids) for ids, _ in sides)
+    ids, mask, attention = (torch.zeros(len(sides), width, dtype=torch.long) for _ in range(3))
+    for row, (tokens, focal) in enumerate(sides):
+        ids[row, : len(tokens)] = torch.tensor(tokens)
+        mask[row, : len(focal)] = torch.tensor(focal)
+        attention[row, : len(tokens)] = 1
+    ids, mask, attention = (x.to(model.device) for x in (ids, mask, attention))
+    logits = model(input_ids=ids, attention_mask=attention, use_cache=False).logits[:, :-1].float()
+    logps = logits.log_softmax(-1).gather(2, ids[:, 1:, None])[..., 0] * mask[:, 1:]
+    chosen, rejected = logps.sum(1).chunk(2)
+    return -torch.nn.functional.logsigmoid(BETA * ((chosen + 100) - (rejected + 10))).mean()
