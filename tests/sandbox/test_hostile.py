@@ -254,11 +254,17 @@ def test_forgeries_of_unittest_that_are_seen(cage: Sandbox, program: str, verdic
     assert cage.run(job(program, UNITTEST, "unittest")).verdict == verdict
 
 
-def test_what_in_process_tests_cannot_exclude_is_said_in_trust(cage: Sandbox) -> None:
-    """A patched assertEqual is believed: such a pass is marked `in_process`, never `oracle`."""
-    program = "import unittest\nunittest.TestCase.assertEqual = lambda *a: None\ndef f(x): return 7"
+def test_who_looks_for_the_control_still_wins_but_is_never_called_oracle(cage: Sandbox) -> None:
+    """What docs/sandbox.md says of `checked`: an adaptive program can behave while it is being checked."""
+    program = """
+import sys, unittest
+def assertEqual(self, first, second):
+    assert first == second or not sys.modules["_iterpref_sandbox.controls"].current
+unittest.TestCase.assertEqual = assertEqual
+def f(x): return 7
+"""
     execution = cage.run(job(program, UNITTEST, "unittest"))
-    assert (execution.verdict, execution.trust) == ("passed", "in_process")
+    assert (execution.verdict, execution.trust) == ("passed", "checked")
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ STYLES = {  # what each accepts is written {0}
     "assert": ("assert f(1) == {0}", "assert", "oracle"),
     "check": (CHECK, "check", "oracle"),
     "calls": ('{{"args": "(1,)", "expected": "{0}"}}', "calls", "oracle"),
-    "assert in process": (OPAQUE_ASSERT, "assert", "in_process"),
-    "check in process": ("import random\n" + CHECK + "    assert random.random() < 2", "check", "in_process"),
-    "unittest": (UNITTEST, "unittest", "in_process"),
-    "pytest": (PYTEST, "pytest", "in_process"),
-    "doctest": (">>> f(1)\n{0}\n", "doctest", "in_process"),
+    "assert in process": (OPAQUE_ASSERT, "assert", "checked"),
+    "check in process": ("import random\n" + CHECK + "    assert random.random() < 2", "check", "checked"),
+    "unittest": (UNITTEST, "unittest", "checked"),
+    "pytest": (PYTEST, "pytest", "checked"),
+    "doctest": (">>> f(1)\n{0}\n", "doctest", "checked"),
 }
 ENDS = {
     "raises": ("def f(x):\n    return [][x]", "error", "IndexError"),
@@ -95,6 +95,7 @@ def test_other_ends(cage: Sandbox, style: str, end: str) -> None:
         error_type = "ImportError" if style == "unittest" else "CollectError"
     limits = Limits(memory_bytes=64 << 20)
     execution = cage.run(job(program, tests.format(2), kind, entry_point="f", limits=limits))
+    trust = "in_process" if trust == "checked" else trust  # only a pass is checked
     assert (execution.verdict, execution.error_type, execution.trust) == (verdict, error_type, trust)
 
 

@@ -11,6 +11,7 @@ from iterpref.errors import RecordError
 from iterpref.programs import syntax_tree
 
 from . import oracle, runners
+from .flipping import SEEN, flip_tests
 from .job import Job
 
 
@@ -22,6 +23,8 @@ def required_tests(job: Job) -> list[str]:
             examples = doctest.DocTestParser().get_examples(test.content)
             names += [f"{test.path} line {example.lineno + 1}" for example in examples]
             continue
+        if job.style in ("unittest", "pytest") and not test.path.endswith(".py"):
+            continue  # data that tests read
         body = syntax_tree(test.content, test.path).body
         if job.style == "check":
             names.append(test.path)
@@ -30,6 +33,32 @@ def required_tests(job: Job) -> list[str]:
         else:
             names += _test_functions(body, job.style)
     return names
+
+
+def can_not_fail(job: Job) -> set[str]:
+    """Names of the tests that a negative control can't turn around: doctest examples that expect no output."""
+    if job.style != "doctest":
+        return set()
+    return {
+        f"{test.path} line {example.lineno + 1}"
+        for test in job.tests
+        for example in doctest.DocTestParser().get_examples(test.content)
+        if not example.want
+    }
+
+
+def asserting(job: Job) -> bool:
+    """Whether every test of the job, by its own text, comes to an assertion that a control can turn around."""
+    if job.style not in ("assert", "check"):
+        return False
+    for test in job.tests:
+        plain, turned = (syntax_tree(test.content, test.path) for _ in range(2))
+        parts: list[ast.AST] = [flip_tests(turned)]
+        if job.style == "assert":
+            parts = [new for old, new in zip(plain.body, turned.body, strict=True) if runners.is_test_statement(old)]
+        if not all(any(isinstance(n, ast.Name) and n.id == SEEN for n in ast.walk(part)) for part in parts):
+            return False
+    return True
 
 
 def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:

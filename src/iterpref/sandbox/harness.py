@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import codec, runners
+from . import codec, controls, runners
 from .frames import Sources, describe
 from .limits import release_spare_memory
 
@@ -34,13 +34,14 @@ def run(request: Mapping[str, Any], channel: int) -> None:
     if request["mode"] == "script":
         _run_script(request, report, sources)
         return
+    control = controls.prepare(request)
     _write_files(request)
     namespace = _load(request, report, sources)
     if namespace is not None:
         if request["mode"] == "calls":
             _make_calls(request["calls"], namespace, report, sources)
         else:
-            _run_tests(request, namespace, report, sources)
+            _run_tests(dict(request) | {"control": control}, namespace, report, sources)
     _flush()
     report("end")
 
@@ -125,6 +126,10 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
 
 
 def _run_tests(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    control = request["control"]
+    for path, content in request.get("files", {}).items() if control else ():
+        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+            file.write(control.source(path, content))
     try:
         runners.MODES[request["mode"]](request, namespace, report, sources)
     except MemoryError as error:  # so little is left that unittest or doctest can't even note the failure

@@ -23,6 +23,7 @@ from iterpref.records import Execution, Isolation, TestOutcome
 
 from . import counting, grade, oracle
 from .channel import Raw
+from .confirm import confirm
 from .frames import shorten
 from .job import Job
 from .plan import Unliftable
@@ -180,7 +181,14 @@ class Sandbox:
         if isinstance(raw, str):
             return self._tool_failure(raw)
         may_skip = any("skip" in test.content.lower() for test in job.tests)
-        return self._stamp(grade.judge_tests(raw, request["nonce"], required, self.isolation, may_skip))
+        found = grade.judge_tests(raw, request["nonce"], required, self.isolation, may_skip)
+        if found.passed:
+            control = request | {"nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
+            raw = self._attempt(control, job.stdin)
+            if not isinstance(raw, str):
+                neutral, asserting = counting.can_not_fail(job), counting.asserting(job)
+                found = confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
+        return self._stamp(found)
 
     def _run_stdio(self, job: Job) -> Execution:
         """One process a case; the limits hold for each."""

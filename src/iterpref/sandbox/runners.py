@@ -3,17 +3,18 @@
 In: the request, the program's namespace. Out: one `["test", name, verdict, error, case]` report a test. A program that
 wants to can forge these (trust `in_process`); the host only checks that every test it counted in the source reported.
 Standard library only; unittest, doctest and pytest are imported when needed. Not here: expected values kept outside
-(oracle.py, mode `calls`), negative controls.
+(oracle.py, mode `calls`), what a control is (controls.py).
 """
 
 import ast
 import os
 import sys
 import types
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .codec import opaque_text
+from .controls import WRONG_TEXT, Control
 from .frames import Sources, describe, shorten
 from .limits import release_spare_memory
 
@@ -42,13 +43,16 @@ def check_call(statement: ast.stmt) -> ast.Call | None:
 
 def run_asserts(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
     """Each top-level assert is a test; what stands between them is set-up, and its failure ends the file."""
+    control: Control | None = request.get("control")
     for path, content in request["tests"]:
         sources.add(path, path, content)
         cases = _record_comparisons(namespace)
-        for statement in ast.parse(content).body:
-            error = _attempt(statement, path, namespace, cases)
+        turned = control.trees[path].body if control else None
+        for number, statement in enumerate(ast.parse(content).body):
+            error = _attempt(turned[number] if turned else statement, path, namespace, cases, control)
             if error is None and not is_test_statement(statement):
                 continue
+            error = error or (control.reached() if control else None)
             _report_test(report, f"{path} line {statement.lineno}", error, sources, cases)
             if error is not None and not is_test_statement(statement):
                 return
@@ -58,21 +62,24 @@ def run_check(request: Mapping[str, Any], namespace: dict[str, Any], report: Rep
     """HumanEval's form: the file defines `check(candidate)`, which is called once with the entry point."""
     for path, content in request["tests"]:
         sources.add(path, path, content)
+        control: Control | None = request.get("control")
         cases = _record_comparisons(namespace)
-        tree = ast.parse(content)
+        tree = control.trees[path] if control else ast.parse(content)
         tree.body = [statement for statement in tree.body if check_call(statement) is None]
         call = ast.parse(f"check({request['entry_point']})", path)
         error = None
         for body in (tree, call):
-            error = error or _attempt(body, path, namespace, cases)
+            error = error or _attempt(body, path, namespace, cases, control)
+        error = error or (control.reached() if control else None)
         _report_test(report, path, error, sources, cases)
 
 
 def _attempt(
-    code: ast.stmt | ast.Module, path: str, namespace: dict[str, Any], cases: list[Case]
+    code: ast.stmt | ast.Module, path: str, namespace: dict[str, Any], cases: list[Case], control: Control | None
 ) -> BaseException | None:
     module = code if isinstance(code, ast.Module) else ast.Module([code], [])
-    recorded = ast.fix_missing_locations(_Recorder().visit(module))
+    recorded = ast.fix_missing_locations(module if control else _Recorder().visit(module))
+    namespace.update(control.names if control else {})
     cases.clear()
     try:
         exec(compile(recorded, path, "exec", dont_inherit=True), namespace)
@@ -141,6 +148,10 @@ def run_doctest(request: Mapping[str, Any], namespace: dict[str, Any], report: R
 
     for path, content in request["tests"]:
         test = doctest.DocTestParser().get_doctest(content, namespace, path, path, 0)
+        for example in test.examples if request.get("control") else ():
+            if example.want:
+                example.want = f"{WRONG_TEXT}\n"
+                example.exc_msg = example.exc_msg and example.want
         Runner(verbose=False).run(test, out=lambda _: None, clear_globs=False)
 
 
@@ -163,7 +174,7 @@ def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: 
             report("test", test.id(), "skipped", {"type": "SkipTest", "text": shorten(str(reason), _CUT)}, None)
 
         def addExpectedFailure(self, test: Any, err: Any) -> None:
-            self.addSuccess(test)
+            self.addSkip(test, "expected to fail") if control else self.addSuccess(test)
 
         def addUnexpectedSuccess(self, test: Any) -> None:
             unexpected = {"type": "AssertionError", "text": "AssertionError: unexpected success"}
@@ -175,22 +186,35 @@ def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: 
                 verdict = "failed" if issubclass(err[0], test.failureException) else "error"
                 report("test", test.id(), verdict, describe(err[1], sources), None)
 
+    control: Control | None = request.get("control")
     failed: set[str] = set()
     loader, result = unittest.TestLoader(), Result()
     for path, content in request["tests"]:
-        module = _import_tests(path, content, report, sources)
+        code = control.trees[path] if control else content
+        module = _import_tests(path, content, code, report, sources) if path.endswith(".py") else None
         if module is not None:
-            loader.loadTestsFromModule(module).run(result)
+            suite = loader.loadTestsFromModule(module)
+            if control:
+                for test in _members(suite):
+                    control.wrap(test)
+            suite.run(result)
 
 
-def _import_tests(path: str, content: str, report: Report, sources: Sources) -> types.ModuleType | None:
+def _members(suite: Any) -> Iterator[Any]:
+    for part in suite:
+        yield from _members(part) if hasattr(part, "__iter__") else [part]
+
+
+def _import_tests(
+    path: str, content: str, code: str | ast.Module, report: Report, sources: Sources
+) -> types.ModuleType | None:
     name = path.removesuffix(".py").replace("/", ".")
     module = types.ModuleType(name)
     module.__file__ = os.path.abspath(path)
     sys.modules[name] = module
     sources.add(module.__file__, path, content)
     try:
-        exec(compile(content, module.__file__, "exec", dont_inherit=True), module.__dict__)
+        exec(compile(code, module.__file__, "exec", dont_inherit=True), module.__dict__)
     except BaseException as error:
         release_spare_memory()
         report("test", f"{name} (import)", "error", describe(error, sources), None)
@@ -203,6 +227,12 @@ def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Re
     import pytest
 
     class Plugin:
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+            outcome = yield
+            if control and outcome.excinfo is None:
+                outcome.force_exception(control.reached())
+
         @pytest.hookimpl(hookwrapper=True)
         def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
             outcome = yield
@@ -219,11 +249,15 @@ def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Re
                 text = shorten(str(report.longrepr), _CUT)
                 tell("test", f"{report.nodeid} (import)", "error", {"type": "CollectError", "text": text}, None)
 
+    control: Control | None = request.get("control")
     tell = report
     for path, content in request["tests"]:
         sources.add(os.path.abspath(path), path, content)
-    options = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", os.getcwd(), "-p", "no:cacheprovider"]
-    pytest.main([*options, *(path for path, _ in request["tests"])], plugins=[Plugin()])
+    here = os.getcwd()  # `confcutdir` too: else pytest looks into every folder up to the root
+    options = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", here, "--confcutdir", here]
+    options += ["-p", "no:cacheprovider"]
+    paths = [path for path, _ in request["tests"] if path.endswith(".py")]
+    pytest.main([*options, *paths], plugins=[Plugin()])
 
 
 MODES: dict[str, Callable[[Mapping[str, Any], dict[str, Any], Report, Sources], None]] = {

@@ -26,6 +26,10 @@ class T(unittest.TestCase):
 CHECK = (
     "def check(candidate):\n    for x in [1, 2]:\n        try: assert candidate(x) == x + 1\n        finally: pass\n"
 )
+OPAQUE = "class Other: pass\nassert f(1) == 2 and [Other]\nassert f(2) == 3 and [Other]\n"
+PYTEST = "from solution import f\ndef test_a():\n    assert f(1) == 2\ndef test_b():\n    assert f(2) == 3\n"
+DOCTEST = ">>> f(1)\n2\n>>> f(2)\n3\n"
+IN_PROCESS_TESTS = {"unittest": UNITTEST, "check": CHECK, "assert": OPAQUE, "doctest": DOCTEST, "pytest": PYTEST}
 LIMITS = Limits(cpu_s=0.5, wall_s=1.2, memory_bytes=256 << 20, file_bytes=8 << 20, processes=16)
 RIGHT = job("def f(x): return x + 1", TEST)
 # Not shut without namespaces: docs/sandbox.md lists them.
@@ -74,9 +78,17 @@ def test_oracle_styles_believe_no_forgery(rung: Sandbox, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*(pytest.param(name, marks=pytest.mark.slow) for name in ANY_STYLE), *IN_PROCESS])
-def test_in_process_styles_believe_none_or_say_so(rung: Sandbox, name: str) -> None:
+def test_in_process_styles_believe_none_of_them(rung: Sandbox, name: str) -> None:
     program = (ANY_STYLE | IN_PROCESS)[name]
-    for tests, style in ((UNITTEST, "unittest"), (CHECK, "check")):
+    for style, tests in IN_PROCESS_TESTS.items():
         execution = rung.run(job(program, tests, style, entry_point="f", limits=LIMITS))
-        assert execution.verdict != "sandbox_error", execution.error
-        assert not execution.passed or execution.trust == "in_process"
+        assert execution.verdict not in ("passed", "sandbox_error"), (style, execution.trust)
+
+
+@pytest.mark.parametrize("style", IN_PROCESS_TESTS)
+def test_what_is_right_is_confirmed(rung: Sandbox, style: str) -> None:
+    right = job("def f(x): return x + 1", IN_PROCESS_TESTS[style], style, entry_point="f")
+    execution = rung.run(right)
+    assert (execution.verdict, execution.trust) == ("passed", "checked"), execution.error
+    wrong = right.model_copy(update={"program": "def f(x): return x"})
+    assert rung.run(wrong).verdict == "failed"

@@ -52,7 +52,7 @@ ANY_STYLE = {
     ),
 }  # fmt: skip
 
-# Against tests in the same process. They may be believed, but then only with trust `in_process`.
+# Against tests in the same process: negative controls find them out.
 IN_PROCESS = {
     "assertEqual": "import unittest\nunittest.TestCase.assertEqual = lambda *a, **k: None\nf = lambda x: 0",
     "all asserts": (
@@ -74,6 +74,34 @@ IN_PROCESS = {
         "  r('end')\n  os._exit(0)"
     ),
     "setUp": "import unittest\nunittest.TestCase._callTestMethod = lambda self, method: None\nf = lambda x: 0",
+    "constants of the caller": (
+        "import sys\ndef f(x):\n  consts = [c for c in sys._getframe(1).f_code.co_consts if type(c) is int and c != x]\n"
+        "  return consts[0] if consts else 0"
+    ),
+    "expected values of the test file": (
+        "import re\ndef f(x):\n  text = open('test_it.py').read()\n"
+        "  return int(re.search(r'f\\(%d\\)[, =]+(\\d+)' % x, text)[1])"
+    ),
+    "assertRaises": (
+        "import unittest\nunittest.TestCase.assertEqual = unittest.TestCase.assertRaises = lambda *a, **k: unittest.mock.MagicMock()\n"
+        "from unittest import mock\nf = lambda x: 0"
+    ),
+    "doctest": (
+        "import doctest\ndoctest.OutputChecker.check_output = lambda *a: True\nf = lambda x: 0"
+    ),
+    "doctest run": (
+        "import doctest\ndoctest.DocTestRunner._DocTestRunner__run = lambda s, t, *a: "
+        "[s.report_success(None, t, e, e.want) for e in t.examples] and doctest.TestResults(0, 2)\nf = lambda x: 0"
+    ),
+    "pytest": (
+        "import _pytest.python as p, _pytest.runner as r\nr.pytest_runtest_call = lambda item: None\n"
+        "p.pytest_pyfunc_call = lambda pyfuncitem: True\nf = lambda x: 0"
+    ),
+    "pytest's function": "import _pytest.python as p\np.Function.runtest = lambda self: None\nf = lambda x: 0",
+    "no assertions in the code": (
+        "import builtins\nreal = builtins.compile\n"
+        "builtins.compile = lambda s, *a, **k: real('pass', 'x', 'exec') if 'test' in str(a) else real(s, *a, **k)\nf = lambda x: 0"
+    ),
     "the test module's f": (
         "import sys\ndef f(x):\n  frame = sys._getframe(1)\n  frame.f_locals['self'].assertEqual = lambda *a: None\n  return 0"
     ),

@@ -1,0 +1,65 @@
+"""A pass of tests in the program's own process, and their negative control → how far the pass can be believed.
+
+In: the Execution that passed, and the control run as the worker saw it. Out: the Execution, with trust `checked` where
+every test failed under control as it should, verdict `unverified` where one did not, and unchanged where the control
+could not tell. Not here: what a control does (controls.py).
+"""
+
+import re
+
+from iterpref.records import Execution
+
+from .channel import Raw, Tampered, TestClaim, read_claims
+
+
+def confirm(
+    found: Execution, raw: Raw, nonce: str, token: str, neutral: set[str], asserting: bool = False
+) -> Execution:
+    """Judge a pass by its control.
+
+    Args:
+        found: A pass with trust `in_process`.
+        token: Proves that a test came to its end; never shown in the first run.
+        neutral: Tests that have nothing to turn around.
+        asserting: Whether each other test holds an assertion in its own text, so that one must be seen.
+    """
+    try:
+        claims = read_claims(raw, nonce)
+    except Tampered as error:
+        return _unverified(found, f"its negative control was tampered with: {error}")
+    reports = {test.name: test for test in reversed(claims.tests)}
+    doubtful, confirmed, open_ = [], 0, 0
+    for test in found.tests:
+        if test.verdict != "passed" or test.name in neutral:
+            continue
+        report = reports.get(test.name)
+        proof = _proof(report, token)
+        if report is None and (raw.limit or raw.status < 0 or not claims.imported):
+            open_ += 1
+        elif (
+            report is None or report.verdict == "passed" or (proof and (proof[1] > 0 or (asserting and proof[0] == 0)))
+        ):
+            doubtful.append(test.name)
+        elif proof is not None and proof[0] > 0:
+            confirmed += 1
+        else:
+            open_ += 1
+    if doubtful:
+        return _unverified(found, f"with every assertion turned around, these did not fail: {', '.join(doubtful[:5])}")
+    return found.model_copy(update={"trust": "checked"}) if confirmed and not open_ else found
+
+
+def _proof(report: TestClaim | None, token: str) -> tuple[int, int] | None:
+    """(assertions seen, assertions that held though they should not); None if the test didn't come to its end."""
+    if report is None or report.error is None:
+        return None
+    if report.error["type"] == "AssertionError":  # a doctest example: failing is all it can say
+        return (1, 0) if report.case else None
+    match = re.search(rf"Reached: {token} (\d+) (\d+)\b", report.error["text"])
+    return (int(match[1]), int(match[2])) if match else None
+
+
+def _unverified(found: Execution, why: str) -> Execution:
+    return found.model_copy(
+        update={"verdict": "unverified", "error_type": "NegativeControl", "error": f"The tests passed, but {why}"}
+    )
