@@ -48,7 +48,7 @@ def measure(folder: Path, config, pairs: list[PreferencePair], method: str, seed
     training = config.training | {"method": "target_rpo" if method == "swapped" else method, "seed": seed}
     config = config.model_copy(update={"training": training})
     with Store.open(folder) as store:
-        write_dataset(folder / "pairs", chosen, [], {}, {})
+        write_dataset(folder / "pairs", chosen)
         train_run(folder, config)
         run = Run(store, config)
         before, after = run.evaluate(config.model), run.evaluate(str(run.model_folder))

@@ -16,7 +16,7 @@ LEVELS = [
     {"demo", "progress"},
     {"pipeline"},
     {"viewer"},
-    {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing"},
+    {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"playground", "clients", "sandbox"},
     {"config", "store", "parallel", "prompts"},
     {"records", "errors", "programs"},

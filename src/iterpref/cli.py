@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -213,17 +214,33 @@ def evaluate(
 
 
 @app.command("export")
-def export_(run: RunFolder, output: Annotated[Path, typer.Argument(help="JSONL file to write.")]) -> None:
-    """Write the run's trajectories with their tasks as JSONL that `iterpref import` reads back.
+def export_(
+    run: RunFolder,
+    output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="trajectories, or pairs as trl, trl_conversational or ms_swift.")
+    ] = "trajectories",
+    push: Annotated[str | None, typer.Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
+    public: Annotated[bool, typer.Option(help="Make a new dataset of the hub visible to everybody.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the kept pairs for another trainer, with a dataset card; or the trajectories, for `iterpref import`.
 
-    Reads the run's records. Writes one file.
-    Example: iterpref export trajectories.jsonl --run runs/a
+    Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
+    Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
     from iterpref.importing import export_trajectories
+    from iterpref.pipeline import Run
     from iterpref.store import Store
 
     with Store.open(run, write=False) as store:
-        _finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json=False)
+        if format_ == "trajectories":
+            if push:
+                raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
+            _finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json)
+            return
+        opened = Run(store, _resolve(run, None, None))
+        _finish(asdict(opened.export(output, format_, push, private=not public)), as_json)
 
 
 @app.command()

@@ -15,19 +15,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from iterpref.analysis.dataset import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Budget, Ledger, Price, open_client
 from iterpref.clients.serve import served
 from iterpref.config import BudgetConfig, ClientConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
-from iterpref.errors import StoreError
+from iterpref.errors import ConfigError, StoreError
 from iterpref.evaluation.answers import Generated, Recorded
 from iterpref.evaluation.benchmarks import Window, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.samples import read_samples, write_samples
+from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
+from iterpref.exporting.write import DATA_FILE
 from iterpref.importing import detect_format, import_pairs, import_recorded, import_tasks
-from iterpref.pairing.dataset import write_dataset
+from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import pair
@@ -53,6 +56,17 @@ class OnProgress(Protocol):
 
 def quiet(what: str, done: int, total: int, note: str) -> None:
     """Shows nothing."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """Pairs written for another trainer; `focal` says whether their wrong lines survive there."""
+
+    pairs: int
+    folder: str
+    format: str
+    focal: str
+    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -141,17 +155,23 @@ class Run:
         count = token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
         self.store.replace_pairs(pair(self.store, settings, self.config.seed, count))
         funnel = pair_funnel(self.store.pairs())
-        steps = [("candidates", self.store.count("pairs")), *((row.name, row.left) for row in funnel)]
-        described = settings.model_dump() | {"seed": self.config.seed}
-        close = [
-            (made.pair_id, verdict.reason)
-            for made in self.store.pairs()
-            for verdict in made.filters
-            if verdict.name == "contamination" and verdict.reason
-        ]
-        kept = self.store.pairs(kept=True)
-        write_dataset(self.pairs_folder, kept, steps, self.store.licenses(), described, close)
+        card = self._card(PARQUET, FORMATS["trl"].focal)
+        write_dataset(self.pairs_folder, self.store.pairs(kept=True), card)
         return funnel
+
+    def export(self, folder: Path, format_name: str, repository: str | None = None, *, private: bool = True) -> Export:
+        """Kept pairs → `folder` in another trainer's format, and to the hub where a repository is named."""
+        target = FORMATS.get(format_name)
+        if target is None:
+            raise ConfigError(f"--format {format_name}: expected one of trajectories, {', '.join(FORMATS)}")
+        card = self._card(DATA_FILE, target.focal)
+        pairs = write_export(folder, self.store.pairs(kept=True), target, card)
+        url = push_to_hub(folder, repository, private=private) if repository else ""
+        return Export(pairs, str(folder), target.name, target.focal, url)
+
+    def _card(self, data_file: str, focal: str) -> str:
+        settings = self.config.pairing.model_dump() | {"seed": self.config.seed}
+        return dataset_card(dataset_facts(self.store), settings, data_file, focal)
 
     def validate(self) -> dict[str, Any]:
         """Tasks → how far their tests can be trusted, by the programs that pass them."""

@@ -180,22 +180,18 @@ def test_a_run_becomes_a_dataset_that_trl_reads(run: Store) -> None:
     assert [p.rejected_iteration for p in pairs] == [0, 1]  # sampling trajectories make no pairs
     run.replace_pairs(pairs)
     folder = run.folder / "pairs"
-    funnel = [("candidates", 2), ("kept", 2)]
-    assert write_dataset(folder, run.pairs(kept=True), funnel, run.licenses(), EACH.model_dump()) == 2
+    assert write_dataset(folder, run.pairs(kept=True)) == 2
     loaded = load_dataset("parquet", data_files=str(folder / "train.parquet"), split="train", cache_dir=str(run.folder))
     assert {"prompt", "chosen", "rejected", "rejected_spans"} <= set(loaded.column_names)
     row = loaded[0]
     assert row["prompt"] == [{"role": "user", "content": "Double x."}]
     assert [Span(**span) for span in row["rejected_spans"]] == list(pairs[0].rejected_spans)
     assert row["content_hash"] == pairs[0].content_hash
-    card = (folder / "README.md").read_text()
-    assert "| candidates | 2 |" in card
-    assert "MIT: 2 pairs" in card
 
 
 def test_mixed_prompts_are_refused(run: Store, tmp_path: Path) -> None:
     turns, text = pairs_of(TASK, trajectory(WRONG, WORSE, RIGHT, passing=2), EACH)
     text = text.model_copy(update={"prompt": "Double x."})
     with pytest.raises(RecordError, match="its prompt is text, unlike those before it"):
-        write_dataset(tmp_path / "pairs", [turns, text], [], {}, {})
+        write_dataset(tmp_path / "pairs", [turns, text])
     assert not (tmp_path / "pairs" / "train.parquet").exists()

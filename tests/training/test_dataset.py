@@ -168,12 +168,10 @@ def test_collator_cuts_the_mask_like_the_ids(max_length, mode, expected):
 
 
 def test_the_pairing_stage_writes_what_training_reads(tmp_path):
-    from collections import Counter
-
     from iterpref.pairing.dataset import write_dataset
 
     pairs = example_pairs(chat=True)
-    write_dataset(tmp_path, pairs, [("kept", len(pairs))], Counter(), {})
+    write_dataset(tmp_path, pairs)
     read = read_pairs(tmp_path)
     assert read["rejected"] == [pair.rejected for pair in pairs]
     assert json.dumps(read[0]["prompt"]) == json.dumps([message.model_dump() for message in pairs[0].prompt])

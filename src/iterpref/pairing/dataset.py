@@ -5,7 +5,7 @@ whole or not at all, so a killed command leaves the earlier ones.
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iterpref.errors import RecordError
-from iterpref.prompts import render
 from iterpref.records import PreferencePair
 
 PARQUET = "train.parquet"
@@ -42,27 +41,10 @@ _COLUMNS = [
 ]
 
 
-def write_dataset(
-    folder: Path,
-    pairs: Iterable[PreferencePair],
-    funnel: Sequence[tuple[str, int]],
-    licenses: Mapping[str, int],
-    settings: dict[str, Any],
-    contamination: Sequence[tuple[str, str]] = (),
-) -> int:
-    """Write kept pairs and their card into `folder`; returns how many pairs were written.
-
-    Args:
-        funnel: (step, pairs left after it), from candidates to kept.
-        licenses: Licence of the task's source → kept pairs under it.
-        settings: What the pairs were made with; printed in the card.
-        contamination: (pair, what it is close to) of every pair that a benchmark's n-grams were found in.
-    """
+def write_dataset(folder: Path, pairs: Iterable[PreferencePair], card: str = "") -> int:
+    """Write kept pairs and their card (`exporting.dataset_card`) into `folder`; returns how many pairs were written."""
     folder.mkdir(parents=True, exist_ok=True)
     written = _replace(folder / PARQUET, lambda path: _write_parquet(path, pairs))
-    card = render(
-        "dataset_card", pairs=written, funnel=funnel, licenses=licenses, settings=settings, contamination=contamination
-    )
     _replace(folder / "README.md", lambda path: path.write_text(card + "\n", encoding="utf-8"))
     return written
 

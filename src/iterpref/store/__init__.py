@@ -1,7 +1,8 @@
 """One run folder ⇄ records: `Store` (run.py) on rows (rows.py) of a SQLite database (database.py)."""
 
+from .calls import ClientCosts
 from .database import DATABASE, SCHEMA_VERSION
 from .rows import LONG_TEXT
 from .run import Store
 
-__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "Store"]
+__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "Store"]

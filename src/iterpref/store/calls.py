@@ -5,10 +5,21 @@ Not here: making the keys (`clients.ledger`, `sandbox.executor`).
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from iterpref.records import Execution, Record
 
 from .rows import R, Rows
+
+
+class ClientCosts(NamedTuple):
+    """Answered calls of one client; `usd` is None where no budget counts them."""
+
+    client: str
+    calls: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None
 
 
 class Calls(Rows):
@@ -30,6 +41,14 @@ class Calls(Rows):
         """Answered calls to endpoints, and what they cost in US dollars."""
         row = self._one("SELECT count(usd), total(usd) FROM calls")
         return int(row[0]), float(row[1])
+
+    def costs(self) -> list[ClientCosts]:
+        """What each client answered, the busiest first."""
+        query = (
+            "SELECT client, count(*), sum(prompt_tokens), sum(completion_tokens), sum(usd) FROM calls "
+            "GROUP BY client ORDER BY 2 DESC, 1"
+        )
+        return [ClientCosts(*row) for row in self._rows(query)]
 
     def mean_tokens(self) -> tuple[float, float] | None:
         """Prompt and completion tokens of an average call to an endpoint; None before the first."""
