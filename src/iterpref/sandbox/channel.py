@@ -105,4 +105,5 @@ def _case(value: dict[str, Any]) -> dict[str, str]:
 
 
 def _error(value: dict[str, Any]) -> dict[str, str]:
-    return {"type": str(value["type"])[:100], "text": shorten(str(value["text"]), 4000)}
+    bases = str(value.get("bases", ""))[:500]
+    return {"type": str(value["type"])[:100], "text": shorten(str(value["text"]), 4000), "bases": bases}

@@ -10,18 +10,17 @@ import re
 from iterpref.records import Execution
 
 from .channel import Raw, Tampered, TestClaim, read_claims
+from .grade import reports_on
 
 
-def confirm(
-    found: Execution, raw: Raw, nonce: str, token: str, neutral: set[str], asserting: bool = False
-) -> Execution:
+def confirm(found: Execution, raw: Raw, nonce: str, token: str, neutral: set[str], asserting: set[str]) -> Execution:
     """Judge a pass by its control.
 
     Args:
         found: A pass with trust `in_process`.
         token: Proves that a test came to its end; never shown in the first run.
         neutral: Tests that have nothing to turn around.
-        asserting: Whether each other test holds an assertion in its own text, so that one must be seen.
+        asserting: Functions and tests in which an assertion must be seen, as `counting.asserting` names them.
     """
     try:
         claims = read_claims(raw, nonce)
@@ -34,11 +33,10 @@ def confirm(
             continue
         report = reports.get(test.name)
         proof = _proof(report, token)
+        must_see = any(reports_on(test.name, name) for name in asserting)
         if report is None and (raw.limit or raw.status < 0 or not claims.imported):
             open_ += 1
-        elif (
-            report is None or report.verdict == "passed" or (proof and (proof[1] > 0 or (asserting and proof[0] == 0)))
-        ):
+        elif report is None or report.verdict == "passed" or (proof and (proof[1] > 0 or (must_see and proof[0] == 0))):
             doubtful.append(test.name)
         elif proof is not None and proof[0] > 0:
             confirmed += 1

@@ -47,18 +47,27 @@ def can_not_fail(job: Job) -> set[str]:
     }
 
 
-def asserting(job: Job) -> bool:
-    """Whether every test of the job, by its own text, comes to an assertion that a control can turn around."""
-    if job.style not in ("assert", "check"):
-        return False
-    for test in job.tests:
+def asserting(job: Job) -> set[str]:
+    """Names of the tests that can't come to their end without an assertion that a control turns around."""
+    names: set[str] = set()
+    for test in job.tests if job.style != "doctest" else ():
+        if job.style in ("unittest", "pytest") and not test.path.endswith(".py"):
+            continue
         plain, turned = (syntax_tree(test.content, test.path) for _ in range(2))
-        parts: list[ast.AST] = [flip_tests(turned)]
-        if job.style == "assert":
-            parts = [new for old, new in zip(plain.body, turned.body, strict=True) if runners.is_test_statement(old)]
-        if not all(any(isinstance(n, ast.Name) and n.id == SEEN for n in ast.walk(part)) for part in parts):
-            return False
-    return True
+        flip_tests(turned)
+        if job.style == "check":
+            names |= {test.path} if _turned(turned) else set()
+        elif job.style == "assert":
+            pairs = zip(plain.body, turned.body, strict=True)
+            names |= {f"{test.path} line {old.lineno}" for old, new in pairs if _turned(new)}
+        else:
+            functions = [n for n in ast.walk(turned) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+            names |= {f.name for f in functions if any(isinstance(s, ast.Try) and _turned(s) for s in f.body)}
+    return names
+
+
+def _turned(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == SEEN for node in ast.walk(tree))
 
 
 def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:

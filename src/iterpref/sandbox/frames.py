@@ -33,7 +33,15 @@ class Sources:
 
 
 def describe(error: BaseException, sources: Sources) -> dict[str, str]:
-    """`{"type": "IndexError", "text": "IndexError: list index out of range\\n  line 3, in f: return xs[0]"}`."""
+    """`{"type": "IndexError", "text": "IndexError: list index out of range\\n  line 3, in f: return xs[0]", ...}`.
+
+    `bases` names the classes it is an instance of, the nearest first.
+    """
+    bases = " ".join(cls.__name__ for cls in type(error).__mro__)[:_MESSAGE]
+    return _described(error, sources) | {"bases": bases}
+
+
+def _described(error: BaseException, sources: Sources) -> dict[str, str]:
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename is not None:
         place = sources.place(error.filename, error.lineno)

@@ -149,6 +149,8 @@ def _outcome(name: str, imported: bool, failure: Failure | None, stop: Failure |
 
 
 def _judge(judgement: Judgement, plan: Plan, claims: Claims, stop: Failure | None) -> Failure | None:
+    if judgement.raises:
+        return _judge_raise(judgement, plan, claims, stop)
     values = {}
     for node, index in sorted(judgement.slots.items(), key=lambda item: item[1]):
         call = plan.calls[index]
@@ -170,6 +172,22 @@ def _judge(judgement: Judgement, plan: Plan, claims: Claims, stop: Failure | Non
         return raised({"type": type(error).__name__, "text": shown}, _case(judgement, plan, values, evaluate))
     case = _case(judgement, plan, values, evaluate)
     return Failure("failed", "AssertionError", f"{case.call} returned {case.got}, expected {case.expected}", case)
+
+
+def _judge_raise(judgement: Judgement, plan: Plan, claims: Claims, stop: Failure | None) -> Failure | None:
+    (index,) = judgement.slots.values()
+    case = FailingCase(call=plan.calls[index].text, got="", expected=f"raises {' or '.join(judgement.raises)}")
+    if index in claims.errors:
+        error = claims.errors[index]
+        if not {error["type"], *error["bases"].split()}.isdisjoint(judgement.raises):
+            return None
+        return raised(error, case.model_copy(update={"got": error["text"].split("\n")[0]}))
+    if index not in claims.results:
+        missing = stop or Failure("exited_early", "", "The process ended before this call had returned.")
+        return Failure(missing.verdict, missing.error_type, missing.error, case)
+    case = case.model_copy(update={"got": opaque_text(claims.results[index])})
+    text = f"{case.call} returned {case.got}, expected it to raise {' or '.join(judgement.raises)}"
+    return Failure("failed", "AssertionError", text, case)
 
 
 def _sides(judgement: Judgement) -> tuple[ast.expr, ast.expr] | None:
@@ -248,13 +266,13 @@ def judge_tests(raw: Raw, nonce: str, required: list[str], rung: Isolation, may_
         outcomes.append(TestOutcome(name=test.name, verdict=test.verdict, detail=shorten(detail, _CASE)))
         if test.verdict in ("failed", "error"):
             failures.append(_test_failure(test))
-    missing = [name for name in required if not any(_reports(test.name, name) for test in claims.tests)]
+    missing = [name for name in required if not any(reports_on(test.name, name) for test in claims.tests)]
     outcomes += [TestOutcome(name=name, verdict="not_run") for name in missing]
     first = import_failure(claims) or next(iter(failures), None) or stop or _unproven(claims, missing, may_skip)
     return execution(raw, claims, outcomes, first, "in_process", rung)
 
 
-def _reports(reported: str, required: str) -> bool:
+def reports_on(reported: str, required: str) -> bool:
     """`test_a.T.test_x`, `test_a.py::T::test_x[1]` report test `test_x`."""
     base = reported.split("[")[0]
     return base == required or base.endswith(("." + required, "::" + required))

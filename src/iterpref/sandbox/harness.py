@@ -109,10 +109,7 @@ def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
 def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
     for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
-            function = namespace[name] if name in namespace else getattr(builtins, name, None)
-            if function is None:
-                raise NameError(f"name {name!r} is not defined")
-            value = function(*codec.decode(args), **codec.decode(kwargs))
+            value = runners.entry(name, namespace)(*codec.decode(args), **codec.decode(kwargs))
             if isinstance(value, types.CoroutineType):
                 value = _await(value)
             encoded = codec.ENCODERS[sent_as](value)
@@ -127,7 +124,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
 
 def _run_tests(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
     control = request["control"]
-    for path, content in request.get("files", {}).items() if control else ():
+    for path, content in request["tests"] if control and request["mode"] in ("unittest", "pytest") else ():
         with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
             file.write(control.source(path, content))
     try:

@@ -16,8 +16,8 @@ ENGINE_VERSION = 2  # changes when the same job could get another verdict; part 
 class Job(Record):
     """A program to run against tests.
 
-    `stdin` is what the program can read in every style but `stdio`, whose cases bring their own. `seed` fixes `random`
-    and, where it is imported, numpy.
+    `files` lie beside the program: its other modules, or data it reads. `stdin` is what the program can read in every
+    style but `stdio`, whose cases bring their own. `seed` fixes `random` and, where it is imported, numpy.
     """
 
     program: str
@@ -26,6 +26,7 @@ class Job(Record):
     entry_point: str | None = None
     prefix: str = ""
     program_path: str = "solution.py"
+    files: tuple[TestFile, ...] = ()
     stdin: str = ""
     limits: Limits = Limits()
     seed: int = 0
@@ -46,7 +47,7 @@ class Job(Record):
 
     @model_validator(mode="after")
     def _paths_stay_inside(self) -> Self:
-        for path in (self.program_path, *(test.path for test in self.tests)):
+        for path in (self.program_path, *(file.path for file in (*self.tests, *self.files))):
             parts = PurePosixPath(path)
             if not path or parts.is_absolute() or ".." in parts.parts:
                 raise ValueError(f"path {path!r}: a relative path without '..' expected")

@@ -16,9 +16,11 @@ from iterpref.records import Style, TestFile
 
 from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
 from .plan import Judgement, Plan, Unliftable, make_call
+from .raising import expected_raise
 from .runners import check_call
 
 _MAX_CALLS = 20_000
+SOLUTION = "Solution"  # the class of LeetCode-like programs
 
 
 def lift(test: TestFile, style: Style, entry_point: str | None, found: Plan) -> None:
@@ -82,6 +84,10 @@ class _Slot:
         self.index = index
 
 
+class _Instance:
+    """A `Solution`, bound to a name. Each call gets a new one: what is judged this way keeps no state."""
+
+
 class _Lifter:
     """Walks one file of asserts in order, as Python would run it, without running it."""
 
@@ -103,6 +109,8 @@ class _Lifter:
             ast.FunctionDef: self._bind_opaque,
             ast.ClassDef: self._bind_opaque,
             ast.Pass: lambda _: None,
+            ast.Try: self._raises,
+            ast.With: self._raises,
         }
 
     def block(self, body: list[ast.stmt]) -> None:
@@ -126,6 +134,9 @@ class _Lifter:
         if len(targets) != len(node.targets):
             raise Unliftable(f"assignment: {ast.unparse(node)[:80]}")
         try:
+            if self._makes_solution(node.value):
+                self._names |= {target: _Instance() for target in targets}
+                return
             slots = self._slots(node.value)
             if slots and id(node.value) not in slots:
                 raise Unliftable("a result in an expression bound to a name")
@@ -163,24 +174,43 @@ class _Lifter:
     def _assert(self, node: ast.Assert) -> None:
         slots = self._slots(node.test)
         name = f"{self._path} line {node.lineno}"
-        names = {key: value for key, value in self._names.items() if not isinstance(value, _Slot)}
+        names = {key: value for key, value in self._names.items() if not isinstance(value, _Slot | _Instance)}
         self._found.judgements.append(Judgement(name, node.test, names, slots))
 
+    def _raises(self, node: ast.Try | ast.With) -> None:
+        found = expected_raise(node, self._opaque)
+        if found is None or not self._is_program(found.call.func):
+            raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
+        slots = self._slots(found.call)
+        self._found.judgements.append(Judgement(f"{self._path} line {node.lineno}", found.call, {}, slots, found.types))
+
     def _is_program(self, function: ast.expr) -> bool:
-        """Whether a called name is the program's."""
+        """Whether a called name is the program's, or a method of a new `Solution`."""
+        if isinstance(function, ast.Attribute):
+            owner = function.value
+            if isinstance(owner, ast.Name):
+                return isinstance(self._names.get(owner.id), _Instance)
+            return isinstance(owner, ast.Call) and self._makes_solution(owner)
         if not isinstance(function, ast.Name) or function.id in self._opaque or function.id in self._names:
             return False
         return function.id in self._known
+
+    def _makes_solution(self, node: ast.expr) -> bool:
+        if not isinstance(node, ast.Call) or node.args or node.keywords or not isinstance(node.func, ast.Name):
+            return False
+        return node.func.id == SOLUTION and node.func.id not in self._opaque
 
     def _slots(self, node: ast.expr, opened: bool = False) -> dict[int, int]:
         """Register every call of the program in an expression; the rest must be something the host can evaluate."""
         if isinstance(node, ast.Call) and self._is_program(node.func):
             return {id(node): self._register(node, opened)}
+        if isinstance(node, ast.Call) and self._awaits(node):
+            return {id(node): self._register(node.args[0], opened)}  # type: ignore[arg-type]
         if isinstance(node, ast.Name):
             value = self._names.get(node.id)
             if isinstance(value, _Slot):
                 return {id(node): value.index}
-            if node.id not in self._names or isinstance(value, _Gone):
+            if node.id not in self._names or isinstance(value, _Gone | _Instance):
                 raise Unliftable(f"name {node.id}")
             return {}
         if isinstance(node, ast.Call):
@@ -199,6 +229,12 @@ class _Lifter:
             if isinstance(child, ast.expr):
                 found |= self._slots(child)
         return found
+
+    def _awaits(self, node: ast.Call) -> bool:
+        """Whether the call is `asyncio.run(f(...))`; the harness awaits what a program's function returns."""
+        if ast.unparse(node.func) != "asyncio.run" or "asyncio" not in self._opaque or len(node.args) != 1:
+            return False
+        return isinstance(node.args[0], ast.Call) and self._is_program(node.args[0].func)
 
     def _wrapper(self, node: ast.Call) -> dict[int, int]:
         if type_check(node):
@@ -238,7 +274,7 @@ class _Lifter:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and _mutable(self._names.get(part.id)):
                 self._names[part.id] = _Gone()
-        function = node.func.id if isinstance(node.func, ast.Name) else ""
+        function = node.func.id if isinstance(node.func, ast.Name) else f"{SOLUTION}().{getattr(node.func, 'attr', '')}"
         if function == self._parameter:
             if not self._entry_point:
                 raise Unliftable("check(candidate) without an entry point")
@@ -247,7 +283,7 @@ class _Lifter:
         return len(self._found.calls) - 1
 
     def _constant(self, node: ast.expr) -> Any:
-        names = {k: v for k, v in self._names.items() if not isinstance(v, _Gone | _Slot)}
+        names = {k: v for k, v in self._names.items() if not isinstance(v, _Gone | _Slot | _Instance)}
         try:
             return Evaluator(names)(node)
         except Unsupported as error:

@@ -32,12 +32,16 @@ class Call:
 
 @dataclass(frozen=True)
 class Judgement:
-    """One test: `condition` must hold once the nodes in `slots` are replaced by the results of those calls."""
+    """One test: `condition` must hold once the nodes in `slots` are replaced by the results of those calls.
+
+    With `raises`, the only call must raise an exception of one of these names, or of a class derived from it.
+    """
 
     name: str
     condition: ast.expr
     names: dict[str, Any]
     slots: dict[int, int]
+    raises: tuple[str, ...] = ()
 
 
 @dataclass

@@ -160,6 +160,7 @@ class Sandbox:
             "program": job.program,
             "prefix": job.prefix,
             "program_path": job.program_path,
+            "files": {file.path: file.content for file in job.files},
             "entry_point": job.entry_point,
             "seed": job.seed,
             "limits": job.limits.model_dump(),
@@ -176,7 +177,7 @@ class Sandbox:
         request["entry_point"] = job.entry_point or (counting.checked_name(job) if job.style == "check" else None)
         request["tests"] = [[test.path, test.content] for test in job.tests]
         if job.style in ("unittest", "pytest", "doctest"):
-            request["files"] = {test.path: test.content for test in job.tests}
+            request["files"] |= {test.path: test.content for test in job.tests}
         raw = self._attempt(request, job.stdin)
         if isinstance(raw, str):
             return self._tool_failure(raw)
