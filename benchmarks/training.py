@@ -110,7 +110,7 @@ def _every(k: int, pairs: int) -> list[list[tuple[int, int]]]:
 
 def plan(vocabulary: int, options: argparse.Namespace) -> list[tuple[str, int, int]]:
     """(source, k, pairs per step) of the rows for a vocabulary."""
-    rows = [("library", 1, PAIRS), ("library", 3, PAIRS)]
+    rows = [("library", k, PAIRS) for k in options.k]
     if not options.quick and vocabulary == 8000:
         rows.append(("library", 1, 1))  # nothing to pad
         if recorded_file() is not None:
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path, help="Write the ratios as a bar chart (SVG).")
     parser.add_argument("--rounds", type=int, default=2, help="Timed batches per row.")
+    parser.add_argument("--k", nargs="*", type=int, default=[1, 3], choices=[1, 3], help="Rejected versions per task.")
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[8000, 32000, 152000])
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)

@@ -1,7 +1,7 @@
 """The pairs that benchmarks/training.py trains on, encoded once, and which of them make a batch.
 
 Sources: `library`, the groups of data/training_groups.jsonl (written by training_groups.py), and `recorded`, failed and
-passing versions of recorded debugging runs, where a file of them is at hand.
+passing versions of recorded debugging runs, where a file of them is at hand. `tiny` is one short pair to warm up on.
 """
 
 import json
@@ -39,6 +39,8 @@ def tokenizer() -> PreTrainedTokenizerFast:
 @cache
 def groups(source: str = "library") -> Groups:
     """One list of pairs per group, with the product's own diff."""
+    if source == "tiny":
+        return [[_pair("tiny", "Write f.\n", "def f():\n    return 1\n", "def f():\n    return 2\n")]]
     return _library() if source == "library" else _recorded()
 
 

@@ -106,13 +106,8 @@ class Way:
         self.optimizer.zero_grad()
 
     def warm_up(self) -> None:
-        """Make the optimizer's state, and let `auto` choose; neither is part of a step."""
-        for parameter in self.model.parameters():
-            parameter.grad = torch.zeros_like(parameter)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.name == "trunk" and self.model.device.type == "cpu":
-            self.trainer.trunk_mode = "split"  # what auto chooses; the gate of the gradients has checked it
+        """A step on a short pair: makes the optimizer's state, loads libraries, and lets `auto` choose."""
+        self.step("tiny", [(0, 0)])
 
 
 class CompactHead:

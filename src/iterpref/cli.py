@@ -4,6 +4,7 @@ Progress and messages go to standard error; with `--json` the last line of stand
 """
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -180,13 +181,16 @@ def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_
 
     Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/.
     Example: iterpref train --run runs/a --set training.method=target_rpo
+    Several processes: accelerate launch -m iterpref train --run runs/a
     """
     from iterpref.pipeline import train_run
     from iterpref.progress import ProgressBars
 
     resolved = _resolve(run, config, set_)
     with ProgressBars() as bars:
-        _finish(train_run(run, resolved, bars).model_dump(mode="json"), as_json)
+        summary = train_run(run, resolved, bars)
+        if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
+            _finish(summary.model_dump(mode="json"), as_json)
 
 
 @app.command()

@@ -3,7 +3,8 @@
 import pytest
 
 from iterpref.errors import ConfigError
-from iterpref.training.config import FocalDPOConfig, parse_training
+from iterpref.training.config import FocalDPOConfig
+from iterpref.training.section import parse_training
 
 
 @pytest.mark.parametrize(
@@ -20,7 +21,7 @@ from iterpref.training.config import FocalDPOConfig, parse_training
     ],
 )
 def test_method_fills_the_loss(tmp_path, values, loss_type, loss_weights):
-    config = parse_training(values, tmp_path)
+    config = parse_training(values, tmp_path).args
     assert (config.loss_type, config.loss_weights) == (loss_type, loss_weights)
 
 
@@ -48,6 +49,13 @@ def test_method_fills_the_loss(tmp_path, values, loss_type, loss_weights):
         ({"save_strategy": False}, "save_strategy: .*quote it"),
         ({"save_strategy": "sometimes"}, "sometimes"),
         ({"pad_token": "<pad>"}, "pad_token is deprecated"),
+        ({"lora_r": 8}, "lora_r is about adapters; set use_peft: true"),
+        ({"load_in_4bit": True}, "load_in_4bit is about adapters"),
+        ({"use_peft": True, "lora_alfa": 8}, "unknown key lora_alfa; did you mean lora_alpha"),
+        ({"use_peft": True, "load_in_4bit": True, "load_in_8bit": True}, "8 bit and 4 bit"),
+        ({"use_peft": True, "dtype": "bfloat16"}, "unknown key dtype"),
+        ({"selection": {"benchmrk": "x"}}, "training.selection.benchmrk: .*its keys are benchmark, split"),
+        ({"selection": {}, "save_strategy": "no"}, "save_strategy=no makes none"),
     ],
 )
 def test_refused(tmp_path, values, message):
@@ -56,7 +64,7 @@ def test_refused(tmp_path, values, message):
 
 
 def test_numbers_that_yaml_reads_as_text(tmp_path):
-    assert parse_training({"learning_rate": "1e-5"}, tmp_path).learning_rate == 1e-5
+    assert parse_training({"learning_rate": "1e-5"}, tmp_path).args.learning_rate == 1e-5
 
 
 def test_direct_construction_checks_too(tmp_path):

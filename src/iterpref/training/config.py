@@ -1,23 +1,23 @@
 """`FocalDPOConfig`: TRL's DPOConfig plus the loss's name. It fills `loss_type` and `loss_weights`.
 
-In: the run's `training:` section, whose keys are TRL's. Out: a checked config; an unknown key names its nearest
-neighbour. Not here: defaults of TRL's fields, which stay TRL's.
+Not here: reading the `training:` section (section.py); defaults of TRL's fields, which stay TRL's.
 """
 
 # mypy: disable-error-code="misc,has-type,no-any-return"
 # The base class comes from an untyped library.
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, get_type_hints
+import os
+from dataclasses import dataclass, field
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+import torch
+import trl
 from transformers.utils import is_torch_bf16_gpu_available
 from trl import DPOConfig
 
-from iterpref.errors import ConfigError
+from iterpref.errors import ConfigError, TrainingError
+
+SUPPORTED_TRL = "1.16"
 
 # method → TRL's loss terms. `sft` is TRL's name for the NLL of the chosen side.
 LOSSES = {
@@ -116,6 +116,8 @@ class FocalDPOConfig(DPOConfig):
         _check_choice("trunk_attention", self.trunk_attention, TRUNK_CHOICES)
         self._fill_losses()
         self._refuse_meaningless()
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.accelerator.is_available():
+            self.use_cpu = True  # otherwise accelerate forms no group, and every process trains by itself
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
             self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
         if getattr(self, "activation_checkpointing", False) is None:
@@ -181,39 +183,21 @@ class FocalDPOConfig(DPOConfig):
             raise ConfigError("training: pad_token is deprecated in TRL; set it in the model's tokenizer files")
 
 
-def parse_training(values: Mapping[str, Any], output_dir: Path) -> FocalDPOConfig:
-    """The `training:` section as a config.
-
-    Raises:
-        ConfigError: A key is unknown, or a value is of the wrong kind or can't be used.
-    """
-    known = [f.name for f in fields(FocalDPOConfig) if f.init and f.name != "output_dir"]
-    for key in values:
-        if key in ("output_dir", "resume_from_checkpoint"):
-            raise ConfigError(f"training: {key} is set by the run folder; leave it out")
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
-            raise ConfigError(f"training: unknown key {key}; {advice}")
-    if isinstance(values.get("loss_type"), str):  # TRL takes one name or a list
-        values = {**values, "loss_type": [values["loss_type"]]}
-    types = get_type_hints(FocalDPOConfig)
-    checked = {key: _coerce(key, value, types[key]) for key, value in values.items()}
-    return FocalDPOConfig(output_dir=str(output_dir), **checked)
-
-
-def _coerce(key: str, value: Any, kind: Any) -> Any:
-    """A value as its field's type; YAML 1.1 reads 1e-5 as text and a bare `no` as false."""
-    try:
-        return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
-    except ValidationError as error:
-        problem = error.errors()[0]["msg"]
-        hint = "; YAML reads a bare yes or no as a boolean, quote it" if isinstance(value, bool) else ""
-        raise ConfigError(f"training: {key}: {problem}, got {value!r}{hint}") from None
-
-
 def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(choices)}"
         raise ConfigError(f"training: {key}={value!r} is unknown; {advice}")
+
+
+def check_trl() -> None:
+    """Refuse a TRL whose trainer may read its masks elsewhere.
+
+    Raises:
+        TrainingError: Another minor version than the one tested against is installed.
+    """
+    if trl.__version__.rsplit(".dev", 1)[0].split(".")[:2] != SUPPORTED_TRL.split("."):
+        raise TrainingError(
+            f"TRL {trl.__version__} is installed, but this trainer extends TRL {SUPPORTED_TRL}; run "
+            f"pip install 'trl~={SUPPORTED_TRL}.0'"
+        )

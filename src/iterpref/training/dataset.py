@@ -8,16 +8,20 @@ here covers ids, masks and truncation.
 
 import hashlib
 import logging
+import os
+import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from datasets import Dataset, Features, List, Value
+from accelerate import PartialState
+from datasets import Dataset, Features, List, Value, load_from_disk
 from pydantic import ValidationError
 
 from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
@@ -207,3 +211,17 @@ def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
 
 def _counts(dropped: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+
+
+def on_disk(dataset: Dataset, folder: Path) -> Dataset:
+    """The dataset backed by a file, next to which TRL keeps its reference values for all processes and later runs."""
+    target = folder / dataset._fingerprint
+    with PartialState().main_process_first():
+        if not target.exists():
+            staging = folder / f".{uuid4().hex}"
+            dataset.save_to_disk(staging)
+            try:
+                os.replace(staging, target)
+            except OSError:  # another process was faster
+                shutil.rmtree(staging)
+    return load_from_disk(str(target))

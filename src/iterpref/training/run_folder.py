@@ -19,6 +19,8 @@ from iterpref.records import fingerprint
 RUN_FILE = "training_run.json"
 LOG_FILE = "training_log.json"
 CERTIFICATE = "complete.json"
+# What selection and adapters leave beside the checkpoints.
+_BESIDE = ("validation.json", "validation", "adapter")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 _MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
 _SAMPLE_BYTES = 1 << 20
@@ -58,7 +60,7 @@ def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     """
     path = folder / RUN_FILE
     if not path.exists():
-        if _checkpoints(folder):
+        if checkpoints(folder):
             raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
         return None
     try:
@@ -108,7 +110,7 @@ def certify(checkpoint: Path) -> None:
 def last_checkpoint(folder: Path) -> Path | None:
     """The complete checkpoint with the most steps; incomplete ones are deleted. For a folder that is ours."""
     complete = None
-    for _, path in sorted(_checkpoints(folder).items()):
+    for _, path in sorted(checkpoints(folder).items()):
         if _is_complete(path):
             complete = path
         else:
@@ -125,13 +127,16 @@ def _is_complete(checkpoint: Path) -> bool:
 
 
 def clear_run(folder: Path) -> None:
-    """Forget an earlier run of ours: its checkpoints, then its run file."""
+    """Forget an earlier run of ours: its checkpoints and their scores, then its run file."""
     if (folder / RUN_FILE).exists():
-        for path in _checkpoints(folder).values():
+        for path in checkpoints(folder).values():
             shutil.rmtree(path)
+        for path in (folder / name for name in _BESIDE):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         (folder / RUN_FILE).unlink()
 
 
-def _checkpoints(folder: Path) -> dict[int, Path]:
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """Step → folder of the checkpoints, complete or not."""
     matches = ((path, _CHECKPOINT.fullmatch(path.name)) for path in folder.glob("checkpoint-*"))
     return {int(match[1]): path for path, match in matches if match}

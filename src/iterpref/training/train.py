@@ -5,19 +5,24 @@ that was cut short goes on from its last complete checkpoint (`save_strategy`, `
 Importing this module loads no torch. Not here: the loss (trainer.py), the tables of a report (analysis).
 """
 
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from iterpref.errors import ClientError, TrainingError
+from pydantic import Field
+
+from iterpref.errors import TrainingError
 from iterpref.records import Record
 from iterpref.training import run_folder
 
 if TYPE_CHECKING:
-    from iterpref.training.config import FocalDPOConfig
+    from iterpref.training.callbacks import OnProgress
+    from iterpref.training.section import TrainingSection
+    from iterpref.training.selection import Scorer
     from iterpref.training.trainer import FocalDPOTrainer
 
 
@@ -26,7 +31,8 @@ class TrainSummary(Record):
 
     `pairs` were read, `trained_pairs` used, `dropped` counts the rest by reason, `truncated` those cut to `max_length`.
     `resumed_step` is the checkpoint it went on from; `repeated` says that the folder held the finished model already.
-    `metrics` are the last values logged.
+    `metrics` are the last values logged. `selected_step` is the checkpoint that became the model, `None` if it is what
+    training ended with because nothing was to be selected; `validation` has each checkpoint's pass@1, by step.
     """
 
     output_dir: str
@@ -42,6 +48,8 @@ class TrainSummary(Record):
     seconds: float
     resumed_step: int | None = None
     repeated: bool = False
+    selected_step: int | None = None
+    validation: dict[str, float] = Field(default_factory=dict)
 
 
 def train(
@@ -50,68 +58,102 @@ def train(
     output_dir: str | Path,
     config: Mapping[str, Any],
     *,
-    on_progress: Callable[[int, int, Mapping[str, float]], None] | None = None,
+    on_progress: "OnProgress | None" = None,
     resume: bool = True,
+    scorer: "Scorer | None" = None,
 ) -> TrainSummary:
     """Train `model` on the pairs and save it with its tokenizer in `output_dir`.
 
     Args:
         pairs_path: A Parquet file of pairs, or a folder of them.
         model: A model folder or a hub id; also the frozen reference.
-        output_dir: Gets the model, `training_log.json` (TRL's log history), `training_run.json` and checkpoints.
-        config: The `training:` section; see `FocalDPOConfig`.
+        output_dir: Gets the model, `training_log.json` (TRL's log history), `training_run.json` and checkpoints; with
+            an adapter `adapter/`, with `selection` `validation.json`.
+        config: The `training:` section; see `section.parse_training`.
         on_progress: Called with (step, steps, last metrics) on the first process; replaces TRL's progress bars.
         resume: False starts over, and forgets the checkpoints in `output_dir`.
+        scorer: What the `selection` key asks for: checkpoint folder → metrics with `pass@1`.
 
     Raises:
         ClientError: The model or its tokenizer doesn't load.
         ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
     """
     started = time.monotonic()
-    from accelerate import PartialState
-
-    from iterpref.training.config import parse_training
+    from iterpref.training.config import check_trl
     from iterpref.training.dataset import read_pairs
-    from iterpref.training.trainer import check_trl
+    from iterpref.training.section import parse_training
 
     check_trl()
     folder = Path(output_dir)
-    args = parse_training(config, folder)
+    section = parse_training(config, folder)
+    if (section.selection is None) != (scorer is None):
+        raise TrainingError(
+            "training: selection needs a scorer, and a scorer the key selection; `iterpref train` makes one"
+        )
     pairs = read_pairs(Path(pairs_path))
     identity = run_folder.run_identity(config, pairs._fingerprint, model)
-    with PartialState().main_process_first():
-        if PartialState().is_main_process and not resume:
-            run_folder.clear_run(folder)
-        finished = run_folder.read_run(folder, identity)
-        if finished is not None:
-            return TrainSummary.model_validate({**finished, "repeated": True})
-        if PartialState().is_main_process:
-            folder.mkdir(parents=True, exist_ok=True)
-            run_folder.write_run(folder, identity, None)
-        checkpoint = run_folder.last_checkpoint(folder)
-    with _quiet() if on_progress else nullcontext():
-        trainer = _make_trainer(model, args, pairs, on_progress)
+    processes = section.args.distributed_state
+    if processes.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+        raise TrainingError(
+            f"the launcher started {os.environ['WORLD_SIZE']} processes, but this one is in a group of "
+            f"{processes.num_processes}, and they would overwrite each other; see docs/training.md, Several processes"
+        )
+    with processes.main_process_first():
+        finished, checkpoint = _enter(folder, identity, resume, processes.is_main_process)
+    if finished is not None:
+        return TrainSummary.model_validate({**finished, "repeated": True})
+    with _quiet(bars=on_progress is None):
+        trainer = _make_trainer(model, section, pairs, on_progress, scorer)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        trainer.save_model(str(folder))
+        _save(trainer, model, section, folder)
     summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         run_folder.write_json(folder / run_folder.LOG_FILE, trainer.state.log_history)
         run_folder.write_run(folder, identity, summary.model_dump())
+    trainer.accelerator.wait_for_everyone()
     return summary
 
 
-def _make_trainer(model: str, args: "FocalDPOConfig", pairs: Any, on_progress: Any) -> "FocalDPOTrainer":
+def _enter(
+    folder: Path, identity: Mapping[str, Any], resume: bool, first: bool
+) -> tuple[dict[str, Any] | None, Path | None]:
+    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's."""
+    if first and not resume:
+        run_folder.clear_run(folder)
+    finished = run_folder.read_run(folder, identity)
+    if finished is not None:
+        return finished, None
+    if first:
+        folder.mkdir(parents=True, exist_ok=True)
+        run_folder.write_run(folder, identity, None)
+    return None, run_folder.last_checkpoint(folder)
+
+
+def _make_trainer(
+    model: str, section: "TrainingSection", pairs: Any, on_progress: "OnProgress | None", scorer: "Scorer | None"
+) -> "FocalDPOTrainer":
     from transformers import PrinterCallback, ProgressCallback
 
     from iterpref.training.callbacks import CheckpointCertifier, ProgressReporter
+    from iterpref.training.model import load_model, load_tokenizer, peft_config
+    from iterpref.training.selection import CheckpointSelection
     from iterpref.training.trainer import FocalDPOTrainer
 
-    network, tokenizer = _load_model(model, args)
-    callbacks = [CheckpointCertifier(), *([ProgressReporter(on_progress)] if on_progress else [])]
+    tokenizer, network = load_tokenizer(model, section.args), load_model(model, section.args, section.adapter)
+    callbacks: list[Any] = [CheckpointCertifier()]
+    if scorer:
+        callbacks.append(CheckpointSelection(Path(section.args.output_dir), scorer))
+    if on_progress:
+        callbacks.append(ProgressReporter(on_progress))
     try:
         trainer = FocalDPOTrainer(
-            network, args=args, train_dataset=pairs, processing_class=tokenizer, callbacks=callbacks
+            network,
+            args=section.args,
+            train_dataset=pairs,
+            processing_class=tokenizer,
+            callbacks=callbacks,
+            peft_config=peft_config(section.adapter),
         )
     except (ValueError, NotImplementedError, ImportError, RuntimeError) as error:
         # a setting that TRL can't combine with another, a `report_to` that isn't installed, ...
@@ -122,24 +164,24 @@ def _make_trainer(model: str, args: "FocalDPOConfig", pairs: Any, on_progress: A
     return trainer
 
 
-def _load_model(model: str, args: "FocalDPOConfig") -> tuple[Any, Any]:
-    """The network, in fp32 unless `model_init_kwargs` names a dtype (TRL's default), and its tokenizer."""
-    from transformers import AutoTokenizer
-    from trl.trainer.utils import create_model_from_path
+def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", folder: Path) -> None:
+    """Save the selected model, or what training ended with; an adapter beside the model that it is merged into."""
+    from iterpref.training.model import ADAPTER_FOLDER, save_merged
 
-    trust = args.trust_remote_code
-    options = {"device_map": None, "trust_remote_code": trust, **(args.model_init_kwargs or {})}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=trust)
-        return create_model_from_path(model, **options), tokenizer
-    except Exception as error:  # the loaders raise OSError, ValueError, KeyError, SafetensorError, ...
-        raise ClientError(
-            f"model {model}: doesn't load ({type(error).__name__}: {error}); expected a folder with config.json, "
-            "weights and a tokenizer, or a hub id"
-        ) from error
+    if section.selection and trainer.state.best_global_step not in (None, trainer.state.global_step):
+        trainer._load_best_model()
+    if not section.adapter.use_peft:
+        trainer.save_model(str(folder))
+        return
+    trainer.save_model(str(folder / ADAPTER_FOLDER))
+    trainer.accelerator.wait_for_everyone()
+    if section.adapter.merge_adapter and trainer.is_world_process_zero():
+        save_merged(model, folder, trainer.processing_class, section.args)
 
 
 def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
+    from iterpref.training.selection import METRIC, read_scores
+
     logged: dict[str, float] = {}
     for entry in trainer.state.log_history:
         logged.update(entry)
@@ -156,27 +198,30 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
         metrics=logged,
         seconds=round(seconds, 2),
         resumed_step=int(checkpoint.name.split("-")[-1]) if checkpoint else None,
+        selected_step=trainer.state.best_global_step,
+        validation={str(step): score[METRIC] for step, score in read_scores(Path(trainer.args.output_dir)).items()},
     )
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence the bars of transformers, datasets and TRL, and what they deprecate in each other; then undo that."""
+def _quiet(bars: bool) -> Iterator[None]:
+    """Silence what transformers and TRL deprecate in each other and, unless wanted, their bars; then undo that."""
     import warnings
 
     import datasets
     from transformers.utils import logging as transformers_logging
 
     restore = []
-    if datasets.utils.are_progress_bars_disabled() is False:
-        restore.append(datasets.utils.enable_progress_bars)
-    if transformers_logging.is_progress_bar_enabled():
-        restore.append(transformers_logging.enable_progress_bar)
-    datasets.utils.disable_progress_bars()
-    transformers_logging.disable_progress_bar()
+    if not bars:
+        if datasets.utils.are_progress_bars_disabled() is False:
+            restore.append(datasets.utils.enable_progress_bars)
+        if transformers_logging.is_progress_bar_enabled():
+            restore.append(transformers_logging.enable_progress_bar)
+        datasets.utils.disable_progress_bars()
+        transformers_logging.disable_progress_bar()
     try:
         # TRL reads the variable when it computes reference values.
-        with patch.dict("os.environ", TQDM_DISABLE="1"), warnings.catch_warnings():
+        with patch.dict("os.environ", {} if bars else {"TQDM_DISABLE": "1"}), warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
             yield
     finally:

@@ -12,49 +12,31 @@ Not here: reading pairs, resuming, writing results (train.py).
 # The base class comes from an untyped library.
 
 import logging
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import torch
-import trl
-from accelerate import PartialState
-from datasets import Dataset, load_from_disk
+from datasets import Dataset
 from torch.utils.data import DataLoader
-from transformers import AutoTokenizer
 from trl import DPOTrainer
-from trl.models.utils import disable_gradient_checkpointing
 
 from iterpref.errors import TrainingError
 from iterpref.training.batching import GroupBatchSampler
 from iterpref.training.collator import TRUNK, FocalPreferenceCollator
-from iterpref.training.config import FocalDPOConfig
-from iterpref.training.dataset import tokenize_pairs
+from iterpref.training.config import FocalDPOConfig, check_trl
+from iterpref.training.dataset import on_disk, tokenize_pairs
+from iterpref.training.forward import ChosenRows, without_checkpointing
+from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
+from iterpref.training.section import AdapterConfig
 from iterpref.training.trunk.choice import OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
 
 logger = logging.getLogger(__name__)
 
-SUPPORTED_TRL = "1.16"
 # These metrics of TRL's are sums or means over the rejected row's mask, which holds D⁻ only.
 _MASKED_METRICS = ("rewards/rejected", "logps/rejected", "logits/rejected")
-
-
-def check_trl() -> None:
-    """Refuse a TRL whose trainer may read its masks elsewhere.
-
-    Raises:
-        TrainingError: Another minor version than the one tested against is installed.
-    """
-    if trl.__version__.rsplit(".dev", 1)[0].split(".")[:2] != SUPPORTED_TRL.split("."):
-        raise TrainingError(
-            f"TRL {trl.__version__} is installed, but this trainer extends TRL {SUPPORTED_TRL}; run "
-            f"pip install 'trl~={SUPPORTED_TRL}.0'"
-        )
 
 
 class FocalDPOTrainer(DPOTrainer):
@@ -74,10 +56,12 @@ class FocalDPOTrainer(DPOTrainer):
         self, model: Any, *, args: FocalDPOConfig, train_dataset: Dataset, processing_class: Any = None, **kwargs: Any
     ) -> None:
         check_trl()
-        tokenizer = processing_class
-        if tokenizer is None:
-            name = model if isinstance(model, str) else model.config._name_or_path
-            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=args.trust_remote_code)
+        name = model if isinstance(model, str) else model.config._name_or_path
+        tokenizer = processing_class or load_tokenizer(name, args)
+        if isinstance(model, str) and kwargs.get("quantization_config") is None:
+            model = load_model(model, args, AdapterConfig())
+        elif not isinstance(model, str):
+            check_gives_logits(model, name)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         collator = FocalPreferenceCollator(
@@ -109,7 +93,7 @@ class FocalDPOTrainer(DPOTrainer):
         if dataset_name == "train":
             self.dropped, self.truncated = tokenized.dropped, tokenized.truncated
         if args.precompute_ref_log_probs and args.method != "sft":
-            return _on_disk(tokenized.dataset, Path(args.output_dir) / "reference_cache")
+            return on_disk(tokenized.dataset, Path(args.output_dir) / "reference_cache")
         return tokenized.dataset
 
     def _set_signature_columns_if_needed(self) -> None:
@@ -167,7 +151,7 @@ class FocalDPOTrainer(DPOTrainer):
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
         elif self.args.method == "sft":
-            model = _ChosenRows(model)
+            model = ChosenRows(model)
         inputs = {k: v for k, v in inputs.items() if k != TRUNK}
         return super()._compute_loss(model, inputs, return_outputs)
 
@@ -219,13 +203,17 @@ class FocalDPOTrainer(DPOTrainer):
                     f"trunk_attention={self.args.trunk_attention} can't run {type(models[0]).__name__}: {reason}; set "
                     "it to auto or off"
                 )
-            logger.warning("Shared tokens are run once per row (trunk_attention is off): %s.", reason)
+            logger.warning(
+                "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each "
+                "row, as TRL does: the same loss for more work.",
+                reason,
+            )
             self.trunk_off_reason, self.data_collator.trunk = reason, False
 
     @contextmanager
     def _as_in_training(self) -> Iterator[None]:
         with ExitStack() as stack:
-            stack.enter_context(disable_gradient_checkpointing(self.model, self.args.gradient_checkpointing_kwargs))
+            stack.enter_context(without_checkpointing(self.model))
             stack.enter_context(self.accelerator.autocast())
             yield
 
@@ -240,35 +228,3 @@ class FocalDPOTrainer(DPOTrainer):
                 if name in metrics:
                     metrics[f"{name}_focal"] = metrics.pop(name)
         super().log(logs, start_time)
-
-
-class _ChosenRows:
-    """A model that runs the first half of the rows only and answers zeros for the others.
-
-    For SFT: TRL sends chosen and rejected rows, but the latter carry no loss and would double the work.
-    """
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __call__(self, **inputs: Any) -> Any:
-        rows = len(inputs["input_ids"]) // 2
-        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
-        for name, value in outputs.items():
-            if torch.is_tensor(value) and value.ndim > 1:
-                outputs[name] = torch.cat([value, torch.zeros_like(value)])
-        return outputs
-
-
-def _on_disk(dataset: Dataset, folder: Path) -> Dataset:
-    """The dataset backed by a file, next to which TRL keeps its reference values for all processes and later runs."""
-    target = folder / dataset._fingerprint
-    with PartialState().main_process_first():
-        if not target.exists():
-            staging = folder / f".{uuid4().hex}"
-            dataset.save_to_disk(staging)
-            try:
-                os.replace(staging, target)
-            except OSError:  # another process was faster
-                shutil.rmtree(staging)
-    return load_from_disk(str(target))

@@ -1,0 +1,114 @@
+"""The model that is trained: loading it, whole or quantized, and merging its adapter when it is done.
+
+In: a model folder or hub id and the settings of `section.AdapterConfig`. Out: a network and tokenizer; at the end a
+folder that any server loads (config, safetensors, tokenizer with its chat template). Quantized loading needs CUDA and
+bitsandbytes.
+Not here: what is trained (trainer.py).
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoTokenizer
+from trl import get_peft_config, get_quantization_config
+from trl.trainer.utils import create_model_from_path
+
+from iterpref.errors import ClientError, TrainingError
+from iterpref.training.config import FocalDPOConfig
+from iterpref.training.section import AdapterConfig
+
+ADAPTER_FOLDER = "adapter"
+_ADAPTER_FILE = "adapter_config.json"
+
+
+def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
+    """The network, in float32 unless `model_init_kwargs` names a dtype (TRL's default).
+
+    Raises:
+        ClientError: It doesn't load, or is an adapter, or without a head that gives logits.
+        TrainingError: Quantization is asked for where it can't be had.
+    """
+    options = {"device_map": None, "trust_remote_code": args.trust_remote_code, **(args.model_init_kwargs or {})}
+    options |= _quantization(args, adapter)
+    if (Path(model) / _ADAPTER_FILE).is_file():
+        raise ClientError(f"model {model}: is an adapter; merge it first, or give the folder of a whole model")
+    with _loading(model):
+        network = create_model_from_path(model, **options)
+    check_gives_logits(network, model)
+    return network
+
+
+def load_tokenizer(model: str, args: FocalDPOConfig) -> Any:
+    """The tokenizer in a model's folder.
+
+    Raises:
+        ClientError: It doesn't load.
+    """
+    with _loading(model):
+        return AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # the loaders raise OSError, ValueError, KeyError, SafetensorError, ...
+        raise ClientError(
+            f"model {model}: doesn't load ({type(error).__name__}: {error}); expected a folder with config.json, "
+            "weights and a tokenizer, or a hub id"
+        ) from error
+
+
+def check_gives_logits(network: Any, name: str) -> None:
+    """A language model has a head.
+
+    Raises:
+        ClientError: This one doesn't: an encoder, or a decoder saved without its head.
+    """
+    base = network.get_base_model() if hasattr(network, "peft_config") else network
+    if base.get_output_embeddings() is None:
+        raise ClientError(
+            f"model {name}: {type(base).__name__} returns no logits, for it has no language-model head; expected a "
+            f"causal language model, such as {type(base).__name__.removesuffix('Model')}ForCausalLM (architectures in "
+            "config.json)"
+        )
+
+
+def peft_config(adapter: AdapterConfig) -> Any:
+    """PEFT's configuration for the trainer, or None to train all weights."""
+    return get_peft_config(adapter)
+
+
+def _quantization(args: FocalDPOConfig, adapter: AdapterConfig) -> dict[str, Any]:
+    bits = "load_in_4bit" if adapter.load_in_4bit else "load_in_8bit" if adapter.load_in_8bit else None
+    if bits is None:
+        return {}
+    cuda = torch.cuda.is_available() and not args.use_cpu
+    if not cuda or importlib.util.find_spec("bitsandbytes") is None:
+        got = "no CUDA device is used here" if not cuda else "bitsandbytes is not installed"
+        raise TrainingError(
+            f"training: {bits} needs a CUDA device and bitsandbytes, but {got}; leave {bits} out (use_peft alone "
+            "trains an adapter on any device), or run where there is one with pip install bitsandbytes"
+        )
+    adapter.dtype = str((args.model_init_kwargs or {}).get("dtype") or ("bfloat16" if args.bf16 else "float32"))
+    return {"quantization_config": get_quantization_config(adapter)}
+
+
+def save_merged(model: str, folder: Path, tokenizer: Any, args: FocalDPOConfig) -> None:
+    """Merge the adapter in `folder/adapter` into a freshly loaded base model and save that in `folder`.
+
+    The base is loaded as it is on disk, not as it was quantized for training, and on the CPU. One process calls this.
+    """
+    from peft import PeftModel
+
+    options = {k: v for k, v in (args.model_init_kwargs or {}).items() if k != "device_map"}
+    base = create_model_from_path(model, **{**options, "device_map": None, "trust_remote_code": args.trust_remote_code})
+    base.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    base.generation_config.pad_token_id = tokenizer.pad_token_id
+    merged = PeftModel.from_pretrained(base, str(folder / ADAPTER_FOLDER)).merge_and_unload(safe_merge=True)
+    merged.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
