@@ -1,8 +1,8 @@
-"""A pass of tests in the program's own process, and their negative control → how far the pass can be believed.
+"""A second run → how far the first can be believed: negative controls, and repeats under other hash seeds.
 
 In: the Execution that passed, and the control run as the worker saw it. Out: the Execution, with trust `checked` where
 every test failed under control as it should, verdict `unverified` where one did not, and unchanged where the control
-could not tell. Not here: what a control does (controls.py).
+could not tell; or two runs that don't agree. Not here: what a control does (controls.py).
 """
 
 import re
@@ -45,6 +45,13 @@ def confirm(found: Execution, raw: Raw, nonce: str, token: str, neutral: set[str
     if doubtful:
         return _unverified(found, f"with every assertion turned around, these did not fail: {', '.join(doubtful[:5])}")
     return found.model_copy(update={"trust": "checked"}) if confirmed and not open_ else found
+
+
+def flaky(first: Execution, again: Execution, number: int) -> Execution:
+    """Two runs of one job that don't agree, as one Execution."""
+    shown = again if first.passed else first
+    text = f"Run 1 ended as {first.verdict}, run {number}, under another hash seed, as {again.verdict}: {shown.error}"
+    return shown.model_copy(update={"verdict": "unverified", "error_type": "Flaky", "error": text})
 
 
 def _proof(report: TestClaim | None, token: str) -> tuple[int, int] | None:

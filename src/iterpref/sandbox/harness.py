@@ -17,7 +17,7 @@ import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import codec, controls, runners
+from . import codec, controls, runners, seccomp, selftest
 from .frames import Sources, describe
 from .limits import release_spare_memory
 
@@ -27,6 +27,7 @@ Report = Callable[..., None]
 def run(request: Mapping[str, Any], channel: int) -> None:
     """Do what `request["mode"]` says, then end the process without any cleanup the program could hook into."""
     if request["mode"] == "probe":
+        selftest.check(request["isolation"], seccomp=not seccomp.available())
         return
     report = _reporter(channel, request["nonce"])
     seed(request["seed"])

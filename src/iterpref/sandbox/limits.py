@@ -15,6 +15,16 @@ _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a M
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
 SLACK_BYTES = _SPARE_BYTES + _RESERVE_BYTES  # what one process may hold beyond its memory limit before it is stopped
 _reserve: list[mmap.mmap] = []
+# Of a trial run, as `records.Limits` in a dict.
+PROBE_LIMITS: dict[str, Any] = {
+    "cpu_s": 5.0,
+    "wall_s": 20.0,
+    "memory_bytes": 1 << 28,
+    "processes": 8,
+    "open_files": 32,
+    "file_bytes": 1 << 20,
+    "output_bytes": 1 << 16,
+}
 
 
 def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:

@@ -23,15 +23,17 @@ from iterpref.records import Execution, Isolation, TestOutcome
 
 from . import counting, grade, oracle
 from .channel import Raw
-from .confirm import confirm
+from .confirm import confirm, flaky
 from .frames import shorten
 from .job import Job
+from .ladder import RUNGS, below, climb, stamps
 from .plan import Unliftable
 from .worker import Broken, Refused, Worker, import_path
 
-_LADDER: tuple[Isolation, ...] = ("rlimits", "landlock", "bubblewrap", "zygote", "zygote_cgroup")
-RUNGS: tuple[Isolation, ...] = ("zygote_cgroup", "zygote", "landlock", "rlimits")  # best first
+__all__ = ["RUNGS", "Sandbox"]
+
 _ATTEMPTS = 3
+_PROBE_EVERY = 500  # runs of a worker between two looks at its health
 
 
 class Sandbox:
@@ -44,6 +46,7 @@ class Sandbox:
         min_isolation: Refuse to start below this rung; by default below `landlock`, unless `isolation` names a rung. At
             `rlimits` programs can read your files and use the network, and every Execution says so.
         hash_seed: Of Python inside; another one shows programs that depend on the order of sets.
+        runs_per_worker: A worker is replaced by a fresh one after so many.
 
     Raises:
         SandboxError: The rung reached is below `min_isolation`, with what blocks a higher one.
@@ -56,6 +59,7 @@ class Sandbox:
         isolation: Isolation | Literal["auto"] = "auto",
         min_isolation: Isolation | None = None,
         hash_seed: int = 0,
+        runs_per_worker: int = 5000,
     ) -> None:
         if workers is not None and workers < 1:
             raise SandboxError(f"sandbox: got workers={workers}, expected at least 1")
@@ -63,15 +67,17 @@ class Sandbox:
         self.workers = workers or (len(affinity(0)) if affinity else os.cpu_count() or 1)
         self._preload = tuple(preload)
         self._hash_seed = hash_seed
+        self._runs_per_worker = runs_per_worker
+        self._twins: list[Sandbox] = []
         self._idle: queue.LifoQueue[Worker | None] = queue.LifoQueue()
         self._closed = False
         self._lock = threading.Lock()
         self._open: set[Worker] = set()
-        first, self.isolation, refusals = _climb(isolation, self._preload, hash_seed)
+        first, self.isolation, refusals = climb(isolation, self._preload, hash_seed)
         self._open.add(first)
-        self.warnings = _warnings(self.isolation, refusals)
+        self.warnings = stamps(self.isolation, refusals)
         min_isolation = min_isolation or ("landlock" if isolation == "auto" else self.isolation)
-        if _LADDER.index(self.isolation) < _LADDER.index(min_isolation):
+        if below(self.isolation, min_isolation):
             self.close()
             raise SandboxError(
                 f"sandbox: got isolation {self.isolation!r}, expected at least {min_isolation!r}; "
@@ -84,13 +90,25 @@ class Sandbox:
             self._idle.put(None)  # started when first needed
         self._idle.put(first)
 
-    def run(self, job: Job) -> Execution:
+    def run(self, job: Job, repeat: int = 1) -> Execution:
         """Run one job and judge it.
+
+        Args:
+            repeat: Run it so many times, each under another hash seed, until two verdicts differ; then the verdict is
+                `unverified` and the error type `Flaky`.
 
         Raises:
             RecordError: The job's test files can't be read.
             SandboxError: The sandbox is closed, or the style needs a tool that isn't installed.
         """
+        found = self._run_once(job)
+        for number in range(1, repeat):
+            again = self._twin(number).run(job)
+            if again.verdict != found.verdict:
+                return again if again.verdict == "sandbox_error" else flaky(found, again, number + 1)
+        return found
+
+    def _run_once(self, job: Job) -> Execution:
         if job.style == "stdio":
             return self._run_stdio(job)
         try:
@@ -122,13 +140,13 @@ class Sandbox:
             raise SandboxError(f"sandbox: failed {_ATTEMPTS} times: {shorten(raw, 1000)}")
         return grade.read_answers(raw, request["nonce"], plan)
 
-    def run_many(self, jobs: Iterable[Job]) -> Iterator[Execution]:
+    def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""
         pending: deque[Future[Execution]] = deque()
         with ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox") as threads:
             try:
                 for job in jobs:
-                    pending.append(threads.submit(self.run, job))
+                    pending.append(threads.submit(self.run, job, repeat))
                     if len(pending) >= 4 * self.workers:
                         yield pending.popleft().result()
                 while pending:
@@ -142,6 +160,9 @@ class Sandbox:
         with self._lock:
             self._closed = True
             workers, self._open = self._open, set()
+            twins, self._twins = self._twins, []
+        for twin in twins:
+            twin.close()
         for worker in workers:
             worker.close()
 
@@ -223,7 +244,12 @@ class Sandbox:
             try:
                 if self._closed:
                     raise SandboxError("sandbox: used after close(); make a new one")
+                if worker is not None and worker.runs >= self._runs_per_worker:
+                    self._drop(worker)
+                    worker = None
                 worker = worker or self._start()
+                if worker.runs % _PROBE_EVERY == _PROBE_EVERY - 1:
+                    worker.probe()
                 raw = worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
             except (Broken, Refused) as error:
                 reason = str(error)
@@ -244,6 +270,18 @@ class Sandbox:
         with self._lock:
             self._open.add(worker)
         return worker
+
+    def _twin(self, number: int) -> "Sandbox":
+        """The same sandbox under another hash seed, made when first needed."""
+        with self._lock:
+            if self._closed:
+                raise SandboxError("sandbox: used after close(); make a new one")
+            while len(self._twins) < number:
+                seed = self._hash_seed + len(self._twins) + 1
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", RuntimeWarning)  # said once, by this one
+                    self._twins.append(Sandbox(self.workers, self._preload, self.isolation, None, seed))
+            return self._twins[number - 1]
 
     def _drop(self, worker: Worker | None) -> None:
         if worker is not None:
@@ -272,25 +310,3 @@ class Sandbox:
                 error=text,
             )
         )
-
-
-def _climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, Isolation, list[str]]:
-    """The first worker, the rung it reached, and why the higher ones were refused."""
-    rungs = [rung for rung in RUNGS if wanted in ("auto", rung)]
-    refusals: list[str] = []
-    for rung in rungs:
-        try:
-            return Worker(rung, preload, hash_seed), rung, refusals
-        except Refused as error:
-            refusals.append(f"{rung}: {error}")
-        except Broken as error:
-            raise SandboxError(f"sandbox: a worker on rung {rung!r} did not start: {error}") from error
-    choices = ", ".join(("auto", *RUNGS))
-    raise SandboxError("; ".join(refusals) or f"sandbox: got isolation {wanted!r}, expected one of {choices}")
-
-
-def _warnings(rung: Isolation, refusals: Sequence[str]) -> tuple[str, ...]:
-    if rung != "rlimits":
-        return ()
-    text = "NOT ISOLATED: programs run under resource limits only; they can read this user's files and use the network"
-    return (text + (f" ({'; '.join(refusals)})" if refusals else ""),)

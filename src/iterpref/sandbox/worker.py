@@ -17,6 +17,7 @@ from typing import Any
 
 from . import wire
 from .channel import Raw
+from .limits import PROBE_LIMITS
 
 _START_S = 120.0
 _GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
@@ -44,6 +45,8 @@ class Worker:
     boot = _BOOT
 
     def __init__(self, isolation: str, preload: Sequence[str], hash_seed: int = 0) -> None:
+        self.runs = 0
+        self._isolation = isolation
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         ours, theirs = socket.socketpair()
         self._socket = ours
@@ -82,12 +85,23 @@ class Worker:
         Raises:
             Broken: The zygote died, hung, or could not set up the run.
         """
+        self.runs += 1
         timeout_s = float(request["limits"]["wall_s"]) + _GRACE_S
         plain, channel, stdout, stderr = self._exchange(timeout_s, json.dumps(request).encode(), stdin)
         raw = Raw(**json.loads(plain), channel=channel, stdout=stdout, stderr=stderr)
         if raw.setup_error:
             raise Broken(f"the run's process could not be set up: {raw.setup_error}")
         return raw
+
+    def probe(self) -> None:
+        """A trial run that tests the isolation.
+
+        Raises:
+            Broken: It failed.
+        """
+        raw = self.run({"mode": "probe", "isolation": self._isolation, "limits": PROBE_LIMITS})
+        if raw.status != 0:
+            raise Broken(f"a trial run ended with status {raw.status}: {raw.stderr.decode(errors='replace')[-500:]}")
 
     def _exchange(self, timeout_s: float, *frames: bytes) -> list[bytes]:
         try:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 from . import cgroups, harness, isolation, landlock, linux, wire
+from .limits import PROBE_LIMITS
 from .supervise import HostGone, Outcome, Supervisor
 
 RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
@@ -31,15 +32,6 @@ RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
     "rlimits": isolation.Rlimits,
 }
 STREAMS = ("channel", "stdout", "stderr")
-_PROBE_LIMITS = {
-    "cpu_s": 5.0,
-    "wall_s": 20.0,
-    "memory_bytes": 1 << 28,
-    "processes": 8,
-    "open_files": 32,
-    "file_bytes": 1 << 20,
-    "output_bytes": 1 << 16,
-}
 # What most programs import: loaded once here, shared by every run.
 _STANDARD = (
     "bisect", "collections.abc", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools", "math",
@@ -96,7 +88,7 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
         rung.settle()
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
-        probe = _run(sock, rung, {"mode": "probe", "nonce": "", "seed": 0, "limits": _PROBE_LIMITS}, b"")
+        probe = _run(sock, rung, {"mode": "probe", "isolation": setup["isolation"], "limits": PROBE_LIMITS}, b"")
     except OSError as error:
         wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
         return 0
@@ -104,7 +96,8 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
         wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
         return 0
     if probe.setup_error or probe.status != 0:
-        detail = probe.setup_error or f"a trial run ended with status {probe.status}"
+        said = bytes(probe.streams["stderr"]).decode(errors="replace").strip().rpartition("\n")[2]
+        detail = probe.setup_error or f"a trial run ended with status {probe.status}: {said}"
         wire.send(sock, json.dumps({"refused": detail}).encode())
         return 0
     gc.collect()
