@@ -45,13 +45,14 @@ def import_(
     set_: Overrides = None,
     as_json: AsJson = False,
     column: Annotated[
-        list[str] | None, typer.Option(help="Column of pairs, as prompt=instruction; repeatable.")
+        list[str] | None, typer.Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")
     ] = None,
 ) -> None:
     """Read tasks, recorded debugging runs, or existing preference pairs into a run.
 
     Programs of recorded runs are executed again and compared with their recorded verdicts. Writes tasks, trajectories
     or pairs; import again to continue.
+    With --column tests=NAME the source holds tasks under any column names.
     Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
     """
     with _open(run, config, set_) as opened:

@@ -29,7 +29,14 @@ from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.samples import read_samples, write_samples
 from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
 from iterpref.exporting.write import DATA_FILE
-from iterpref.importing import detect_format, import_pairs, import_recorded, import_tasks
+from iterpref.importing import (
+    detect_format,
+    import_mapped_tasks,
+    import_pairs,
+    import_recorded,
+    import_tasks,
+    read_instructions,
+)
 from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
@@ -89,13 +96,17 @@ class Run:
     def import_source(self, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
         """Tasks, recorded runs, or existing pairs → records; returns what was found, by the source's kind.
 
-        `columns` (name → column) is for pairs only.
+        `columns` (name → column) adds to `importing.columns`. Where it names the tests, the source holds tasks.
         """
+        columns = {**self.config.importing.columns, **columns}
+        if "tests" in columns:
+            settings = self.config.importing.model_copy(update={"columns": columns})
+            return import_mapped_tasks(source, self.store, settings).model_dump()
         kind = detect_format(source, columns)
         if kind == "tasks":
             return import_tasks(source, self.store).model_dump()
         if kind == "pairs":
-            return import_pairs(source, self.store, columns).model_dump()
+            return import_pairs(source, self.store, columns, self.config.importing.split).model_dump()
         with open_sandbox(self.config) as sandbox:
             show = partial(self.on_progress, "import", note="")
             return import_recorded(source, self.store, sandbox, self.config.limits, show).model_dump(mode="json")
@@ -105,7 +116,9 @@ class Run:
         budget = Budget(self.config.budget, self.store)
         with self.ledger(self.config.client, budget) as ledger, open_sandbox(self.config) as sandbox:
             executor = Executor(sandbox, self.store, self.config.seed, self.config.limits)
-            made = Synthesizer(ledger, executor, self.store, self.config.synthesis, self.config.seed)
+            settings = self.config.synthesis
+            own = read_instructions(settings.instructions, self.config.importing) if settings.instructions else ()
+            made = Synthesizer(ledger, executor, self.store, settings, self.config.seed, own)
             return asdict(asyncio.run(made.run(self._show_synthesis)))
 
     def _show_synthesis(self, progress: SynthesisProgress) -> None:

@@ -174,7 +174,7 @@ def test_broken_parquet_keeps_the_files_before_it(store: Store, tmp_path: Path) 
 
 
 def test_folder_without_parquet(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(RecordError, match=r"no \*\.parquet file in this folder"):
+    with pytest.raises(RecordError, match=r"no \*\.parquet and no \*\.jsonl in this folder"):
         import_pairs(tmp_path, store)
 
 
@@ -211,3 +211,17 @@ def test_unreachable_hub(tmp_path: Path, settings: dict[str, str]) -> None:
     assert run.returncode == 1
     assert "someone/pairs: no such file here, and the hub gave no data set of this name, split train" in message
     assert message.endswith("check the name and the network, or download it and give the file")
+
+
+def test_a_missing_column_of_a_data_set_is_one_message(store: Store, tmp_path: Path) -> None:
+    from datasets import Dataset
+
+    path = tmp_path / "pairs.parquet"
+    Dataset.from_list([{"prompt": "p", "good": GOOD, "rejected": BAD}] * 20).to_parquet(str(path))
+    with pytest.raises(
+        RecordError, match=r"pairs.parquet:1: no chosen; its columns are prompt, good, rejected"
+    ) as said:
+        import_pairs(path, store)
+    assert "\n" not in str(said.value)
+    import_pairs(path, store, columns={"chosen": "good"})
+    assert len(list(store.imported_pairs())) == 20

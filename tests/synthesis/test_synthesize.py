@@ -162,3 +162,26 @@ def test_code_inspires(store: Store, sandbox: Sandbox, tmp_path: Path) -> None:
     assert "total = sum(range(10))" in teacher.asked[0]
     with pytest.raises(RecordError, match=r"expected a folder with \.py files, found none"):
         make(store, sandbox, teacher, snippets=str(tmp_path / "none"), inspire=True)
+
+
+def test_own_instructions_get_solution_and_tests(store: Store, sandbox: Sandbox) -> None:
+    teacher = Teacher()
+    own = [("Write double(x), number 0.", "MIT"), ("Something else.", ""), ("Write double(x),\nnumber 3.", "")]
+    config = SynthesisConfig(instructions="tasks.jsonl", tasks=5, license="CC0")
+    made = Synthesizer(Ledger(teacher, store), Executor(sandbox, store), store, config, instructions=own)
+    teacher.complete = echo_the_task  # type: ignore[method-assign]
+    progress = asyncio.run(made.run())
+    assert (progress.total, progress.tasks) == (3, 2)
+    assert progress.unusable == {"another instruction": 1}
+    tasks = list(store.tasks())
+    assert [(task.prompt, task.license) for task in tasks] == [
+        ("Write double(x), number 0.\nCall it double.", "MIT"),
+        ("Write double(x),\nnumber 3.\nCall it double.", "CC0"),
+    ]
+
+
+async def echo_the_task(request: Request) -> Completion:
+    """Repeats the task and adds a name, as asked; but for one, which it replaces."""
+    text = request.messages[0].content
+    task = text[text.index("<task>") + 6 : text.index("</task>")].strip()
+    return Completion(text=reply("Write triple." if task.startswith("Something") else f"{task}\nCall it double."))

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from iterpref.records import Isolation, Limits
+from iterpref.records import Isolation, Limits, Style
 
 from .clients import BudgetConfig, ClientConfig, EvaluationSamplingConfig, SamplingConfig, Section
 
@@ -37,6 +37,20 @@ class DebuggingConfig(Section):
     """Only tasks of this split; default: all tasks of the run."""
 
 
+class ImportingConfig(Section):
+    """Where a source of the user's holds what (`iterpref import`, and `synthesis.instructions`)."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our name → the source's column, as `tests: test_list`. Tasks: task_id, prompt, tests, entry_point, prefix,
+    reference, license, split. Pairs: prompt, chosen, rejected, task_id, license."""
+    split: str = "train"
+    """Split of a hub dataset, or of a saved one that has several."""
+    style: Style | Literal["auto"] = "auto"
+    """How the tests of mapped tasks are run; `auto` goes by what they define."""
+    license: str = ""
+    """Licence of tasks that name none."""
+
+
 class SynthesisSamplingConfig(SamplingConfig):
     """The same, with room for a task, a solution and tests."""
 
@@ -53,6 +67,9 @@ class SynthesisConfig(Section):
     """Feature tree: a JSON file, or a folder with EpiCoder's two files; default: the small one of this package."""
     snippets: str | None = None
     """Folder of Python files whose features are extracted into the tree."""
+    instructions: str | None = None
+    """JSONL, Parquet, a folder or a hub dataset of tasks without tests (`importing.columns.prompt`): the model writes
+    solution and tests for the first `tasks` of them, instead of tasks from features."""
     inspire: bool = False
     """Show the snippets themselves to the model that drafts, instead of features (OSS-Instruct)."""
     evolve_rounds: int = Field(default=0, ge=0)
@@ -184,6 +201,7 @@ class Config(Section):
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None
     """Limits of every execution; default: each task's own."""
+    importing: ImportingConfig = ImportingConfig()
     synthesis: SynthesisConfig = SynthesisConfig()
     debugging: DebuggingConfig = DebuggingConfig()
     validation: ValidationConfig = ValidationConfig()

@@ -1,6 +1,7 @@
 """Tasks, recorded debugging runs and preference pairs made elsewhere → records of a run; and our own export of runs."""
 
 from iterpref.importing.export import export_trajectories
+from iterpref.importing.mapped import Instruction, import_mapped_tasks, read_instructions
 from iterpref.importing.pairs import PairsSummary, import_pairs
 from iterpref.importing.recorded import Disagreement, ImportSummary, import_recorded
 from iterpref.importing.rows import detect_format
@@ -9,11 +10,14 @@ from iterpref.importing.tasks import TasksSummary, import_tasks
 __all__ = [
     "Disagreement",
     "ImportSummary",
+    "Instruction",
     "PairsSummary",
     "TasksSummary",
     "detect_format",
     "export_trajectories",
+    "import_mapped_tasks",
     "import_pairs",
     "import_recorded",
     "import_tasks",
+    "read_instructions",
 ]

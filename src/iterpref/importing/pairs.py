@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.importing.rows import Refused, Row, explain
-from iterpref.importing.sources import pair_rows
+from iterpref.importing.sources import source_rows
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
 from iterpref.store import Store
 
@@ -50,7 +50,7 @@ def import_pairs(
     """
     reader = _PairReader(_names(columns or {}), Path(source).name if Path(source).exists() else str(source))
     refused = Refused(reader.source)
-    pairs = reader.pairs(pair_rows(str(source), split, refused), refused)
+    pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
     stored = 0
     batch: list[ImportedPair] = []
     try:
@@ -85,6 +85,20 @@ class _PairReader:
 
     names: Mapping[str, str]
     source: str
+
+    def checked(self, rows: Iterator[Row]) -> Iterator[Row]:
+        """The rows, unless the first one lacks a column: one message then, not one for each row.
+
+        Raises:
+            RecordError: It has no chosen or rejected column, by name.
+        """
+        first = next(rows, None)
+        if first is not None:
+            for name in ("chosen", "rejected"):
+                if self.names[name] not in first.values:
+                    self._present(first, name, None)
+            yield first
+        yield from rows
 
     def pairs(self, rows: Iterator[Row], refused: Refused) -> Iterator[ImportedPair]:
         for row in rows:

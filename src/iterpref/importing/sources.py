@@ -1,6 +1,7 @@
-"""A source of preference pairs → rows: JSONL, Parquet, a folder of Parquet, or a data set of the Hugging Face hub.
+"""A source of pairs or tasks → rows: JSONL, Parquet, a folder of either, or a data set saved or on the hub.
 
-Streamed, but for the hub, which downloads into the cache of `datasets` first. Not here: columns (`pairs.py`).
+Streamed, but for the hub, which downloads into the cache of `datasets` first. Not here: columns (`pairs.py`,
+`mapped.py`).
 """
 
 from collections.abc import Iterator
@@ -12,8 +13,8 @@ from iterpref.importing.rows import Refused, Row, is_hub_id, read_rows
 BATCH = 1024  # rows of a Parquet file held at once
 
 
-def pair_rows(source: str, split: str, refused: Refused) -> Iterator[Row]:
-    """The rows of a source; `split` is for the hub alone.
+def source_rows(source: str, split: str, refused: Refused) -> Iterator[Row]:
+    """The rows of a source; `split` is for the hub and for datasets saved with several splits.
 
     Raises:
         RecordError: No such file or data set, or one that can't be read.
@@ -22,13 +23,32 @@ def pair_rows(source: str, split: str, refused: Refused) -> Iterator[Row]:
     if is_hub_id(source):
         return _hub_rows(source, split)
     if path.is_dir():
-        files = sorted(path.rglob("*.parquet"))
-        if not files:
-            raise RecordError(
-                f"{path}: no *.parquet file in this folder; give a JSONL or Parquet file or such a folder"
-            )
-        return (row for file in files for row in _parquet_rows(file, str(file.relative_to(path))))
+        return _folder_rows(path, split, refused)
     return _parquet_rows(path, path.name) if path.suffix == ".parquet" else read_rows(path, refused)
+
+
+def _folder_rows(path: Path, split: str, refused: Refused) -> Iterator[Row]:
+    """A data set as `save_to_disk` writes it, or files of one kind."""
+    if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+        return _saved_rows(path, split)
+    if files := sorted(path.rglob("*.parquet")):
+        return (row for file in files for row in _parquet_rows(file, str(file.relative_to(path))))
+    if files := sorted(path.rglob("*.jsonl")):
+        return (row for file in files for row in read_rows(file, refused))
+    raise RecordError(f"{path}: no *.parquet and no *.jsonl in this folder; give such a folder, or a file")
+
+
+def _saved_rows(path: Path, split: str) -> Iterator[Row]:
+    try:
+        from datasets import DatasetDict, load_from_disk
+    except ImportError:
+        raise RecordError(f"{path}: reading it needs the datasets package (pip install 'iterpref[train]')") from None
+    rows = load_from_disk(str(path))
+    if isinstance(rows, DatasetDict):
+        if split not in rows:
+            raise RecordError(f"{path}: no split {split}; it has {', '.join(rows)} (importing.split)")
+        rows = rows[split]
+    return (Row(path.name, number, dict(values)) for number, values in enumerate(rows, start=1))
 
 
 def _parquet_rows(path: Path, name: str) -> Iterator[Row]:

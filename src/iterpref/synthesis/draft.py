@@ -1,4 +1,4 @@
-"""Features or a snippet → Task: a model writes instruction, solution and tests in one reply; the reply is checked.
+"""Features, a snippet or an instruction → Task: a model writes all of it in one reply, which is checked.
 
 What is wrong with a reply is said in one word, for the funnel. Nothing is executed here.
 """
@@ -13,22 +13,28 @@ from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer, tagged
 from iterpref.records import Message, Task, TestFile, fingerprint
 
-Form = Literal["function", "scenario", "contest"]
+Form = Literal["function", "scenario", "contest", "own"]
 FORMS: tuple[Form, ...] = ("function", "scenario", "contest")
 
 
 @dataclass(frozen=True)
 class Idea:
-    """What one task starts from: features (nested JSON) or code, and its form."""
+    """What one task starts from: features (nested JSON), code, or the user's own instruction; and its form."""
 
     form: Form
     features: str = ""
     mandatory: str = ""
     code: str = ""
+    instruction: str = ""
+    license: str = ""
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        text = render("draft_task", form=self.form, features=self.features, mandatory=self.mandatory, code=self.code)
+        if self.instruction:
+            text = render("draft_tests", instruction=self.instruction)
+        else:
+            seeds = {"features": self.features, "mandatory": self.mandatory, "code": self.code}
+            text = render("draft_task", form=self.form, **seeds)
         return (Message(role="user", content=text),)
 
 
@@ -44,8 +50,8 @@ class Draft:
     solution: str
 
 
-def read_draft(reply: str, origin: str, license: str = "") -> Draft:
-    """The task in a reply.
+def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> Draft:
+    """The task in a reply; `given` is the user's own instruction, which the task's must hold word for word.
 
     Raises:
         Unusable: A part is missing, empty, or not Python; the tests hold no test, or don't import the solution.
@@ -56,6 +62,8 @@ def read_draft(reply: str, origin: str, license: str = "") -> Draft:
     tests = [(path, body) for path, body in written.items() if path.startswith("test") and path.endswith(".py")]
     if not instruction:
         raise Unusable("no instruction")
+    if " ".join(given.split()) not in " ".join(instruction.split()):
+        raise Unusable("another instruction")
     if not solution:
         raise Unusable("no solution")
     if not tests:

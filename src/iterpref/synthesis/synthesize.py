@@ -1,16 +1,18 @@
 """Seeds → Task: grow a feature tree, sample from it, let a model draft tasks, keep those whose solution passes.
 
-Seeds are a feature tree (the package's, or one in EpiCoder's format), features extracted from code, or code itself
-(`inspire`, as in OSS-Instruct). All draws follow from the seed and all calls go through the ledger, so a killed command
-ends in the same tasks when it is run again. A draft whose own solution fails its tests is kept too: debugging repairs
-the solution, as the paper does; whether its tests are at fault shows later.
+Seeds are a feature tree (the package's, or one in EpiCoder's format), features extracted from code, code itself
+(`inspire`, as in OSS-Instruct), or the user's own instructions, which get a solution and tests. All draws follow from
+the seed and all calls go through the ledger, so a killed command ends in the same tasks when it is run again. A draft
+whose own solution fails its tests is kept too: debugging repairs the solution, as the paper does; whether its tests are
+at fault shows later.
 """
 
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from iterpref.clients import Ledger, Request, Sampling
@@ -50,6 +52,8 @@ class Synthesizer:
     store: Store
     settings: SynthesisConfig
     seed: int = 0
+    instructions: Iterable[tuple[str, str]] = ()
+    """The user's own: (text, licence); with any, features and snippets are not used."""
 
     async def run(self, on_progress: Callable[[SynthesisProgress], None] = lambda p: None) -> SynthesisProgress:
         """Make tasks; writes them, and the tree they came from, into the run.
@@ -58,7 +62,7 @@ class Synthesizer:
             RecordError: Seeds that can't be read.
             BudgetError, EndpointError: It must stop; what was answered is stored, and not asked for again.
         """
-        ideas = list(self._inspired() if self.settings.inspire else self._sampled(await self._tree()))
+        ideas = await self._ideas()
         progress = SynthesisProgress(total=len(ideas))
         window = asyncio.Semaphore(AT_A_TIME)
 
@@ -75,6 +79,12 @@ class Synthesizer:
         self.store.put_tasks(made.values())
         progress.tasks = len(made)
         return progress
+
+    async def _ideas(self) -> list[Idea]:
+        if self.settings.instructions:
+            own = islice(self.instructions, self.settings.tasks)
+            return [Idea("own", instruction=text, license=license) for text, license in own]
+        return list(self._inspired() if self.settings.inspire else self._sampled(await self._tree()))
 
     async def _tree(self) -> Feature:
         tree = load_tree(self.settings.tree)
@@ -134,7 +144,8 @@ class Synthesizer:
         try:
             request = Request(messages=idea.messages, sampling=sampling, sample_index=number)
             _, completion = await self.ledger.complete(request)
-            draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", self.settings.license)
+            license = idea.license or self.settings.license
+            draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", license, idea.instruction)
         except Unusable as reason:
             progress.unusable[str(reason)] += 1
             return None
