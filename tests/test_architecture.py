@@ -15,7 +15,7 @@ LEVELS = [
     {"cli"},
     {"demo", "progress"},
     {"pipeline"},
-    {"viewer"},
+    {"viewer", "checkpoint_scorer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"playground", "clients", "sandbox"},
     {"config", "store", "parallel", "prompts"},

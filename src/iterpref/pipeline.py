@@ -17,6 +17,7 @@ from typing import Any, Protocol
 
 from iterpref.analysis.dataset import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
+from iterpref.checkpoint_scorer import checkpoint_scorer
 from iterpref.clients import Budget, Ledger, Price, open_client
 from iterpref.clients.serve import served
 from iterpref.config import BudgetConfig, ClientConfig, Config, DebuggingConfig
@@ -348,7 +349,9 @@ def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> 
         on_progress("train", step, steps, f"loss {metrics['loss']:.3f}" if "loss" in metrics else "")
 
     settings = {"seed": config.seed} | config.training
-    return train(folder / "pairs", resolve_model(config.model), folder / "model", settings, on_progress=show)
+    scorer = checkpoint_scorer(folder, config)
+    model = resolve_model(config.model)
+    return train(folder / "pairs", model, folder / "model", settings, on_progress=show, scorer=scorer)
 
 
 def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:

@@ -85,7 +85,7 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
     section = TrainingSection(
         FocalDPOConfig(output_dir=str(output_dir), **checked[FocalDPOConfig]),
         _adapter(checked[AdapterConfig]),
-        _selection(values.get("selection")),
+        read_selection(values.get("selection")),
     )
     if section.selection and section.args.save_strategy not in ("steps", "epoch"):
         strategy = section.args.save_strategy.value
@@ -108,7 +108,8 @@ def _adapter(values: Mapping[str, Any]) -> AdapterConfig:
     return adapter
 
 
-def _selection(values: Any) -> SelectionConfig | None:
+def read_selection(values: Any) -> SelectionConfig | None:
+    """The key `selection`, read; None without it."""
     if values is None:
         return None
     try:
