@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, Self
+from urllib.parse import parse_qs
 
 FAULTS = ("429", "500", "hang", "cut", "truncated", "nonsense", "slow")
 Script = Callable[[dict[str, Any]], tuple[int, Any]]
@@ -160,6 +161,9 @@ class BatchServer(Endpoint):
         self._looks_needed = looks
         self.files: dict[str, list[dict[str, Any]]] = {}
         self.batches: list[list[dict[str, Any]]] = []
+        self.metadata: list[dict[str, str]] = []
+        self.after_create = ""
+        """What happens once a batch is there: "" an answer, "hang" none, "500" an error."""
         self._looks: Counter[int] = Counter()
 
     async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
@@ -172,7 +176,16 @@ class BatchServer(Endpoint):
                 self._answer(writer, {"id": name, "object": "file"})
             case "POST", ["batches"]:
                 self.batches.append(self.files[json.loads(body)["input_file_id"]])
+                self.metadata.append(json.loads(body).get("metadata") or {})
+                if self.after_create == "hang":
+                    await asyncio.sleep(3600)
+                if self.after_create == "500":
+                    self.after_create = ""
+                    writer.write(response(500, b'{"error": {"message": "oops"}}'))
+                    return
                 self._answer(writer, self._batch(len(self.batches) - 1))
+            case "GET", [listed] if listed.startswith("batches?"):
+                self._answer(writer, self._page(parse_qs(listed.partition("?")[2])))
             case "GET", ["batches", name]:
                 number = int(name.removeprefix("batch-"))
                 self._looks[number] += 1
@@ -181,12 +194,22 @@ class BatchServer(Endpoint):
                 rows = map(self._row, self.batches[int(name.removeprefix("out-"))])
                 writer.write(response(200, "\n".join(json.dumps(row) for row in rows if row).encode()))
 
+    def _page(self, query: dict[str, list[str]]) -> dict[str, Any]:
+        """Two batches a page, the newest first, as the API lists them."""
+        names = [f"batch-{number}" for number in reversed(range(len(self.batches)))]
+        if "after" in query:
+            names = names[names.index(query["after"][0]) + 1 :]
+        data = [self._batch(int(name.removeprefix("batch-"))) for name in names[:2]]
+        last = data[-1]["id"] if data else None
+        return {"object": "list", "data": data, "has_more": len(names) > 2, "last_id": last}
+
     def _batch(self, number: int) -> dict[str, Any]:
         over = self._looks[number] >= self._looks_needed
         common = {"id": f"batch-{number}", "object": "batch", "endpoint": "/v1/chat/completions", "created_at": 0}
         return common | {
             "status": "completed" if over else "in_progress",
             "completion_window": "24h",
+            "metadata": self.metadata[number],
             "input_file_id": "file",
             "output_file_id": f"out-{number}" if over else None,
         }

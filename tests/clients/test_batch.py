@@ -1,4 +1,5 @@
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from iterpref.clients import retry as retry_module
 from iterpref.clients.batch import BatchClient
 from iterpref.config import ClientConfig
 from iterpref.errors import ClientError, EndpointError
-from iterpref.records import Message
+from iterpref.records import Message, fingerprint
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,64 @@ def test_a_killed_command_finds_its_batch_again(tmp_path: Path) -> None:
         answers = ask(client(server.url, tmp_path), request("a"), request("b"), request("c"))
         assert [a.text for a in answers] == ["A", "B", "C"]
         assert [len(batch) for batch in server.batches] == [2, 1]  # a and b were not paid for twice
+
+
+@pytest.mark.parametrize("others", [0, 3], ids=["alone", "on a later page of the list"])
+def test_killed_between_creating_a_batch_and_noting_its_name(tmp_path: Path, others: int) -> None:
+    """The window in which a batch exists and nobody here knows its name."""
+
+    async def killed(asked: BatchClient, server: BatchServer) -> None:
+        waiting = [asyncio.create_task(asked.complete(request(name))) for name in "ab"]
+        while not server.batches:
+            await asyncio.sleep(0.01)
+        for task in waiting:
+            task.cancel()
+
+    with BatchServer(echo) as server:
+        server.after_create = "hang"
+        asyncio.run(killed(client(server.url, tmp_path), server))
+        assert [note.suffix for note in tmp_path.iterdir()] == [".intent"]
+        server.after_create = ""
+        for number in range(others):  # of other commands
+            server.batches.append([])
+            server.metadata.append({"iterpref_intent": f"other {number}"})
+        answers = ask(client(server.url, tmp_path), request("a"), request("b"))
+        assert [a.text for a in answers] == ["A", "B"]
+        assert [len(batch) for batch in server.batches] == [2] + [0] * others  # nothing was submitted again
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_killed_before_the_batch_was_created(tmp_path: Path) -> None:
+    async def names() -> str:
+        asked = client("http://127.0.0.1:9/v1", tmp_path)
+        return fingerprint([asked._body(request("a")), 0])
+
+    (tmp_path / "key.intent").write_text(json.dumps([asyncio.run(names())]))
+    (tmp_path / "later.intent").write_text(json.dumps(["of another wave"]))
+    with BatchServer(echo) as server:
+        [answer] = ask(client(server.url, tmp_path), request("a"))
+        assert answer.text == "A"
+        assert [len(batch) for batch in server.batches] == [1]
+    assert [note.name for note in tmp_path.iterdir()] == ["later.intent"]
+
+
+def test_a_lost_answer_to_creating_a_batch_creates_no_second(tmp_path: Path) -> None:
+    with BatchServer(echo) as server:
+        server.after_create = "500"
+        [answer] = ask(client(server.url, tmp_path), request("a"))
+        assert answer.text == "A"
+        assert [len(batch) for batch in server.batches] == [1]
+
+
+def test_an_intent_that_nobody_can_settle(tmp_path: Path) -> None:
+    asked = client("http://127.0.0.1:9/v1", tmp_path)
+    (tmp_path / "key.intent").write_text(json.dumps([fingerprint([asked._body(request("a")), 0])]))
+    with Scripted(lambda _: (404, {})) as server:
+        server.handle = _not_found  # type: ignore[method-assign]
+        [answer] = ask(client(server.url, tmp_path), request("a"))
+    assert isinstance(answer, EndpointError)
+    assert "look for it there, and delete" in str(answer)
+    assert (tmp_path / "key.intent").is_file()
 
 
 def test_a_server_without_batches(tmp_path: Path) -> None:

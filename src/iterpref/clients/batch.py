@@ -1,12 +1,17 @@
 """The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
 
 Requests that wait together become one batch (a wave: all tasks of one iteration); it is submitted, polled, and read.
-What failed in it goes into the next batch, alone. Every submitted batch is noted in the run folder before it is waited
-for: a killed command finds it again, instead of paying for it twice.
+What failed in it goes into the next batch, alone.
+
+No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
+goes with the batch as metadata; once the server has named the batch, a note of that name replaces the intent. A killed
+command finds its batches again by their notes, and one that was killed in between by looking the key up on the server.
 """
 
 import asyncio
 import json
+import os
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +25,8 @@ from iterpref.config import ClientConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
+INTENT = ".intent"  # ends the name of a note whose batch has no name yet
+METADATA = "iterpref_intent"
 QUIET_S = 1.0  # without a new request, a wave is complete
 _OVER = {"completed", "failed", "expired", "cancelled"}
 
@@ -52,6 +59,7 @@ class BatchClient(OpenAIClient):
         try:
             while self._waiting:
                 await self._until_quiet()
+                await self._settle_intents()
                 batches = self._noted() or [await self._submit()]
                 await asyncio.gather(*(self._collect(batch) for batch in batches))
         except (openai.OpenAIError, ClientError) as error:
@@ -67,14 +75,38 @@ class BatchClient(OpenAIClient):
             known = len(self._waiting)
             await asyncio.sleep(QUIET_S)
 
-    def _noted(self) -> list[str]:
-        """Batches of an earlier, killed command that hold answers somebody waits for."""
-        found = []
-        for note in sorted(self._folder.glob("*.json")):
-            if set(json.loads(note.read_text())) & self._waiting.keys():
-                found.append(note.stem)
-            # else: its answers may be wanted in a later wave
-        return found
+    def _noted(self, kind: str = ".json") -> list[str]:
+        """Batches (or intents) of an earlier, killed command that hold answers somebody waits for."""
+        notes = sorted(self._folder.glob(f"*{kind}"))
+        # The others' answers may be wanted in a later wave.
+        return [note.stem for note in notes if set(json.loads(note.read_text())) & self._waiting.keys()]
+
+    async def _settle_intents(self) -> None:
+        """Give the intents of a killed command the batch that came of them; drop those that never reached the server.
+
+        Raises:
+            EndpointError: The server doesn't list its batches, so that nobody can tell whether one was created.
+        """
+        for intent in self._noted(INTENT):
+            try:
+                batch = await self._patiently(lambda intent=intent: self._find(intent))  # type: ignore[misc]
+            except EndpointError as error:
+                raise EndpointError(
+                    f"{error}. A command was killed while it created a batch, and without the server's list nobody can "
+                    f"tell whether it exists: look for it there, and delete {self._folder / (intent + INTENT)} if not"
+                ) from None
+            note = self._folder / (intent + INTENT)
+            if batch is None:
+                note.unlink()
+            else:
+                os.replace(note, self._folder / f"{batch.id}.json")
+
+    async def _find(self, intent: str) -> Any:
+        """The server's batch with this key; None if there is none."""
+        async for batch in self._endpoints[0].sdk().batches.list(limit=100):
+            if (batch.metadata or {}).get(METADATA) == intent:
+                return batch
+        return None
 
     async def _submit(self) -> str:
         lines = [
@@ -85,12 +117,35 @@ class BatchClient(OpenAIClient):
         sdk = self._endpoints[0].sdk()
         names = list(self._waiting)
         file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
-        batch = await self._patiently(
-            lambda: sdk.batches.create(input_file_id=file.id, endpoint="/v1/chat/completions", completion_window="24h")
-        )
+        intent = uuid.uuid4().hex
+        note = self._folder / (intent + INTENT)
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / f"{batch.id}.json").write_text(json.dumps(names))
+        note.write_text(json.dumps(names))
+        batch = await self._create(file.id, intent)
+        os.replace(note, self._folder / f"{batch.id}.json")
         return str(batch.id)
+
+    async def _create(self, file_id: str, intent: str) -> Any:
+        """Create a batch once, also where the answer to the first attempt got lost."""
+        tried = False
+
+        async def attempt() -> Any:
+            nonlocal tried
+            if tried and (found := await self._find(intent)) is not None:
+                return found
+            tried = True
+            return (
+                await self._endpoints[0]
+                .sdk()
+                .batches.create(
+                    input_file_id=file_id,
+                    endpoint="/v1/chat/completions",
+                    completion_window="24h",
+                    metadata={METADATA: intent},
+                )
+            )
+
+        return await self._patiently(attempt)
 
     async def _collect(self, batch_id: str) -> None:
         """Wait for a batch and hand out its answers; what has none stays waiting for the next wave."""
