@@ -1,6 +1,6 @@
 """Debug a run on a Ray cluster of two nodes on this machine, and kill one of them when work is under way.
 
-python tests/ray_cluster.py RUN_FOLDER      (run by test_ray.py, in a network namespace of its own)
+python tests/ray_cluster.py RUN_FOLDER shards|grading      (run by test_ray.py, in a network namespace of its own)
 """
 
 import json
@@ -17,9 +17,9 @@ from iterpref.pipeline import Run
 from iterpref.store import Store
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, what: str) -> None:
     values = json.loads((folder / "values.json").read_text())
-    config = parse_config(values | {"parallel": {"backend": "ray", "shards": 4, "workers": 2}})
+    config = parse_config(values | {"parallel": {"backend": "ray", "what": what, "shards": 4, "workers": 2}})
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "node_ip_address": "127.0.0.1"})
     second = cluster.add_node(num_cpus=1, node_ip_address="127.0.0.1")
     ray.init(address=cluster.address, log_to_driver=False)
@@ -28,6 +28,12 @@ def main(folder: Path) -> None:
     def kill_when_both_work() -> None:
         while True:
             time.sleep(0.1)
+            if what == "grading":
+                shards["executions"] = count("executions")
+                if shards["executions"] >= 4 and not ray.available_resources().get("CPU"):  # a sandbox on each node
+                    cluster.remove_node(second, allow_graceful=False)
+                    return
+                continue
             for database in folder.glob("shards/*/run.sqlite"):
                 try:
                     with Store.open(database.parent, write=False) as store:
@@ -37,6 +43,10 @@ def main(folder: Path) -> None:
             if sum(calls > 0 for calls in shards.values()) >= 2:
                 cluster.remove_node(second, allow_graceful=False)
                 return
+
+    def count(table: str) -> int:
+        with Store.open(folder, write=False) as store:
+            return store.count(table)
 
     killer = threading.Thread(target=kill_when_both_work, daemon=True)
     killer.start()
@@ -49,4 +59,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2])

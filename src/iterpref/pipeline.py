@@ -8,12 +8,13 @@ kill; the CLI's verbs are these functions.
 
 import asyncio
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from iterpref.analysis.dataset import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
@@ -47,6 +48,7 @@ from iterpref.parallel import Shard, run_many, shards_folder
 from iterpref.playground.coder import coder_path
 from iterpref.records import Result
 from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import DATABASE, Store
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary
@@ -54,6 +56,8 @@ from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
+
+T = TypeVar("T")
 
 
 class OnProgress(Protocol):
@@ -129,7 +133,7 @@ class Run:
     def debug(self, settings: DebuggingConfig | None = None) -> DebugProgress:
         """Tasks → trajectories."""
         settings = settings or self.config.debugging
-        if self.config.parallel.backend != "serial":
+        if self.config.parallel.backend != "serial" and self.config.parallel.what == "shards":
             self._debug_in_parallel(settings)
         tasks = self.store.tasks(settings.split)
         total = self.store.count("tasks", *(("split = ?", settings.split) if settings.split else ()))
@@ -141,11 +145,12 @@ class Run:
             ledger = tools.enter_context(self.ledger(self.config.client, budget))
             repair = self.config.repair_client if settings.mode == "debugging" else None
             repair_ledger = tools.enter_context(self.ledger(repair, budget)) if repair else None
-            sandbox = tools.enter_context(open_sandbox(self.config))
+            sandbox = open_grading(self.config)
+            tools.callback(sandbox.close)
             executor = Executor(sandbox, self.store, self.config.seed, self.config.limits)
             debugger = Debugger(ledger, executor, self.store, settings, self.config.seed, repair_ledger=repair_ledger)
             show = partial(self._show_debugging, settings.mode, budget)
-            return asyncio.run(debug(debugger, tasks, total, show))
+            return asyncio.run(_with_threads(sandbox.workers, debug(debugger, tasks, total, show)))
 
     def _debug_in_parallel(self, settings: DebuggingConfig) -> None:
         """Debug in shards and bring them together; the pass over all tasks that follows finds nothing left to do."""
@@ -357,6 +362,28 @@ def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> 
 def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:
     settings = config.sandbox
     return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation, hash_seed)
+
+
+def open_grading(config: Config) -> Sandbox | RemoteSandbox:
+    """What runs the programs of debugging: this machine's sandbox, or one per worker of a cluster.
+
+    Raises:
+        ConfigError: Only a cluster can do the grading elsewhere.
+    """
+    parallel = config.parallel
+    if parallel.backend == "serial" or parallel.what == "shards":
+        return open_sandbox(config)
+    if parallel.backend == "processes":
+        raise ConfigError("parallel.what is grading, which needs parallel.backend=ray; on one machine the sandbox "
+                          "runs programs on all cores already (sandbox.workers)")  # fmt: skip
+    alone = config.model_copy(update={"sandbox": config.sandbox.model_copy(update={"workers": 1})})
+    return RemoteSandbox(partial(open_sandbox, alone), parallel.workers)
+
+
+async def _with_threads(count: int, work: Coroutine[Any, Any, T]) -> T:
+    """Await work whose executions wait in threads: asyncio alone has a few more than cores, too few for a cluster."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(count + 4, thread_name_prefix="grading"))
+    return await work
 
 
 def resolve_model(name: str) -> str:

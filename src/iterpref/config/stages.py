@@ -170,10 +170,12 @@ class ParallelConfig(Section):
 
     backend: Literal["serial", "processes", "ray"] = "serial"
     """`serial`: all tasks in this process. `processes`: shards on this machine. `ray`: shards on a running cluster."""
+    what: Literal["shards", "grading"] = "shards"
+    """`grading` (with `ray`): ask the model from here, and only run programs on the cluster, a worker per CPU."""
     shards: int = Field(default=2, gt=0)
     """Parts; each runs a client and a sandbox of its own."""
     workers: int = Field(default=2, gt=0)
-    """Shards at work at a time."""
+    """Shards at work at a time; for `grading` sandboxes on the cluster."""
 
 
 class PlaygroundConfig(Section):

@@ -202,17 +202,25 @@ def _count(progress: DebugProgress, trajectory: Trajectory) -> None:
 
 
 async def _bounded(work: Iterable[Awaitable[None]], limit: int) -> None:
-    """Await all of `work`, at most `limit` at a time, starting in order."""
+    """Await all of `work`, at most `limit` at a time, starting in order; the first error ends it."""
     running: set[asyncio.Future[None]] = set()
     try:
         for item in work:
             running.add(asyncio.ensure_future(item))
             if len(running) >= limit:
                 done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for finished in done:
-                    finished.result()
-        for remaining in asyncio.as_completed(running):
-            await remaining
+                _raise_first(done)
+        if running:
+            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+            _raise_first(done)
     finally:
         for unfinished in running:
             unfinished.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+def _raise_first(done: Iterable[asyncio.Future[None]]) -> None:
+    """Read all outcomes, as Python prints each error that nobody read; raise one of the errors."""
+    errors = [error for finished in done if (error := finished.exception())]
+    if errors:
+        raise errors[0]

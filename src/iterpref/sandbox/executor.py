@@ -5,18 +5,27 @@ back from the store; a broken tool (`sandbox_error`) is never stored, so that a 
 """
 
 import asyncio
+from typing import Protocol
 
-from iterpref.records import Execution, Limits, Task, fingerprint
+from iterpref.records import Execution, Isolation, Limits, Task, fingerprint
 from iterpref.store import Store
 
 from .job import Job
-from .pool import Sandbox
+
+
+class Runs(Protocol):
+    """What executes jobs: a `Sandbox` here, or a `RemoteSandbox` on a cluster."""
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    def run(self, job: Job) -> Execution: ...
 
 
 class Executor:
     """Run programs of tasks, or take the stored outcome of the same run. `limits` replace each task's own."""
 
-    def __init__(self, sandbox: Sandbox, store: Store, seed: int = 0, limits: Limits | None = None) -> None:
+    def __init__(self, sandbox: Runs, store: Store, seed: int = 0, limits: Limits | None = None) -> None:
         self._sandbox = sandbox
         self._store = store
         self._seed = seed
