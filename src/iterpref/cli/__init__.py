@@ -1,0 +1,9 @@
+"""argv → configuration → one entry function. No logic of the method is here; heavy imports wait for their command.
+
+Progress and messages go to standard error; with `--json` the last line of standard output is one JSON object.
+"""
+
+from . import data, learning, measuring
+from .app import app, main
+
+__all__ = ["app", "data", "learning", "main", "measuring"]

@@ -1,0 +1,171 @@
+"""Commands that make trajectories: import, synthesize, debug, merge, validate, revise, export."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from iterpref.errors import IterPrefError
+
+from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run, resolve
+
+if TYPE_CHECKING:
+    from iterpref.debugging.debug import DebugProgress
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    column: Annotated[
+        list[str] | None, typer.Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")
+    ] = None,
+) -> None:
+    """Read tasks, recorded debugging runs, or existing preference pairs into a run.
+
+    Programs of recorded runs are executed again and compared with their recorded verdicts. Writes tasks, trajectories
+    or pairs; import again to continue.
+    With --column tests=NAME the source holds tasks under any column names.
+    Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
+    """
+    with open_run(run, config, set_) as opened:
+        finish(opened.import_source(source, _columns(column or [])), as_json)
+
+
+@app.command()
+def synthesize(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
+
+    Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
+    Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
+    """
+    with open_run(run, config, set_) as opened:
+        finish(opened.synthesize(), as_json)
+
+
+@app.command()
+def debug(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    retry_dead: Annotated[bool, typer.Option(help="Make calls again that were given up earlier.")] = False,
+    shard: Annotated[str | None, typer.Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
+    estimate: Annotated[bool, typer.Option(help="Only say what calls and US dollars it would take.")] = False,
+) -> None:
+    """Run each program, show the model what failed, ask for a fix; stop when it passes.
+
+    Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
+    Example: iterpref debug --run runs/a --set debugging.max_iterations=5
+    """
+    from iterpref.parallel import Shard
+    from iterpref.pipeline import debug_shard
+    from iterpref.progress import ProgressBars
+    from iterpref.store import Store
+
+    if shard:
+        part, resolved = Shard.parse(shard), resolve(run, config, set_)
+        if retry_dead:
+            with Store.open(part.folder(run)) as store:
+                store.forget_dead_letters()
+        with ProgressBars() as bars:
+            _finish_debugging(debug_shard(run, resolved, part, bars), as_json)
+        return
+    with open_run(run, config, set_) as opened:
+        if estimate:
+            finish(opened.estimate_debugging(), as_json)
+            return
+        if retry_dead:
+            opened.store.forget_dead_letters()
+        _finish_debugging(opened.debug(), as_json)
+
+
+@app.command()
+def merge(run: RunFolder, as_json: AsJson = False) -> None:
+    """Bring the shards of a run together.
+
+    Reads shards/. Writes calls, executions and trajectories into the run; merge again after more shards.
+    Example: iterpref merge --run runs/a
+    """
+    from iterpref.pipeline import merge_shards
+    from iterpref.store import Store
+
+    with Store.open(run) as store:
+        finish(merge_shards(store), as_json)
+
+
+@app.command()
+def validate(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Measure how far the tests can be trusted: repeats, trivially wrong programs, coverage, planted faults.
+
+    Reads tasks and the programs that pass them. Writes test qualities, for `pairing.min_mutation_score` and its like.
+    Example: iterpref validate --run runs/a
+    """
+    with open_run(run, config, set_) as opened:
+        finish(opened.validate(), as_json)
+
+
+@app.command("revise")
+def revise_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Ask a model whether tests that different programs fail alike contradict their task; if so, make a new task.
+
+    Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
+    Example: iterpref revise --run runs/a && iterpref debug --run runs/a
+    """
+    with open_run(run, config, set_) as opened:
+        finish(opened.revise(), as_json)
+
+
+@app.command("export")
+def export_(
+    run: RunFolder,
+    output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
+    format_: Annotated[
+        str, typer.Option("--format", help="trajectories, or pairs as trl, trl_conversational or ms_swift.")
+    ] = "trajectories",
+    push: Annotated[str | None, typer.Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
+    public: Annotated[bool, typer.Option(help="Make a new dataset of the hub visible to everybody.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the kept pairs for another trainer, with a dataset card; or the trajectories, for `iterpref import`.
+
+    Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
+    Example: iterpref export pairs-swift --run runs/a --format ms_swift
+    """
+    from iterpref.importing import export_trajectories
+    from iterpref.pipeline import Run
+    from iterpref.store import Store
+
+    with Store.open(run, write=False) as store:
+        if format_ == "trajectories":
+            if push:
+                raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
+            finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json)
+            return
+        opened = Run(store, resolve(run, None, None))
+        finish(asdict(opened.export(output, format_, push, private=not public)), as_json)
+
+
+def _columns(pairs: list[str]) -> dict[str, str]:
+    columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
+    if len(columns) != len(pairs):
+        raise IterPrefError(f"--column {pairs}: expected name=column once per name, for example prompt=instruction")
+    return columns
+
+
+def _finish_debugging(progress: "DebugProgress", as_json: bool) -> None:
+    """Say how debugging went; tasks that could not be debugged end the command with status 1."""
+    summary = {
+        "tasks": progress.total,
+        "passed": sum(progress.passed),
+        "failed_tools": progress.failed_tools,
+        "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
+    }
+    finish(summary, as_json)
+    if progress.failed_tools:
+        first = progress.errors[0]
+        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")

@@ -1,0 +1,90 @@
+"""Commands that turn trajectories into a model: pair, judge, train; and those that do all steps: run, demo."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run, resolve
+
+
+@app.command()
+def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Make focal preference pairs of the run's trajectories and imported pairs.
+
+    Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
+    Example: iterpref pair --run runs/a --set pairing.negatives=each
+    """
+    with open_run(run, config, set_) as opened:
+        funnel = opened.pair()
+        left = {row.name: row.left for row in funnel}
+        finish(
+            {"pairs": opened.store.count("pairs"), "kept": opened.store.count("pairs", "kept = 1"), "left": left},
+            as_json,
+        )
+
+
+@app.command()
+def judge(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    tests: Annotated[bool, typer.Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+) -> None:
+    """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
+
+    Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
+    Example: iterpref judge --run runs/a && iterpref pair --run runs/a
+    """
+    with open_run(run, config, set_) as opened:
+        finish(opened.judge(tests), as_json)
+
+
+@app.command()
+def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Train the model on the run's pairs.
+
+    Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/.
+    Example: iterpref train --run runs/a --set training.method=target_rpo
+    Several processes: accelerate launch -m iterpref train --run runs/a
+    """
+    from iterpref.pipeline import train_run
+    from iterpref.progress import ProgressBars
+
+    resolved = resolve(run, config, set_)
+    with ProgressBars() as bars:
+        summary = train_run(run, resolved, bars)
+        if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
+            finish(summary.model_dump(mode="json"), as_json)
+
+
+@app.command("run")
+def run_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None) -> None:
+    """Do all steps: evaluate, debug, pair, train, evaluate again, report. Run again to continue.
+
+    Reads the run's tasks and the config. Writes the whole run folder.
+    Example: iterpref run --run runs/a -c recipes/mine.yaml
+    """
+    with open_run(run, config, set_) as opened:
+        opened.run()
+        finish({"report": str(opened.report())}, as_json=False)
+
+
+@app.command()
+def demo(
+    run: RunFolder = Path("runs/demo"),
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option(help="A smaller one, for CI.")] = False,
+) -> None:
+    """Run the whole method on the playground with the tiny coder that ships with this package.
+
+    Needs no GPU, key or network. Writes a run folder with report.html; a second call repeats nothing.
+    Example: iterpref demo --run runs/demo
+    """
+    from iterpref.demo import demo, demo_config
+
+    with open_run(run, None, set_, base=demo_config(quick)) as opened:
+        finish(demo(opened), as_json)

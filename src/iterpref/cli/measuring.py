@@ -1,0 +1,97 @@
+"""Commands that measure: evaluate, compare, report, doctor."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iterpref.errors import IterPrefError
+
+from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    model: Annotated[str | None, typer.Option(help="Folder or hub id; default: the config's model.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench).")
+    ] = None,
+    sanitize: Annotated[bool, typer.Option(help="Cut programs of --samples down to what they need first.")] = False,
+) -> None:
+    """Measure pass@k of a model, or of a file of completions, on a benchmark.
+
+    Reads the benchmark and the model. Writes a Result into the run, and results/ with its samples.
+    Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
+    """
+    with open_run(run, config, set_) as opened:
+        result = opened.evaluate(model or opened.config.model, samples, sanitize)
+        fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
+        counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+        finish({**fields, **counted, **result.metrics}, as_json)
+
+
+@app.command()
+def compare(
+    sources: Annotated[list[Path], typer.Argument(help="Two or more: results/ID.json files, or run folders.")],
+    k: Annotated[int, typer.Option(help="Compare pass@k.")] = 1,
+    level: Annotated[float, typer.Option(help="Of the bootstrap intervals.")] = 0.95,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with the programs they differ on.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.
+
+    Reads Results of the same benchmarks. Writes nothing unless asked to.
+    Example: iterpref compare runs/a/results/1f.json runs/a/results/9c.json --html compared.html
+    """
+    from iterpref.analysis.matrix import compare_all, load_entrant
+    from iterpref.viewer.comparison import as_markdown, write_page
+
+    entrants = [load_entrant(source) for source in sources]
+    matrix = compare_all(entrants, k, level, seed)
+    text = as_markdown(matrix)
+    if markdown is not None:
+        markdown.write_text(text, encoding="utf-8")
+    if html is not None:
+        write_page(matrix, entrants, html)
+    if as_json:
+        finish(matrix.model_dump(mode="json"), as_json)
+    else:
+        print(text)
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write report.html: what the run did, with its numbers and example pairs, as one static page.
+
+    Reads the run's records. Example: iterpref report --run runs/a
+    """
+    from iterpref.store import Store
+    from iterpref.viewer.report import write_report
+
+    with Store.open(run, write=False) as store:
+        finish({"report": str(write_report(store))}, as_json=False)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say how well this machine can isolate programs, what blocks more, and how many it runs a second.
+
+    Reads and writes nothing. Ends with status 1 where nothing better than resource limits works.
+    Example: iterpref doctor
+    """
+    from iterpref.sandbox.doctor import diagnose
+
+    findings = diagnose()
+    used = next(finding.isolation for finding in findings if not finding.blocked)
+    rows = [
+        {"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no"} for f in findings
+    ]
+    finish({"isolation": used, "rungs": rows}, as_json)
+    if used == "rlimits":
+        raise IterPrefError("programs can't be isolated here; `blocked` above says what would allow it")
