@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 Members = list[tuple[int, int]]
+_MMAP_THRESHOLD = -3  # malloc.h
 
 
 class Worker:
@@ -86,11 +87,15 @@ def growth(work: Callable[[], Any], device: str) -> int:
         before = torch.cuda.memory_allocated()
         work()
         return int(torch.cuda.max_memory_allocated() - before)
-    ctypes.CDLL(None).malloc_trim(0)
+    libc = ctypes.CDLL(None)
+    libc.mallopt(_MMAP_THRESHOLD, 1 << 16)  # tensors go back to the system at once, so that the peak is what was alive
+    libc.malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # forgets the peak (proc(5))
     resident = _status_bytes("VmRSS")
     work()
-    return _status_bytes("VmHWM") - resident
+    peak = _status_bytes("VmHWM")
+    libc.mallopt(_MMAP_THRESHOLD, 32 << 20)  # where glibc's own threshold ends up in a process that frees large blocks
+    return peak - resident
 
 
 def _status_bytes(name: str) -> int:
@@ -117,6 +122,7 @@ def main() -> None:
             way.step(source, places)
 
         print(json.dumps(growth(work, device) if what == "memory" else timed(work, device)), file=answers, flush=True)
+        ctypes.CDLL(None).malloc_trim(0)  # the others need the room
 
 
 if __name__ == "__main__":
