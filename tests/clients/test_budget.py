@@ -176,3 +176,31 @@ def test_a_run_stops_at_its_budget_with_one_message(tmp_path: Path) -> None:
     with Store.open(run, write=False) as store:
         assert store.count("trajectories") == 20
         assert store.count("calls") == endpoint.requests
+
+
+def test_dead_calls_are_made_again_by_retry_dead(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with Store.open(run) as store:
+        store.put_tasks(playground_tasks("train", 6))
+    refused = ""
+
+    def moody(body: dict[str, Any]) -> tuple[int, Any]:
+        nonlocal refused
+        refused = refused or body["messages"][0]["content"]
+        broken = body["messages"][0]["content"] == refused and moody_still
+        return (400, {"error": {"message": "too long"}}) if broken else (200, completion(PROGRAM))
+
+    moody_still = True
+    with Scripted(moody) as endpoint:
+        first = command(run, *options(endpoint.url, "debugging.max_iterations=0"))
+        assert first.returncode == 1
+        assert "1 of 6 tasks could not be debugged" in first.stderr
+        moody_still = False
+        asked = endpoint.requests
+        assert command(run).returncode == 1, "the call is given up until somebody says so"
+        assert endpoint.requests == asked
+        last = command(run, "--retry-dead", "--json")
+        assert last.returncode == 0, last.stderr
+        assert endpoint.requests == asked + 1
+    with Store.open(run, write=False) as store:
+        assert (store.count("trajectories"), store.count("dead_letters")) == (6, 0)

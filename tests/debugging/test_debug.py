@@ -143,6 +143,20 @@ def test_sampling_draws_independent_programs(store: Store, tmp_path: Path, sandb
     assert [a.feedback for a in trajectory.attempts] == [None, None, None]
 
 
+def test_all_draws_are_made_also_after_a_pass(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
+    path = tmp_path / "samples.jsonl"
+    path.write_text(json.dumps(attempt(FIRST, WRONG, RIGHT, WORSE)))
+    run(store, ReplayClient(path), sandbox, [FIRST], mode="sampling")
+    assert [len(t.attempts) for t in store.trajectories()] == [2]
+    client = Counted(path)
+    progress = run(store, client, sandbox, [FIRST], mode="sampling", draws="all")
+    assert (progress.passed, client.asked) == ([0, 1, 0], 1)  # the first two draws are in the ledger
+    [trajectory] = store.trajectories("sampling")
+    assert (trajectory.status, [a.execution.passed for a in trajectory.attempts]) == ("passed", [False, True, False])
+    again = run(store, client, sandbox, [FIRST], mode="sampling", draws="all")
+    assert (again.passed, client.asked) == (progress.passed, 1)
+
+
 def test_a_model_cannot_edit_the_tests(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
     """A reply that brings its own tests, or empties them, is judged by the task's."""
     path = tmp_path / "cheat.jsonl"

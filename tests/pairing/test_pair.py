@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
-from iterpref.config import PairingConfig
+from iterpref.config import PairingConfig, parse_config
 from iterpref.errors import ConfigError, RecordError
 from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import Filters, same_ast
 from iterpref.pairing.pair import focal_pair, pair, pairs_of
+from iterpref.pipeline import Run
 from iterpref.programs import fenced
 from iterpref.records import Attempt, Execution, ImportedPair, Message, Span, Task, TestFile, Trajectory
 from iterpref.store import Store
@@ -159,6 +160,25 @@ def test_imported_pairs_keep_their_text() -> None:
     assert made.render_template == "as_imported"
 
 
+@pytest.mark.parametrize(
+    ("negatives", "made"),
+    [
+        pytest.param("each", [(0, 1), (2, 1), (0, 3), (2, 3)], id="passing × failing"),
+        pytest.param("first", [(0, 1), (0, 3)], id="one for each passing draw"),
+        pytest.param("last", [(2, 1), (2, 3)], id="a draw after the passing one"),
+    ],
+)
+def test_every_passing_draw_of_a_sampling_run_is_chosen(negatives: str, made: list[tuple[int, int]]) -> None:
+    drawn = trajectory(WRONG, RIGHT, WORSE, RIGHT + "\n", passing=1, origin="sampling")
+    again = drawn.attempts[3].model_copy(update={"execution": PASSED})
+    drawn = drawn.model_copy(update={"attempts": (*drawn.attempts[:3], again)})
+    pairs = pairs_of(TASK, drawn, PairingConfig(negatives=negatives))
+    assert [(p.rejected_iteration, p.chosen_iteration) for p in pairs] == made
+    assert {p.origin for p in pairs} == {"sampling"}
+    for other in (trajectory(RIGHT, passing=0, origin="sampling"), trajectory(WRONG, origin="sampling")):
+        assert pairs_of(TASK, other, PairingConfig(negatives=negatives)) == []
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Store:
     store = Store.open(tmp_path / "run")
@@ -195,3 +215,18 @@ def test_mixed_prompts_are_refused(run: Store, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="its prompt is text, unlike those before it"):
         write_dataset(tmp_path / "pairs", [turns, text])
     assert not (tmp_path / "pairs" / "train.parquet").exists()
+
+
+def test_pairing_again_with_other_settings_asks_no_model(run: Store) -> None:
+    """Another negative, another diff, another filter: from the store, with an endpoint that nobody could reach."""
+    endpoint = {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
+
+    def made(**pairing: object) -> list[tuple[int | None, str, bool]]:
+        Run(run, parse_config({"client": endpoint, "pairing": pairing})).pair()
+        return [(p.rejected_iteration, p.diff, p.kept) for p in run.pairs()]
+
+    assert made(negatives="each") == [(0, "lcs", True), (1, "lcs", True)]
+    assert made(negatives="last", diff="prefix_suffix") == [(1, "prefix_suffix", True)]
+    assert made(negatives="first", max_tokens=1) == [(0, "lcs", False)]
+    assert made(negatives="each") == [(0, "lcs", True), (1, "lcs", True)]
+    assert run.count("calls") == 0

@@ -29,6 +29,8 @@ class DebuggingConfig(Section):
     """`sampling` draws independent programs instead of repairs, for comparison at equal calls."""
     max_iterations: int = Field(default=5, ge=0)
     """Repairs after the first attempt (paper: at most five); in sampling mode, further draws."""
+    draws: Literal["until_passed", "all"] = "until_passed"
+    """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
     sampling: SamplingConfig = SamplingConfig()
     """How programs are sampled."""
     concurrency: int = Field(default=256, gt=0)
@@ -115,7 +117,7 @@ class PairingConfig(Section):
     tokenizer: str | None = None
     """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
     source: Literal["debugging", "sampling"] = "debugging"
-    """`sampling` pairs the passing with the failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
+    """`sampling` pairs every passing with the failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
     min_line_coverage: float | None = Field(default=None, ge=0, le=1)
     """Least share of the chosen program's lines that its tests reach; `iterpref validate` measures it."""
     min_branch_coverage: float | None = Field(default=None, ge=0, le=1)

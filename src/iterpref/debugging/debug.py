@@ -93,7 +93,8 @@ class Debugger:
             attempts.append(attempt)
             if attempt.execution.passed:
                 status = "passed"
-                break
+                if not self._draws_all:
+                    break
         trajectory = Trajectory(
             trajectory_id=trajectory_id,
             task_id=task.task_id,
@@ -115,8 +116,12 @@ class Debugger:
     def _names(self) -> list[str]:
         return [self.ledger.name, *([self.repair_ledger.name] if self.repair_ledger else [])]
 
+    @property
+    def _draws_all(self) -> bool:
+        return self.settings.mode == "sampling" and self.settings.draws == "all"
+
     def _closed(self, trajectory: Trajectory) -> bool:
-        if trajectory.status == "unresolved":
+        if trajectory.status == "unresolved" or (trajectory.status == "passed" and self._draws_all):
             return len(trajectory.attempts) > self.settings.max_iterations
         return trajectory.status == "passed"
 
@@ -194,8 +199,9 @@ async def debug(
 def _count(progress: DebugProgress, trajectory: Trajectory) -> None:
     if trajectory.status == "passed":
         # A trajectory of an earlier run with more iterations may have passed later than this run asks for.
-        if trajectory.attempts[-1].iteration < len(progress.passed):
-            progress.passed[trajectory.attempts[-1].iteration] += 1
+        first = next(attempt.iteration for attempt in trajectory.attempts if attempt.execution.passed)
+        if first < len(progress.passed):
+            progress.passed[first] += 1
     elif trajectory.status == "failed_tools":
         progress.failed_tools += 1
         progress.errors.append(f"task {trajectory.task_id}: the sandbox could not run its program; run again to retry")

@@ -1,8 +1,9 @@
 """Trajectory → focal preference pairs; no model, no execution: it can be repeated with other settings at no cost.
 
 Chosen is the first version that passes its tests; rejected is one version before it that failed, or each of them
-(`negatives`; the paper found one at random best). Both are rendered by one template, so that the prose of a debugging
-reply never enters the loss; the prompt is the task's own, never the feedback turn. Imported pairs keep their text.
+(`negatives`; the paper found one at random best). Of sampling runs every passing draw is chosen once. Both are rendered
+by one template, so that the prose of a debugging reply never enters the loss; the prompt is the task's own, never the
+feedback turn. Imported pairs keep their text.
 """
 
 import random
@@ -58,17 +59,37 @@ def _candidates(store: Store, settings: PairingConfig, seed: int) -> Iterator[tu
 
 
 def pairs_of(task: Task, trajectory: Trajectory, settings: PairingConfig, seed: int = 0) -> list[PreferencePair]:
-    """The pairs of one trajectory before any filter; none when no version passes, or the first one does."""
-    attempts = trajectory.attempts
-    passing = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), None)
-    if not passing:
-        return []
-    chosen = attempts[passing]
+    """The pairs of one trajectory before any filter; none when no version passes, or none fails before."""
     prompt = _prompt(task, settings)
     return [
         _pair_of(task, trajectory, chosen, rejected, prompt, settings)
-        for rejected in _negatives(attempts[:passing], settings, f"{seed}:{trajectory.trajectory_id}")
+        for chosen, failing in _chosen_with_failing(trajectory)
+        for rejected in _negatives(failing, settings, _draw_key(seed, trajectory, chosen))
     ]
+
+
+def _draw_key(seed: int, trajectory: Trajectory, chosen: Attempt) -> str:
+    """What decides a random negative: in sampling also which draw it is paired with."""
+    key = f"{seed}:{trajectory.trajectory_id}"
+    return f"{key}:{chosen.iteration}" if trajectory.origin == "sampling" else key
+
+
+def _chosen_with_failing(trajectory: Trajectory) -> Iterator[tuple[Attempt, tuple[Attempt, ...]]]:
+    """Each version that may be chosen, with the failing ones it may be paired with.
+
+    Debugging: the first that passes, with those before it. Sampling: every passing draw with every failing one
+    (passing × failing, the PvF of Code-Optimise), as draws have no order.
+    """
+    attempts = trajectory.attempts
+    if trajectory.origin == "sampling":
+        failing = tuple(attempt for attempt in attempts if not attempt.execution.passed)
+        passing = [attempt for attempt in attempts if attempt.execution.passed]
+    else:
+        first = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), 0)
+        failing, passing = attempts[:first], [attempts[first]] if first else []
+    for chosen in passing:
+        if failing:
+            yield chosen, failing
 
 
 def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) -> tuple[Attempt, ...]:
