@@ -117,7 +117,7 @@ class PairingConfig(Section):
     tokenizer: str | None = None
     """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
     source: Literal["debugging", "sampling"] = "debugging"
-    """`sampling` pairs every passing with the failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
+    """`sampling` pairs passing with failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
     min_line_coverage: float | None = Field(default=None, ge=0, le=1)
     """Least share of the chosen program's lines that its tests reach; `iterpref validate` measures it."""
     min_branch_coverage: float | None = Field(default=None, ge=0, le=1)
