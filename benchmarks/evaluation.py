@@ -16,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from iterpref.config import EvaluationConfig
 from iterpref.evaluation.answers import Recorded
@@ -40,7 +42,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="warm runs of each side")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--agreement", action="store_true", help="also score the recorded completions with both")
-    parser.add_argument("--limit", type=int, help="only so many recorded completions of each benchmark, evenly spaced")
+    parser.add_argument("--models", nargs="*", help="only the recorded completions of these models")
     parser.add_argument("--work", type=Path, help="folder to keep what was computed in")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -74,21 +76,42 @@ def speed(options: argparse.Namespace, work: Path) -> dict[str, object]:
 
 
 def agreement(options: argparse.Namespace, work: Path) -> dict[str, object]:
-    """Base and plus verdicts of both sides on the recorded completions; each difference listed."""
-    same = total = 0
+    """Base and plus verdicts of both sides on the recorded completions, model by model; each difference listed.
+
+    What a side has graded stays in `--work`, so that a run that was stopped goes on.
+    """
+    same = total = elsewhere = 0
     differing = []
     for name in FILES:
-        path, scored = recorded(options.data, name, work, options.limit)
-        _, theirs = evalplus(options, work, name, path, "agreement")
-        _, ours = iterpref(options, work, name, path, "agreement")
-        for key, verdict in ours.items():
-            if key[0] not in scored:
-                continue
-            total += 1
-            same += verdict[:2] == theirs[key]
-            if verdict[:2] != theirs[key]:
-                differing.append({"task": key[0], "sample": key[1], "ours": verdict, "evalplus": theirs[key]})
-    return {"samples": total, "verdict_agreement": round(same / total, 5), "disagreements": differing}
+        for model, rows, absent in recorded(options.data, name, options.models):
+            elsewhere += absent
+            path = write_samples(options.data, name, rows, work / f"recorded-{name}-{model}.jsonl")
+            _, theirs = evalplus(options, work, name, path, "agreement")
+            _, ours = iterpref(options, work, name, path, f"agreement-{model}")
+            for key in ((row["task_id"], 0) for row in rows):
+                total += 1
+                same += ours[key][:2] == theirs[key]
+                if ours[key][:2] != theirs[key]:
+                    differing.append({"task": key[0], "model": model, "ours": ours[key], "evalplus": theirs[key]})
+            print(f"{name} {model}: {len(rows)}; so far {same} of {total}", file=sys.stderr, flush=True)
+    causes = collections.Counter(explain(row) for row in differing)
+    return {
+        "samples": total,
+        "samples_of_tasks_that_evalplus_lacks": elsewhere,
+        "verdict_agreement": round(same / total, 5),
+        "causes": dict(causes),
+        "disagreements": [row | {"cause": explain(row)} for row in differing],
+    }
+
+
+def explain(row: dict[str, Any]) -> str:
+    """Which known difference of docs/evaluation.md a disagreement is."""
+    if row["task"] == "HumanEval/32":
+        return "HumanEval/32: evalplus 0.3.1 fails every program"
+    verdict, error = row["ours"][2:]
+    if verdict == "timeout" or (row["ours"][1] and not row["evalplus"][1]):
+        return "time limits: of the whole run's CPU time here, of each call's wall time there"
+    return f"to explain: {verdict} {error[:60]}"
 
 
 def canonical(data: Path, name: str, work: Path) -> Path:
@@ -100,24 +123,29 @@ def canonical(data: Path, name: str, work: Path) -> Path:
     return path
 
 
-def recorded(data: Path, name: str, work: Path, limit: int | None) -> tuple[Path, set[str]]:
-    """A file of the recorded completions of one benchmark (or `limit` of them, evenly spaced), and its tasks.
+def recorded(data: Path, name: str, models: list[str] | None) -> Iterator[tuple[str, list[dict[str, str]], int]]:
+    """(model, its recorded completions of a benchmark, how many are of tasks that the benchmark lacks)."""
+    known = {row["task_id"] for row in read_rows(data / FILES[name])}
+    prefix = next(iter(known)).split("/")[0]
+    by_model: dict[str, list[dict[str, str]]] = collections.defaultdict(list)
+    for row in read_rows(data / "samples_greedy_mixed.jsonl.gz"):
+        if row["task_id"].split("/")[0].lower() == prefix.lower():
+            task_id = f"{prefix}/{row['task_id'].split('/')[1]}"
+            by_model[row["model"].replace(":", "-")].append({"task_id": task_id, "solution": row["solution"]})
+    for model, rows in by_model.items():
+        mine = [row for row in rows if row["task_id"] in known]
+        if not models or model in models:
+            yield model, mine, len(rows) - len(mine)
 
-    evalplus wants every task, so absent ones get an empty program, which is not counted.
-    """
-    known = [row["task_id"] for row in read_rows(data / FILES[name])]
-    prefix = known[0].split("/")[0]
-    rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")
-    mine = [row for row in rows if row["task_id"].split("/")[0].lower() == prefix.lower()]
-    lines = [{"task_id": f"{prefix}/{row['task_id'].split('/')[1]}", "solution": row["solution"]} for row in mine]
-    lines = [line for line in lines if line["task_id"] in set(known)]
-    lines = lines[:: max(1, len(lines) // limit)] if limit else lines
-    scored = {line["task_id"] for line in lines}
-    absent = set(known) - scored
-    lines += [{"task_id": task_id, "solution": ""} for task_id in sorted(absent)]
-    path = work / f"recorded-{name}.jsonl"
-    path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    return path, scored
+
+def write_samples(data: Path, name: str, rows: list[dict[str, str]], path: Path) -> Path:
+    """A samples file; evalplus wants every task, so absent ones get an empty program, which is not counted."""
+    absent = {row["task_id"] for row in read_rows(data / FILES[name])} - {row["task_id"] for row in rows}
+    lines = [*rows, *({"task_id": task_id, "solution": ""} for task_id in sorted(absent))]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        path.write_text(text, encoding="utf-8")
+    return path
 
 
 Outcomes = dict[tuple[str, int], list[object]]
@@ -126,7 +154,8 @@ Outcomes = dict[tuple[str, int], list[object]]
 def evalplus(options: argparse.Namespace, work: Path, name: str, path: Path, tag: str) -> tuple[float, Outcomes]:
     """Its command as users run it; the results file is its own."""
     results = path.with_name(path.name.replace(".jsonl", "_eval_results.json"))
-    if not (tag == "agreement" and results.is_file()):
+    kept = tag == "agreement" and results.is_file() and results.stat().st_mtime > path.stat().st_mtime
+    if not kept:
         results.unlink(missing_ok=True)
     home = work / "evalplus-home"
     home.mkdir(exist_ok=True)
@@ -134,7 +163,8 @@ def evalplus(options: argparse.Namespace, work: Path, name: str, path: Path, tag
     dataset = name.rstrip("+")
     command = [options.evalplus, "-m", "evalplus.evaluate", dataset, "--samples", str(path), "--parallel", str(WORKERS)]
     started = time.monotonic()
-    subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if not kept:
+        subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     taken = time.monotonic() - started
     found = json.loads(results.read_text(encoding="utf-8"))["eval"]
     return taken, {
@@ -153,7 +183,8 @@ def iterpref(options: argparse.Namespace, work: Path, name: str, path: Path, tag
     command = [sys.executable, "-c", SCORE, __file__, name, str(options.data / FILES[name]), str(path), str(out)]
     environment = {**os.environ, "ITERPREF_CACHE": str(work / "iterpref-cache")}
     started = time.monotonic()
-    subprocess.run(command, env=environment, check=True)
+    if not (tag.startswith("agreement") and out.is_file() and out.stat().st_mtime > path.stat().st_mtime):
+        subprocess.run(command, env=environment, check=True)
     taken = time.monotonic() - started
     return taken, {(task_id, index): verdict for task_id, index, verdict in json.loads(out.read_text())}
 

@@ -255,8 +255,10 @@ class Run:
                 given = read_samples(samples, benchmark.tasks, sanitized, benchmark.broken)
                 result = asyncio.run(score(Recorded(given, benchmark.tasks, settings.k)))
             else:
-                client = self.config.client.model_copy(update={"kind": "local", "model": model})
-                with self.ledger(client) as ledger:
+                local = self.config.client.model_copy(update={"kind": "local"})
+                client = (settings.client or local).model_copy(update={"model": model})
+                budget = Budget(self.config.budget, self.store) if settings.client else None
+                with self.ledger(client, budget) as ledger:
                     result = asyncio.run(score(Generated(ledger, benchmark, settings, seed)))
         folder = self.store.folder / "results"
         folder.mkdir(exist_ok=True)

@@ -85,7 +85,7 @@ def test_429_for_ever_is_waited_out_and_then_given_up() -> None:
     with Scripted(lambda _: (429, {}), headers="Retry-After: 0.1\r\n") as endpoint:
         with pytest.raises(EndpointError, match=r"throttled for longer than client.give_up_s=0.5"):
             ask(endpoint.url, give_up_s=0.5)
-        assert 4 <= endpoint.requests <= 7
+        assert 2 <= endpoint.requests <= 7  # fewer on a busy machine
     with Scripted(lambda _: (429, {}), headers="Retry-After: 3600\r\n") as endpoint:
         with pytest.raises(EndpointError, match="asks to wait 3600 s"):
             ask(endpoint.url)
@@ -183,3 +183,41 @@ def test_a_real_server_behind_faults(coder_server: int) -> None:
 
     assert [a.text for a in answers] == [a.text for a in asyncio.run(in_process())]
     local.close()
+
+
+BEGUN = Request(messages=(*REQUEST.messages, Message(role="assistant", content="```python\n")))
+
+
+@pytest.mark.parametrize(
+    ("prefill", "last", "more"),
+    [
+        pytest.param("continue_final_message", {}, {"continue_final_message": True, "add_generation_prompt": False},
+                     id="vLLM"),
+        pytest.param("prefix", {"prefix": True}, {}, id="DeepSeek"),
+        pytest.param("plain", {}, {}, id="continued anyway"),
+    ],
+)  # fmt: skip
+def test_a_begun_turn(prefill: str, last: dict[str, Any], more: dict[str, Any]) -> None:
+    with Scripted(lambda _: (200, completion("x = 1"))) as endpoint:
+        ask(endpoint.url, BEGUN, REQUEST, prefill=prefill)
+    begun, plain = sorted(endpoint.seen, key=lambda body: -len(body["messages"]))
+    assert begun["messages"][-1] == {"role": "assistant", "content": "```python\n"} | last
+    assert {name: begun.get(name) for name in more} == more
+    assert set(begun) - set(plain) == set(more) and "prefix" not in plain["messages"][-1]
+
+
+def test_a_raw_prompt_goes_to_completions() -> None:
+    reply = {"choices": [{"text": "    return <think>\n\ndef g(): pass", "finish_reason": "length"}]}
+    with Scripted(lambda body: (200, reply) if "prompt" in body else (400, {})) as endpoint:
+        [answer] = ask(endpoint.url, REQUEST.model_copy(update={"raw": True, "sampling": Sampling(stop=("\ndef ",))}))
+    assert endpoint.seen[0]["prompt"] == "double x" and "messages" not in endpoint.seen[0]
+    assert endpoint.seen[0]["stop"] == ["\ndef "]
+    assert answer == Completion(text="    return <think>\n", finish_reason="stop")  # the server took no stop text
+
+
+def test_neither_message_nor_text() -> None:
+    with (
+        Scripted(lambda _: (200, {"choices": [{"index": 0}]})) as endpoint,
+        pytest.raises(ClientError, match="neither"),
+    ):
+        ask(endpoint.url)

@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import pickle
+import re
 import threading
 import zlib
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import pytest
 from data import shared
 
 from iterpref.errors import ConfigError, RecordError
+from iterpref.evaluation import benchmarks
 from iterpref.evaluation.benchmarks import Window, load_benchmark
 from iterpref.evaluation.benchmarks.livecodebench import private_tests
 from iterpref.evaluation.benchmarks.mbpp import typed_inputs
@@ -160,6 +162,14 @@ def test_path_then_environment_then_release(tmp_path: Path, monkeypatch: pytest.
 )
 def test_mbpp_inputs_get_their_types_back(task_id: str, given: Any, wanted: Any) -> None:
     assert typed_inputs(task_id, given) == wanted
+
+
+def test_every_hub_source_is_pinned_to_a_commit() -> None:
+    sources = [source for source, _, _ in benchmarks._PUBLISHED.values()] + [benchmarks.LIVECODEBENCH]
+    hub = {source.name: source.revision for source in sources if source.hub}
+    assert "humanevalfix" in hub and len(hub) >= 6
+    assert [name for name, revision in hub.items() if not re.fullmatch(r"[0-9a-f]{40}", revision)] == []
+    assert all(source.version in source.url for source in sources if source.url)
 
 
 def packed(value: Any) -> str:

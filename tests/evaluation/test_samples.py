@@ -85,6 +85,17 @@ def test_chat_protocol() -> None:
     assert program_of(task("a"), "def f(x):\n\treturn x\n```\nThat is it", "chat") == "def f(x):\n    return x"
 
 
+@pytest.mark.parametrize(
+    "reply",
+    [
+        pytest.param("```python\ndef f(x):\n    return x\n```\nDone.", id="a fence of its own"),
+        pytest.param("Below is a script:\n```python\ndef f(x):\n    return x\n", id="from the beginning, cut"),
+    ],
+)
+def test_an_endpoint_that_begins_anew(reply: str) -> None:
+    assert program_of(task("a"), reply, "chat") == "def f(x):\n    return x"
+
+
 def test_base_protocol() -> None:
     asked = ask(task("a"), "humaneval", "base")
     assert asked.raw and asked.messages == (Message(role="user", content="def f(x):\n"),) and "\ndef " in asked.stop

@@ -46,6 +46,9 @@ def test_without_an_entry_point_all_definitions_stay() -> None:
         pytest.param("This line, don't you think, is prose (mostly.\n" * 5000, id="prose"),
         pytest.param("def f(:\n" * 5000, id="broken"),
         pytest.param("x = (1,\n" * 5000, id="open brackets"),
+        pytest.param(("x = (" + "a + " * 30 + "\n") * 5000, id="long lines with an open bracket"),
+        pytest.param("foo(bar(baz(1, 2), [3, {'a': (4,\n" * 5000, id="nested open brackets"),
+        pytest.param(("(" * 90 + "1\n") * 5000, id="deep brackets"),
         pytest.param('"""\n' * 5001, id="open string"),
     ],
 )

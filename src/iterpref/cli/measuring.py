@@ -16,7 +16,9 @@ def evaluate(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    model: Annotated[str | None, typer.Option(help="Folder or hub id; default: the config's model.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Folder, hub id, or an endpoint's model; default: the config's.")
+    ] = None,
     samples: Annotated[
         Path | None, typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench).")
     ] = None,
@@ -28,7 +30,8 @@ def evaluate(
     Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
     with open_run(run, config, set_) as opened:
-        result = opened.evaluate(model or opened.config.model, samples, sanitize)
+        answering = opened.config.evaluation.client
+        result = opened.evaluate(model or (answering or opened.config).model, samples, sanitize)
         fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
         counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
         finish({**fields, **counted, **result.metrics}, as_json)

@@ -46,6 +46,8 @@ class BatchClient(OpenAIClient):
         self._pump: asyncio.Task[None] | None = None
 
     async def complete(self, request: Request) -> Completion:
+        if request.raw:
+            raise ClientError(f"{self.name}: its batches are of chats and take no raw prompt; set client.batch=false")
         body = self._body(request) | self._settings.extra_body
         name = fingerprint([body, request.sample_index])
         if name not in self._waiting:

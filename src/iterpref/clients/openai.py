@@ -1,5 +1,7 @@
-"""Any OpenAI-compatible chat endpoint: vLLM, SGLang, Ollama, `transformers serve`, gateways, hosted models.
+"""Any OpenAI-compatible endpoint: vLLM, SGLang, Ollama, `transformers serve`, gateways, hosted models.
 
+Chat requests go to `chat/completions`, a begun turn of the assistant included (`client.prefill`), raw ones to
+`completions`. Stop texts also cut here, for servers that ignore or don't take them.
 Several addresses of one model share the load, each with its own limit (concurrency.py). Failures are handled here and
 in retry.py only. The key comes from the environment variable that the configuration names, and is cut out of every
 message.
@@ -9,6 +11,7 @@ import asyncio
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,7 +42,9 @@ class _Endpoint:
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
         """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
         async with asyncio.timeout(self._settings.timeout_s):
-            response = await self.sdk().chat.completions.with_raw_response.create(**body, extra_body=extra or None)
+            sdk = self.sdk()
+            create: Any = (sdk.completions if "prompt" in body else sdk.chat.completions).with_raw_response.create
+            response = await create(**body, extra_body=extra or None)
             return bytes(response.content)
 
     def sdk(self) -> openai.AsyncOpenAI:
@@ -100,7 +105,8 @@ class OpenAIClient:
         await limiter.acquire()
         started = time.monotonic()
         try:
-            completion = read_reply(await endpoint.post(self._body(request), self._settings.extra_body))
+            extra = _continuing(request, self._settings.prefill) | self._settings.extra_body
+            completion = cut(read_reply(await endpoint.post(self._body(request), extra)), request.sampling.stop)
         except (openai.OpenAIError, TimeoutError, BadReply) as error:
             failure = classify(error)
             if failure.meaning is Meaning.THROTTLED or isinstance(error, TimeoutError | openai.APITimeoutError):
@@ -113,8 +119,6 @@ class OpenAIClient:
 
     def _body(self, request: Request) -> dict[str, Any]:
         sampling = request.sampling
-        if request.raw:
-            raise ClientError(f"{self.name}: a chat endpoint takes no raw prompt; set evaluation.protocol=chat")
         values: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         if sampling.temperature > 0:
             values |= {"top_p": sampling.top_p, "seed": _seed(request)}
@@ -123,7 +127,11 @@ class OpenAIClient:
         if "max_tokens" in self._omitted:  # the newer name of the same limit
             values["max_completion_tokens"] = values.pop("max_tokens")
         values = {name: value for name, value in values.items() if name not in self._omitted}
-        messages = [message.model_dump() for message in request.messages]
+        if request.raw:
+            return {"model": self._model, "prompt": request.messages[0].content, **values}
+        messages: list[dict[str, Any]] = [message.model_dump() for message in request.messages]
+        if _begun(request) and self._settings.prefill == "prefix":
+            messages[-1]["prefix"] = True
         return {"model": self._model, "messages": messages, **values}
 
     def _leave_out(self, failure: Failure) -> bool:
@@ -152,6 +160,25 @@ class OpenAIClient:
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text
+
+
+def cut(completion: Completion, stops: Sequence[str]) -> Completion:
+    """The completion up to the first of the stop texts."""
+    places = [place for place in map(completion.text.find, stops) if place >= 0]
+    if not places:
+        return completion
+    return completion.model_copy(update={"text": completion.text[: min(places)], "finish_reason": "stop"})
+
+
+def _begun(request: Request) -> bool:
+    return not request.raw and request.messages[-1].role == "assistant"
+
+
+def _continuing(request: Request, prefill: str) -> dict[str, Any]:
+    """Keys of the request that make vLLM and SGLang continue the last turn rather than open a new one."""
+    if not _begun(request) or prefill != "continue_final_message":
+        return {}
+    return {"continue_final_message": True, "add_generation_prompt": False}
 
 
 def _seed(request: Request) -> int:

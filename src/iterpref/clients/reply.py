@@ -1,7 +1,8 @@
 """Body of an endpoint's response → Completion.
 
-In: bytes that should be a chat completion. Out: text without what a reasoning model thought, which is kept beside it,
-whether the server sends it as `reasoning_content` (vLLM, DeepSeek), `reasoning` (gateways) or inside `<think>` tags.
+In: bytes that should be a chat completion, or one of a raw prompt. Out: text without what a reasoning model thought,
+which is kept beside it, whether the server sends it as `reasoning_content` (vLLM, DeepSeek), `reasoning` (gateways) or
+inside `<think>` tags.
 """
 
 from typing import Any
@@ -21,7 +22,8 @@ class _Message(BaseModel):
 
 
 class _Choice(BaseModel):
-    message: _Message
+    message: _Message | None = None  # of a chat
+    text: str | None = None  # of a raw prompt
     finish_reason: str | None = None
 
 
@@ -39,7 +41,7 @@ def read_reply(body: bytes | str) -> Completion:
     """The completion in a response.
 
     Raises:
-        BadReply: The body is no JSON, or no chat completion with a choice.
+        BadReply: The body is no JSON, or no completion with a choice.
     """
     try:
         reply = _Reply.model_validate_json(body)
@@ -49,10 +51,13 @@ def read_reply(body: bytes | str) -> Completion:
     if not reply.choices:
         raise BadReply("the response holds no choice")
     choice, usage = reply.choices[0], reply.usage or _Usage()
-    text, thought = split_reasoning(_text(choice.message.content))
+    message = choice.message or _Message(content=choice.text)
+    if choice.message is None and choice.text is None:
+        raise BadReply("the response's choice holds neither message nor text")
+    text, thought = split_reasoning(_text(message.content)) if choice.message else (choice.text or "", "")
     return Completion(
         text=text,
-        reasoning=choice.message.reasoning_content or choice.message.reasoning or thought,
+        reasoning=message.reasoning_content or message.reasoning or thought,
         finish_reason="length" if choice.finish_reason == "length" else "stop",
         prompt_tokens=usage.prompt_tokens,
         completion_tokens=usage.completion_tokens,

@@ -59,6 +59,9 @@ class ClientConfig(Section):
     """Further keys of the request, such as `chat_template_kwargs` or `reasoning_effort`; part of the ledger key."""
     omit: tuple[str, ...] = ()
     """Parameters not to send, such as `temperature`; those that the server refuses are left out anyway."""
+    prefill: Literal["continue_final_message", "prefix", "plain"] = "continue_final_message"
+    """How a begun turn of the assistant is marked for continuing (protocol `chat`): by vLLM's and SGLang's keys, by
+    `prefix` in the message (DeepSeek, Mistral), or not at all, for servers that continue it anyway."""
     identity: str | None = None
     """Name in the ledger; default: model and address. Give one when a model's address changes."""
     batch: bool = False

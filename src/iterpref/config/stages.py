@@ -165,6 +165,8 @@ class EvaluationConfig(Section):
     """pass@k for these k, each at most `samples`."""
     sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
     """How completions are sampled; greedy by default."""
+    client: ClientConfig | None = None
+    """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""
 
 
 class ParallelConfig(Section):

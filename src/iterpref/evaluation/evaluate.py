@@ -28,7 +28,7 @@ from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
-_NOT_DATA = {"path", "benchmark"}  # settings that change nothing but where the rows are read
+_NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
 
 
 async def evaluate(

@@ -2,11 +2,13 @@
 
 `plain`: the task's prompt as a user's turn; the program is the reply's code block. `chat`: EvalPlus's and
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
-`base`: for models without a chat template: the prompt as it is, continued, with stop sequences.
+`base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
+endpoint's `completions`).
 Sources: evalplus 0.3.1 (codegen.py, provider/utility.py), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
 of the instructions are part of these protocols and are theirs. Not here: sampling parameters (`EvaluationConfig`).
 """
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,6 +32,7 @@ _BASE_STOPS: dict[Family, tuple[str, ...]] = {
     "mbpp": ('\n"""', "\nassert"),
     "bigcodebench": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
 }
+_OPENING = re.compile(r"^```(?:python|py)\b", re.MULTILINE | re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -72,5 +75,8 @@ def program_of(task: Task, completion: str, protocol: Protocol) -> str:
     text = completion.replace("\t", "    ")
     if protocol == "base" and isinstance(task.prompt, str):
         text = task.prompt.strip() + "\n" + text
-    # The prefilled fence is open; whatever is after a closing one is prose.
-    return sanitize(text.split("\n```")[0] if protocol == "chat" else text, task.entry_point)
+    elif _OPENING.search(text):  # an endpoint that began its answer anew instead of continuing ours
+        return sanitize(text, task.entry_point)
+    else:  # the prefilled fence is open; whatever is after a closing one is prose
+        text = text.split("\n```")[0]
+    return sanitize(text, task.entry_point)

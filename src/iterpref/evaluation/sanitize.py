@@ -15,7 +15,7 @@ from iterpref.programs import code_blocks, defines, extract_program, parses, syn
 
 _CONTINUED = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b|$")  # first characters that open no new statement
 _MOST_LINES = 64  # top-level lines that one statement may span, for example a docstring's
-_PASSES = 8  # times the text's length that may be parsed in search of statements
+_PASSES = 5  # times the text's length that may be parsed in search of statements
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 

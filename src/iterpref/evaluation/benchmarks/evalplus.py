@@ -9,12 +9,13 @@ Not here: the two benchmarks' peculiarities (humaneval.py, mbpp.py).
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from iterpref.evaluation.benchmarks.references import Question, Reference, references
 from iterpref.evaluation.benchmarks.sources import Loaded
-from iterpref.records import Limits, Task, TestFile
+from iterpref.records import Limits, Task, TestFile, fingerprint
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.codec import decode
 from iterpref.sandbox.tables import Row, arguments, write_row
@@ -48,21 +49,18 @@ class Plan:
 
 def evalplus_tasks(loaded: Loaded, plan: Plan, sandbox: Callable[[], Sandbox]) -> tuple[list[Task], dict[str, str]]:
     """Tasks, and for those whose canonical solution doesn't answer all inputs here, why."""
-    questions, sizes = [], {}
-    for row in loaded.rows:
-        files = _inputs(row, plan)
-        sizes[row["task_id"]] = len(files[0])
-        inputs = [values for file in files for values in file]
-        questions.append(_question(row, plan, inputs))
-    found = references(plan.name, questions, sandbox)
-    tasks, broken = [], {}
-    for row, question in zip(loaded.rows, questions, strict=True):
-        reference = found[question.task_id]
-        if reference.problem:
-            broken[question.task_id] = reference.problem
-        else:
-            tasks.append(_task(row, question, reference, sizes[question.task_id], plan))
-    return tasks, broken
+    identity = [plan.plus, fingerprint([[row[name] for name in FIELDS] for row in loaded.rows])]
+    base = {row["task_id"]: len(row["base_input"]) for row in loaded.rows}
+
+    def finish(question: Question, outputs: Sequence[Any]) -> list[str]:
+        lines = [_line(asked, output) for asked, output in zip(question.rows, outputs, strict=True)]
+        size = base[question.task_id]
+        return ["\n".join(part) for part in (lines[:size], lines[size:]) if part]
+
+    asks = [partial(_question, row, plan) for row in loaded.rows]
+    found = references(plan.name, identity, asks, finish, sandbox)
+    broken = {task_id: reference.problem for task_id, reference in found.items() if reference.problem}
+    return [_task(row, found[row["task_id"]], plan) for row in loaded.rows if row["task_id"] not in broken], broken
 
 
 def limits_for(reference_cpu_s: float) -> Limits:
@@ -73,15 +71,11 @@ def limits_for(reference_cpu_s: float) -> Limits:
     return Limits(cpu_s=cpu_s, wall_s=10 + 4 * cpu_s, memory_bytes=MEMORY_BYTES)
 
 
-def _inputs(row: dict[str, Any], plan: Plan) -> list[Sequence[Sequence[Any]]]:
-    """Base and plus inputs; some tasks have no plus inputs, written as {}."""
-    given = [row["base_input"], *([row["plus_input"]] if plan.plus and row["plus_input"] else [])]
-    return [plan.inputs(row["task_id"], inputs) for inputs in given]
-
-
-def _question(row: dict[str, Any], plan: Plan, inputs: Sequence[Sequence[Any]]) -> Question:
+def _question(row: dict[str, Any], plan: Plan) -> Question:
+    """Base and plus inputs of a task; some have no plus inputs, written as {}."""
     entry_point = row["entry_point"]
     match = plan.match(entry_point)
+    given = [row["base_input"], *([row["plus_input"]] if plan.plus and row["plus_input"] else [])]
     asked = tuple(
         Row(
             arguments(list(values)),
@@ -89,27 +83,32 @@ def _question(row: dict[str, Any], plan: Plan, inputs: Sequence[Sequence[Any]]) 
             match=match,
             atol=row["atol"],
         )
-        for values in inputs
+        for inputs in given
+        for values in plan.inputs(row["task_id"], inputs)
     )
-    return Question(row["task_id"], row["prompt"] + row["canonical_solution"], entry_point, asked)
+    return Question(row["task_id"], _solution(row), entry_point, asked)
 
 
-def _task(row: dict[str, Any], question: Question, reference: Reference, base: int, plan: Plan) -> Task:
-    lines = [
-        write_row(replace(asked, output=output, atol=asked.atol or _float_atol(decode(output))))
-        for asked, output in zip(question.rows, reference.outputs, strict=True)
-    ]
-    tests = [TestFile(path=BASE, content="\n".join(lines[:base]))]
-    if lines[base:]:
-        tests.append(TestFile(path=PLUS, content="\n".join(lines[base:])))
+def _solution(row: dict[str, Any]) -> str:
+    return str(row["prompt"] + row["canonical_solution"])
+
+
+def _line(asked: Row, output: Any) -> str:
+    atol = asked.atol or _float_atol(decode(output))
+    return write_row(Row(asked.input, output, asked.accept, asked.match, atol))
+
+
+def _task(row: dict[str, Any], reference: Reference, plan: Plan) -> Task:
     return Task(
-        task_id=question.task_id,
+        task_id=row["task_id"],
         prompt=row["prompt"],
-        tests=tuple(tests),
+        tests=tuple(
+            TestFile(path=path, content=content) for path, content in zip((BASE, PLUS), reference.tests, strict=False)
+        ),
         style="calls",
-        entry_point=question.entry_point,
+        entry_point=row["entry_point"],
         limits=limits_for(reference.cpu_s),
-        reference=question.program,
+        reference=_solution(row),
         split="test",
         origin=plan.name,
         license=plan.license,

@@ -12,7 +12,7 @@ HUMANEVALFIX = Source(
     variables=("ITERPREF_HUMANEVALFIX_PATH",),
     fields=("task_id", "declaration", "canonical_solution", "buggy_solution", "entry_point", "test"),
     hub="bigcode/humanevalpack",
-    revision="main",
+    revision="9a41762f73a8cb23bb5811b73d5aab164efcf378",
     config="python",
 )
 _LIMITS = Limits(cpu_s=5.0, wall_s=30.0)

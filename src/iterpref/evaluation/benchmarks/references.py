@@ -1,8 +1,9 @@
-"""Inputs and a canonical solution → expected outputs, computed once in the sandbox and kept in the user's cache.
+"""Inputs and a canonical solution → tests with expected outputs, computed once and kept in the user's cache.
 
-In: for each task its program, its inputs, and how results are compared. Out: for each its outputs (in codec form) and
-the CPU time they took, or why there are none. The cache's name holds the identity of all of them and of the Python that
-computed them. Not here: judging programs against the outputs (`sandbox/tables.py`).
+In: for each task its program and its inputs, and how rows become tests. Out: for each its test files' contents and the
+CPU time that the solution took, or why there are none. The cache's name holds the identity of the rows and of the
+Python that computed them. Each task is made ready by the thread that waits for its outputs, so that the sandbox's
+workers don't wait for the host. Not here: judging programs against the outputs (`sandbox/tables.py`).
 """
 
 import gzip
@@ -20,7 +21,7 @@ from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.codec import encode
 from iterpref.sandbox.tables import Row, write_row
 
-_VERSION = 1  # of what is cached
+_VERSION = 2  # of what is cached, and of the code that makes tests of rows
 LIMITS = Limits(cpu_s=300, wall_s=900, memory_bytes=4 << 30)
 
 
@@ -36,40 +37,53 @@ class Question:
 
 @dataclass(frozen=True)
 class Reference:
-    """What a canonical solution returned, in codec form; `problem` says why there is nothing."""
+    """The tests of a task, one content a file; `problem` says why there is nothing."""
 
     task_id: str
-    outputs: list[Any]
+    tests: tuple[str, ...]
     cpu_s: float
     problem: str = ""
 
 
-def references(benchmark: str, questions: Sequence[Question], sandbox: Callable[[], Sandbox]) -> dict[str, Reference]:
+Ask = Callable[[], Question]
+Finish = Callable[[Question, Sequence[Any]], Sequence[str]]
+
+
+def references(
+    benchmark: str, identity: Any, asks: Sequence[Ask], finish: Finish, sandbox: Callable[[], Sandbox]
+) -> dict[str, Reference]:
     """Task id → reference. `sandbox` is called only where the cache holds none.
+
+    Args:
+        identity: JSON value that changes whenever any question does.
+        asks: Each makes one question; called in a thread.
+        finish: (question, outputs in codec form) → contents of the test files.
 
     Raises:
         SandboxError: The sandbox broke.
     """
-    identity = fingerprint([_VERSION, sys.version_info[:2], [_question(question) for question in questions]])
-    path = cache_folder() / "references" / f"{benchmark}-{identity}.json.gz"
-    if path.is_file():
-        with gzip.open(path, "rt", encoding="utf-8") as file:
-            return {row["task_id"]: Reference(**row) for row in json.load(file)}
-    found = _compute(questions, sandbox())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    with gzip.open(partial, "wt", encoding="utf-8", compresslevel=3) as file:
-        json.dump([asdict(reference) for reference in found], file)
-    partial.replace(path)
-    return {reference.task_id: reference for reference in found}
+    key = fingerprint([_VERSION, sys.version_info[:2], benchmark, identity])
+    path = cache_folder() / "references" / f"{benchmark}-{key}.jsonl.gz"
+    if not path.is_file():
+        found = _compute(asks, finish, sandbox())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        partial.write_bytes(b"".join(packed for _, packed in found))
+        partial.replace(path)
+        return {reference.task_id: reference for reference, _ in found}
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    return {row["task_id"]: Reference(**row | {"tests": tuple(row["tests"])}) for row in rows}
 
 
-def _compute(questions: Sequence[Question], sandbox: Sandbox) -> list[Reference]:
-    def answer(question: Question) -> Reference:
-        content = "\n".join(map(write_row, question.rows))
+def _compute(asks: Sequence[Ask], finish: Finish, sandbox: Sandbox) -> list[tuple[Reference, bytes]]:
+    """Each reference, and its line of the cache, compressed: a gzip file may have many members."""
+
+    def answer(ask: Ask) -> tuple[Reference, bytes]:
+        question = ask()
         job = Job(
             program=question.program,
-            tests=(TestFile(path="inputs.jsonl", content=content),),
+            tests=(TestFile(path="inputs.jsonl", content="\n".join(map(write_row, question.rows))),),
             style="calls",
             entry_point=question.entry_point,
             limits=LIMITS,
@@ -79,11 +93,10 @@ def _compute(questions: Sequence[Question], sandbox: Sandbox) -> list[Reference]
             encode(value is not None) if row.match == "not_none" else encode(value)
             for row, value in zip(question.rows, answers.values, strict=False)
         ]
-        return Reference(question.task_id, outputs, round(answers.cpu_s, 3), answers.problem)
+        tests = () if answers.problem else tuple(finish(question, outputs))
+        reference = Reference(question.task_id, tests, round(answers.cpu_s, 3), answers.problem)
+        return reference, gzip.compress(f"{json.dumps(asdict(reference))}\n".encode(), compresslevel=3)
 
-    with ThreadPoolExecutor(sandbox.workers) as threads:
-        return list(threads.map(answer, questions))
-
-
-def _question(question: Question) -> list[Any]:
-    return [question.task_id, question.program, question.entry_point, [write_row(row) for row in question.rows]]
+    # One thread more than workers: it makes the next question while the sandbox is busy.
+    with ThreadPoolExecutor(sandbox.workers + 1) as threads:
+        return list(threads.map(answer, asks))
