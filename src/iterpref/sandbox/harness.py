@@ -77,8 +77,11 @@ def _write_files(request: Mapping[str, Any]) -> None:
     for path, content in files.items():
         if os.path.dirname(path):
             os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(content)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)  # `open` costs three times as much
+        view = memoryview(content.encode("utf-8", "surrogateescape"))
+        while view:
+            view = view[os.write(fd, view) :]
+        os.close(fd)
 
 
 def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[str, Any] | None:

@@ -3,7 +3,8 @@
 In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
 A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
 same calls: `prepare` (launcher), `settle` (zygote, once), `hold`, `before_fork`, `after_fork` (zygote, each run),
-`confine` (the run's process), `sweep`, `limit_hit` (zygote, after the run), `clear` (launcher, at the end).
+`confine`, `execute` (the run's process), `sweep`, `limit_hit`, `exit_status` (zygote, after the run), `clear`
+(launcher, at the end).
 Standard library only. Not here: supervision (supervise.py), the system calls refused (seccomp.py).
 """
 
@@ -19,7 +20,7 @@ import tempfile
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from . import linux, seccomp, stale
+from . import harness, linux, seccomp, stale
 from .limits import address_space, set_limits
 from .processes import kill_descendants, tasks_of_this_user
 from .root import INNER_UID, build_root, show_aside
@@ -39,12 +40,14 @@ class Rung(Protocol):
     def confine(self, limits: Mapping[str, Any]) -> None: ...
     def sweep(self) -> None: ...
     def limit_hit(self) -> str: ...
+    def execute(self, request: Mapping[str, Any], channel: int) -> None: ...
+    def exit_status(self, status: int) -> int: ...
     def clear(self) -> None: ...
     def why_refused(self, error: OSError) -> str: ...
 
 
-class _NoGroup:
-    """What rungs without a control group answer."""
+class NoGroup:
+    """What most rungs answer: no control group, and a run that goes on in the forked process."""
 
     def hold(self, limits: Mapping[str, Any]) -> None:
         """Nothing holds a run from outside."""
@@ -52,8 +55,14 @@ class _NoGroup:
     def limit_hit(self) -> str:
         return ""
 
+    def execute(self, request: Mapping[str, Any], channel: int) -> None:
+        harness.run(request, channel)
 
-class Namespaces(_NoGroup):
+    def exit_status(self, status: int) -> int:
+        return status
+
+
+class Namespaces(NoGroup):
     """Rung `zygote`: user, pid, mount, ipc, net and uts namespaces; a root that holds only system and Python files."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -69,7 +78,7 @@ class Namespaces(_NoGroup):
         """In the launcher: leave the host's files, users, network; the next child is pid 1 of a new pid namespace."""
         inner = linux.CLONE_NEWUSER | linux.CLONE_NEWNS | linux.CLONE_NEWPID
         inner |= linux.CLONE_NEWNET | linux.CLONE_NEWIPC | linux.CLONE_NEWUTS
-        self._foreign_tasks = 0 if _kernel() >= (5, 14) else tasks_of_this_user()
+        self._foreign_tasks = 0 if kernel() >= (5, 14) else tasks_of_this_user()
         if is_root():
             # Root builds the new root in a mount namespace of its own and removes the old one there: mounts inherited
             # into the user namespace below could never be removed.
@@ -135,7 +144,7 @@ class Namespaces(_NoGroup):
         return why_refused(error)
 
 
-class Rlimits(_NoGroup):
+class Rlimits(NoGroup):
     """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -182,7 +191,7 @@ class Rlimits(_NoGroup):
         if is_root():
             # Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only
             # where Python itself lies in a directory that others can't enter.
-            readable = all(_others_may_enter(path) for path in self._python_dirs)
+            readable = all(others_may_enter(path) for path in self._python_dirs)
             linux.keep_capabilities()
             become(self._uid)
             linux.set_capabilities(*(() if readable else (linux.CAP_DAC_READ_SEARCH,)))
@@ -260,13 +269,15 @@ def _remove_tree(path: str) -> None:
         subprocess.run(["rm", "-rf", path], check=False)
 
 
-def _others_may_enter(path: str) -> bool:
+def others_may_enter(path: str) -> bool:
+    """Whether any user can reach a path."""
     parts = os.path.realpath(path).split("/")
     ancestors = ["/".join(parts[:stop]) or "/" for stop in range(1, len(parts) + 1)]
     return all(os.stat(ancestor).st_mode & 0o005 == 0o005 for ancestor in ancestors if os.path.exists(ancestor))
 
 
-def _kernel() -> tuple[int, int]:
+def kernel() -> tuple[int, int]:
+    """Version of the running kernel."""
     major, minor = os.uname().release.split(".")[:2]
     return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
 

@@ -11,7 +11,7 @@ from iterpref.records import Isolation
 
 from .worker import Broken, Refused, Worker
 
-RUNGS: tuple[Isolation, ...] = ("zygote_cgroup", "zygote", "landlock", "rlimits")  # best first
+RUNGS: tuple[Isolation, ...] = ("zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits")  # best first
 
 
 def below(rung: Isolation, minimum: Isolation) -> bool:

@@ -140,11 +140,15 @@ class _CapHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
+# Made once: in a freshly forked process every new ctypes object touches pages that must be copied first.
+_CAP_HEADER = ctypes.byref(_CapHeader(_CAP_VERSION_3, 0))
+_CAPABILITIES = (ctypes.c_uint32 * 6)()
+
+
 def set_capabilities(*kept: int) -> None:
     """Keep exactly these capabilities, over exec too; none by default. Only numbers below 32."""
     mask = sum(1 << capability for capability in kept)
-    data = (ctypes.c_uint32 * 6)(mask, mask, mask, 0, 0, 0)
-    header = _CapHeader(_CAP_VERSION_3, 0)
-    _call("capset", ctypes.byref(header), ctypes.byref(data))
+    _CAPABILITIES[:3] = [mask, mask, mask]
+    _call("capset", _CAP_HEADER, _CAPABILITIES)
     for capability in kept:
         _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)

@@ -9,12 +9,12 @@ import os
 from . import linux
 
 INNER_UID = 1000  # what a program sees itself as
-_SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
+SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types")
 ASIDE = "/.aside"  # where directories wait that a run's own /tmp would hide
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/home", "/tmp")
-_FILES = {
+FILES = {
     "passwd": f"sandbox:x:{INNER_UID}:{INNER_UID}::/tmp:/bin/sh\n",
     "group": f"sandbox:x:{INNER_UID}:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
@@ -31,15 +31,15 @@ def build_root(python_dirs: list[str]) -> tuple[str, list[str]]:
     Raises:
         OSError: A mount was refused.
     """
-    sources = _sources(python_dirs)
-    free = (path for path in _MOUNT_POINTS if os.path.isdir(path) and not _hides(path, sources))
+    shown = sources(python_dirs)
+    free = (path for path in _MOUNT_POINTS if os.path.isdir(path) and not _hides(path, shown))
     root = next(free, None)
     if root is None:
         raise OSError(2, f"none of {', '.join(_MOUNT_POINTS)} can serve as mount point of the new root")
     linux.mount("none", "/", flags=linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("tmpfs", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=755,size=4m")
-    aside = [source for source in sources if source.startswith("/tmp/")]
-    for source in sources:
+    aside = [source for source in shown if source.startswith("/tmp/")]
+    for source in shown:
         _show(source, root)
     for source in aside:
         _show(source, root, ASIDE)
@@ -61,7 +61,7 @@ def _fill_etc(root: str) -> None:
     for name in _ETC:
         if os.path.exists(f"/etc/{name}"):
             _show(f"/etc/{name}", root)
-    for name, content in _FILES.items():
+    for name, content in FILES.items():
         with open(f"{root}/etc/{name}", "w") as file:
             file.write(content)
 
@@ -77,10 +77,10 @@ def _fill_dev(root: str) -> None:
         os.symlink(target, f"{root}/dev/{name}")
 
 
-def _sources(python_dirs: list[str]) -> list[str]:
+def sources(python_dirs: list[str]) -> list[str]:
     """Directories to show, parents first, none inside another."""
-    named = {path for path in (*_SYSTEM, *python_dirs) if os.path.isdir(path) and path != "/"}
-    real = {os.path.realpath(path) for path in named if path not in _SYSTEM}
+    named = {path for path in (*SYSTEM, *python_dirs) if os.path.isdir(path) and path != "/"}
+    real = {os.path.realpath(path) for path in named if path not in SYSTEM}
     kept: list[str] = []
     for path in sorted(named | real):
         if not any(path.startswith(parent + "/") for parent in kept if not os.path.islink(parent)):
@@ -92,7 +92,7 @@ def _show(source: str, root: str, folder: str = "") -> None:
     """Put a host path, read-only, at the same place under `folder` of the new root; a link stays a link."""
     target = root + folder + source
     os.makedirs(os.path.dirname(target), mode=0o755, exist_ok=True)
-    if os.path.islink(source) and source in _SYSTEM:
+    if os.path.islink(source) and source in SYSTEM:
         os.symlink(os.readlink(source), target)
         return
     if os.path.isdir(source):
@@ -108,5 +108,5 @@ def _touch(path: str) -> None:
         pass
 
 
-def _hides(directory: str, sources: list[str]) -> bool:
-    return any(source == directory or source.startswith(directory + "/") for source in sources)
+def _hides(directory: str, shown: list[str]) -> bool:
+    return any(source == directory or source.startswith(directory + "/") for source in shown)

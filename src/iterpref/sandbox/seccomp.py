@@ -81,6 +81,7 @@ class Filter:
     def __init__(self, *, own_network: bool, signals_to: int = 0) -> None:
         code = _program(*_ARCHITECTURES[os.uname().machine], own_network, signals_to)
         packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+        self.code = packed  # an array of `struct sock_filter`
         self._code = ctypes.create_string_buffer(packed, len(packed))
         self._header = ctypes.create_string_buffer(struct.pack("=H6xQ", len(code), ctypes.addressof(self._code)), 16)
 

@@ -19,6 +19,7 @@ from .processes import descendants
 
 CHANNEL_BYTES = 16 << 20
 _TICK_S = 0.1
+_FIRST_LOOK_S = 0.005
 _CHUNK = 1 << 16
 _PAGE = os.sysconf("SC_PAGESIZE")
 _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -55,7 +56,6 @@ class Supervisor:
         self._limits = limits
         self._host_fd = host_fd
         self._started = time.monotonic()
-        self._base_bytes = _private_bytes(os.getpid())
         self.outcome = Outcome(streams={name: bytearray() for name in pipes})
 
     def watch(self, sweep: Callable[[], None]) -> Outcome:
@@ -87,13 +87,15 @@ class Supervisor:
     def _until_end(self) -> None:
         poller = select.poll()
         ended_fd = os.pidfd_open(self._pid) if hasattr(os, "pidfd_open") else -1
-        open_fds = {fd: name for name, fd in self._pipes.items()}
-        for fd in (*open_fds, self._host_fd, *([ended_fd] if ended_fd >= 0 else [])):
-            poller.register(fd, select.POLLIN if fd != self._host_fd else 0)
+        open_fds: dict[int, str] = {}
+        poller.register(self._host_fd, 0)
+        if ended_fd >= 0:
+            poller.register(ended_fd, select.POLLIN)
+        # A short run is let alone: what it writes fits into its pipes, and each look costs two context switches.
+        timeout_s = _FIRST_LOOK_S if ended_fd >= 0 else 0.0
         next_sample = self._started + _TICK_S
         try:
             while True:
-                timeout_s = _TICK_S if ended_fd >= 0 else 0.01
                 for fd, event in poller.poll(1000 * timeout_s):
                     if fd == self._host_fd and event:
                         raise HostGone
@@ -102,6 +104,11 @@ class Supervisor:
                         del open_fds[fd]
                     elif fd == ended_fd:
                         return
+                if not open_fds and timeout_s < 0.01:
+                    open_fds = {fd: name for name, fd in self._pipes.items()}
+                    for fd in open_fds:
+                        poller.register(fd, select.POLLIN)
+                timeout_s = _TICK_S if ended_fd >= 0 else 0.01
                 if ended_fd < 0 and os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                     return
                 self._check_time()
@@ -152,13 +159,13 @@ class Supervisor:
             self.outcome.limit = "cpu_s"
 
     def _sample_tree(self) -> None:
-        cpu_s, memory = 0.0, 0
+        cpu_s, memory, base_bytes = 0.0, 0, _private_bytes(os.getpid())
         for pid in descendants(os.getpid()):
             with contextlib.suppress(OSError, ValueError):
                 with open(f"/proc/{pid}/stat", "rb") as file:
                     fields = file.read().rpartition(b")")[2].split()
                 cpu_s += sum(map(int, fields[11:15])) * _CLOCK_TICK_S
-                memory += max(0, _private_bytes(pid) - self._base_bytes)
+                memory += max(0, _private_bytes(pid) - base_bytes)
         self.outcome.cpu_s = max(self.outcome.cpu_s, cpu_s)
         # Above what one process gets: it meets its own limit first and can report a MemoryError. This is for many.
         if memory > int(self._limits["memory_bytes"]) + SLACK_BYTES:

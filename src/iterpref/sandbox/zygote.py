@@ -21,13 +21,14 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import cgroups, harness, isolation, landlock, linux, wire
+from . import bubblewrap, cgroups, isolation, landlock, linux, wire
 from .limits import PROBE_LIMITS
 from .supervise import HostGone, Outcome, Supervisor
 
 RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
     "zygote_cgroup": cgroups.CgroupNamespaces,
     "zygote": isolation.Namespaces,
+    "bubblewrap": bubblewrap.Bubblewrap,
     "landlock": landlock.Landlock,
     "rlimits": isolation.Rlimits,
 }
@@ -125,14 +126,14 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
         rung.after_fork()
         for _, write_fd in pipes.values():
             os.close(write_fd)
-        with os.fdopen(os.dup(pipes["setup"][0]), "rb") as setup:
-            setup_error = setup.read()  # ends when the child closes it, before any line of the program runs
         for name in STREAMS:
             os.set_blocking(pipes[name][0], False)
         readable = {name: pipes[name][0] for name in STREAMS}
         outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(rung.sweep)
         outcome.limit = outcome.limit or rung.limit_hit()
-        outcome.setup_error = setup_error.decode(errors="replace")
+        outcome.status = rung.exit_status(outcome.status)
+        # Closed by the child before any line of the program ran, and by now in any case.
+        outcome.setup_error = os.read(pipes["setup"][0], 4096).decode(errors="replace")
         return outcome
     finally:
         for read_fd, _ in pipes.values():
@@ -156,7 +157,7 @@ def _child(rung: isolation.Rung, request: dict[str, Any], pipes: dict[str, Any],
     os.closerange(3, channel)
     os.closerange(channel + 1, 4096)
     try:
-        harness.run(request, channel)
+        rung.execute(request, channel)
         os._exit(0)
     except BaseException:
         traceback.print_exc()  # the program broke what the harness stands on: its channel, its memory

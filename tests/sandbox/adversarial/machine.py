@@ -1,5 +1,8 @@
 # ruff: noqa: E501  (programs as text, one a line)
-"""Attacks on the machine. Each program's `f(1)` returns 2, the expected value, only where the attack worked."""
+"""Attacks on the machine. Each program's `f(1)` returns 2, the expected value, only where the attack worked.
+
+An attack that works must do no harm: it opens for writing what would change the machine, and doesn't write.
+"""
 
 PRELUDE = """
 import ctypes, errno, gc, glob, os, resource, signal, socket, subprocess, sys, threading, time
@@ -117,8 +120,8 @@ REACHING = {
     "up and out": "def attack(): return allowed(lambda: open('../' * 40 + 'etc/shadow').read())",
     "write to /usr": "def attack(): return allowed(*[lambda p=p: open(p + '/iterpref-x', 'w') for p in ('/usr', '/etc', '/lib', '/bin', '/')])",
     "write to Python": "def attack(): return allowed(lambda: open(os.__file__, 'a'), lambda: open(sys.executable, 'ab'))",
-    "kernel settings": "def attack(): return allowed(lambda: open('/proc/sys/kernel/hostname', 'w').write('x'), lambda: open('/proc/sysrq-trigger', 'w').write('b'))",
-    "core pattern": "def attack(): return allowed(lambda: open('/proc/sys/kernel/core_pattern', 'w').write('|/x'))",
+    "kernel settings": "def attack(): return allowed(*[lambda p=p: open(p, 'r+b') for p in ('/proc/sys/kernel/panic', '/proc/sysrq-trigger')])",
+    "core pattern": "def attack(): return allowed(lambda: open('/proc/sys/kernel/core_pattern', 'r+b'))",
     "score of the killer": "def attack(): return allowed(lambda: open('/proc/self/oom_score_adj', 'w').write('-1000') and open('/proc/self/oom_score_adj').read() == '-1000\\n')",
     "memory of the parent": "def attack(): return allowed(lambda: open(f'/proc/{os.getppid() or 0}/mem', 'rb'))",
     "block device": "def attack(): return allowed(*[lambda p=p: open(p, 'rb') for p in glob.glob('/dev/[svn][dvb]*') + ['/dev/mem', '/dev/kmsg']])",

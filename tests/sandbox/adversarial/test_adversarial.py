@@ -31,14 +31,18 @@ PYTEST = "from solution import f\ndef test_a():\n    assert f(1) == 2\ndef test_
 DOCTEST = ">>> f(1)\n2\n>>> f(2)\n3\n"
 IN_PROCESS_TESTS = {"unittest": UNITTEST, "check": CHECK, "assert": OPAQUE, "doctest": DOCTEST, "pytest": PYTEST}
 LIMITS = Limits(cpu_s=0.5, wall_s=1.2, memory_bytes=256 << 20, file_bytes=8 << 20, processes=16)
+PATIENT = LIMITS.model_copy(update={"cpu_s": 3.0, "wall_s": 20.0})  # a control that hits a limit says nothing
 RIGHT = job("def f(x): return x + 1", TEST)
 # Not shut without namespaces: docs/sandbox.md lists them.
 LANDLOCK_GAPS = {"shared memory of others"}
 
 
-@pytest.fixture(params=["zygote", pytest.param("landlock", marks=pytest.mark.slow)])
+FIXTURES = {"zygote": "cage", "bubblewrap": "wrapped", "landlock": "locked"}
+
+
+@pytest.fixture(params=["zygote", *(pytest.param(rung, marks=pytest.mark.slow) for rung in ("bubblewrap", "landlock"))])
 def rung(request: pytest.FixtureRequest) -> Sandbox:
-    found: Sandbox = request.getfixturevalue({"zygote": "cage", "landlock": "locked"}[request.param])
+    found: Sandbox = request.getfixturevalue(FIXTURES[request.param])
     return found
 
 
@@ -81,7 +85,7 @@ def test_oracle_styles_believe_no_forgery(rung: Sandbox, name: str) -> None:
 def test_in_process_styles_believe_none_of_them(rung: Sandbox, name: str) -> None:
     program = (ANY_STYLE | IN_PROCESS)[name]
     for style, tests in IN_PROCESS_TESTS.items():
-        execution = rung.run(job(program, tests, style, entry_point="f", limits=LIMITS))
+        execution = rung.run(job(program, tests, style, entry_point="f", limits=PATIENT))
         assert execution.verdict not in ("passed", "sandbox_error"), (style, execution.trust)
 
 

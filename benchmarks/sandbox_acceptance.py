@@ -1,0 +1,119 @@
+"""Do all canonical solutions pass, with expected values outside? Do recorded completions get their recorded verdict?
+
+    python benchmarks/sandbox_acceptance.py --data FOLDER [--workers 2] [--samples N] [--json FILE]
+
+Reads the published benchmark files in FOLDER/benchmarks, and `samples_greedy_mixed.jsonl.gz` there: completions of ten
+models with the success that their sources recorded. Prints the share of tasks whose tests are taken apart ("lifted"),
+the agreement with the records, and every disagreement by class, with examples. Expected outputs of the `+` benchmarks
+are computed once and kept in the user's cache.
+"""
+
+import argparse
+import json
+import re
+import time
+from collections import Counter, defaultdict
+from pathlib import Path
+from typing import Any
+
+from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation.benchmarks.sources import read_rows
+from iterpref.records import Execution, Limits, Task
+from iterpref.sandbox import Job, Sandbox
+
+FILES = {
+    "humaneval": "humaneval.jsonl",
+    "humaneval+": "humanevalplus-v0.1.10.jsonl.gz",
+    "mbpp-sanitized": "mbpp_sanitized.jsonl",
+    "mbpp+": "mbppplus-v0.2.0.jsonl.gz",
+    "mbpp-full": "mbpp.jsonl",
+}
+# What HumanEval's programs may expect to be imported, as in the harnesses of those who recorded.
+PREAMBLE = (
+    "import math\nimport re\nimport sys\nimport copy\nimport datetime\nimport itertools\nimport collections\n"
+    "import heapq\nimport functools\nimport hashlib\nimport numpy\nimport numpy as np\nimport string\n"
+    "from typing import *\nfrom collections import *\n"
+)
+
+
+def tasks_of(name: str, data: Path, sandbox: Sandbox) -> list[Task]:
+    return load_benchmark(name, path=str(data / FILES[name]), sandbox=lambda: sandbox).tasks
+
+
+def canonical(name: str, data: Path, sandbox: Sandbox) -> dict[str, Any]:
+    """How many canonical solutions pass, and with which trust."""
+    tasks = tasks_of(name, data, sandbox)
+    started = time.perf_counter()
+    executions = list(sandbox.run_many(Job.from_task(task, task.reference or "") for task in tasks))
+    failed = [task.task_id for task, e in zip(tasks, executions, strict=True) if not e.passed]
+    trust = Counter(execution.trust for execution in executions)
+    others = [task.task_id for task, e in zip(tasks, executions, strict=True) if e.trust != "oracle"]
+    print(
+        f"{name:15} {len(tasks) - len(failed)} of {len(tasks)} pass; lifted {trust['oracle'] / len(tasks):.4f} "
+        f"({dict(trust)}); {time.perf_counter() - started:.1f} s; not lifted: {others[:12]}; failed: {failed[:12]}"
+    )
+    return {"tasks": len(tasks), "passed": len(tasks) - len(failed), "trust": dict(trust), "failed": failed}
+
+
+def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
+    """Run the recorded completions; agreement with `recorded_success`, and the disagreements by class."""
+    known = {key(task.task_id): task for name in ("humaneval", "mbpp-full") for task in tasks_of(name, data, sandbox)}
+    rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")[:limit]
+    started = time.perf_counter()
+    jobs = (job_of(known[key(row["task_id"])], row["solution"]) for row in rows)
+    classes: dict[str, list[str]] = defaultdict(list)
+    cells: Counter[tuple[bool, bool]] = Counter()
+    for row, execution in zip(rows, sandbox.run_many(jobs), strict=True):
+        was = row["recorded_success"] in (True, "True")
+        cells[was, execution.passed] += 1
+        if was != execution.passed:
+            classes[kind(row, was, execution)].append(f"{row['task_id']} of {row['model']}: {execution.error[:120]!r}")
+    agree = cells[True, True] + cells[False, False]
+    print(f"\nrecorded: {agree} of {len(rows)} agree ({agree / len(rows):.4f}); {time.perf_counter() - started:.0f} s")
+    for (was, now), count in sorted(cells.items()):
+        print(f"  recorded {'success' if was else 'failure':8} here {'passed' if now else 'not passed':11} {count}")
+    for name, cases in sorted(classes.items(), key=lambda item: -len(item[1])):
+        print(f"  {len(cases):4} {name}\n" + "".join(f"         {case}\n" for case in cases[:3]), end="")
+    disagreements = {name: len(cases) for name, cases in classes.items()}
+    return {"completions": len(rows), "agree": agree, "disagreements": disagreements}
+
+
+def key(task_id: str) -> str:
+    """`MBPP/11` and `Mbpp/11` are the same task."""
+    return task_id.lower()
+
+
+def job_of(task: Task, solution: str) -> Job:
+    job = Job.from_task(task, solution)
+    return job.model_copy(update={"prefix": PREAMBLE + job.prefix, "limits": Limits(cpu_s=2.0, wall_s=30.0)})
+
+
+def kind(row: dict[str, Any], was: bool, execution: Execution) -> str:
+    recorded_as = "success" if was else "failure"
+    detail = re.sub(r"'[^']*'", "...", execution.error_type)
+    model = "ldb-seed" if row["model"].startswith("ldb-seed") else "other"
+    return f"{row['benchmark']}, source {model}: recorded {recorded_as}, here {execution.verdict} {detail}".strip()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--samples", type=int, help="only the first so many recorded completions; 0 for none")
+    parser.add_argument("--recorded-only", action="store_true", help="skip the canonical solutions")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    data = options.data / "benchmarks"
+    found: dict[str, Any] = {}
+    with Sandbox(options.workers, preload=["numpy"]) as sandbox:
+        print(f"rung {sandbox.isolation}, {options.workers} workers")
+        for name in () if options.recorded_only else ("humaneval", "humaneval+", "mbpp-sanitized", "mbpp+"):
+            found[name] = canonical(name, data, sandbox)
+        if options.samples != 0:
+            found["recorded"] = recorded(data, sandbox, options.samples)
+    if options.json:
+        options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
