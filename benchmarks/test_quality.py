@@ -49,7 +49,7 @@ def main() -> None:
         opened = partial(lambda hash_seed: Sandbox(workers=options.workers, hash_seed=hash_seed))
         validator = Validator(ValidationConfig(repeats=1), opened)
         qualities = []
-        for quality in validate(validator, subjects, options.workers):
+        for quality in validate(validator.validate, subjects, options.workers):
             qualities.append(quality)
             if len(qualities) % 50 == 0:
                 print(f"{len(qualities)} measured", flush=True)

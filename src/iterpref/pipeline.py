@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -46,14 +47,14 @@ from iterpref.pairing.pair import pair
 from iterpref.pairing.quality import program_hash
 from iterpref.parallel import Shard, run_many, shards_folder
 from iterpref.playground.coder import coder_path
-from iterpref.records import Result
+from iterpref.records import Result, Task
 from iterpref.sandbox import Executor, Sandbox
 from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import DATABASE, Store
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
-from iterpref.synthesis.validate import Validator, passing_programs, summarize, validate
+from iterpref.synthesis.validate import Validator, failing_programs, passing_programs, summarize, validate
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
@@ -193,17 +194,36 @@ class Run:
         return dataset_card(dataset_facts(self.store), settings, data_file, focal)
 
     def validate(self) -> dict[str, Any]:
-        """Tasks → how far their tests can be trusted, by the programs that pass them."""
+        """Tasks → how far their tests can be trusted, by the programs that pass them; and by those that fail."""
+        settings, store = self.config.validation, self.store
         workers = self.config.sandbox.workers or len(os.sched_getaffinity(0))
-        validator = Validator(self.config.validation, partial(open_sandbox, self.config), self.config.seed)
-        subjects = [s for s in passing_programs(self.store) if not self.store.quality(s[0].task_id, program_hash(s[1]))]
+        stronger = self._stronger_tasks() if settings.stronger_tests else {}
+        validator = Validator(settings, partial(open_sandbox, self.config), self.config.seed, stronger)
+
+        def left(task: Task, program: str) -> bool:
+            found = store.quality(task.task_id, program_hash(program))
+            return found is None or found.failing or (found.stronger is None and validator.stronger(task) is not None)
+
+        def unknown(task: Task, program: str) -> bool:
+            return store.quality(task.task_id, program_hash(program)) is None
+
+        passing = [subject for subject in passing_programs(store) if left(*subject)]
+        failing = [subject for subject in failing_programs(store) if unknown(*subject)] if settings.failing else []
+        work = chain(validate(validator.validate, passing, workers), validate(validator.run_again, failing, workers))
         try:
-            for done, quality in enumerate(validate(validator, subjects, workers), start=1):
-                self.store.put_quality(quality)
-                self.on_progress("validate", done, len(subjects), "")
+            for done, quality in enumerate(work, start=1):
+                store.put_quality(quality)
+                self.on_progress("validate", done, len(passing) + len(failing), "")
         finally:
             validator.close()
-        return summarize(self.store.qualities())
+        return summarize(store.qualities(), store.qualities(failing=True))
+
+    def _stronger_tasks(self) -> dict[str, Task]:
+        settings = self.config.validation
+        with open_sandbox(self.config) as sandbox:
+            name = settings.stronger_tests or ""
+            benchmark = load_benchmark(name, path=settings.stronger_path, sandbox=lambda: sandbox)
+        return {task.task_id: task for task in benchmark.tasks}
 
     def judge(self, tests: bool = False) -> dict[str, int]:
         """Kept pairs → a model's word on whether their difference is logical; or its scores for the tests."""

@@ -192,7 +192,9 @@ class TestQuality(Record):
     """How far the tests of a task can be trusted, measured on a program that passes them.
 
     `passing_stubs` names the trivially wrong programs that pass as well; `surviving` the faults that go unnoticed, as
-    `operator:line`. Coverage is None where it could not be measured. `judge` holds scores from 1 to 5.
+    `operator:line`. Coverage is None where it could not be measured. `stronger`: whether the program also passes
+    stronger tests of its task, None without any. `judge` holds scores from 1 to 5. With `failing` it was measured on a
+    program that fails, and says only how often that one passed nevertheless.
     """
 
     __test__: ClassVar[bool] = False
@@ -208,6 +210,8 @@ class TestQuality(Record):
     mutants: int = 0
     mutants_killed: int = 0
     surviving: tuple[str, ...] = ()
+    stronger: bool | None = None
+    failing: bool = False
     judge: dict[str, int] = {}
 
     @property

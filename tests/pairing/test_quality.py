@@ -74,6 +74,28 @@ def test_thresholds_on_tests(store: Store, values: dict, settings: dict, verdict
     assert judged(store, made(), **settings) == {"tests": verdict}
 
 
+@pytest.mark.parametrize(
+    ("values", "kept"),
+    [
+        pytest.param({"failing": True, "repeats_passed": 0}, True, id="fails every time"),
+        pytest.param({"failing": True, "repeats_passed": 1}, False, id="passes at times"),
+        pytest.param({"repeats_passed": 3}, False, id="passed in another trajectory"),
+    ],
+)
+def test_a_rejected_program_must_fail_every_time(store: Store, values: dict, kept: bool) -> None:
+    measured = quality(**{"mutants": 0, "mutants_killed": 0, **values})
+    store.put_quality(measured.model_copy(update={"program_hash": program_hash(WRONG)}))
+    expected = {} if kept else {"tests": (False, "the rejected program passes at times")}
+    assert judged(store, made()) == expected
+
+
+def test_a_chosen_program_must_pass_the_stronger_tests(store: Store) -> None:
+    store.put_quality(quality(stronger=False))
+    assert judged(store, made()) == {"tests": (False, "the chosen program fails the stronger tests")}
+    store.put_quality(quality(stronger=True))
+    assert judged(store, made()) == {"tests": (True, "")}
+
+
 def test_unmeasured_tests(store: Store) -> None:
     assert judged(store, made()) == {}
     said = (False, "its tests were not measured; run iterpref validate")

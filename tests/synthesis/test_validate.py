@@ -70,6 +70,25 @@ def test_a_program_that_depends_on_the_order_of_a_set(validator: Validator) -> N
     assert said.failing_case is not None
     found = validator.validate(task(f"assert f(1) == {said.failing_case.got}\n"), flaky)
     assert (found.repeats, found.repeats_passed) == (3, 1)
+    again = validator.run_again(task(f"assert f(1) == {said.failing_case.got}\n"), flaky)
+    assert (again.failing, again.repeats_passed, again.mutants) == (True, 1, 0)
+    assert validator.run_again(task(GOOD), "def f(x):\n    return 1\n").repeats_passed == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "passes"),
+    [
+        pytest.param(GOOD, True, id="passes them too"),
+        pytest.param("assert f(5) == 2", False, id="fails them"),
+        pytest.param(None, None, id="there are none"),
+    ],
+)
+def test_stronger_tests(content: str | None, passes: bool | None) -> None:
+    own = task("assert f(5) == 1\n").model_copy(update={"task_id": "HumanEval/1~ab12", "prefix": "import math"})
+    stronger = {"HumanEval/1": task(content)} if content else {}
+    made = Validator(ValidationConfig(repeats=1, mutants=0), lambda _: Sandbox(workers=1), stronger=stronger)
+    assert made.validate(own, SIGN).stronger is passes
+    made.close()
 
 
 @pytest.mark.parametrize(
@@ -106,7 +125,7 @@ def test_only_independent_tests_change_places() -> None:
 
 def test_many_at_a_time(validator: Validator) -> None:
     subjects = [(task(GOOD).model_copy(update={"task_id": f"t{i}"}), SIGN) for i in range(5)]
-    assert [q.task_id for q in validate(validator, iter(subjects), 2)] == [f"t{i}" for i in range(5)]
+    assert [q.task_id for q in validate(validator.validate, iter(subjects), 2)] == [f"t{i}" for i in range(5)]
 
 
 def test_the_number_of_mutants_is_bounded() -> None:

@@ -99,6 +99,13 @@ class ValidationConfig(Section):
     """Runs of the passing program, each with another hash seed and order of tests."""
     mutants: int = Field(default=30, ge=0)
     """Most programs with one small fault, drawn at random."""
+    failing: bool = True
+    """Also run the failing programs of solved tasks again: one that passes at times is no wrong program."""
+    stronger_tests: str | None = None
+    """A benchmark such as `humaneval+`, or a JSONL file of tasks, with the ids of the run's tasks: what passes must
+    pass these too, or its pairs are dropped."""
+    stronger_path: str | None = None
+    """Local file of that benchmark; default: as for `evaluation.path`."""
 
 
 class PairingConfig(Section):

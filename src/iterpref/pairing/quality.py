@@ -46,8 +46,11 @@ class QualityFilters:
     def _verdicts(self, pair: PreferencePair) -> Iterator[FilterVerdict]:
         if pair.origin != "import":
             quality = self._store.quality(pair.task_id, program_hash(extract_program(pair.chosen)))
-            if quality is not None or self._thresholds or self._settings.min_judge_score is not None:
-                yield self._tests(quality)
+            rejected = self._store.quality(pair.task_id, program_hash(extract_program(pair.rejected)))
+            # Measured as a passing program, it passed at least once.
+            at_times = rejected is not None and (not rejected.failing or rejected.repeats_passed > 0)
+            if quality is not None or at_times or self._thresholds or self._settings.min_judge_score is not None:
+                yield self._tests(quality, at_times)
         judgement = self._store.judgement(judgement_key(pair))
         if judgement is not None:
             logical, reason = judgement
@@ -63,14 +66,18 @@ class QualityFilters:
         wanted = {name: getattr(self._settings, f"min_{name}") for name in names}
         return {name: least for name, least in wanted.items() if least is not None}
 
-    def _tests(self, quality: TestQuality | None) -> FilterVerdict:
+    def _tests(self, quality: TestQuality | None, rejected_passes: bool) -> FilterVerdict:
+        problems = ["the rejected program passes at times"] if rejected_passes else []
         if quality is None:
-            return _verdict("tests", False, "its tests were not measured; run iterpref validate")
-        problems = []
+            return _verdict(
+                "tests", False, problems[0] if problems else "its tests were not measured; run iterpref validate"
+            )
         if quality.repeats_passed < quality.repeats:
             problems.append("the chosen program passes only sometimes")
         if quality.passing_stubs:
             problems.append(f"a trivially wrong program passes ({', '.join(quality.passing_stubs)})")
+        if quality.stronger is False:
+            problems.append("the chosen program fails the stronger tests")
         for name, least in self._thresholds.items():
             value = getattr(quality, name)
             if value is None or value < least:

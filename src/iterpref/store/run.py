@@ -168,8 +168,10 @@ class Store(Calls):
         row = self._one(query, task_id, program_hash)
         return self._unpack(TestQuality, row[0]) if row else None
 
-    def qualities(self) -> Iterator[TestQuality]:
-        return self._records(TestQuality, "SELECT record FROM qualities ORDER BY task_id, program_hash")
+    def qualities(self, *, failing: bool = False) -> Iterator[TestQuality]:
+        """What was measured on passing programs, or on failing ones."""
+        query = "SELECT record FROM qualities ORDER BY task_id, program_hash"
+        return (quality for quality in self._records(TestQuality, query) if quality.failing == failing)
 
     def put_judgement(self, key: str, logical: bool, reason: str) -> None:
         """A judge's word on the difference of two texts."""

@@ -4,12 +4,14 @@
 2. No trivially wrong program passes (stubs): else the tests are empty, free of assertions, or always true.
 3. Line and branch coverage of the program.
 4. Mutation score: the share of programs with one small fault that the tests notice.
+5. Stronger tests of the same task, where there are any: the program passes these too.
 
+Failing programs are only run again: one that passes at times must not be called wrong.
 Everything measured is stored; thresholds are applied when pairs are made. Not here: the judge (judge.py).
 """
 
 import random
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -30,11 +32,19 @@ class Validator:
 
     Args:
         open_sandbox: Makes a sandbox whose Python has this hash seed.
+        stronger: Tasks with stronger tests, by the id of the task they are for.
     """
 
-    def __init__(self, settings: ValidationConfig, open_sandbox: Callable[[int], Sandbox], seed: int = 0) -> None:
+    def __init__(
+        self,
+        settings: ValidationConfig,
+        open_sandbox: Callable[[int], Sandbox],
+        seed: int = 0,
+        stronger: Mapping[str, Task] | None = None,
+    ) -> None:
         self._settings = settings
         self._seed = seed
+        self._stronger = stronger or {}
         self._sandboxes = [open_sandbox(hash_seed) for hash_seed in range(max(1, settings.repeats))]
 
     def close(self) -> None:
@@ -61,7 +71,31 @@ class Validator:
             mutants=len(made),
             mutants_killed=len(made) - len(survived),
             surviving=tuple(f"{m.operator}:{m.line}" for m in survived),
+            stronger=self._passes_stronger(task, program),
         )
+
+    def run_again(self, task: Task, program: str) -> TestQuality:
+        """How often a program that failed passes."""
+        repeats = [self._repeat(task, program, number) for number in range(self._settings.repeats)]
+        return TestQuality(
+            task_id=task.task_id,
+            tests_hash=task.tests_hash,
+            program_hash=fingerprint(program.strip()),
+            repeats=len(repeats),
+            repeats_passed=sum(repeats),
+            failing=True,
+        )
+
+    def stronger(self, task: Task) -> Task | None:
+        """The stronger tests of a task; a copy of it under another id (`id~hash`) shares them."""
+        return self._stronger.get(task.task_id) or self._stronger.get(task.task_id.split("~")[0])
+
+    def _passes_stronger(self, task: Task, program: str) -> bool | None:
+        stronger = self.stronger(task)
+        if stronger is None:
+            return None
+        both = stronger.model_copy(update={"prefix": f"{task.prefix}\n{stronger.prefix}"})
+        return self._sandboxes[0].run(Job.from_task(both, program)).passed
 
     def _repeat(self, task: Task, program: str, number: int) -> bool:
         """Run `number` has its own hash seed, random seed and order of tests."""
@@ -74,12 +108,14 @@ class Validator:
         return self._sandboxes[0].run(job).passed
 
 
-def validate(validator: Validator, subjects: Iterable[tuple[Task, str]], workers: int) -> Iterator[TestQuality]:
-    """The quality of many tasks' tests, as they are measured; (task, passing program) are drawn as needed."""
+def validate(
+    measure: Callable[[Task, str], TestQuality], subjects: Iterable[tuple[Task, str]], workers: int
+) -> Iterator[TestQuality]:
+    """Measure many (task, program), drawn as needed: `Validator.validate` passing ones, `run_again` failing ones."""
     with ThreadPoolExecutor(workers, thread_name_prefix="validate") as threads:
         window = []
         for task, program in subjects:
-            window.append(threads.submit(validator.validate, task, program))
+            window.append(threads.submit(measure, task, program))
             if len(window) >= 2 * workers:
                 yield window.pop(0).result()
         for waiting in window:
@@ -95,9 +131,22 @@ def passing_programs(store: Store) -> Iterator[tuple[Task, str]]:
             yield task, program
 
 
-def summarize(qualities: Iterable[TestQuality]) -> dict[str, Any]:
+def failing_programs(store: Store) -> Iterator[tuple[Task, str]]:
+    """Each different program that failed in a trajectory with a passing one: what may become `rejected`."""
+    seen: set[tuple[str, str]] = set()
+    for trajectory in store.trajectories():
+        if trajectory.status != "passed":
+            continue
+        for attempt in trajectory.attempts:
+            key = (trajectory.task_id, fingerprint(attempt.program.strip()))
+            if not attempt.execution.passed and attempt.program.strip() and key not in seen:
+                seen.add(key)
+                yield store.task(trajectory.task_id), attempt.program
+
+
+def summarize(qualities: Iterable[TestQuality], failing: Iterable[TestQuality] = ()) -> dict[str, Any]:
     """What was measured, over all tasks."""
-    found = list(qualities)
+    found, wrong = list(qualities), list(failing)
     covered = [q.branch_coverage for q in found if q.branch_coverage is not None]
     scores = [q.mutation_score for q in found if q.mutation_score is not None]
     return {
@@ -107,6 +156,9 @@ def summarize(qualities: Iterable[TestQuality]) -> dict[str, Any]:
         "mean_branch_coverage": round(sum(covered) / len(covered), 4) if covered else None,
         "mean_mutation_score": round(sum(scores) / len(scores), 4) if scores else None,
         "mutation_score_below_0.8": sum(score < 0.8 for score in scores),
+        "fail_stronger_tests": sum(q.stronger is False for q in found),
+        "failing_programs": len(wrong),
+        "failing_that_pass_at_times": sum(q.repeats_passed > 0 for q in wrong),
     }
 
 
