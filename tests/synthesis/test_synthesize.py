@@ -9,7 +9,7 @@ import pytest
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.config import SynthesisConfig
 from iterpref.errors import BudgetError, ClientError, RecordError
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Executor, Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.draft import Unusable, read_draft
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
@@ -43,6 +43,16 @@ def test_a_reply_is_a_task() -> None:
     fenced = read_draft(reply(solution="```python\ndef double(x):\n    return 2 * x\n```"), "o")
     assert fenced.solution == draft.solution
     assert fenced.task.task_id == draft.task.task_id
+
+
+def test_plain_asserts_are_tests_too(sandbox: Sandbox) -> None:
+    draft = read_draft(reply(tests="from solution import double\nassert double(2) == 4\nassert double(3) == 6"), "o")
+    assert draft.task.style == "assert"
+    assert sandbox.run(Job.from_task(draft.task, draft.solution)).passed
+    wrong = sandbox.run(Job.from_task(draft.task, "def double(x):\n    return x + 2"))
+    assert wrong.verdict == "failed"
+    assert wrong.failing_case is not None
+    assert (wrong.failing_case.call, wrong.failing_case.got) == ("double(3)", "5")
 
 
 @pytest.mark.parametrize(
@@ -124,6 +134,13 @@ def test_drafts_become_tasks(store: Store, sandbox: Sandbox) -> None:
     assert [task.reference is not None for task in tasks] == [True, False, True, True]  # number 3 fails its tests
     assert len(set(teacher.asked)) > 1
     assert all("computation operation" in text for text in teacher.asked)
+
+
+@pytest.mark.parametrize(("tests", "said"), [("unittest", "use unittest"), ("asserts", "plain assert statements")])
+def test_the_kind_of_tests_is_asked_for(store: Store, sandbox: Sandbox, tests: str, said: str) -> None:
+    teacher = Teacher()
+    make(store, sandbox, teacher, tests=tests, tasks=2)
+    assert all(said in text for text in teacher.asked)
 
 
 def test_a_second_run_asks_for_what_failed_only(store: Store, sandbox: Sandbox) -> None:

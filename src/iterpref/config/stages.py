@@ -86,6 +86,8 @@ class SynthesisConfig(Section):
     """Top features that are always drawn."""
     mandatory_leaves: int = Field(default=2, ge=0)
     """Drawn features that the task must use."""
+    tests: Literal["unittest", "asserts"] = "unittest"
+    """What tests the model is asked to write: unittest files (the paper's), or plain assert statements."""
     license: str = ""
     """Licence of the tasks made; the terms of the model that writes them decide."""
     sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()

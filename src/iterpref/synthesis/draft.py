@@ -11,7 +11,7 @@ from typing import Literal
 from iterpref.programs import syntax_tree
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer, tagged
-from iterpref.records import Message, Task, TestFile, fingerprint
+from iterpref.records import Message, Style, Task, TestFile, fingerprint
 
 Form = Literal["function", "scenario", "contest", "own"]
 FORMS: tuple[Form, ...] = ("function", "scenario", "contest")
@@ -27,14 +27,15 @@ class Idea:
     code: str = ""
     instruction: str = ""
     license: str = ""
+    tests: str = "unittest"
 
     @property
     def messages(self) -> tuple[Message, ...]:
         if self.instruction:
-            text = render("draft_tests", instruction=self.instruction)
+            text = render("draft_tests", instruction=self.instruction, tests=self.tests)
         else:
             seeds = {"features": self.features, "mandatory": self.mandatory, "code": self.code}
-            text = render("draft_task", form=self.form, **seeds)
+            text = render("draft_task", form=self.form, tests=self.tests, **seeds)
         return (Message(role="user", content=text),)
 
 
@@ -70,7 +71,8 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         raise Unusable("no tests")
     for source in (solution, *(body for _, body in tests)):
         _check_python(source)
-    if not any(_has_tests(body) for _, body in tests):
+    style: Style = "unittest" if any(_has_tests(body) for _, body in tests) else "assert"
+    if style == "assert" and not any(_asserts(body) for _, body in tests):
         raise Unusable("no test method")
     if not any("solution" in body for _, body in tests):
         raise Unusable("tests ignore the solution")
@@ -78,7 +80,7 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         task_id=f"synthetic/{fingerprint([instruction, tests])}",
         prompt=instruction,
         tests=tuple(TestFile(path=path, content=body) for path, body in sorted(tests)),
-        style="unittest",
+        style=style,
         packages=_packages(reply),
         origin=origin,
         license=license,
@@ -101,6 +103,11 @@ def _has_tests(source: str) -> bool:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
     ]
     return any("assert" in ast.dump(method).lower() for method in methods)
+
+
+def _asserts(source: str) -> bool:
+    """Whether something at the top level is asserted."""
+    return any(isinstance(node, ast.Assert) for node in syntax_tree(source).body)
 
 
 def _unfenced(body: str) -> str:

@@ -83,7 +83,7 @@ class Synthesizer:
     async def _ideas(self) -> list[Idea]:
         if self.settings.instructions:
             own = islice(self.instructions, self.settings.tasks)
-            return [Idea("own", instruction=text, license=license) for text, license in own]
+            return [Idea("own", instruction=text, license=license, tests=self.settings.tests) for text, license in own]
         return list(self._inspired() if self.settings.inspire else self._sampled(await self._tree()))
 
     async def _tree(self) -> Feature:
@@ -120,13 +120,14 @@ class Synthesizer:
             part = tree.sample(draw, self.settings.shape, self.settings.temperature, self.settings.mandatory)
             leaves = [path[-1] for path in part.paths()]
             musts = draw.sample(leaves, min(self.settings.mandatory_leaves, len(leaves)))
-            yield Idea(draw.choice(FORMS), features=shown(part.nested()), mandatory=" and ".join(musts))
+            seeds = {"features": shown(part.nested()), "mandatory": " and ".join(musts)}
+            yield Idea(draw.choice(FORMS), tests=self.settings.tests, **seeds)
 
     def _inspired(self) -> Iterator[Idea]:
         snippets = self._snippets()
         for number in range(self.settings.tasks):
             draw = random.Random(fingerprint([self.seed, "inspire", number]))
-            yield Idea(draw.choice(FORMS), code=snippets[number % len(snippets)])
+            yield Idea(draw.choice(FORMS), code=snippets[number % len(snippets)], tests=self.settings.tests)
 
     def _snippets(self) -> list[str]:
         folder = Path(self.settings.snippets or "")
