@@ -3,8 +3,8 @@
     python benchmarks/debugging_loop.py --tasks 1000 10000 100000
 
 Every task fails twice and passes at its second repair: three calls through the ledger, three executions through the
-executor's cache, three attempts and a trajectory in the store. Only the model's text and the verdict are made up, both
-told from the texts. Each size runs in a process of its own, so that its peak memory is its own.
+executor's cache, three attempts and a trajectory in the store. The model is the replay client with a recording of all
+calls; the verdict is told from the program. Each size runs in a process of its own, so that its peak memory is its own.
 """
 
 import argparse
@@ -18,30 +18,46 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from iterpref.clients import Completion, Ledger, Request
+from iterpref.clients import Ledger
+from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.debug import Debugger, debug
+from iterpref.debugging.feedback import feedback_text
 from iterpref.programs import fenced
+from iterpref.prompts import render
 from iterpref.records import Execution, FailingCase, Task, TestFile
 from iterpref.sandbox import Executor, Job
 from iterpref.store import Store
 
 PASSES_AT = 2
+WRONG = Execution(
+    verdict="failed",
+    trust="oracle",
+    isolation="rlimits",
+    failing_case=FailingCase(call="solve(1)", got="1", expected="2"),
+)
 
 
-class Replayed:
-    """A client whose every reply is recorded: the program of the iteration, told from the length of the talk."""
+def program(number: int, repairs: int) -> str:
+    """What is replayed for a task after so many repairs: a comment for each, then the answer."""
+    again = "\n    # again" * repairs
+    return f"def solve(x):{again}\n    return x + {number}"
 
-    name = "replayed"
 
-    async def complete(self, request: Request) -> Completion:
-        task = request.messages[0].content.split()[-1]
-        # A repair shows the last program only, which says how often it was repaired.
-        last = request.messages[1].content.count("# again") if len(request.messages) > 1 else -1
-        again = "\n    # again" * (last + 1)
-        return Completion(text=fenced(f"def solve(x):{again}\n    return x + {task}"), completion_tokens=20)
-
-    def close(self) -> None: ...
+def record(path: Path, count: int) -> None:
+    """The recording of all calls: for each task the first attempt and its repairs."""
+    said = render("repair", feedback=feedback_text(WRONG))
+    with path.open("w") as file:
+        for task in tasks(count):
+            number = int(task.task_id.removeprefix("t/"))
+            messages = [{"role": "user", "content": task.prompt}]
+            for repairs in range(PASSES_AT + 1):
+                if repairs:
+                    shown = {"role": "assistant", "content": fenced(program(number, repairs - 1))}
+                    messages = [messages[0], shown, {"role": "user", "content": said}]
+                # Iteration i asks for sample i of its request.
+                replies = [""] * repairs + [fenced(program(number, repairs))]
+                file.write(json.dumps({"messages": messages, "completions": replies}) + "\n")
 
 
 class Told:
@@ -50,10 +66,9 @@ class Told:
     isolation = "rlimits"
 
     def run(self, job: Job) -> Execution:
-        common = {"trust": "oracle", "isolation": "rlimits"}
         if job.program.count("# again") >= PASSES_AT:
-            return Execution(verdict="passed", **common)
-        return Execution(verdict="failed", failing_case=FailingCase(call="solve(1)", got="1", expected="2"), **common)
+            return Execution(verdict="passed", trust="oracle", isolation="rlimits")
+        return WRONG
 
 
 def tasks(count: int) -> Iterator[Task]:
@@ -67,20 +82,23 @@ def measure(count: int) -> dict[str, float]:
     """Debug so many tasks in a fresh run folder."""
     with tempfile.TemporaryDirectory() as folder, Store.open(folder) as store:
         store.put_tasks(tasks(count))
+        record(recording := Path(folder) / "recording.jsonl", count)
+        client = ReplayClient(recording)
         settings = DebuggingConfig(max_iterations=5)
-        debugger = Debugger(Ledger(Replayed(), store), Executor(Told(), store), store, settings)  # type: ignore[arg-type]
-        started = time.monotonic()
+        debugger = Debugger(Ledger(client, store), Executor(Told(), store), store, settings)  # type: ignore[arg-type]
+        started, cpu = time.monotonic(), time.process_time()
         progress = asyncio.run(debug(debugger, store.tasks(), count))
-        seconds = time.monotonic() - started
+        seconds, cpu = time.monotonic() - started, time.process_time() - cpu
         assert progress.passed[PASSES_AT] == count
         attempts = store.count("attempts")
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
+        client.close()
+        size = sum(path.stat().st_size for path in Path(folder).glob("run.sqlite*")) / 1e6
     return {
         "tasks": count,
         "attempts": attempts,
         "attempts_per_s": round(attempts / seconds, 1),
-        "cpu_s_per_1000": round(time.process_time() / attempts * 1000, 2),
+        "cpu_s_per_1000": round(cpu / attempts * 1000, 2),
         "peak_mib": round(peak, 1),
         "store_mb": round(size, 1),
     }

@@ -2,9 +2,12 @@
 
 The recording is JSONL, one object a line: `{"messages": [...], "completions": ["...", "..."]}`. A request is matched by
 its messages, and its `sample_index` picks the completion. Nothing is invented: an unrecorded request is an error.
+Memory doesn't grow with the recording: it is checked once, line by line, and read again where a request points to.
 """
 
+import hashlib
 import json
+import sqlite3
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,30 +24,39 @@ class Recorded(Record):
     completions: tuple[str, ...]
 
 
+_LINE = TypeAdapter(Recorded)
+
+
 class ReplayClient:
     """Answer from a recording; see the module's docstring for its format."""
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._completions: dict[str, tuple[str, ...]] = {}
+        # An unnamed database of SQLite: in memory while it is small, else in a file that goes with it.
+        self._index = sqlite3.connect("", check_same_thread=False)
+        self._index.execute("CREATE TABLE lines (key TEXT PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID")
         try:
-            text = self._path.read_text(encoding="utf-8")
+            self._file = self._path.open("rb")
         except OSError as error:
             raise ClientError(f"{path}: can't read this recording ({error.strerror}); check client.model") from None
-        for number, line in enumerate(text.split("\n"), start=1):
+        content = hashlib.sha256()
+        start = 0
+        for number, line in enumerate(self._file, start=1):
+            content.update(line)
             if line.strip():
-                self._add(number, line)
-        self.name = f"replay:{fingerprint(text)}"
+                row = (_key(self._recorded(number, line).messages), start, len(line))
+                self._index.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?)", row)
+            start += len(line)
+        self.name = f"replay:{content.hexdigest()[:24]}"
 
-    def _add(self, number: int, line: str) -> None:
+    def _recorded(self, number: int, line: bytes) -> Recorded:
         try:
-            recorded = TypeAdapter(Recorded).validate_python(json.loads(line))
+            return _LINE.validate_python(json.loads(line))
         except (ValidationError, ValueError) as error:
             raise ClientError(f"{self._path}:{number}: not a recorded call: {error}") from None
-        self._completions[_key(recorded.messages)] = recorded.completions
 
     async def complete(self, request: Request) -> Completion:
-        completions = self._completions.get(_key(request.messages), ())
+        completions = self._completions(request)
         if request.sample_index >= len(completions):
             asked = request.messages[-1].content[:80]
             raise ClientError(
@@ -53,8 +65,17 @@ class ReplayClient:
             )
         return Completion(text=completions[request.sample_index])
 
+    def _completions(self, request: Request) -> tuple[str, ...]:
+        query = "SELECT start, size FROM lines WHERE key = ?"
+        found = self._index.execute(query, (_key(request.messages),)).fetchone()
+        if found is None:
+            return ()
+        self._file.seek(found[0])
+        return tuple(json.loads(self._file.read(found[1]))["completions"])
+
     def close(self) -> None:
-        self._completions.clear()
+        self._index.close()
+        self._file.close()
 
 
 def _key(messages: tuple[Message, ...]) -> str:
