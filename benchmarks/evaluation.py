@@ -12,6 +12,8 @@ import asyncio
 import collections
 import json
 import os
+import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1, help="warm runs of each side")
     parser.add_argument("--no-speed", action="store_true")
     parser.add_argument("--agreement", action="store_true", help="also score the recorded completions with both")
+    parser.add_argument("--benchmarks", nargs="*", choices=list(FILES), default=list(FILES))
     parser.add_argument("--models", nargs="*", help="only the recorded completions of these models")
     parser.add_argument("--work", type=Path, help="folder to keep what was computed in")
     options = parser.parse_args()
@@ -59,18 +62,30 @@ def main() -> None:
 
 
 def speed(options: argparse.Namespace, work: Path) -> dict[str, object]:
-    """Wall seconds of grading both benchmarks' canonical solutions, cold once and then warm."""
-    seconds: dict[str, list[float]] = {"ours": [], "evalplus": []}
-    files = {name: canonical(options.data, name, work) for name in FILES}
-    for run in range(options.runs + 1):
-        for side in ("evalplus", "ours"):
-            taken = sum(SIDES[side](options, work, name, files[name], f"speed{run}")[0] for name in FILES)
-            seconds[side].append(round(taken, 2))
-            print(f"{'cold' if run == 0 else 'warm'} {side}: {taken:.1f} s", file=sys.stderr, flush=True)
-    warm = {side: sorted(values[1:])[len(values[1:]) // 2] for side, values in seconds.items()}
+    """Wall seconds of grading the canonical solutions, cold once and then warm; totals over the benchmarks measured.
+
+    Each benchmark's seconds stay in `--work`, so that they can be measured one at a time.
+    """
+    kept = work / "speed.json"
+    seconds: dict[str, dict[str, list[float]]] = json.loads(kept.read_text()) if kept.is_file() else {}
+    for name in options.benchmarks:
+        path = canonical(options.data, name, work)
+        seconds[name] = {"ours": [], "evalplus": []}
+        for folder in ("iterpref-cache", "evalplus-home"):
+            shutil.rmtree(work / f"{folder}-{name}", ignore_errors=True)
+        for run in range(options.runs + 1):
+            for side in ("evalplus", "ours"):
+                taken, verdicts = SIDES[side](options, work, name, path, f"speed{run}")
+                failed = sorted(task_id for (task_id, _), verdict in verdicts.items() if not verdict[1])
+                seconds[name][side].append(round(taken, 2))
+                state = "cold" if run == 0 else "warm"
+                print(f"{name} {state} {side}: {taken:.1f} s, not passed: {failed}", file=sys.stderr, flush=True)
+        kept.write_text(json.dumps(seconds), encoding="utf-8")
+    cold = {side: sum(values[side][0] for values in seconds.values()) for side in SIDES}
+    warm = {side: sum(statistics.median(values[side][1:]) for values in seconds.values()) for side in SIDES}
     return {
         "seconds": seconds,
-        "cold_ratio_to_evalplus": round(seconds["evalplus"][0] / seconds["ours"][0], 2),
+        "cold_ratio_to_evalplus": round(cold["evalplus"] / cold["ours"], 2),
         "warm_ratio_to_evalplus": round(warm["evalplus"] / warm["ours"], 2),
     }
 
@@ -81,32 +96,57 @@ def agreement(options: argparse.Namespace, work: Path) -> dict[str, object]:
     What a side has graded stays in `--work`, so that a run that was stopped goes on.
     """
     same = total = elsewhere = 0
-    differing = []
-    for name in FILES:
+    differing: list[dict[str, Any]] = []
+    for name in options.benchmarks:
         for model, rows, absent in recorded(options.data, name, options.models):
             elsewhere += absent
             path = write_samples(options.data, name, rows, work / f"recorded-{name}-{model}.jsonl")
             _, theirs = evalplus(options, work, name, path, "agreement")
             _, ours = iterpref(options, work, name, path, f"agreement-{model}")
-            for key in ((row["task_id"], 0) for row in rows):
+            for row in rows:
+                key = (row["task_id"], 0)
                 total += 1
                 same += ours[key][:2] == theirs[key]
                 if ours[key][:2] != theirs[key]:
-                    differing.append({"task": key[0], "model": model, "ours": ours[key], "evalplus": theirs[key]})
+                    found = {"benchmark": name, "model": model, "ours": ours[key], "evalplus": theirs[key]}
+                    differing.append(row | found)
             print(f"{name} {model}: {len(rows)}; so far {same} of {total}", file=sys.stderr, flush=True)
+    again = recheck(options, work, differing)
     causes = collections.Counter(explain(row) for row in differing)
     return {
         "samples": total,
         "samples_of_tasks_that_evalplus_lacks": elsewhere,
-        "verdict_agreement": round(same / total, 5),
+        "verdict_agreement_at_first": round(same / total, 5),
+        "verdict_agreement": round((same + again) / total, 5),
         "causes": dict(causes),
         "disagreements": [row | {"cause": explain(row)} for row in differing],
     }
 
 
+def recheck(options: argparse.Namespace, work: Path, differing: list[dict[str, Any]]) -> int:
+    """Let evalplus grade the completions of disagreements once more, one at a time: its limits are of wall time, and a
+    busy machine makes it fail what takes long. Returns how many then agree; these get the cause."""
+    agreeing = 0
+    for name in FILES:
+        mine = [row for row in differing if row["benchmark"] == name]
+        if not mine:
+            continue
+        path = write_samples(options.data, name, [{k: row[k] for k in ("task_id", "solution")} for row in mine],
+                             work / f"again-{name}.jsonl")  # fmt: skip
+        _, theirs = evalplus(options, work, name, path, "again", workers=1)
+        seen: collections.Counter[str] = collections.Counter()
+        for row in mine:
+            row["evalplus_alone"] = theirs[row["task_id"], seen[row["task_id"]]]
+            seen[row["task_id"]] += 1
+            agreeing += row["evalplus_alone"] == row["ours"][:2]
+    return agreeing
+
+
 def explain(row: dict[str, Any]) -> str:
     """Which known difference of docs/evaluation.md a disagreement is."""
-    if row["task"] == "HumanEval/32":
+    if row["evalplus_alone"] == row["ours"][:2]:
+        return "evalplus changed its verdict when it ran alone"
+    if row["task_id"] == "HumanEval/32":
         return "HumanEval/32: evalplus 0.3.1 fails every program"
     verdict, error = row["ours"][2:]
     if verdict == "timeout" or (row["ours"][1] and not row["evalplus"][1]):
@@ -151,17 +191,19 @@ def write_samples(data: Path, name: str, rows: list[dict[str, str]], path: Path)
 Outcomes = dict[tuple[str, int], list[object]]
 
 
-def evalplus(options: argparse.Namespace, work: Path, name: str, path: Path, tag: str) -> tuple[float, Outcomes]:
+def evalplus(
+    options: argparse.Namespace, work: Path, name: str, path: Path, tag: str, workers: int = WORKERS
+) -> tuple[float, Outcomes]:
     """Its command as users run it; the results file is its own."""
     results = path.with_name(path.name.replace(".jsonl", "_eval_results.json"))
     kept = tag == "agreement" and results.is_file() and results.stat().st_mtime > path.stat().st_mtime
     if not kept:
         results.unlink(missing_ok=True)
-    home = work / "evalplus-home"
+    home = work / f"evalplus-home-{name}"
     home.mkdir(exist_ok=True)
     environment = {**os.environ, VARIABLES[name]: str(options.data / FILES[name]), "XDG_CACHE_HOME": str(home)}
     dataset = name.rstrip("+")
-    command = [options.evalplus, "-m", "evalplus.evaluate", dataset, "--samples", str(path), "--parallel", str(WORKERS)]
+    command = [options.evalplus, "-m", "evalplus.evaluate", dataset, "--samples", str(path), "--parallel", str(workers)]
     started = time.monotonic()
     if not kept:
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -181,7 +223,7 @@ def iterpref(options: argparse.Namespace, work: Path, name: str, path: Path, tag
     """Our scoring in a process of its own, start-up included, like theirs."""
     out = work / f"ours-{name}-{tag}.json"
     command = [sys.executable, "-c", SCORE, __file__, name, str(options.data / FILES[name]), str(path), str(out)]
-    environment = {**os.environ, "ITERPREF_CACHE": str(work / "iterpref-cache")}
+    environment = {**os.environ, "ITERPREF_CACHE": str(work / f"iterpref-cache-{name}")}
     started = time.monotonic()
     if not (tag.startswith("agreement") and out.is_file() and out.stat().st_mtime > path.stat().st_mtime):
         subprocess.run(command, env=environment, check=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from iterpref.config import Config, EvaluationConfig
-from iterpref.errors import ConfigError, RecordError
+from iterpref.errors import ConfigError, IterPrefError, RecordError
 from iterpref.evaluation.answers import Recorded
 from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
 from iterpref.evaluation.samples import read_samples
@@ -37,6 +37,11 @@ def test_solutions_and_completions(tmp_path: Path) -> None:
     assert samples.by_task["b"][0].completion == "    return x + 1"
 
 
+def test_equal_samples_of_every_task_are_samples(tmp_path: Path) -> None:
+    samples = read_samples(write(tmp_path, *GOOD, *GOOD), TASKS)
+    assert [len(given) for given in samples.by_task.values()] == [2, 2]
+
+
 def test_livecodebench_form(tmp_path: Path) -> None:
     path = write(tmp_path, [{"question_id": "a", "code_list": ["1", "2"]}, {"question_id": "b", "code_list": ["3"]}])
     assert [len(given) for given in read_samples(path, TASKS).by_task.values()] == [2, 1]
@@ -58,6 +63,7 @@ def test_sanitized_on_demand(tmp_path: Path) -> None:
         pytest.param([GOOD[0]], r"1 of 2 tasks have no sample: b", id="missing task"),
         pytest.param([GOOD[0] | {"sample_index": 0}, GOOD[0] | {"sample_index": 0}],
                      r":2: sample 0 of task a was on line 1", id="same sample twice"),
+        pytest.param([*GOOD, GOOD[0]], r":3: the sample of task a on line 1 again, and not all", id="joined twice"),
         pytest.param([[{"question_id": "a"}]], r"element 1: expected an object with question_id", id="lcb"),
     ],
 )  # fmt: skip
@@ -118,3 +124,28 @@ def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:
     assert again.metrics == before.metrics and 0 < before.metrics["pass@1"] < 1
     assert again.dataset_hash == before.dataset_hash and again.result_id != before.result_id
     assert [s.execution.verdict for s in again.samples] == [s.execution.verdict for s in before.samples]
+
+
+@pytest.mark.parametrize(
+    ("settings", "rows", "message"),
+    [
+        pytest.param({"benchmark": "playgruond"}, None, "unknown; did you mean playground", id="unknown benchmark"),
+        pytest.param({"k": (1, 3)}, None, r"k is \[1, 3\] with evaluation.samples = 1", id="k larger than samples"),
+        pytest.param({}, ["{"], r"samples.jsonl:1: not JSON .*expected one object a line: task_id and solution",
+                     id="not JSON"),
+        pytest.param({}, [{"task": "a", "code": "x"}], r"samples.jsonl:1: got code, task; expected task_id",
+                     id="fields"),
+        pytest.param({}, [{"task_id": "a", "solution": "x"}], r"samples.jsonl:1: task a is not in the benchmark",
+                     id="another benchmark's"),
+        pytest.param({}, [], r"2 of 2 tasks have no sample: playground/", id="empty file"),
+    ],
+)  # fmt: skip
+def test_bad_input_of_the_command(
+    tmp_path: Path, settings: dict[str, object], rows: list[object] | None, message: str
+) -> None:
+    evaluation = EvaluationConfig.model_validate({"benchmark": "playground", "tasks": 2} | settings)
+    given = None if rows is None else write(tmp_path, *rows)
+    with Store.open(tmp_path / "run") as store, pytest.raises(IterPrefError, match=message):
+        Run(store, Config(evaluation=evaluation)).evaluate("playground", samples=given)
+    with Store.open(tmp_path / "run", write=False) as store:
+        assert not list(store.results())

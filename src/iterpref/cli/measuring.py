@@ -1,13 +1,16 @@
 """Commands that measure: evaluate, compare, report, doctor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from iterpref.errors import IterPrefError
 
 from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run
+
+if TYPE_CHECKING:
+    from iterpref.records import Result
 
 
 @app.command()
@@ -17,24 +20,33 @@ def evaluate(
     set_: Overrides = None,
     as_json: AsJson = False,
     model: Annotated[
-        str | None, typer.Option(help="Folder, hub id, or an endpoint's model; default: the config's.")
+        list[str] | None,
+        typer.Option(help="Folder, hub id, or an endpoint's model; repeatable; default: the config's."),
     ] = None,
     samples: Annotated[
-        Path | None, typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench).")
+        list[Path] | None,
+        typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench); repeatable."),
     ] = None,
     sanitize: Annotated[bool, typer.Option(help="Cut programs of --samples down to what they need first.")] = False,
 ) -> None:
-    """Measure pass@k of a model, or of a file of completions, on a benchmark.
+    """Measure pass@k of models, or of files of completions, on a benchmark.
 
-    Reads the benchmark and the model. Writes a Result into the run, and results/ with its samples.
+    Reads the benchmark and the models. Writes a Result of each into the run, and results/ with its samples.
     Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
     with open_run(run, config, set_) as opened:
-        answering = opened.config.evaluation.client
-        result = opened.evaluate(model or (answering or opened.config).model, samples, sanitize)
-        fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
-        counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
-        finish({**fields, **counted, **result.metrics}, as_json)
+        default = (opened.config.evaluation.client or opened.config).model
+        models = model or ([] if samples else [default])
+        found = [opened.evaluate(name) for name in models]
+        found += [opened.evaluate(default, path, sanitize) for path in samples or []]
+        rows = [_summary(result) for result in found]
+        finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
+
+
+def _summary(result: "Result") -> dict[str, Any]:
+    fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
+    counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+    return {**fields, **counted, **result.metrics}
 
 
 @app.command()

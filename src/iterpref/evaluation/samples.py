@@ -45,12 +45,14 @@ def read_samples(
 
     Raises:
         ConfigError: The file can't be read.
-        RecordError: A line has another form (with its number), names a task that the benchmark hasn't, is given twice,
-            or a task has no sample.
+        RecordError: A line has another form (with its number), names a task that the benchmark hasn't, or is given
+            twice, or a task has no sample.
     """
     known = {task.task_id: task for task in tasks}
     found: dict[str, list[Given]] = {task_id: [] for task_id in known}
     seen: dict[tuple[str, str, int], int] = {}
+    same: dict[tuple[str, str], int] = {}
+    repeated = ""
     text = _text(path)
     for number, task_id, kind, code, index in _entries(path, text):
         if task_id in (missing or {}):
@@ -63,12 +65,19 @@ def read_samples(
             first = seen.setdefault((task_id, kind, index), number)
             if first != number:
                 raise RecordError(f"{path}:{number}: sample {index} of task {task_id} was on line {first} already")
+        elif (first := same.setdefault((task_id, code), number)) != number and not repeated:
+            repeated = f"{path}:{number}: the sample of task {task_id} on line {first} again"
         found[task_id].append(_given(known[task_id], kind, code, sanitized))
     without = [task_id for task_id, given in found.items() if not given]
     if without:
         raise RecordError(
             f"{path}: {len(without)} of {len(known)} tasks have no sample: {_some(without)}; complete the file, or "
             "evaluate fewer tasks (evaluation.tasks)"
+        )
+    if repeated and len({len(given) for given in found.values()}) > 1:
+        raise RecordError(
+            f"{repeated}, and not all tasks have as many samples, as if parts were joined twice; remove it, or give "
+            "each line a sample_index where equal samples are meant"
         )
     return Samples(f"samples:{path.name}:{fingerprint(text)[:12]}", found)
 
