@@ -67,6 +67,11 @@ def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
         was = row["recorded_success"] in (True, "True")
         cells[was, execution.passed] += 1
         if was != execution.passed:
+            bare = job_of(known[key(row["task_id"])], row["solution"], preamble="")
+            if execution.passed and sandbox.run(bare).error_type == "NameError":
+                name = "recorded failure: the program uses a module it doesn't import, which the preamble here does"
+                classes[name].append(f"{row['task_id']} of {row['model']}")
+                continue
             classes[kind(row, was, execution)].append(f"{row['task_id']} of {row['model']}: {execution.error[:120]!r}")
     agree = cells[True, True] + cells[False, False]
     print(f"\nrecorded: {agree} of {len(rows)} agree ({agree / len(rows):.4f}); {time.perf_counter() - started:.0f} s")
@@ -83,9 +88,11 @@ def key(task_id: str) -> str:
     return task_id.lower()
 
 
-def job_of(task: Task, solution: str) -> Job:
+def job_of(task: Task, solution: str, preamble: str = PREAMBLE) -> Job:
+    if task.entry_point and f"def {task.entry_point}" not in solution:
+        solution = f"{task.prompt}{solution}"  # some sources recorded the function's body only
     job = Job.from_task(task, solution)
-    return job.model_copy(update={"prefix": PREAMBLE + job.prefix, "limits": Limits(cpu_s=2.0, wall_s=30.0)})
+    return job.model_copy(update={"prefix": preamble + job.prefix, "limits": Limits(cpu_s=2.0, wall_s=30.0)})
 
 
 def kind(row: dict[str, Any], was: bool, execution: Execution) -> str:

@@ -178,6 +178,94 @@ PROGRAMS = {
                 os.kill(os.getpid(), signal.SIGKILL)
             return int(os.WTERMSIG(os.waitpid(pid, 0)[1]) == 9)
         """,
+    "process pool executor": """
+        from concurrent.futures import ProcessPoolExecutor
+        def g(x):
+            return x - 1
+        def f():
+            with ProcessPoolExecutor(2) as pool:
+                return sum(pool.map(g, [1, 2]))
+        """,
+    "unicode": """
+        import unicodedata
+        def f():
+            größe = "Ǆ😀é".casefold()
+            return len(unicodedata.normalize("NFC", "e\\u0301")) if größe.endswith("é") else 0
+        """,
+    "compressed files": """
+        import gzip, io, tarfile, zipfile, os
+        def f():
+            with gzip.open("a.gz", "wt") as file:
+                file.write("1")
+            with zipfile.ZipFile("a.zip", "w") as file:
+                file.write("a.gz")
+            with tarfile.open("a.tar.bz2", "w:bz2") as file:
+                file.add("a.zip")
+            return int(gzip.open("a.gz", "rt").read())
+        """,
+    "csv, json and configparser": """
+        import configparser, csv, io, json
+        def f():
+            rows = list(csv.DictReader(io.StringIO("a,b\\n1,2\\n")))
+            parser = configparser.ConfigParser()
+            parser.read_string("[x]\\ny = " + rows[0]["a"])
+            return json.loads(json.dumps({"z": parser.getint("x", "y")}))["z"]
+        """,
+    "hashes, secrets and uuids": """
+        import hashlib, secrets, uuid
+        def f():
+            digest = hashlib.sha256(secrets.token_bytes(8)).hexdigest() + hashlib.md5(b"").hexdigest()
+            return int(len(digest) == 96 and uuid.uuid4() != uuid.uuid1())
+        """,
+    "ctypes of the C library": """
+        import ctypes, ctypes.util
+        def f():
+            return ctypes.CDLL(None).abs(-1)
+        """,
+    "memory map of a file": """
+        import mmap
+        def f():
+            with open("m", "w+b") as file:
+                file.truncate(4096)
+                with mmap.mmap(file.fileno(), 4096) as view:
+                    view[:1] = b"1"
+            return int(open("m", "rb").read(1))
+        """,
+    "a socket pair and select": """
+        import select, socket
+        def f():
+            a, b = socket.socketpair()
+            with a, b:
+                a.sendall(b"1")
+                return int(b.recv(1)) if select.select([b], [], [], 5)[0] else 0
+        """,
+    "a fork of its own": """
+        import os
+        def f():
+            read, write = os.pipe()
+            if os.fork() == 0:
+                os.write(write, b"1")
+                os._exit(0)
+            os.wait()
+            return int(os.read(read, 1))
+        """,
+    "warnings, contextvars and weak references": """
+        import contextvars, gc, warnings, weakref
+        class A: pass
+        def f():
+            var = contextvars.ContextVar("v", default=1)
+            a = A()
+            seen = weakref.ref(a)
+            del a
+            gc.collect()
+            warnings.warn("careful")
+            return var.get() if seen() is None else 0
+        """,
+    "a 200 MB array": """
+        from array import array
+        def f():
+            return array("q", [1]) .__mul__(25_000_000)[-1]
+        """,
     "cpu count": """
         import os
         def f():
@@ -190,6 +278,78 @@ PROGRAMS = {
 def test_honest_programs_pass(sandbox: Sandbox, name: str) -> None:
     execution = sandbox.run(returns(textwrap.dedent(PROGRAMS[name]), 1, limits=Limits(cpu_s=10.0)))
     assert execution.passed, (execution.error, execution.failing_case, execution.stderr)
+
+
+# What Landlock can't give without namespaces: semaphores and shared memory in /dev/shm, and sockets (docs/sandbox.md).
+LANDLOCK_BREAKS = (
+    "a local server",
+    "multiprocessing pool",
+    "multiprocessing spawn",
+    "process pool executor",
+    "shared memory",
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=() if name in LANDLOCK_BREAKS else (pytest.mark.slow,)) for name in PROGRAMS],
+)
+def test_landlock_breaks_exactly_these(locked: Sandbox, name: str) -> None:
+    execution = locked.run(returns(textwrap.dedent(PROGRAMS[name]), 1, limits=Limits(cpu_s=10.0)))
+    assert execution.passed is (name not in LANDLOCK_BREAKS), execution.error
+
+
+LIBRARIES = {
+    "numpy": """
+        import numpy as np
+        def f():
+            block = np.ones(25_000_000)
+            return int(block[:10].mean() + np.linalg.norm(np.eye(2) - np.linalg.inv(np.eye(2))))
+        """,
+    "pandas": """
+        import pandas as pd
+        def f():
+            frame = pd.DataFrame({"a": [1, 2], "b": ["x", "y"]})
+            frame.to_csv("frame.csv", index=False)
+            return int(pd.read_csv("frame.csv").groupby("b")["a"].sum()["x"])
+        """,
+    "matplotlib": """
+        import matplotlib.pyplot as plt
+        def f():
+            plt.plot([1, 2])
+            plt.savefig("plot.png")
+            return int(open("plot.png", "rb").read(4) == b"\\x89PNG")
+        """,
+}
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_programs_with_libraries_pass(cage: Sandbox, name: str) -> None:
+    pytest.importorskip(name)
+    limits = Limits(cpu_s=30.0, wall_s=90.0)
+    execution = cage.run(returns(textwrap.dedent(LIBRARIES[name]), 1, limits=limits))
+    assert execution.passed, (execution.error, execution.failing_case, execution.stderr)
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "import sys\nfor line in sys.stdin:\n    print(int(line) + 1)\nexit(0)",
+        "n = int(input())\nprint(n + 1)\nquit()",
+        "import os\nprint(int(open(0).read()) + 1, flush=True)\nos._exit(0)",
+        "import sys\ndef main():\n    print(int(input()) + 1)\nif __name__ == '__main__':\n    sys.exit(main())",
+        "import atexit\natexit.register(print, int(input()) + 1)",
+        "import threading\nn = int(input())\nthreading.Timer(0.05, lambda: print(n + 1)).start()",
+        "import sys\nsys.stdout.buffer.write(b'%d' % (int(sys.stdin.buffer.read()) + 1))",
+    ],
+)
+def test_scripts_that_end_in_their_own_way(cage: Sandbox, program: str) -> None:
+    execution = cage.run(job(program, '{"stdin": "4\\n", "stdout": "5\\n"}', "stdio"))
+    assert (execution.verdict, execution.trust) == ("passed", "oracle"), execution.error
+
+
+def test_there_are_enough_honest_programs() -> None:
+    assert len(PROGRAMS) + len(LIBRARIES) >= 38
 
 
 def test_stdin_of_other_styles(sandbox: Sandbox) -> None:

@@ -233,11 +233,11 @@ UNPRIVILEGED = """
 @pytest.mark.skipif(sys.platform == "linux" and os.getuid() != 0, reason="the whole suite already runs unprivileged")
 @pytest.mark.skipif(not shutil.which("setpriv") or not shutil.which("unshare"), reason="needs setpriv and unshare")
 @pytest.mark.parametrize("isolation", ["zygote", "bubblewrap"])
-def test_an_unprivileged_user_gets_namespaces_too(cage: Sandbox, tmp_path: Path, isolation: str) -> None:
+def test_an_unprivileged_user_gets_namespaces_too(cage: Sandbox, isolation: str) -> None:
     """Python may lie where only root can go, so `nobody` gets a view of it in a mount namespace of this test."""
     if isolation == "bubblewrap" and not shutil.which("bwrap"):
         pytest.skip("bubblewrap is not installed")
-    done = as_nobody(UNPRIVILEGED, tmp_path, isolation)
+    done = as_nobody(UNPRIVILEGED, isolation)
     assert done.returncode == 0, done.stderr
     first, *rest = done.stdout.splitlines()
     assert first == f"{isolation} passed"
@@ -248,14 +248,20 @@ def test_an_unprivileged_user_gets_namespaces_too(cage: Sandbox, tmp_path: Path,
     assert rest[5] == "([], 1000)"
 
 
-def as_nobody(script: str, tmp_path: Path, isolation: str) -> subprocess.CompletedProcess[str]:
-    """Run a script as a user without rights, in a view of Python, the sources and the tests that it may enter."""
-    view = tmp_path / "view"
+def as_nobody(script: str, isolation: str) -> subprocess.CompletedProcess[str]:
+    """Run a script as a user without rights, in a view of Python, the sources and the tests that it may enter.
+
+    Not below pytest's own folder: another pytest that starts shuts that to others.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return _as_nobody(script, Path(folder), isolation)
+
+
+def _as_nobody(script: str, folder: Path, isolation: str) -> subprocess.CompletedProcess[str]:
+    folder.chmod(0o755)
+    view = folder / "view"
     for name in ("python", "source", "tests", "packages"):
         (view / name).mkdir(parents=True)
-    for folder in (tmp_path, *tmp_path.parents):
-        if folder.is_relative_to(tempfile.gettempdir()) and folder != Path(tempfile.gettempdir()):
-            folder.chmod(0o755)
     import pydantic
 
     sources = (sys.base_prefix, SOURCE, Path(__file__).parent, Path(pydantic.__file__).parents[1])

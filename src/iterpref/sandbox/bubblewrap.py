@@ -21,6 +21,7 @@ from .processes import kill_descendants, tasks_of_this_user
 from .root import FILES, INNER_UID, SYSTEM, sources
 
 _HARNESS = "/.harness"
+_STARTED = b"started\n"
 _BOOT = (
     "import sys, types; package = types.ModuleType('_iterpref_sandbox'); package.__path__ = [sys.argv[3]]; "
     "sys.modules[package.__name__] = package; from _iterpref_sandbox.bubblewrap import main; "
@@ -115,6 +116,12 @@ class Bubblewrap(NoGroup):
         """bubblewrap ends with 128 and the number of the signal that ended the program."""
         return 128 - status if 128 < status <= 192 else status
 
+    def start_error(self, streams: dict[str, bytearray]) -> str:
+        if streams["channel"].startswith(_STARTED):
+            del streams["channel"][: len(_STARTED)]
+            return ""
+        return f"bubblewrap did not start the run: {bytes(streams['stderr'][-500:]).decode(errors='replace').strip()}"
+
     def sweep(self) -> None:
         kill_descendants()
 
@@ -145,6 +152,7 @@ def main(request_fd: int, channel: int) -> None:
     site.setquit()
     from . import harness
 
+    os.write(channel, _STARTED)
     os.closerange(3, channel)
     os.closerange(channel + 1, 4096)
     os.set_inheritable(channel, False)

@@ -3,8 +3,8 @@
 In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
 A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
 same calls: `prepare` (launcher), `settle` (zygote, once), `hold`, `before_fork`, `after_fork` (zygote, each run),
-`confine`, `execute` (the run's process), `sweep`, `limit_hit`, `exit_status` (zygote, after the run), `clear`
-(launcher, at the end).
+`confine`, `execute` (the run's process), `sweep`, `limit_hit`, `exit_status`, `start_error` (zygote, after the run),
+`clear` (launcher, at the end).
 Standard library only. Not here: supervision (supervise.py), the system calls refused (seccomp.py).
 """
 
@@ -42,6 +42,7 @@ class Rung(Protocol):
     def limit_hit(self) -> str: ...
     def execute(self, request: Mapping[str, Any], channel: int) -> None: ...
     def exit_status(self, status: int) -> int: ...
+    def start_error(self, streams: dict[str, bytearray]) -> str: ...
     def clear(self) -> None: ...
     def why_refused(self, error: OSError) -> str: ...
 
@@ -60,6 +61,10 @@ class NoGroup:
 
     def exit_status(self, status: int) -> int:
         return status
+
+    def start_error(self, streams: dict[str, bytearray]) -> str:
+        """Why the harness never began, after all was confined; "" if it did."""
+        return ""
 
 
 class Namespaces(NoGroup):

@@ -134,6 +134,7 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
         outcome.status = rung.exit_status(outcome.status)
         # Closed by the child before any line of the program ran, and by now in any case.
         outcome.setup_error = os.read(pipes["setup"][0], 4096).decode(errors="replace")
+        outcome.setup_error = outcome.setup_error or rung.start_error(outcome.streams)
         return outcome
     finally:
         for read_fd, _ in pipes.values():
