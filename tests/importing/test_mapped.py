@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,12 @@ WriteRows = Callable[..., Path]
 RIGHT = "def double(x):\n    return 2 * x\n"
 ROW: dict[str, Any] = {"question": "Double it.", "asserts": ["assert double(2) == 4"], "number": 7, "extra": None}
 MAPPED = ImportingConfig(columns={"prompt": "question", "tests": "asserts", "task_id": "number"}, license="MIT")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with Sandbox(workers=1) as opened:
+        yield opened
 
 
 def test_other_columns(store: Store, write_rows: WriteRows) -> None:
@@ -43,14 +49,23 @@ def test_other_columns(store: Store, write_rows: WriteRows) -> None:
         pytest.param({"inputs": ["2\n"], "outputs": ["4\n"]}, "stdio", "print(2 * int(input()))", id="stdio"),
     ],
 )  # fmt: skip
-def test_forms_of_tests_run(store: Store, write_rows: WriteRows, tests: Any, style: str, program: str) -> None:
+def test_forms_of_tests_run(
+    store: Store, write_rows: WriteRows, sandbox: Sandbox, tests: Any, style: str, program: str
+) -> None:
     path = write_rows(ROW | {"asserts": tests, "entry_point": "double"})
     import_mapped_tasks(str(path), store, MAPPED)
     [task] = store.tasks()
     assert task.style == style
-    with Sandbox(workers=1) as sandbox:
-        assert sandbox.run(Job.from_task(task, program)).passed
-        assert not sandbox.run(Job.from_task(task, program.replace("2", "3"))).passed
+    assert sandbox.run(Job.from_task(task, program)).passed
+    assert not sandbox.run(Job.from_task(task, program.replace("2", "3"))).passed
+
+
+def test_what_the_tests_need_first(store: Store, write_rows: WriteRows, sandbox: Sandbox) -> None:
+    row = ROW | {"setup": "two = double(1)", "asserts": ["assert double(two) == 4"]}
+    columns = MAPPED.columns | {"test_setup": "setup"}
+    import_mapped_tasks(str(write_rows(row)), store, ImportingConfig(columns=columns))
+    [task] = store.tasks()
+    assert sandbox.run(Job.from_task(task, RIGHT)).passed
 
 
 def test_without_an_id_the_content_names_the_task(store: Store, write_rows: WriteRows) -> None:

@@ -43,8 +43,8 @@ class ImportingConfig(Section):
     """Where a source of the user's holds what (`iterpref import`, and `synthesis.instructions`)."""
 
     columns: dict[str, str] = Field(default_factory=dict)
-    """Our name → the source's column, as `tests: test_list`. Tasks: task_id, prompt, tests, entry_point, prefix,
-    reference, license, split. Pairs: prompt, chosen, rejected, task_id, license."""
+    """Our name → the source's column, as `tests: test_list`. Tasks: task_id, prompt, tests, test_setup, entry_point,
+    prefix, reference, license, split. Pairs: prompt, chosen, rejected, task_id, license."""
     split: str = "train"
     """Split of a hub dataset, or of a saved one that has several."""
     style: Style | Literal["auto"] = "auto"

@@ -22,7 +22,7 @@ from iterpref.importing.tasks import TasksSummary
 from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
 from iterpref.store import Store
 
-COLUMNS = ("task_id", "prompt", "tests", "entry_point", "prefix", "reference", "license", "split")
+COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
 _PROMPT: TypeAdapter[Prompt] = TypeAdapter(str | tuple[Message, ...])
 
 
@@ -108,6 +108,8 @@ def _shown(source: str) -> str:
 def _task(row: Row, names: Mapping[str, str], settings: ImportingConfig, source: str) -> Task:
     prompt = _prompt(row, names["prompt"])
     tests, found = _tests(row, names["tests"])
+    if setup := _text(row, names["test_setup"]):
+        tests = tuple(test.model_copy(update={"content": f"{setup}\n{test.content}"}) for test in tests)
     style = found if settings.style == "auto" else settings.style
     given = {name: _text(row, names[name]) for name in ("task_id", "entry_point", "prefix", "reference", "license")}
     asked = prompt if isinstance(prompt, str) else [turn.model_dump() for turn in prompt]
