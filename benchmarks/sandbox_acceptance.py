@@ -89,7 +89,7 @@ def key(task_id: str) -> str:
 
 
 def job_of(task: Task, solution: str, preamble: str = PREAMBLE) -> Job:
-    if task.entry_point and f"def {task.entry_point}" not in solution:
+    if task.entry_point and not re.search(rf"def {task.entry_point}\b", solution):
         solution = f"{task.prompt}{solution}"  # some sources recorded the function's body only
     job = Job.from_task(task, solution)
     return job.model_copy(update={"prefix": preamble + job.prefix, "limits": Limits(cpu_s=2.0, wall_s=30.0)})

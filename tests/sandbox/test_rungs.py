@@ -272,7 +272,8 @@ def _as_nobody(script: str, folder: Path, isolation: str) -> subprocess.Complete
         f"mount --bind {source} {view / name}\n"
         for source, name in zip(sources, ("python", "source", "tests", "packages"), strict=True)
     )
-    drop = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all env HOME=/ "
+    drop = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "
+    drop += f"env HOME=/ LD_LIBRARY_PATH={view}/python/lib "  # else a Python of the system's lends its library
     return subprocess.run(
         ["unshare", "-m", "sh", "-ec", f'{binds}cd {view / "tests"}\n{drop} {python} -c "$0"', script],
         capture_output=True,
