@@ -43,7 +43,8 @@ Way = Callable[[], None]
 _PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
 _OFF = """
 import os
-from _iterpref_sandbox import zygote, isolation
+from _iterpref_sandbox import zygote, isolation, selftest
+selftest.check = lambda *args, **more: None
 class Off(isolation.NoGroup):
     def __init__(self, dirs): pass
     def prepare(self): pass

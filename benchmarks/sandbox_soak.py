@@ -1,12 +1,13 @@
 """Many runs in a row: is the memory flat, is the rate steady, is anything left?
 
 Called by `benchmarks/sandbox.py --soak N`. Blocks of runs alternate with a control, fresh interpreters, because a
-shared machine's speed drifts: what counts is the rate relative to the control, at the end against the start.
+shared machine's speed drifts: what counts is the rate relative to the control, in the second half against the first.
 """
 
 import gc
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.processes import descendants
 
 BLOCKS = 20
-CONTROLS = 20
+CONTROLS = 40
 PROGRAMS = (
     ("def f(x):\n    return x + 1\n", "passed"),
     ("def f(x):\n    return x\n", "failed"),
@@ -56,14 +57,19 @@ def soak(runs: int) -> dict[str, float]:
         gc.collect()
         grown, fds = _resident_bytes() - start_bytes, len(os.listdir("/proc/self/fd")) - start_fds
         rung = sandbox.isolation
-    left = sorted(_state() - before)
-    fifth = BLOCKS // 5
-    steady = statistics.median(rates[-fifth:]) / statistics.median(rates[:fifth])
-    print(f"{runs} runs on {rung}: host memory grew by {grown} B, descriptors by {fds}; rate at the end / start, both")
-    print(f"relative to the control: {steady:.3f}; left over: {left or 'nothing'}")
+    left = sorted(name for name in _state() - before if not _of_another(name))
+    steady = statistics.median(rates[BLOCKS // 2 :]) / statistics.median(rates[: BLOCKS // 2])
+    print(f"{runs} runs on {rung}: host memory grew by {grown} B, descriptors by {fds}; rate relative to the control,")
+    print(f"second half over first half: {steady:.3f}; left over: {left or 'nothing'}")
     found_numbers = {"soak_runs": runs, "soak_grown_bytes": grown, "soak_rate_end_over_start": round(steady, 3)}
     print(json.dumps(found_numbers | {"soak_left": len(left)}))
     return found_numbers | {"soak_left": len(left)}
+
+
+def _of_another(name: str) -> bool:
+    """Whether a folder or control group belongs to a sandbox of another process, which lives."""
+    maker = re.search(r"iterpref-sandbox-(\d+)", name)
+    return maker is not None and Path(f"/proc/{maker[1]}").exists()
 
 
 def _control() -> float:
