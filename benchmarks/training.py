@@ -112,7 +112,7 @@ def _every(k: int, pairs: int) -> list[list[tuple[int, int]]]:
 
 def plan(vocabulary: int, options: argparse.Namespace) -> list[tuple[str, int, int]]:
     """(source, k, pairs per step) of the rows for a vocabulary."""
-    rows = [("library", k, PAIRS) for k in options.k]
+    rows = [("library", k, options.pairs) for k in options.k]
     if not options.quick and vocabulary == 8000:
         rows.append(("library", 1, 1))  # nothing to pad
         if recorded_file() is not None:
@@ -124,7 +124,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     started = time.monotonic()
     figures: dict[str, Any] = {
         "rows": [],
-        "pairs_per_step": PAIRS,
+        "pairs_per_step": options.pairs,
         "device": options.device,
         "torch": torch.__version__,
     }
@@ -187,6 +187,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="Write the ratios as a bar chart (SVG).")
     parser.add_argument("--rounds", type=int, default=2, help="Timed batches per row.")
     parser.add_argument("--k", nargs="*", type=int, default=[1, 3], choices=[1, 3], help="Rejected versions per task.")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="Pairs per step.")
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[8000, 32000, 152000])
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)
