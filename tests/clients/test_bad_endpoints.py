@@ -51,9 +51,11 @@ def good(_: dict[str, Any]) -> tuple[int, Any]:
     ("status", "answer", "headers", "message"),
     [
         pytest.param(500, {"error": {"message": "down"}}, "", r"calls all failed; .*status 500: down", id="500"),
-        pytest.param(200, b"<html>Welcome</html>", "", r"calls all failed; .*no chat completion", id="nonsense"),
+        pytest.param(200, b"<html>Welcome</html>", "", r"calls all failed; .*no chat completion", id="nonsense",
+                     marks=pytest.mark.slow),
         pytest.param(429, {}, "Retry-After: 0.2\r\n", r"throttled for longer than", id="429 for ever"),
-        pytest.param(401, {"error": {"message": "no"}}, "", r"status 401: no; check client.base_url", id="refused key"),
+        pytest.param(401, {"error": {"message": "no"}}, "", r"status 401: no; check client.base_url", id="refused key",
+                     marks=pytest.mark.slow),
         pytest.param(0, b"", "", r"calls all failed; .*the connection failed", id="nothing listens"),
     ],
 )  # fmt: skip

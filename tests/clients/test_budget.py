@@ -178,6 +178,7 @@ def test_a_run_stops_at_its_budget_with_one_message(tmp_path: Path) -> None:
         assert store.count("calls") == endpoint.requests
 
 
+@pytest.mark.slow  # three whole commands
 def test_dead_calls_are_made_again_by_retry_dead(tmp_path: Path) -> None:
     run = tmp_path / "run"
     with Store.open(run) as store:
