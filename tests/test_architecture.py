@@ -15,7 +15,7 @@ LEVELS = [
     {"cli"},
     {"demo", "progress"},
     {"pipeline"},
-    {"viewer", "checkpoint_scorer"},
+    {"viewer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"playground", "clients", "sandbox"},
     {"config", "store", "parallel", "prompts"},

@@ -1,6 +1,6 @@
 """The demo: the whole method on the playground, with its controls and its numbers. Nothing in it is prepared.
 
-Beside the arrows of `pipeline.py` it draws independent programs for the same tasks, as many calls per task at most as
+Beside the arrows of `pipeline` it draws independent programs for the same tasks, as many calls per task at most as
 debugging may use, and compares the model before and after training task by task.
 Planted misconceptions show that the machinery works; they don't show that the method wins on real models.
 """
