@@ -75,6 +75,7 @@ def fresh_interpreter(program: str) -> Way:
 
 def bubblewrap(program: str) -> Way:
     options = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--proc", "/proc"]
+    options += ["--ro-bind", sys.prefix, sys.prefix]  # it may lie below /tmp
     command = ["bwrap", *options, sys.executable, "-c", program + TESTS]
     return lambda: subprocess.run(command, check=True) and None
 

@@ -1,7 +1,7 @@
 """Do the benchmark's own solutions pass here? Those that don't are reported apart, never scored.
 
 In: tasks with references, a sandbox. Out: task id → why its canonical solution fails on this machine. Kept in the
-user's cache by the tasks' identity, the Python, and the packages that the tasks name.
+user's cache by the tasks' identity, the Python, the sandbox's engine and the packages that the tasks name.
 """
 
 import json
@@ -14,6 +14,7 @@ from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.evaluation.benchmarks.sources import cache_folder
 from iterpref.records import Execution, Task, fingerprint
 from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox.job import ENGINE_VERSION
 
 
 def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
@@ -23,7 +24,7 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
         return {}
     packages = sorted({package for task in known for package in task.packages})
     references = [[task.task_id, task.reference, task.limits.model_dump()] for task in known]
-    state = [sys.version, sandbox.isolation, [[name, _version(name)] for name in packages]]
+    state = [ENGINE_VERSION, sys.version, sandbox.isolation, [[name, _version(name)] for name in packages]]
     path = cache_folder() / "preflight" / f"{fingerprint([dataset_hash(known), references, state])}.json"
     if path.is_file():
         stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
