@@ -6,18 +6,24 @@ from collections.abc import Iterator
 import pytest
 
 from iterpref.errors import SandboxError
+from iterpref.records import Isolation
 from iterpref.sandbox import Sandbox
+
+
+def _opened(isolation: Isolation, refused: str) -> Iterator[Sandbox]:
+    """A sandbox on this rung; without the rung, the test is skipped for the reason that the machine gives."""
+    try:
+        sandbox = Sandbox(workers=1, isolation=isolation)
+    except SandboxError as error:
+        pytest.skip(f"{refused}: {error}")
+    with sandbox:
+        yield sandbox
 
 
 @pytest.fixture(scope="session")
 def cage() -> Iterator[Sandbox]:
     """The namespaces rung. Hostile programs run here or nowhere."""
-    try:
-        sandbox = Sandbox(workers=1, isolation="zygote")
-    except SandboxError as error:
-        pytest.skip(f"this machine refuses namespaces: {error}")
-    with sandbox:
-        yield sandbox
+    yield from _opened("zygote", "this machine refuses namespaces")
 
 
 @pytest.fixture(scope="session")
@@ -33,34 +39,19 @@ def bare() -> Iterator[Sandbox]:
 @pytest.fixture(scope="session")
 def grouped() -> Iterator[Sandbox]:
     """Namespaces and a control group: root, with writable cgroups."""
-    try:
-        sandbox = Sandbox(workers=1, isolation="zygote_cgroup")
-    except SandboxError as error:
-        pytest.skip(f"no control groups here: {error}")
-    with sandbox:
-        yield sandbox
+    yield from _opened("zygote_cgroup", "no control groups here")
 
 
 @pytest.fixture(scope="session")
 def locked() -> Iterator[Sandbox]:
     """Landlock and seccomp without namespaces."""
-    try:
-        sandbox = Sandbox(workers=1, isolation="landlock")
-    except SandboxError as error:
-        pytest.skip(f"no Landlock here: {error}")
-    with sandbox:
-        yield sandbox
+    yield from _opened("landlock", "no Landlock here")
 
 
 @pytest.fixture(scope="session")
 def wrapped() -> Iterator[Sandbox]:
     """A fresh interpreter a run, in the namespaces of an installed bubblewrap."""
-    try:
-        sandbox = Sandbox(workers=1, isolation="bubblewrap")
-    except SandboxError as error:
-        pytest.skip(f"no bubblewrap here: {error}")
-    with sandbox:
-        yield sandbox
+    yield from _opened("bubblewrap", "no bubblewrap here")
 
 
 _FIXTURES = {

@@ -93,11 +93,7 @@ def train(
     pairs = read_pairs(Path(pairs_path))
     identity = run_folder.run_identity(config, pairs._fingerprint, model)
     processes = section.args.distributed_state
-    if processes.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
-        raise TrainingError(
-            f"the launcher started {os.environ['WORLD_SIZE']} processes, but this one is in a group of "
-            f"{processes.num_processes}, and they would overwrite each other; see docs/training.md, Several processes"
-        )
+    _check_group(processes.num_processes)
     with processes.main_process_first():
         finished, checkpoint = _enter(folder, identity, resume, processes.is_main_process)
     if finished is not None:
@@ -113,6 +109,20 @@ def train(
         run_folder.write_run(folder, identity, summary.model_dump())
     trainer.accelerator.wait_for_everyone()
     return summary
+
+
+def _check_group(processes: int) -> None:
+    """Refuse processes that a launcher started together and that don't know of each other.
+
+    Raises:
+        TrainingError: This one's group holds `processes`, the launcher started another number.
+    """
+    started = int(os.environ.get("WORLD_SIZE", "1"))
+    if processes != started:
+        raise TrainingError(
+            f"the launcher started {started} processes, but this one is in a group of {processes}, and they would "
+            "overwrite each other; see docs/training.md, Several processes"
+        )
 
 
 def _enter(
