@@ -43,11 +43,12 @@ Way = Callable[[], None]
 _PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
 _OFF = """
 import os
+from _iterpref_sandbox import atfork; atfork.note()
 from _iterpref_sandbox import zygote, isolation, selftest
 selftest.check = lambda *args, **more: None
 class Off(isolation.NoGroup):
     def __init__(self, dirs): pass
-    def prepare(self): pass
+    def prepare(self, *_): pass
     settle = before_fork = after_fork = sweep = clear = prepare
     def confine(self, limits): os.chdir('/tmp')
 zygote.RUNGS['off'] = Off

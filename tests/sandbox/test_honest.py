@@ -352,6 +352,30 @@ def test_there_are_enough_honest_programs() -> None:
     assert len(PROGRAMS) + len(LIBRARIES) >= 38
 
 
+def test_processes_that_a_program_forks_get_what_any_fork_gets(sandbox: Sandbox) -> None:
+    """The zygote spares its own forks the handlers of `random` and `threading`; a program's forks run them."""
+    program = """
+        import os, random, threading
+        def f():
+            held = threading.Condition()
+            read_fd, write_fd = os.pipe()
+            random.seed(0)
+            for _ in range(2):
+                if os.fork() == 0:
+                    threads = [threading.Thread(target=random.random) for _ in range(2)]
+                    for thread in threads:
+                        thread.start()
+                    for thread in threads:
+                        thread.join()
+                    os.write(write_fd, f"{random.random()} {threading.active_count()}\\n".encode())
+                    os._exit(0)
+                os.wait()
+            (one, alive), (other, also_alive) = (line.split() for line in os.read(read_fd, 999).decode().splitlines())
+            return one != other, alive, also_alive
+        """
+    assert sandbox.run(returns(textwrap.dedent(program), (True, "1", "1"))).passed
+
+
 def test_stdin_of_other_styles(sandbox: Sandbox) -> None:
     assert sandbox.run(returns("def f(): return input()", "hello", stdin="hello\n")).passed
     assert sandbox.run(returns("def f(): return input()", "hello")).error_type == "EOFError"

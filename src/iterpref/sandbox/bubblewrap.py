@@ -16,7 +16,7 @@ from typing import Any
 
 from . import linux, seccomp
 from .isolation import RUN_UID, NoGroup, become, is_root, kernel, others_may_enter, why_refused
-from .limits import address_space, set_limits
+from .limits import address_space, limiting, reserve_memory
 from .processes import kill_descendants, tasks_of_this_user
 from .root import FILES, INNER_UID, SYSTEM, sources
 
@@ -66,9 +66,9 @@ class Bubblewrap(NoGroup):
 
     def settle(self) -> None:
         linux.adopt_orphans()
-        self._filter = b"" if seccomp.available() else seccomp.Filter(own_network=True).code
+        self._filter = b"" if seccomp.available() else seccomp.confinement(own_network=True).code
 
-    def before_fork(self) -> None:
+    def before_fork(self, limits: Mapping[str, Any]) -> None:
         """Nothing: each run is set up by bubblewrap."""
 
     def after_fork(self) -> None:
@@ -157,6 +157,7 @@ def main(request_fd: int, channel: int) -> None:
     os.closerange(channel + 1, 4096)
     os.set_inheritable(channel, False)
     limits = request["limits"]
-    set_limits(limits, address_space(), int(limits["processes"]) + 4 + told["tasks"])
+    reserve_memory()
+    linux.run(*limiting(limits, address_space(), int(limits["processes"]) + 4 + told["tasks"]))
     harness.run(request, channel)
     os._exit(0)

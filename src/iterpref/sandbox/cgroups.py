@@ -54,8 +54,8 @@ class CgroupNamespaces(Namespaces):
             os.write(fd, b"0")
         super().settle()
 
-    def before_fork(self) -> None:
-        super().before_fork()
+    def before_fork(self, limits: Mapping[str, Any]) -> None:
+        super().before_fork(limits)
         self._kills = self._oom_kills()
 
     def hold(self, limits: Mapping[str, Any]) -> None:

@@ -14,11 +14,11 @@ class Sources:
     """The user's files by the name they were compiled under: what a frame is called, and its lines."""
 
     def __init__(self) -> None:
-        self._files: dict[str, tuple[str, list[str]]] = {}
+        self._files: dict[str, tuple[str, str]] = {}
 
     def add(self, filename: str, label: str, text: str) -> None:
         """`label` is put before "line 3"; empty for the program itself."""
-        self._files[filename] = (label, text.split("\n"))
+        self._files[filename] = (label, text)
 
     def place(self, filename: str, line: int | None) -> str | None:
         """`line 3`, `test_a.py line 3`; None for a file that isn't the user's."""
@@ -28,7 +28,7 @@ class Sources:
         return f"{label} line {line}" if label else f"line {line}"
 
     def text(self, filename: str, line: int) -> str:
-        lines = self._files[filename][1]
+        lines = self._files[filename][1].split("\n")
         return shorten(lines[line - 1].strip(), _SOURCE) if 0 < line <= len(lines) else ""
 
 

@@ -22,6 +22,7 @@ from .frames import Sources, describe
 from .limits import release_spare_memory
 
 Report = Callable[..., None]
+_seeded: int | None = None
 
 
 def run(request: Mapping[str, Any], channel: int) -> None:
@@ -35,7 +36,7 @@ def run(request: Mapping[str, Any], channel: int) -> None:
     if request["mode"] == "script":
         _run_script(request, report, sources)
         return
-    control = controls.prepare(request)
+    control = controls.prepare(request) if request.get("control") else None
     _write_files(request)
     namespace = _load(request, report, sources)
     if namespace is not None:
@@ -48,11 +49,15 @@ def run(request: Mapping[str, Any], channel: int) -> None:
 
 
 def seed(value: int) -> None:
-    """The same random numbers in every run with the same seed."""
+    """The same random numbers in every run with the same seed. A zygote, which draws none, seeds before it forks."""
+    global _seeded
+    if value == _seeded:
+        return
     random.seed(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         numpy.random.seed(value % (1 << 32))
+    _seeded = value
 
 
 def _reporter(channel: int, nonce: str) -> Report:
@@ -72,10 +77,8 @@ def _reporter(channel: int, nonce: str) -> Report:
 
 def _write_files(request: Mapping[str, Any]) -> None:
     """The program, and the test files of the styles that find their tests on disk, into the working directory."""
-    files = {request["program_path"]: "\n".join(filter(None, (request["prefix"], request["program"])))}
-    files |= request.get("files", {})
-    for path, content in files.items():
-        if os.path.dirname(path):
+    for path, content in request["files"].items():
+        if "/" in path:
             os.makedirs(os.path.dirname(path), exist_ok=True)
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)  # `open` costs three times as much
         view = memoryview(content.encode("utf-8", "surrogateescape"))
@@ -87,10 +90,11 @@ def _write_files(request: Mapping[str, Any]) -> None:
 def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[str, Any] | None:
     """Execute prefix and program as one module; None, and reported, if that raises."""
     path = request["program_path"]
+    here = os.getcwd()
     module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
-    module.__file__ = os.path.abspath(path)
+    module.__file__ = f"{here}/{path}"
     sys.modules[module.__name__] = module
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, here)
     sys.argv = [module.__file__]
     sources.add(module.__file__, "", request["program"])
     sources.add("<prefix>", "prefix", request["prefix"])

@@ -17,11 +17,11 @@ import struct
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol
 
 from . import harness, linux, seccomp, stale
-from .limits import address_space, set_limits
+from .limits import address_space, limiting
 from .processes import kill_descendants, tasks_of_this_user
 from .root import INNER_UID, build_root, show_aside
 
@@ -35,7 +35,7 @@ class Rung(Protocol):
     def prepare(self) -> None: ...
     def settle(self) -> None: ...
     def hold(self, limits: Mapping[str, Any]) -> None: ...
-    def before_fork(self) -> None: ...
+    def before_fork(self, limits: Mapping[str, Any]) -> None: ...
     def after_fork(self) -> None: ...
     def confine(self, limits: Mapping[str, Any]) -> None: ...
     def sweep(self) -> None: ...
@@ -75,9 +75,10 @@ class Namespaces(NoGroup):
         self._root = ""
         self._aside: list[str] = []
         self._own_pid_ns = -1
-        self._inherited_bytes = 0
         self._foreign_tasks = 0
         self._filter: seccomp.Filter | None = None
+        self._calls: tuple[linux.Call, ...] = ()  # what confines a run with the sizes and limits `_calls_for`
+        self._calls_for: tuple[Any, ...] = ()
 
     def prepare(self) -> None:
         """In the launcher: leave the host's files, users, network; the next child is pid 1 of a new pid namespace."""
@@ -102,7 +103,6 @@ class Namespaces(NoGroup):
 
     def settle(self) -> None:
         """In the zygote, pid 1 of the worker's pid namespace."""
-        self._filter = None if seccomp.available() else seccomp.Filter(own_network=True)
         linux.mount("proc", self._root + "/proc", "proc", _PROC_FLAGS)
         if self._root:
             linux.protect(self._root, recursive=False)
@@ -112,9 +112,16 @@ class Namespaces(NoGroup):
         socket.sethostname("sandbox")
         _raise_loopback()
         self._own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+        linux.no_new_privileges()
+        if not seccomp.available():
+            # Most of the filter is put on here, once, for every run to inherit: installing it costs as much as a mount.
+            seccomp.confinement(own_network=True, leave=seccomp.SETUP).install()
+            self._filter = seccomp.refusing(seccomp.SETUP)
 
-    def before_fork(self) -> None:
-        self._inherited_bytes = address_space()
+    def before_fork(self, limits: Mapping[str, Any]) -> None:
+        wanted = (address_space(), *limits.values())
+        if wanted != self._calls_for:
+            self._calls, self._calls_for = tuple(self._confining(limits, wanted[0])), wanted
         linux.unshare(linux.CLONE_NEWPID)
 
     def after_fork(self) -> None:
@@ -122,22 +129,25 @@ class Namespaces(NoGroup):
 
     def confine(self, limits: Mapping[str, Any]) -> None:
         """In the run's process, pid 1 of the run's own pid namespace: private files and /proc, then no privileges."""
-        os.setsid()
-        linux.die_with_parent()
-        linux.unshare(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
+        linux.run(*self._calls)
+
+    def _confining(self, limits: Mapping[str, Any], inherited_bytes: int) -> Iterator[linux.Call]:
+        yield os.setsid, ()
+        yield linux.DYING_WITH_PARENT
+        yield linux.unsharing(linux.CLONE_NEWNS | linux.CLONE_NEWIPC)
         space = f"size={limits['file_bytes']},nr_inodes=16384,mode=755"
-        linux.mount("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, space)
-        linux.mount("proc", "/proc", "proc", _PROC_FLAGS)
-        show_aside(self._aside)
-        os.mkdir("/tmp/shm")  # /dev/shm
-        os.mkdir("/tmp/work")
-        os.chdir("/tmp/work")
+        yield linux.mounting("tmpfs", "/tmp", "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, space)
+        yield linux.mounting("proc", "/proc", "proc", _PROC_FLAGS)
+        if self._aside:
+            yield show_aside, (self._aside,)
+        yield os.mkdir, ("/tmp/shm",)  # /dev/shm
+        yield os.mkdir, ("/tmp/work",)
+        yield os.chdir, ("/tmp/work",)
         # The launcher and the zygote count as two tasks of this user.
-        set_limits(limits, self._inherited_bytes, int(limits["processes"]) + 2 + self._foreign_tasks)
-        linux.set_capabilities()
-        linux.no_new_privileges()
+        yield from limiting(limits, inherited_bytes, int(limits["processes"]) + 2 + self._foreign_tasks)
+        yield linux.DROPPING_CAPABILITIES
         if self._filter:
-            self._filter.install()
+            yield self._filter.installing
 
     def sweep(self) -> None:
         """Nothing to do: the run's namespaces went with its pid 1, and all it had with them."""
@@ -176,7 +186,7 @@ class Rlimits(NoGroup):
         if sys.platform == "linux":
             linux.adopt_orphans()
 
-    def before_fork(self) -> None:
+    def before_fork(self, limits: Mapping[str, Any]) -> None:
         self._inherited_bytes = address_space()
         self._tasks = 0 if is_root() else tasks_of_this_user()
         os.mkdir(self._run_dir, 0o700)
@@ -192,7 +202,7 @@ class Rlimits(NoGroup):
         for name in ("HOME", "TMPDIR"):
             os.environ[name] = self._run_dir
         tempfile.tempdir = None
-        set_limits(limits, self._inherited_bytes, int(limits["processes"]) + self._tasks)
+        linux.run(*limiting(limits, self._inherited_bytes, int(limits["processes"]) + self._tasks))
         if is_root():
             # Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only
             # where Python itself lies in a directory that others can't enter.

@@ -59,7 +59,7 @@ class Landlock(Rlimits):
 
     def settle(self) -> None:
         super().settle()
-        self._filter = seccomp.Filter(own_network=False)
+        self._filter = seccomp.confinement(own_network=False)
 
     def confine(self, limits: Mapping[str, Any]) -> None:
         super().confine(limits)
@@ -68,7 +68,7 @@ class Landlock(Rlimits):
         if self._filter and self._abi >= _SIGNAL_ABI:
             self._filter.install()
         else:
-            seccomp.Filter(own_network=False, signals_to=os.getpid()).install()
+            seccomp.confinement(own_network=False, signals_to=os.getpid()).install()
 
     def why_refused(self, error: OSError) -> str:
         return f"{error.strerror or error}; a kernel with Landlock and seccomp is needed (boot with lsm=landlock,...)"

@@ -1,20 +1,28 @@
 """The resource limits of a run's own process.
 
-In: `records.Limits` as a dict. Out: rlimits, set on the calling process. Standard library only.
+In: `records.Limits` as a dict. Out: calls that set rlimits on the process that makes them. Standard library only.
 Not here: limits on wall time, output and the sum over all processes (supervise.py).
 """
 
 import contextlib
 import mmap
+import os
 import resource
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
+
+from .linux import Call
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
 SLACK_BYTES = _SPARE_BYTES + _RESERVE_BYTES  # what one process may hold beyond its memory limit before it is stopped
+_PAGE = resource.getpagesize()
 _reserve: list[mmap.mmap] = []
+# Hard limits this process was started with; no run raises them.
+_CEILINGS = {
+    number: resource.getrlimit(number)[1] for name, number in vars(resource).items() if name.startswith("RLIMIT_")
+}
 # Of a trial run, as `records.Limits` in a dict.
 PROBE_LIMITS: dict[str, Any] = {
     "cpu_s": 5.0,
@@ -27,27 +35,31 @@ PROBE_LIMITS: dict[str, Any] = {
 }
 
 
-def set_limits(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> None:
-    """The rlimits of a run. Memory is a budget on top of what the process was born with."""
+def reserve_memory() -> None:
+    """Set address space aside, of which no page is touched; a run inherits it, and `release_spare_memory` gives it
+    back. Private: what a run writes there, no other sees."""
+    _reserve.append(mmap.mmap(-1, _RESERVE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
-    def limit(which: int, soft: int, hard: int | None = None) -> None:
-        ceiling = resource.getrlimit(which)[1]
-        wanted = soft if hard is None else hard
-        if ceiling != resource.RLIM_INFINITY:
-            soft, wanted = min(soft, ceiling), min(wanted, ceiling)
-        resource.setrlimit(which, (soft, wanted))
 
+def limiting(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> Iterator[Call]:
+    """The calls that set the rlimits of a run. Memory is a budget on top of what the process was born with."""
     cpu_s = int(limits["cpu_s"]) + 2  # the supervisor is exact; this catches a second process
-    limit(resource.RLIMIT_CPU, cpu_s, cpu_s)
-    limit(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
-    limit(resource.RLIMIT_NOFILE, int(limits["open_files"]))
-    limit(resource.RLIMIT_CORE, 1)  # not 0: a core pattern that is a pipe ignores 0
+    yield _limiting(resource.RLIMIT_CPU, cpu_s, cpu_s)
+    yield _limiting(resource.RLIMIT_FSIZE, int(limits["file_bytes"]))
+    yield _limiting(resource.RLIMIT_NOFILE, int(limits["open_files"]))
+    yield _limiting(resource.RLIMIT_CORE, 1)  # not 0: a core pattern that is a pipe ignores 0
     if inherited_bytes:
-        _reserve.append(mmap.mmap(-1, _RESERVE_BYTES))  # address space only: no page is touched
-        memory = inherited_bytes + _RESERVE_BYTES + int(limits["memory_bytes"])
-        limit(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
+        memory = inherited_bytes + int(limits["memory_bytes"])
+        yield _limiting(resource.RLIMIT_AS, memory, memory + _SPARE_BYTES)
     if sys.platform == "linux":
-        limit(resource.RLIMIT_NPROC, tasks)
+        yield _limiting(resource.RLIMIT_NPROC, tasks)
+
+
+def _limiting(which: int, soft: int, hard: int | None = None) -> Call:
+    hard, ceiling = soft if hard is None else hard, _CEILINGS[which]
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    return resource.setrlimit, (which, (soft, hard))
 
 
 def release_spare_memory() -> None:
@@ -62,7 +74,10 @@ def release_spare_memory() -> None:
 def address_space() -> int:
     """Bytes of this process's address space; 0 where there is no /proc."""
     try:
-        with open("/proc/self/statm", "rb") as file:
-            return int(file.read().split()[0]) * resource.getpagesize()
+        fd = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)  # `open` costs three times as much
     except OSError:
         return 0
+    try:
+        return int(os.read(fd, 256).split()[0]) * _PAGE
+    finally:
+        os.close(fd)

@@ -5,9 +5,10 @@ Not here: which namespaces and mounts make up a rung (isolation.py).
 """
 
 import ctypes
-import ctypes.util
 import os
 import sys
+from collections.abc import Callable
+from typing import Any
 
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
@@ -34,13 +35,45 @@ CAP_DAC_READ_SEARCH = 2
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def _call(name: str, *args: object) -> None:
+# A call to make later, and its arguments; it returns 0 or None, or says in errno why not.
+Call = tuple[Callable[..., Any], tuple[Any, ...]]
+
+
+def _function(name: str, *types: Any) -> Callable[..., Any]:
     if _libc is None:
-        raise OSError(38, f"{name}: needs Linux, this is {sys.platform}")
-    if getattr(_libc, name)(*args) != 0:
-        number = ctypes.get_errno()
-        shown = ", ".join(str(a) for a in args if isinstance(a, str | bytes))
-        raise OSError(number, f"{name}({shown}): {os.strerror(number)}")
+
+        def absent(*arguments: object) -> None:
+            raise OSError(38, f"{name}: needs Linux, this is {sys.platform}")
+
+        return absent
+    function: Callable[..., Any] = getattr(_libc, name)
+    function.argtypes = types  # type: ignore[attr-defined]
+    return function
+
+
+_unshare = _function("unshare", ctypes.c_int)
+_setns = _function("setns", ctypes.c_int, ctypes.c_int)
+_mount = _function("mount", ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong, ctypes.c_char_p)
+_umount2 = _function("umount2", ctypes.c_char_p, ctypes.c_int)
+_pivot_root = _function("pivot_root", ctypes.c_char_p, ctypes.c_char_p)
+_prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
+_capset = _function("capset", ctypes.c_void_p, ctypes.c_void_p)
+
+
+def run(*calls: Call) -> None:
+    """Make these calls, in order.
+
+    Calls can be prepared long before: in a freshly forked process each Python function that runs and each object that
+    is made touches pages that must be copied first, which costs more than most system calls.
+
+    Raises:
+        OSError: One failed; the later ones are not made.
+    """
+    for function, arguments in calls:
+        if function(*arguments):
+            number = ctypes.get_errno()
+            shown = ", ".join(str(a) for a in arguments if isinstance(a, str | bytes))
+            raise OSError(number, f"{function.__name__}({shown}): {os.strerror(number)}")
 
 
 def syscall(number: int, *args: object) -> int:
@@ -59,19 +92,26 @@ def syscall(number: int, *args: object) -> int:
     return int(done)
 
 
-def unshare(flags: int) -> None:
+def unsharing(flags: int) -> Call:
     """Give this process (or, for a pid namespace, its next children) namespaces of their own."""
-    _call("unshare", ctypes.c_int(flags))
+    return _unshare, (flags,)
+
+
+def unshare(flags: int) -> None:
+    run(unsharing(flags))
 
 
 def setns(fd: int, kind: int) -> None:
     """Enter the namespace behind an open `/proc/.../ns/*` file."""
-    _call("setns", ctypes.c_int(fd), ctypes.c_int(kind))
+    run((_setns, (fd, kind)))
+
+
+def mounting(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> Call:
+    return _mount, (source.encode(), target.encode(), fstype.encode() or None, flags, options.encode() or None)
 
 
 def mount(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> None:
-    encoded = [text.encode() if text else None for text in (source, target, fstype)]
-    _call("mount", *encoded, ctypes.c_ulong(flags), options.encode() if options else None)
+    run(mounting(source, target, fstype, flags, options))
 
 
 def bind(source: str, target: str) -> None:
@@ -83,72 +123,67 @@ def protect(target: str, *, writable: bool = False, devices: bool = False, recur
     """Nothing at a mount may be set-uid; unless said otherwise, nothing written and no device opened."""
     attributes = _ATTR_NOSUID | (0 if writable else _ATTR_RDONLY) | (0 if devices else _ATTR_NODEV)
     struct = (ctypes.c_uint64 * 4)(attributes, 0, 0, 0)
-    _call(
-        "syscall",
-        ctypes.c_long(_SYS_MOUNT_SETATTR),
-        ctypes.c_int(_AT_FDCWD),
-        target.encode(),
-        ctypes.c_uint(_AT_RECURSIVE if recursive else 0),
-        ctypes.byref(struct),
-        ctypes.c_size_t(ctypes.sizeof(struct)),
-    )
+    flags = _AT_RECURSIVE if recursive else 0
+    syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, target.encode(), flags, ctypes.byref(struct), ctypes.sizeof(struct))
 
 
 def pivot_root(new_root: str) -> None:
     """Make `new_root` the root and drop the old one with all its mounts."""
     os.chdir(new_root)
-    _call("pivot_root", b".", b".")  # stacks the old root on the new one, so that "." names the old
-    _call("umount2", b".", ctypes.c_int(MNT_DETACH))
+    run((_pivot_root, (b".", b".")))  # stacks the old root on the new one, so that "." names the old
+    run((_umount2, (b".", MNT_DETACH)))
     os.chdir("/")
 
 
-def _prctl(option: int, *args: int) -> None:
-    padded = [*args, *[0] * (4 - len(args))]
-    _call("prctl", ctypes.c_int(option), *[ctypes.c_ulong(a) for a in padded])
+def _prctl_call(option: int, first: int, second: int = 0) -> Call:
+    return _prctl, (option, first, second, 0, 0)
+
+
+DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)
 
 
 def die_with_parent() -> None:
     """SIGKILL this process when the thread that forked it ends."""
-    _prctl(_PR_SET_PDEATHSIG, 9)
+    run(DYING_WITH_PARENT)
 
 
 def adopt_orphans() -> None:
     """Descendants whose parent dies become children of this process."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    run(_prctl_call(_PR_SET_CHILD_SUBREAPER, 1))
 
 
 def set_dumpable() -> None:
     """After a change of uid, own /proc/self again (needed to write uid_map)."""
-    _prctl(_PR_SET_DUMPABLE, 1)
+    run(_prctl_call(_PR_SET_DUMPABLE, 1))
 
 
 def no_new_privileges() -> None:
-    _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    run(_prctl_call(_PR_SET_NO_NEW_PRIVS, 1))
 
 
-def set_seccomp_filter(program: int) -> None:
-    """Install the filter at this address (a `struct sock_fprog`) on the calling process."""
-    _prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
+def filtering(program: int) -> Call:
+    """Put the system call filter at this address (a `struct sock_fprog`) on the calling process."""
+    return _prctl_call(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
 
 
 def keep_capabilities() -> None:
     """Keep the permitted capabilities over the next change of uid."""
-    _prctl(_PR_SET_KEEPCAPS, 1)
+    run(_prctl_call(_PR_SET_KEEPCAPS, 1))
 
 
 class _CapHeader(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
 
 
-# Made once: in a freshly forked process every new ctypes object touches pages that must be copied first.
-_CAP_HEADER = ctypes.byref(_CapHeader(_CAP_VERSION_3, 0))
-_CAPABILITIES = (ctypes.c_uint32 * 6)()
+_CAP_HEADER = _CapHeader(_CAP_VERSION_3, 0)
+_NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
+DROPPING_CAPABILITIES: Call = (_capset, (ctypes.addressof(_CAP_HEADER), ctypes.addressof(_NO_CAPABILITIES)))
 
 
 def set_capabilities(*kept: int) -> None:
     """Keep exactly these capabilities, over exec too; none by default. Only numbers below 32."""
     mask = sum(1 << capability for capability in kept)
-    _CAPABILITIES[:3] = [mask, mask, mask]
-    _call("capset", _CAP_HEADER, _CAPABILITIES)
+    wanted = (ctypes.c_uint32 * 6)(mask, mask, mask)
+    run((_capset, (ctypes.addressof(_CAP_HEADER), ctypes.addressof(wanted))))
     for capability in kept:
-        _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability)
+        run(_prctl_call(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, capability))

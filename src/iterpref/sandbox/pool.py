@@ -175,13 +175,14 @@ class Sandbox:
         self.close()
 
     def _request(self, job: Job, mode: str) -> dict[str, Any]:
+        program = f"{job.prefix}\n{job.program}" if job.prefix and job.program else job.prefix or job.program
         return {
             "mode": mode,
             "nonce": secrets.token_hex(8),
             "program": job.program,
             "prefix": job.prefix,
             "program_path": job.program_path,
-            "files": {file.path: file.content for file in job.files},
+            "files": {job.program_path: program, **{file.path: file.content for file in job.files}},
             "entry_point": job.entry_point,
             "seed": job.seed,
             "limits": job.limits.model_dump(),

@@ -13,6 +13,7 @@ import errno
 import os
 import struct
 import sys
+from collections.abc import Iterable, Sequence
 
 from . import linux
 
@@ -54,6 +55,10 @@ _KILL_CALL, _TGKILL, _SIGQUEUE = (62, 129), (234, 131), (129, 138)  # the first 
 _OTHER_SIGNALS = ((200, 130), (297, 240), (424, 424))  # tkill, rt_tgsigqueueinfo, pidfd_send_signal
 _SOCKET, _SOCKETPAIR, _CLONE, _IOCTL, _PRLIMIT64 = (41, 198), (53, 199), (56, 220), (16, 29), (302, 261)
 
+# What a zygote with namespaces calls to set up each run, and no run may call: with these excepted the filter is put on
+# the zygote, once. A run inherits that for nothing and adds only these.
+SETUP = ("unshare", "setns", "mount", "mount_setattr")
+
 Instruction = tuple[int, int, int, int]
 
 
@@ -70,31 +75,50 @@ def available() -> str:
 
 
 class Filter:
-    """A compiled filter; `install` is one system call.
+    """A compiled filter; `install` is one system call. Made by `confinement` or `refusing`."""
+
+    def __init__(self, code: Sequence[Instruction]) -> None:
+        packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+        self.code = packed  # an array of `struct sock_filter`
+        self._code = ctypes.create_string_buffer(packed, len(packed))
+        self._header = ctypes.create_string_buffer(struct.pack("=H6xQ", len(code), ctypes.addressof(self._code)), 16)
+        self.installing = linux.filtering(ctypes.addressof(self._header))
+
+    def install(self) -> None:
+        """On this process and all it starts, on top of what it has. Needs `no_new_privileges`.
+
+        Raises:
+            OSError: The kernel refused.
+        """
+        linux.run(self.installing)
+
+
+def confinement(*, own_network: bool, signals_to: int = 0, leave: Sequence[str] = ()) -> Filter:
+    """The filter of a run.
 
     Args:
         own_network: Whether the process has network and IPC namespaces of its own. Without, it gets no socket but
             connected pairs, no System V IPC, and may not touch the limits of other processes.
         signals_to: The only process that may be sent signals; 0 where something else sees to that.
+        leave: Calls that are not refused yet; `refusing` adds them later.
     """
-
-    def __init__(self, *, own_network: bool, signals_to: int = 0) -> None:
-        code = _program(*_ARCHITECTURES[os.uname().machine], own_network, signals_to)
-        packed = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
-        self.code = packed  # an array of `struct sock_filter`
-        self._code = ctypes.create_string_buffer(packed, len(packed))
-        self._header = ctypes.create_string_buffer(struct.pack("=H6xQ", len(code), ctypes.addressof(self._code)), 16)
-
-    def install(self) -> None:
-        """On this process and all it starts. Needs `no_new_privileges`.
-
-        Raises:
-            OSError: The kernel refused.
-        """
-        linux.set_seccomp_filter(ctypes.addressof(self._header))
+    return Filter(_program(*_ARCHITECTURES[os.uname().machine], own_network, signals_to, leave))
 
 
-def _program(architecture: int, column: int, own_network: bool, signals_to: int) -> list[Instruction]:
+def refusing(names: Sequence[str]) -> Filter:
+    """A filter that refuses these calls and nothing else, for use on top of `confinement`, which checks the rest."""
+    column = _ARCHITECTURES[os.uname().machine][1]
+    return Filter([(_LOAD, 0, 0, _NR), *_refuse(names, column), _allow()])
+
+
+def _refuse(names: Iterable[str], column: int) -> list[Instruction]:
+    numbers = [(_REFUSED | _SHARED_IPC)[name][column] for name in names]
+    return [line for number in numbers if number is not None for line in _on_call(number, [_error(errno.EPERM)])]
+
+
+def _program(
+    architecture: int, column: int, own_network: bool, signals_to: int, leave: Sequence[str]
+) -> list[Instruction]:
     code: list[Instruction] = [
         (_LOAD, 0, 0, _ARCH),
         (_EQUALS, 1, 0, architecture),
@@ -103,12 +127,8 @@ def _program(architecture: int, column: int, own_network: bool, signals_to: int)
     ]
     if column == 0:
         code += [(_AT_LEAST, 0, 1, _X32), _error(errno.ENOSYS)]
-    refused = [numbers[column] for numbers in _REFUSED.values()]
-    if not own_network:
-        refused += [numbers[column] for numbers in _SHARED_IPC.values()]
-    for number in refused:
-        if number is not None:
-            code += _on_call(number, [_error(errno.EPERM)])
+    refused = [*_REFUSED, *(() if own_network else _SHARED_IPC)]
+    code += _refuse([name for name in refused if name not in leave], column)
     for absent in _ABSENT.values():
         code += _on_call(absent[column], [_error(errno.ENOSYS)])
     families = (_AF_UNIX, _AF_INET, _AF_INET6) if own_network else ()

@@ -11,11 +11,12 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import SLACK_BYTES
 from .processes import descendants
+from .wire import pack_outcome
 
 CHANNEL_BYTES = 16 << 20
 _TICK_S = 0.1
@@ -37,10 +38,10 @@ class Outcome:
     setup_error: str = ""
     streams: dict[str, bytearray] = field(default_factory=dict)
 
-    def frames(self, names: tuple[str, ...]) -> tuple[dict[str, Any], list[bytes]]:
-        """Without the streams, and the streams in the order of `names`."""
-        plain = {key: value for key, value in asdict(self).items() if key != "streams"}
-        return plain, [bytes(self.streams[name]) for name in names]
+    def frames(self) -> list[bytes]:
+        """As the host reads it: three frames of `wire.pack_outcome`, and one for each stream."""
+        head = pack_outcome(self.status, self.limit, self.wall_s, self.cpu_s, self.max_rss_bytes, self.setup_error)
+        return [*head, *map(bytes, self.streams.values())]
 
 
 class HostGone(Exception):
@@ -136,7 +137,6 @@ class Supervisor:
         return bool(chunk)
 
     def _drain(self, name: str, fd: int) -> None:
-        os.set_blocking(fd, False)
         bound = CHANNEL_BYTES if name == "channel" else int(self._limits["output_bytes"])
         while len(self.outcome.streams[name]) <= bound:
             try:
@@ -174,10 +174,11 @@ class Supervisor:
             self.outcome.limit = "cpu_s"
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._pid, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)
+        for kill in (os.killpg, os.kill):
+            try:
+                kill(self._pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                continue  # gone, or a group of other users
 
 
 def _private_bytes(pid: int) -> int:

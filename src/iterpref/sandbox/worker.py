@@ -4,6 +4,7 @@ In: a rung and modules to preload. Out: `Raw` outcomes. One thread at a time per
 """
 
 import json
+import marshal
 import os
 import site
 import socket
@@ -23,7 +24,8 @@ _START_S = 120.0
 _GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
 _BOOT = (
     "import sys, types; package = types.ModuleType('_iterpref_sandbox'); package.__path__ = [sys.argv[2]]; "
-    "sys.modules[package.__name__] = package; from _iterpref_sandbox.zygote import main; main(int(sys.argv[1]))"
+    "sys.modules[package.__name__] = package; from _iterpref_sandbox import atfork; atfork.note(); "
+    "from _iterpref_sandbox.zygote import main; main(int(sys.argv[1]))"
 )
 
 
@@ -87,8 +89,8 @@ class Worker:
         """
         self.runs += 1
         timeout_s = float(request["limits"]["wall_s"]) + _GRACE_S
-        plain, channel, stdout, stderr = self._exchange(timeout_s, json.dumps(request).encode(), stdin)
-        raw = Raw(**json.loads(plain), channel=channel, stdout=stdout, stderr=stderr)
+        answer = self._exchange(timeout_s, _marshalled(request), stdin)
+        raw = Raw(*wire.unpack_outcome(*answer[:3]), *answer[3:])
         if raw.setup_error:
             raise Broken(f"the run's process could not be set up: {raw.setup_error}")
         return raw
@@ -131,6 +133,13 @@ class Worker:
     def pid(self) -> int:
         """Process id of the launcher."""
         return self._process.pid
+
+
+def _marshalled(request: Any) -> bytes:
+    try:
+        return marshal.dumps(request)
+    except ValueError:  # a text of a class derived from str, as some libraries' tables hold
+        return marshal.dumps(json.loads(json.dumps(request)))
 
 
 def environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ import fcntl
 import gc
 import importlib
 import json
+import marshal
 import os
 import select
 import signal
@@ -21,8 +22,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import bubblewrap, cgroups, isolation, landlock, linux, wire
-from .limits import PROBE_LIMITS
+from . import atfork, bubblewrap, cgroups, harness, isolation, landlock, linux, wire
+from .limits import PROBE_LIMITS, reserve_memory
 from .supervise import HostGone, Outcome, Supervisor
 
 RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
@@ -89,6 +90,8 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
         rung.settle()
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
+        atfork.stop()
+        reserve_memory()
         probe = _run(sock, rung, {"mode": "probe", "isolation": setup["isolation"], "limits": PROBE_LIMITS}, b"")
     except OSError as error:
         wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
@@ -107,9 +110,8 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
     with contextlib.suppress(wire.WireError, HostGone):
         while True:
             request, stdin = wire.receive(sock)
-            outcome = _run(sock, rung, json.loads(request), stdin)
-            plain, streams = outcome.frames(STREAMS)
-            wire.send(sock, json.dumps(plain).encode(), *streams)
+            outcome = _run(sock, rung, marshal.loads(request), stdin)
+            wire.send(sock, *outcome.frames())
     return 0
 
 
@@ -119,7 +121,8 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
     stdin_fd = _as_file(stdin)
     try:
         rung.hold(request["limits"])
-        rung.before_fork()
+        harness.seed(request.get("seed", 0))
+        rung.before_fork(request["limits"])
         pid = os.fork()
         if pid == 0:
             _child(rung, request, pipes, stdin_fd)
@@ -145,6 +148,7 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
 def _child(rung: isolation.Rung, request: dict[str, Any], pipes: dict[str, Any], stdin_fd: int) -> None:
     """The run's process. Never returns."""
     setup_fd = pipes["setup"][1]
+    atfork.in_run = True
     try:
         # Somewhere high: a program that writes to every small descriptor doesn't hit it by accident.
         floor = 200 + int.from_bytes(os.urandom(2)) % 700
