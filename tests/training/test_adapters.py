@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -40,14 +41,11 @@ def pairs(tmp_path):
 
 
 def test_the_merged_model_is_base_and_adapter(tmp_path, pairs):
-    """Any server loads it: whole weights, tokenizer and chat template, no trace of PEFT."""
+    """Any server loads it: the base model's files with other weights, and no trace of PEFT."""
     out, base = tmp_path / "out", str(coder_path())
     summary = train(pairs, base, out, CONFIG)
     assert summary.steps == 3
-    assert {"config.json", "model.safetensors", "tokenizer.json", "chat_template.jinja"} <= {
-        p.name for p in out.iterdir()
-    }
-    assert not (out / "adapter_config.json").exists()
+    assert_same_files(out, Path(base))
     assert "trunk/token_ratio" in json.loads((out / "training_log.json").read_text())[0]
     merged = AutoModelForCausalLM.from_pretrained(out)
     tokenizer = AutoTokenizer.from_pretrained(out)
@@ -64,6 +62,24 @@ def test_the_merged_model_is_base_and_adapter(tmp_path, pairs):
     asked = Request(messages=(Message(role="user", content="Write it."),), sampling=Sampling(max_tokens=4))
     assert asyncio.run(client.complete(asked)).completion_tokens > 0
     client.close()
+
+
+def assert_same_files(out: Path, base: Path) -> None:
+    """What a server reads: the same architecture, tensors of the same names and shapes, the same tokenizer."""
+    assert not (out / "adapter_config.json").exists()
+    configs = [json.loads((folder / "config.json").read_text()) for folder in (out, base)]
+    dtypes = [getattr(torch, config.pop("dtype")) for config in configs]
+    for config in configs:
+        del config["transformers_version"]
+    assert configs[0] == configs[1]
+    tensors = [load_file(folder / "model.safetensors") for folder in (out, base)]
+    assert {n: t.shape for n, t in tensors[0].items()} == {n: t.shape for n, t in tensors[1].items()}
+    assert [{t.dtype for t in found.values()} for found in tensors] == [{dtype} for dtype in dtypes]
+    texts = [json.loads((folder / "tokenizer.json").read_text()) for folder in (out, base)]
+    assert texts[0]["model"] == texts[1]["model"]
+    assert texts[0]["added_tokens"] == texts[1]["added_tokens"]
+    template = AutoTokenizer.from_pretrained(base).chat_template
+    assert (out / "chat_template.jinja").read_text() == template
 
 
 def test_only_the_adapter_is_trained_and_kept_in_checkpoints(tmp_path, pairs):

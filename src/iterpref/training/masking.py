@@ -60,6 +60,8 @@ def focal_mask(offsets: Sequence[Offset], spans: Sequence[Span], fences: Sequenc
 
 def _overlaps(offsets: Sequence[Offset], ranges: Sequence[Span]) -> list[bool]:
     """Whether each token shares a character with a range; one pass, both sides sorted by start."""
+    if not ranges:
+        return [False] * len(offsets)
     found = []
     at = 0
     for start, stop in offsets:

@@ -11,7 +11,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from iterpref.training.trunk.attention import implementation, switched, tree_mask
-from iterpref.training.trunk.head import pick_states, unpack
+from iterpref.training.trunk.head import last_feed_forward, narrowed, pick_states, predicting, unpack
 from iterpref.training.trunk.install import causal_model
 from iterpref.training.trunk.layout import TrunkLayout, plan_layout
 
@@ -41,7 +41,8 @@ def compare(network: Any, rows: Any, mode: str) -> float:
     focal_loss(expected).backward()
     reference = gradients(network)
     network.zero_grad()
-    with switched([causal_model(network).config], implementation(mode)):
+    model = causal_model(network)
+    with switched([model.config], implementation(mode)), narrowed(model.base_model, layout):
         got = logps_of_layout(network, layout, mode)
         focal_loss(got).backward()
     torch.testing.assert_close(got, expected, rtol=TOLERANCE, atol=TOLERANCE)
@@ -73,6 +74,25 @@ def test_gradients_with_lora(exact_norms, mode, negatives):
     adapter = LoraConfig(r=4, target_modules=["q_proj", "v_proj", "down_proj"], init_lora_weights=False)
     network = get_peft_model(make_network("llama"), adapter).double()
     assert compare(network, make_rows(negatives), mode) <= TOLERANCE
+
+
+@pytest.mark.parametrize("family", list(CONFIGS))
+def test_the_last_feed_forward_runs_the_states_behind_predictions(family):
+    network = make_network(family)
+    ids, loss = make_rows(1)
+    layout = plan_layout(ids, loss, max(map(len, ids)))
+    part = last_feed_forward(network.base_model)
+    assert part is not None
+    seen = []
+    part.register_forward_hook(lambda module, args, output: seen.append(args[0].shape[1]))
+    with torch.no_grad():
+        logps_of_layout(network, layout, "sdpa")
+        with narrowed(network.base_model, layout):
+            logps_of_layout(network, layout, "sdpa")
+            network(torch.tensor(ids[:1]))  # another call within the context
+    wanted = len(set(layout.picked.tolist()))
+    assert len(predicting(layout)) == wanted < layout.tokens
+    assert seen == [layout.tokens, wanted, len(ids[0])]
 
 
 @pytest.mark.parametrize("mode", ["split", "sdpa"])

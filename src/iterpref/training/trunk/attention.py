@@ -53,7 +53,7 @@ def split_attention(
         key, value: (1, H, T, D).
 
     Returns:
-        (1, H, T, D).
+        (1, T, H, D), as the layers want it next: one copy less.
     """
     lengths = [segment.stop - segment.start for segment in layout.segments]
     starts = [segment.start for segment in layout.segments]
@@ -67,7 +67,7 @@ def split_attention(
             torch.cat([*_prefix(segment, states, starts), states[at]], dim=2) for states in (keys, values)
         )
         outputs.append(scaled_dot_product_attention(queries[at], seen_keys, seen_values, attn_mask=mask, scale=scale))
-    return torch.cat(outputs, dim=2)
+    return torch.cat([states.transpose(1, 2) for states in outputs], dim=1)
 
 
 def varlen_attention(
@@ -92,7 +92,7 @@ def varlen_attention(
         window_size=(-1, 0),
     )
     assert isinstance(out, torch.Tensor)
-    return out.transpose(0, 1)[None]
+    return out[None]
 
 
 # The value of `trunk_attention` → what computes it. `sdpa` is transformers' own function with our mask.
@@ -143,7 +143,7 @@ def _interface(attend: Attend) -> Callable[..., tuple[torch.Tensor, None]]:
         groups = query.shape[1] // key.shape[1]
         if groups > 1:
             key, value = (states.repeat_interleave(groups, dim=1) for states in (key, value))
-        return attend(query, key, value, trunk, scaling).transpose(1, 2).contiguous(), None
+        return attend(query, key, value, trunk, scaling), None
 
     return forward
 

@@ -1,14 +1,25 @@
 """Hidden states of a packed row → the values TRL expects per token of its padded rows.
 
-Only the states behind a prediction reach the model's head, so logits exist only where there is loss. Which head that
-is, and what it computes from the logits, stays with the caller (TRL's fused head).
+Only the states behind a prediction reach the last layer's feed-forward and the model's head: of the other tokens the
+last layer's keys and values are all that is read. So logits exist only where there is loss. Which head that is, and
+what it computes from the logits, stays with the caller (TRL's fused head), but for the size of its tiles on a CPU.
 """
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import torch
+import trl.trainer.utils
+from torch.nn import Module, ModuleList
 
+from iterpref.errors import TrainingError
 from iterpref.training.trunk.layout import TrunkLayout
+
+# Vocabulary columns of the logits that TRL's head holds at a time on a CPU. Its own tiles are made for a GPU's memory;
+# these stay in a CPU's cache, which halves the head's time (docs/experiments.md). No value changes but by rounding.
+CPU_TILE = 1024
 
 # TRL's per-token outputs.
 _PER_TOKEN = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1", "label_mask")
@@ -17,6 +28,71 @@ _PER_TOKEN = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top
 def pick_states(hidden: torch.Tensor, layout: TrunkLayout) -> torch.Tensor:
     """(1, T, H) hidden states → (1, S, H), those with a prediction; a state with two predictions comes twice."""
     return hidden.index_select(1, layout.picked)
+
+
+def predicting(layout: TrunkLayout) -> torch.Tensor:
+    """(P,) places in the packed row of the states behind a prediction, each once."""
+    if "predicting" not in layout.derived:
+        layout.derived["predicting"] = torch.unique_consecutive(layout.picked)  # picked is sorted
+    places = layout.derived["predicting"]
+    assert isinstance(places, torch.Tensor)
+    return places
+
+
+def last_feed_forward(backbone: Module) -> Module | None:
+    """The feed-forward of the last decoder layer, or None in a model that names its parts otherwise."""
+    layers = getattr(backbone.config, "num_hidden_layers", 0)
+    stacks = [m for m in backbone.modules() if isinstance(m, ModuleList) and len(m) == layers]
+    part = getattr(stacks[0][-1], "mlp", None) if stacks else None
+    return part if isinstance(part, Module) else None
+
+
+@contextmanager
+def narrowed(backbone: Module, layout: TrunkLayout) -> Iterator[None]:
+    """Within the context, the last layer's feed-forward runs the states behind a prediction only.
+
+    It takes each token by itself. The others' result is 0, and is read by nothing. Keep the context open until the
+    backward pass is done, as gradient checkpointing runs the layer again there.
+    """
+    part = last_feed_forward(backbone)
+    if part is None:
+        yield
+        return
+    call = _FeedForward(layout)
+    with ExitStack() as stack:
+        stack.callback(part.register_forward_pre_hook(call.narrow, with_kwargs=True).remove)
+        stack.callback(part.register_forward_hook(call.widen).remove)
+        yield
+
+
+class _FeedForward:
+    """The two hooks. TRL's batches have two rows or more, so one row of T tokens is the packed one."""
+
+    def __init__(self, layout: TrunkLayout) -> None:
+        self._layout = layout
+        self._narrowed = False
+
+    def narrow(self, module: Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._narrowed = not kwargs and len(args) == 1 and args[0].shape[:2] == (1, self._layout.tokens)
+        return ((args[0].index_select(1, predicting(self._layout)),) if self._narrowed else args), kwargs
+
+    def widen(self, module: Module, args: tuple[Any, ...], output: Any) -> Any:
+        if not self._narrowed:
+            return output
+        if not torch.is_tensor(output):
+            raise TrainingError(f"{type(module).__name__} returns more than hidden states; set trunk_attention: off")
+        full = output.new_zeros(1, self._layout.tokens, output.shape[-1])
+        return full.index_copy(1, predicting(self._layout), output)
+
+
+@contextmanager
+def cpu_tiles(device: torch.device) -> Iterator[None]:
+    """Within the context, TRL's head goes through the vocabulary in tiles of `CPU_TILE`, if it runs on a CPU."""
+    if device.type != "cpu":
+        yield
+        return
+    with patch.object(trl.trainer.utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", CPU_TILE):
+        yield
 
 
 def unpack(values: torch.Tensor, layout: TrunkLayout) -> torch.Tensor:

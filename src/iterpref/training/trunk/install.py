@@ -14,7 +14,7 @@ from torch.nn import Module
 
 from iterpref.errors import TrainingError
 from iterpref.training.trunk.attention import implementation, switched, tree_mask
-from iterpref.training.trunk.head import pick_states, unpack_outputs
+from iterpref.training.trunk.head import cpu_tiles, narrowed, pick_states, unpack_outputs
 from iterpref.training.trunk.layout import TrunkLayout
 
 
@@ -36,6 +36,7 @@ def installed(models: Sequence[Module], layout: TrunkLayout, mode: str) -> Itera
     with ExitStack() as stack:
         configs = [causal_model(model).config for model in models]
         stack.enter_context(switched(configs, name))
+        stack.enter_context(cpu_tiles(layout.input_ids.device))
         for model in models:
             call = _Call(layout, mode)
             backbone = causal_model(model).base_model
@@ -45,6 +46,7 @@ def installed(models: Sequence[Module], layout: TrunkLayout, mode: str) -> Itera
                 model.register_forward_hook(call.unpack, with_kwargs=True, always_call=True),
             ):
                 stack.callback(handle.remove)
+            stack.enter_context(narrowed(backbone, layout))
         yield
 
 
