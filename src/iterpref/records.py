@@ -120,11 +120,15 @@ class Task(Record):
 
 
 class FailingCase(Record):
-    """The first call that went wrong, as source text a person would write (`repr`s, cut to a bound)."""
+    """The first call that went wrong, as source text a person would write (`repr`s, cut to a bound).
+
+    `kind` is `input` for a program that reads and prints: then `call` is what it read, `got` what it printed.
+    """
 
     call: str
     got: str
     expected: str
+    kind: Literal["call", "input"] = "call"
 
 
 class TestOutcome(Record):

@@ -6,6 +6,7 @@ from iterpref.analysis.taxonomy import by_difficulty, by_length, kind, kinds_by_
 from iterpref.records import Execution, FailingCase, Result, Sample
 
 CASE = FailingCase(call="f(1)", got="1", expected="2")
+PRINTED = FailingCase(kind="input", call="1\n", got="1\n", expected="2\n")
 
 
 def outcome(verdict: str, error_type: str = "", case: FailingCase | None = None) -> Execution:
@@ -17,6 +18,7 @@ def outcome(verdict: str, error_type: str = "", case: FailingCase | None = None)
     [
         pytest.param(outcome("passed"), "", "", id="pass"),
         pytest.param(outcome("failed", "AssertionError", CASE), "", "wrong output", id="wrong value"),
+        pytest.param(outcome("failed", "AssertionError", PRINTED), "", "wrong output", id="something else printed"),
         pytest.param(outcome("failed", "AssertionError"), "", "assertion", id="a test's assertion"),
         pytest.param(outcome("error", "AssertionError"), "", "assertion", id="the program's assertion"),
         pytest.param(outcome("error", "KeyError"), "", "KeyError", id="paper's kind"),

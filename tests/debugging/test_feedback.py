@@ -6,6 +6,7 @@ from iterpref.debugging.feedback import MAX_CHARS, feedback_text
 from iterpref.records import Execution, FailingCase
 
 CASE = FailingCase(call="f([3])", got="1", expected="2")
+READ = FailingCase(kind="input", call="3\n", got="6\n", expected="9\n")
 
 
 def execution(verdict: str, **fields: object) -> Execution:
@@ -53,8 +54,38 @@ def execution(verdict: str, **fields: object) -> Execution:
             id="CPU limit",
         ),
         pytest.param(execution("timeout", error_type="wall_s"), "The program ran out of time.", id="wall limit"),
+        pytest.param(
+            execution("timeout", error_type="cpu_s", phase="import"),
+            "The program used up its CPU time.\nIt was still being loaded: its top-level code was running.",
+            id="CPU limit before any test",
+        ),
+        pytest.param(
+            execution(
+                "timeout", error_type="cpu_s", error="The run hit its limit cpu_s.\nInput:\n  3", failing_case=READ
+            ),
+            "The program used up its CPU time.\nInput:\n  3",
+            id="CPU limit of a script",
+        ),
+        pytest.param(
+            execution("failed", error="Line 1 of the output is wrong:\n- 9\n+ 6\nInput:\n  3", failing_case=READ),
+            "Line 1 of the output is wrong:\n- 9\n+ 6\nInput:\n  3",
+            id="wrong output",
+        ),
+        pytest.param(
+            execution("error", error_type="EOFError", error="EOFError: EOF\n  line 1: input()", failing_case=READ),
+            "EOFError: EOF\n  line 1: input()",
+            id="exception of a script",
+        ),
+        pytest.param(
+            execution("exited_early", error_type="SystemExit", error="SystemExit: 3", failing_case=READ),
+            "The program exited with an error: SystemExit: 3",
+            id="exit of a script",
+        ),
         pytest.param(execution("out_of_memory"), "The program ran out of memory.", id="memory"),
         pytest.param(execution("output_limit"), "The program printed too much.", id="output"),
+        pytest.param(
+            execution("output_limit", error_type="result_bytes"), "The program returned too much.", id="huge result"
+        ),
         pytest.param(execution("crashed", error_type="SIGSEGV"), "The Python process crashed (SIGSEGV).", id="crash"),
         pytest.param(
             execution("exited_early"),

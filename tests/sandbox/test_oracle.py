@@ -291,7 +291,7 @@ def test_no_test_is_not_a_pass(sandbox: Sandbox, style: str, tests: str) -> None
         ("assert 9 == f([1, 2])", "f([1, 2])", "3", "9"),
         ("assert f([1, 2]) is None", "f([1, 2])", "3", "None"),
         ("assert str(f([1, 2])) == '9'", "str(f([1, 2]))", "'3'", "'9'"),
-        ("assert abs(f([1, 2]) - 9) < 1e-6", "f([1, 2])", "3", "a value for which abs(f([1, 2]) - 9) < 1e-06"),
+        ("assert abs(f([1, 2]) - 9) < 1e-6", "f([1, 2])", "3", "abs(f([1, 2]) - 9) < 1e-06"),
         ("for x, y in [((1, 2), 3), ((2, 2), 9)]:\n    assert f(x) == y", "f((2, 2))", "4", "9"),
         ("assert f([1] * 500) == 9", f"f({repr([1] * 500)[:147]}...{repr([1] * 500)[-50:]})", "500", "9"),
     ],

@@ -57,6 +57,12 @@ def test_who_is_suspect(store: Store) -> None:
     assert [(t.task_id, case) for t, case in suspects(store)] == [("alike", CASE)]
 
 
+def test_the_question_about_a_program_that_reads_and_prints() -> None:
+    case = FailingCase(kind="input", call="3\n", got="6\n", expected="9\n")
+    assert "For this input\n3\n\nthe programs printed\n6\n" in _question(task(), case)
+    assert "f(2) returned 4, the tests expect 5.\n\nDoes this test" in _question(task(), CASE)
+
+
 def test_a_contradiction_makes_a_new_task(store: Store, tmp_path: Path) -> None:
     question = [{"role": "user", "content": _question(task("alike"), CASE)}]
     reply = f'{YES}\n<file path="t.py">\n{FIXED}</file>'

@@ -5,7 +5,7 @@ returned, or the exception with the program's own frames, or the limit that was 
 Not here: the sentence around it (`prompts/repair.jinja`).
 """
 
-from iterpref.records import Execution
+from iterpref.records import Execution, FailingCase
 
 MAX_CHARS = 1500
 
@@ -22,25 +22,49 @@ def feedback_text(execution: Execution) -> str:
 
 
 def _headline(execution: Execution) -> str:
-    case = execution.failing_case
+    case = execution.failing_case if execution.failing_case and execution.failing_case.kind == "call" else None
     match execution.verdict:
-        case "timeout":
-            limit = _LIMITS.get(execution.error_type, "The program ran out of time.")
-            return f"{limit}\nIt was running {case.call}." if case else limit
-        case "out_of_memory":
-            return "The program ran out of memory."
-        case "output_limit":
-            return "The program printed too much."
-        case "crashed":
-            return f"The Python process crashed ({execution.error_type or 'killed by a signal'})."
+        case "timeout" | "out_of_memory" | "output_limit" | "crashed":
+            return _ended(execution) + _while(execution, case)
         case "exited_early":
-            return "The program ended the process before all tests had run."
+            return _exited(execution, case)
+        case "failed" if execution.error:
+            return execution.error.split("\n", 1)[0]
         case "failed" if case:
             return f"{case.call} returned {case.got}, expected {case.expected}"
         case _ if case:
             return f"{case.call} raised {_exception(execution)}"
         case _:
             return _exception(execution)
+
+
+def _ended(execution: Execution) -> str:
+    """Which limit was hit, or which signal came."""
+    match execution.verdict:
+        case "timeout":
+            return _LIMITS.get(execution.error_type, "The program ran out of time.")
+        case "out_of_memory":
+            return "The program ran out of memory."
+        case "output_limit":
+            large = execution.error_type == "result_bytes"
+            return "The program returned too much." if large else "The program printed too much."
+        case _:
+            return f"The Python process crashed ({execution.error_type or 'killed by a signal'})."
+
+
+def _exited(execution: Execution, case: FailingCase | None) -> str:
+    if execution.failing_case and case is None:  # a script, which may exit, but not like this
+        said = _exception(execution)
+        return f"The program exited with an error: {said}" if execution.error_type else said
+    return "The program ended the process before all tests had run." + _while(execution, case)
+
+
+def _while(execution: Execution, case: FailingCase | None) -> str:
+    """What was running, as far as it is known, on a line of its own."""
+    if case:
+        return f"\nIt was running {case.call}."
+    loading = execution.phase == "import" and not _frames(execution)
+    return "\nIt was still being loaded: its top-level code was running." if loading else ""
 
 
 def _exception(execution: Execution) -> str:

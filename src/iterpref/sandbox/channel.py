@@ -1,7 +1,7 @@
 """The lines a run wrote on its result channel, read as what they are: claims of a possibly hostile process.
 
 In: the raw bytes and the run's nonce. Out: `Claims`; every line must carry the nonce and decode strictly.
-Not here: what the claims amount to (grade.py).
+Not here: what the claims amount to (verdicts.py).
 """
 
 import json

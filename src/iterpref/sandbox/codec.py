@@ -13,12 +13,12 @@ from itertools import islice
 from typing import Any
 
 from .folding import fold, is_large
-from .frames import shorten
+from .frames import shorten, without_addresses
 
 MAX_DEPTH = 100
 MAX_ITEMS = 1_000_000
 _SAFE_INT = 1 << 53
-_SHOWN = 200
+SHOWN = 200  # characters of a value in a text for a reader
 
 
 class CodecError(ValueError):
@@ -130,7 +130,7 @@ def encode_folded(value: Any) -> Any:
 
 def _beginning(value: Any) -> str:
     if isinstance(value, str | bytes | list | tuple):
-        return shorten(repr(value[:20]), _SHOWN)
+        return shorten(repr(value[:20]), SHOWN)
     return "..."
 
 
@@ -142,7 +142,10 @@ def encode_iterated(value: Any) -> Any:
     return encoded
 
 
-ENCODERS = {"value": encode, "iterated": encode_iterated, "folded": encode_folded}  # how a call's result is sent
+ENCODERS = {  # how a call's result is sent
+    "value": encode, "iterated": encode_iterated, "folded": encode_folded,
+    "awaited": encode, "awaited iterated": encode_iterated,  # a coroutine's result, and of nothing else
+}  # fmt: skip
 
 
 def opaque_text(value: Any) -> str:
@@ -151,7 +154,7 @@ def opaque_text(value: Any) -> str:
         text = repr(value)
     except BaseException as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return shorten(text, _SHOWN)
+    return shorten(without_addresses(text), SHOWN)
 
 
 def decode(data: Any) -> Any:

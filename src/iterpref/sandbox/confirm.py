@@ -10,7 +10,7 @@ import re
 from iterpref.records import Execution
 
 from .channel import Raw, Tampered, TestClaim, read_claims
-from .grade import reports_on
+from .judge_tests import reports_on
 
 
 def confirm(found: Execution, raw: Raw, nonce: str, token: str, neutral: set[str], asserting: set[str]) -> Execution:

@@ -4,7 +4,7 @@ In: a request with `control`, a token the program doesn't know. Out: the same re
 test that gets to its end fails with `<token> <assertions seen> <assertions that held>`: so that a program that reports
 for tests that didn't run, drops failures, or makes assertions hold stands out. A program that looks for controls can
 still win: this detects tricks, it doesn't exclude them. Runs inside; standard library only.
-Not here: what an assertion's opposite is (flipping.py), the judgement (grade.py).
+Not here: what an assertion's opposite is (flipping.py), the judgement (confirm.py).
 """
 
 import ast

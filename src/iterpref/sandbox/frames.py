@@ -3,7 +3,10 @@
 In: an exception and the texts of the user's files. Out: a dict of two strings. Runs inside; standard library only.
 """
 
+import os
+import re
 import types
+from itertools import groupby
 
 _MESSAGE = 500
 _SOURCE = 160
@@ -14,6 +17,7 @@ class Sources:
     """The user's files by the name they were compiled under: what a frame is called, and its lines."""
 
     def __init__(self) -> None:
+        self._folder = f"{os.getcwd()}/"
         self._files: dict[str, tuple[str, str]] = {}
 
     def add(self, filename: str, label: str, text: str) -> None:
@@ -26,6 +30,10 @@ class Sources:
             return None
         label = self._files[filename][0]
         return f"{label} line {line}" if label else f"line {line}"
+
+    def relative(self, text: str) -> str:
+        """A text without the folder that this run happens to have."""
+        return text.replace(self._folder, "")
 
     def text(self, filename: str, line: int) -> str:
         lines = self._files[filename][1].split("\n")
@@ -49,7 +57,7 @@ def _described(error: BaseException, sources: Sources) -> dict[str, str]:
             source = sources.text(error.filename, error.lineno or 0)
             shown = f"\n  {place}: {source}" if source else ""
             return {"type": name, "text": f"{name}: {error.msg} ({place}){shown}"}
-    message = message_of(error)
+    message = sources.relative(message_of(error))
     head = f"{name}: {message}" if message else name
     return {"type": name, "text": "\n".join([head, *_frames(error.__traceback__, sources)])}
 
@@ -57,7 +65,7 @@ def _described(error: BaseException, sources: Sources) -> dict[str, str]:
 def message_of(error: BaseException) -> str:
     """`str(error)`, bounded, even if that raises."""
     try:
-        return shorten(str(error), _MESSAGE)
+        return shorten(without_addresses(str(error)), _MESSAGE)
     except BaseException as inner:
         return f"<message raised {type(inner).__name__}>"
 
@@ -70,6 +78,11 @@ def shorten(text: str, bound: int) -> str:
     return f"{text[: bound - tail - 3]}...{text[-tail:]}"
 
 
+def without_addresses(text: str) -> str:
+    """`<Box object at 0x7f17df976c20>` → `<Box object>`: equal runs must give equal texts."""
+    return re.sub(r"(<[^<>]{1,200}) at 0x[0-9a-fA-F]+>", r"\1>", text) if " at 0x" in text else text
+
+
 def _frames(traceback: types.TracebackType | None, sources: Sources) -> list[str]:
     lines = []
     while traceback is not None:
@@ -79,6 +92,14 @@ def _frames(traceback: types.TracebackType | None, sources: Sources) -> list[str
             where = "" if code.co_name == "<module>" else f", in {code.co_name}"
             lines.append(f"  {place}{where}: {sources.text(code.co_filename, traceback.tb_lineno)}")
         traceback = traceback.tb_next
-    if len(lines) > _FRAMES:
-        lines[2 : 4 - _FRAMES] = [f"  ... {len(lines) - _FRAMES + 2} more frames"]
-    return lines
+    runs = [(line, sum(1 for _ in same)) for line, same in groupby(lines)]
+    hidden = runs[2 : 4 - _FRAMES] if len(runs) > _FRAMES else []
+    shown = [line if count == 1 else f"{line} ({_about(count)} times)" for line, count in runs]
+    if hidden:
+        shown[2 : 4 - _FRAMES] = [f"  ... {_about(sum(count for _, count in hidden))} more frames"]
+    return shown
+
+
+def _about(count: int) -> str:
+    """A number that doesn't depend on how many frames of ours lie below, where it is large."""
+    return str(count) if count < 50 else f"about {max(100, round(count, -2))}"

@@ -96,8 +96,7 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
     sys.modules[module.__name__] = module
     sys.path.insert(0, here)
     sys.argv = [module.__file__]
-    sources.add(module.__file__, "", request["program"])
-    sources.add("<prefix>", "prefix", request["prefix"])
+    _name_sources(request, sources)
     try:
         _execute(request["prefix"], "<prefix>", module.__dict__)
         _execute(request["program"], module.__file__, module.__dict__)
@@ -109,6 +108,13 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
     return module.__dict__
 
 
+def _name_sources(request: Mapping[str, Any], sources: Sources) -> None:
+    for path, content in request.get("files", {}).items():
+        sources.add(os.path.abspath(path), path, content)
+    sources.add(os.path.abspath(request["program_path"]), "", request["program"])
+    sources.add("<prefix>", "prefix", request["prefix"])
+
+
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
     if source.strip():
         exec(compile(source, filename, "exec", dont_inherit=True), namespace)
@@ -118,7 +124,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
     for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
             value = runners.entry(name, namespace)(*codec.decode(args), **codec.decode(kwargs))
-            if isinstance(value, types.CoroutineType):
+            if isinstance(value, types.CoroutineType) or sent_as.startswith("awaited"):
                 value = _await(value)
             encoded = codec.ENCODERS[sent_as](value)
         except BaseException as error:
@@ -157,8 +163,7 @@ def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) ->
     sys.modules["__main__"] = module
     sys.path.insert(0, os.getcwd())
     sys.argv = [module.__file__]
-    sources.add(module.__file__, "", request["program"])
-    sources.add("<prefix>", "prefix", request["prefix"])
+    _name_sources(request, sources)
     failure = None
     try:
         _execute(request["prefix"], "<prefix>", module.__dict__)

@@ -3,7 +3,7 @@
 In: a job's test files. Out: a `Plan`. Covered: call tables; asserts whose condition is an expression over calls with
 constant arguments (`assert f([3, 1]) == [1, 3]`, `abs(f(2) - 1.41) < 1e-2`, `set(f(x)) == {1}`), at the top level or
 in `check(candidate)`. Anything else is `Unliftable` and runs in the program's process. Not here: asserts (lifting.py),
-the comparison's outcome (grade.py).
+the comparison's outcome (judge_calls.py).
 """
 
 import ast

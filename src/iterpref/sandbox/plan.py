@@ -1,6 +1,6 @@
 """What the oracle makes of tests: calls to make inside, judgements to make outside.
 
-Not here: how tests are taken apart (oracle.py, lifting.py), or the outcome (grade.py).
+Not here: how tests are taken apart (oracle.py, lifting.py), or the outcome (judge_calls.py).
 """
 
 import ast
@@ -21,13 +21,25 @@ class Unliftable(Exception):
 
 @dataclass(frozen=True)
 class Call:
-    """One call to make inside. `iterate`: an iterator result is to be run out, because the test opens it."""
+    """One call to make inside.
+
+    `iterate`: an iterator result is to be run out, because the test opens it. `awaited`: the test hands the result to
+    `asyncio.run`, which takes coroutines only.
+    """
 
     function: str
     args: list[Any]
     kwargs: dict[str, Any]
     iterate: bool
     text: str
+    awaited: bool = False
+
+    @property
+    def sent_as(self) -> str:
+        """How the result is to be sent, a key of `codec.ENCODERS`."""
+        if self.awaited:
+            return "awaited iterated" if self.iterate else "awaited"
+        return "iterated" if self.iterate else "value"
 
 
 @dataclass(frozen=True)
@@ -55,12 +67,12 @@ class Plan:
     @cached_property
     def wire(self) -> list[Any]:
         """All calls as the harness takes them; made once, because a task's plan serves many programs."""
-        sent_as = {False: "value", True: "iterated"}
-        calls = [[c.function, encode(c.args), encode(c.kwargs), sent_as[c.iterate]] for c in self.calls]
+        calls = [[c.function, encode(c.args), encode(c.kwargs), c.sent_as] for c in self.calls]
         return calls + [call for table in self.tables for call in table.wire]
 
 
-def make_call(function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool) -> Call:
+def make_call(function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False) -> Call:
     """The call, with its text as a person would write it."""
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
-    return Call(function, args, kwargs, iterate, shorten(f"{function}({', '.join(shown)})", _CUT))
+    text = f"{function}({', '.join(shown)})"
+    return Call(function, args, kwargs, iterate, shorten(f"asyncio.run({text})" if awaited else text, _CUT), awaited)

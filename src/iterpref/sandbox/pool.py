@@ -2,7 +2,7 @@
 
 A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
 `sandbox_error`, which says nothing about the program. Not here: how a run is isolated (isolation.py) or judged
-(grade.py).
+(judge_calls.py, judge_tests.py, judge_script.py).
 """
 
 import contextlib
@@ -21,11 +21,14 @@ from typing import Any, Literal, Self
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation, TestOutcome
 
-from . import counting, grade, oracle
+from . import counting, oracle
 from .channel import Raw
 from .confirm import confirm, flaky
 from .frames import shorten
 from .job import Job
+from .judge_calls import Answers, judge_calls, read_answers
+from .judge_script import judge_script
+from .judge_tests import judge_tests
 from .ladder import RUNGS, below, climb, stamps
 from .plan import Unliftable
 from .worker import Broken, Refused, Worker, import_path
@@ -121,9 +124,9 @@ class Sandbox:
         raw = self._attempt(request, job.stdin)
         if isinstance(raw, str):
             return self._tool_failure(raw)
-        return self._stamp(grade.judge_calls(raw, request["nonce"], plan, self.isolation))
+        return self._stamp(judge_calls(raw, request["nonce"], plan, self.isolation))
 
-    def answers(self, job: Job) -> grade.Answers:
+    def answers(self, job: Job) -> Answers:
         """The results of the calls of a `calls` job, not judged: how the outputs of a reference are had.
 
         Raises:
@@ -138,7 +141,7 @@ class Sandbox:
         raw = self._attempt(request, job.stdin)
         if isinstance(raw, str):
             raise SandboxError(f"sandbox: failed {_ATTEMPTS} times: {shorten(raw, 1000)}")
-        return grade.read_answers(raw, request["nonce"], plan)
+        return read_answers(raw, request["nonce"], plan)
 
     def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""
@@ -204,7 +207,7 @@ class Sandbox:
         if isinstance(raw, str):
             return self._tool_failure(raw)
         may_skip = any("skip" in test.content.lower() for test in job.tests)
-        found = grade.judge_tests(raw, request["nonce"], required, self.isolation, may_skip)
+        found = judge_tests(raw, request["nonce"], required, self.isolation, may_skip)
         if found.passed:
             control = request | {"nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
             raw = self._attempt(control, job.stdin)
@@ -227,7 +230,7 @@ class Sandbox:
             raw = self._attempt(request, stdin)
             if isinstance(raw, str):
                 return self._tool_failure(raw)
-            last = grade.judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
+            last = judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
             outcomes += last.tests
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s
             first = first or (None if last.passed else last)

@@ -6,7 +6,7 @@ In: a `try` or `with` statement of a test. Out: the call and the names of the ex
     except ValueError: pass           except ValueError: pass                f(-1)
                                       else: assert False
 
-Pure. Not here: the judgement (grade.py).
+Pure. Not here: the judgement (judge_calls.py).
 """
 
 import ast

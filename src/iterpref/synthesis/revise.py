@@ -72,7 +72,7 @@ async def revise(store: Store, ledger: Ledger) -> RevisionProgress:
 
 def suspects(store: Store) -> Iterator[tuple[Task, FailingCase]]:
     """Tasks nobody solved, with the wrong value that the most programs agree on."""
-    programs: dict[str, dict[tuple[str, str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    programs: dict[str, dict[FailingCase, set[str]]] = defaultdict(lambda: defaultdict(set))
     solved = set()
     for trajectory in store.trajectories():
         if trajectory.status == "passed":
@@ -80,11 +80,11 @@ def suspects(store: Store) -> Iterator[tuple[Task, FailingCase]]:
         for attempt in trajectory.attempts:
             case = attempt.execution.failing_case
             if case is not None and case.got:
-                programs[trajectory.task_id][(case.call, case.got, case.expected)].add(attempt.program.strip())
+                programs[trajectory.task_id][case].add(attempt.program.strip())
     for task_id, cases in sorted(programs.items()):
-        (call, got, expected), agreeing = max(cases.items(), key=lambda item: (len(item[1]), item[0]))
+        case, agreeing = max(cases.items(), key=lambda item: (len(item[1]), item[0].call, item[0].got))
         if task_id not in solved and len(agreeing) >= DIFFERENT_PROGRAMS:
-            yield store.task(task_id), FailingCase(call=call, got=got, expected=expected)
+            yield store.task(task_id), case
 
 
 def revised_task(task: Task, reply: str) -> Task | None:
@@ -150,7 +150,5 @@ def _question(task: Task, case: FailingCase) -> str:
         "judge_contradiction",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),
         tests=task.tests,
-        call=case.call,
-        got=case.got,
-        expected=case.expected,
+        case=case,
     )
