@@ -23,6 +23,7 @@ from .limits import release_spare_memory
 
 Report = Callable[..., None]
 _seeded: int | None = None
+_REHEARSALS = 20
 
 
 def run(request: Mapping[str, Any], channel: int) -> None:
@@ -46,6 +47,26 @@ def run(request: Mapping[str, Any], channel: int) -> None:
             _run_tests(dict(request) | {"control": control}, namespace, report, sources)
     _flush()
     report("end")
+
+
+def rehearse() -> None:
+    """In a zygote: run a program of our own often enough for Python to have learnt its ways.
+
+    The look-ups it remembers and the instructions it specialises would else be learnt anew in every run, in pages that
+    must be copied first. Leaves no trace but that.
+    """
+    program = "def f(x, y):\n    return [x, y]\ndef g():\n    return {}[0]\n"
+    path = list(sys.path)
+    named = {"d": [["y", {"t": [0.5, None]}]]}
+    calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
+    request = {"mode": "calls", "nonce": "", "seed": 0, "program": program, "prefix": "", "calls": calls}
+    request |= {"program_path": "rehearsal.py", "files": {os.devnull: program}}
+    channel = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for _ in range(_REHEARSALS):
+        run(request, channel)
+        del sys.modules["rehearsal"]
+        sys.path[:], sys.argv = path, [""]
+    os.close(channel)
 
 
 def seed(value: int) -> None:
@@ -96,9 +117,10 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
     sys.modules[module.__name__] = module
     sys.path.insert(0, here)
     sys.argv = [module.__file__]
-    _name_sources(request, sources)
+    _name_sources(request, here, sources)
     try:
-        _execute(request["prefix"], "<prefix>", module.__dict__)
+        if request["prefix"]:
+            _execute(request["prefix"], "<prefix>", module.__dict__)
         _execute(request["program"], module.__file__, module.__dict__)
     except BaseException as error:
         release_spare_memory()
@@ -108,10 +130,10 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
     return module.__dict__
 
 
-def _name_sources(request: Mapping[str, Any], sources: Sources) -> None:
-    for path, content in request.get("files", {}).items():
-        sources.add(os.path.abspath(path), path, content)
-    sources.add(os.path.abspath(request["program_path"]), "", request["program"])
+def _name_sources(request: Mapping[str, Any], here: str, sources: Sources) -> None:
+    for path, content in request["files"].items():
+        sources.add(f"{here}/{path}", path, content)
+    sources.add(f"{here}/{request['program_path']}", "", request["program"])
     sources.add("<prefix>", "prefix", request["prefix"])
 
 
@@ -123,7 +145,8 @@ def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
 def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
     for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
-            value = runners.entry(name, namespace)(*codec.decode(args), **codec.decode(kwargs))
+            function = runners.entry(name, namespace)
+            value = function(*codec.decode(args), **(codec.decode(kwargs) if kwargs else {}))
             if isinstance(value, types.CoroutineType) or sent_as.startswith("awaited"):
                 value = _await(value)
             encoded = codec.ENCODERS[sent_as](value)
@@ -158,12 +181,13 @@ def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) ->
     """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
     _write_files(request)
     module = types.ModuleType("__main__")
-    module.__file__ = os.path.abspath(request["program_path"])
+    here = os.getcwd()
+    module.__file__ = f"{here}/{request['program_path']}"
     module.__builtins__ = builtins  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
-    sys.path.insert(0, os.getcwd())
+    sys.path.insert(0, here)
     sys.argv = [module.__file__]
-    _name_sources(request, sources)
+    _name_sources(request, here, sources)
     failure = None
     try:
         _execute(request["prefix"], "<prefix>", module.__dict__)

@@ -26,6 +26,7 @@ from .processes import kill_descendants, tasks_of_this_user
 from .root import INNER_UID, build_root, show_aside
 
 RUN_UID = 64_321  # what a worker started by root becomes: NPROC is ignored for root
+_NEW_PID_NAMESPACE = linux.unsharing(linux.CLONE_NEWPID)
 _PROC_FLAGS = linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC
 
 
@@ -122,10 +123,12 @@ class Namespaces(NoGroup):
         wanted = (address_space(), *limits.values())
         if wanted != self._calls_for:
             self._calls, self._calls_for = tuple(self._confining(limits, wanted[0])), wanted
-        linux.unshare(linux.CLONE_NEWPID)
+        linux.run(_NEW_PID_NAMESPACE)
 
     def after_fork(self) -> None:
-        linux.setns(self._own_pid_ns, linux.CLONE_NEWPID)  # a pid namespace can only be unshared from one's own
+        linux.run(
+            linux.entering(self._own_pid_ns, linux.CLONE_NEWPID)
+        )  # a pid namespace can only be unshared from one's own
 
     def confine(self, limits: Mapping[str, Any]) -> None:
         """In the run's process, pid 1 of the run's own pid namespace: private files and /proc, then no privileges."""

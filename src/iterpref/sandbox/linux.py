@@ -101,9 +101,9 @@ def unshare(flags: int) -> None:
     run(unsharing(flags))
 
 
-def setns(fd: int, kind: int) -> None:
+def entering(fd: int, kind: int) -> Call:
     """Enter the namespace behind an open `/proc/.../ns/*` file."""
-    run((_setns, (fd, kind)))
+    return _setns, (fd, kind)
 
 
 def mounting(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> Call:

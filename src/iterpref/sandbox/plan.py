@@ -67,7 +67,7 @@ class Plan:
     @cached_property
     def wire(self) -> list[Any]:
         """All calls as the harness takes them; made once, because a task's plan serves many programs."""
-        calls = [[c.function, encode(c.args), encode(c.kwargs), c.sent_as] for c in self.calls]
+        calls = [[c.function, encode(c.args), encode(c.kwargs) if c.kwargs else None, c.sent_as] for c in self.calls]
         return calls + [call for table in self.tables for call in table.wire]
 
 

@@ -54,7 +54,7 @@ class Table:
     @cached_property
     def wire(self) -> list[Any]:
         """The calls as the harness takes them."""
-        return [[self.function, row.input, {"d": []}, _SENT_AS.get(row.match, "value")] for row in self.rows]
+        return [[self.function, row.input, None, _SENT_AS.get(row.match, "value")] for row in self.rows]
 
     def case(self, index: int, got: str) -> FailingCase:
         """Call `index` as a person would write it."""

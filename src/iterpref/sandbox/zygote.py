@@ -91,6 +91,7 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
         atfork.stop()
+        harness.rehearse()
         reserve_memory()
         probe = _run(sock, rung, {"mode": "probe", "isolation": setup["isolation"], "limits": PROBE_LIMITS}, b"")
     except OSError as error:
@@ -105,7 +106,7 @@ def _zygote(sock: socket.socket, rung: isolation.Rung, setup: dict[str, Any]) ->
         wire.send(sock, json.dumps({"refused": detail}).encode())
         return 0
     gc.collect()
-    gc.freeze()
+    gc.disable()  # nothing below makes cycles
     wire.send(sock, json.dumps({"ready": True}).encode())
     with contextlib.suppress(wire.WireError, HostGone):
         while True:
@@ -122,6 +123,7 @@ def _run(sock: socket.socket, rung: isolation.Rung, request: dict[str, Any], std
     try:
         rung.hold(request["limits"])
         harness.seed(request.get("seed", 0))
+        gc.freeze()  # a run's collections leave alone what it was born with
         rung.before_fork(request["limits"])
         pid = os.fork()
         if pid == 0:
@@ -149,6 +151,7 @@ def _child(rung: isolation.Rung, request: dict[str, Any], pipes: dict[str, Any],
     """The run's process. Never returns."""
     setup_fd = pipes["setup"][1]
     atfork.in_run = True
+    gc.enable()
     try:
         # Somewhere high: a program that writes to every small descriptor doesn't hit it by accident.
         floor = 200 + int.from_bytes(os.urandom(2)) % 700
