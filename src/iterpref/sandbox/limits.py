@@ -16,8 +16,8 @@ from .linux import Call
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
-# What one process may hold beyond its memory limit before it is stopped: more than its rlimit ever lets it have, for the
-# kernel's own count of it is off by some pages.
+# What one process may hold beyond its memory limit before it is stopped: more than its rlimit ever lets it have, for
+# the kernel's own count of it is off by some pages.
 SLACK_BYTES = _SPARE_BYTES + _RESERVE_BYTES + (16 << 20)
 _PAGE = resource.getpagesize()
 _reserve: list[mmap.mmap] = []
