@@ -15,10 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import linux, seccomp
-from .isolation import RUN_UID, NoGroup, become, is_root, kernel, others_may_enter, why_refused
+from .isolation import NoGroup
 from .limits import address_space, limiting, reserve_memory
+from .namespaces import why_refused
 from .processes import kill_descendants, tasks_of_this_user
 from .root import FILES, INNER_UID, SYSTEM, sources
+from .users import RUN_UID, become, is_root, others_may_enter
 
 _HARNESS = "/.harness"
 _STARTED = b"started\n"
@@ -83,7 +85,7 @@ class Bubblewrap(NoGroup):
     def execute(self, request: Mapping[str, Any], channel: int) -> None:
         """Never returns."""
         os.set_inheritable(channel, True)
-        tasks = 0 if kernel() >= (5, 14) else tasks_of_this_user()
+        tasks = 0 if linux.version() >= (5, 14) else tasks_of_this_user()
         told = {"path": sys.path, "prefix": sys.prefix, "tasks": tasks, "request": dict(request)}
         words = [*self._command, *self._files(int(request["limits"]["file_bytes"]))]
         if self._filter:

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import stale
-from .isolation import Namespaces, is_root
+from .namespaces import Namespaces
+from .users import is_root
 
 _MOUNT = "/sys/fs/cgroup"
 _SPARE_BYTES = 96 << 20  # page tables, the harness's reserve, page cache of the program's imports

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import linux, seccomp
-from .isolation import Rlimits
+from .rlimits import Rlimits
 
 _SYS_CREATE, _SYS_ADD, _SYS_RESTRICT = 444, 445, 446  # the same numbers on every architecture
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _REFER, _TRUNCATE, _IOCTL_DEV = 1, 2, 4, 8, 1 << 13, 1 << 14, 1 << 15

@@ -1,7 +1,7 @@
 """The few Linux calls Python 3.11 doesn't have: namespaces, mounts, capabilities, prctl.
 
 In: numbers and paths. Out: nothing, or `OSError` with the call's name. Standard library only: the zygote loads it.
-Not here: which namespaces and mounts make up a rung (isolation.py).
+Not here: which namespaces and mounts make up a rung (namespaces.py).
 """
 
 import ctypes
@@ -74,6 +74,12 @@ def run(*calls: Call) -> None:
             number = ctypes.get_errno()
             shown = ", ".join(str(a) for a in arguments if isinstance(a, str | bytes))
             raise OSError(number, f"{function.__name__}({shown}): {os.strerror(number)}")
+
+
+def version() -> tuple[int, int]:
+    """Version of the running kernel."""
+    major, minor = os.uname().release.split(".")[:2]
+    return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
 
 
 def syscall(number: int, *args: object) -> int:

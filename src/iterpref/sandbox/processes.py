@@ -1,6 +1,6 @@
 """Process trees, found and ended through /proc: what a run left behind, wherever it hid.
 
-Standard library only. Not here: confinement (isolation.py), limits (limits.py).
+Standard library only. Not here: confinement (isolation.py and its rungs), limits (limits.py).
 """
 
 import contextlib

@@ -5,7 +5,7 @@ In: whether a run has a network of its own. Out: a filter, installed on the call
 and namespaces (or Landlock) hold them. Refused are what namespaces do not cover (`AF_VSOCK`, `io_uring`, the keyring),
 what widens the kernel's attack surface (`bpf`, `perf_event_open`, `userfaultfd`), and what undoes a confinement
 (`mount`, `setns`, `ptrace`). `clone3` hides its flags from filters and "does not exist", so that libraries use `clone`.
-Standard library only. Not here: when it is installed (isolation.py).
+Standard library only. Not here: when it is installed (namespaces.py, landlock.py).
 """
 
 import ctypes

@@ -22,16 +22,16 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from . import atfork, bubblewrap, cgroups, harness, isolation, landlock, linux, wire
+from . import atfork, bubblewrap, cgroups, harness, isolation, landlock, linux, namespaces, rlimits, wire
 from .limits import PROBE_LIMITS, reserve_memory
 from .supervise import HostGone, Outcome, Supervisor
 
 RUNGS: dict[str, Callable[[list[str]], isolation.Rung]] = {
     "zygote_cgroup": cgroups.CgroupNamespaces,
-    "zygote": isolation.Namespaces,
+    "zygote": namespaces.Namespaces,
     "bubblewrap": bubblewrap.Bubblewrap,
     "landlock": landlock.Landlock,
-    "rlimits": isolation.Rlimits,
+    "rlimits": rlimits.Rlimits,
 }
 STREAMS = ("channel", "stdout", "stderr")
 # What most programs import: loaded once here, shared by every run.
