@@ -28,6 +28,7 @@ from pathlib import Path
 from iterpref.errors import SandboxError
 from iterpref.records import TestFile
 from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox.pool import Pool
 from iterpref.sandbox.processes import descendants
 from iterpref.sandbox.worker import Worker
 
@@ -167,11 +168,8 @@ def ways(program: str, modules: list[str], evalplus: str | None, stack: ExitStac
         with contextlib.suppress(SandboxError):
             found[rung] = in_sandbox(stack.enter_context(Sandbox(1, modules, rung)), program)  # type: ignore[arg-type]
     off = stack.enter_context(Sandbox(1, modules, "rlimits"))
-    worker = off._idle.get()
-    off._drop(worker)
-    unconfined = OffWorker("off", modules)
-    off._open.add(unconfined)
-    off._idle.put(unconfined)
+    off.pool.close()
+    off.pool = Pool(OffWorker("off", modules), 1, lambda: OffWorker("off", modules), 1 << 30)
     found["no isolation"] = in_sandbox(off, program)
     found["humaneval fork"] = human_eval(program)
     if shutil.which("bwrap"):

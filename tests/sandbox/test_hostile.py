@@ -22,10 +22,10 @@ TEST = "assert f(1) == 2"
 def unharmed(cage: Sandbox) -> None:
     """After each attack the same worker still judges rightly, and nothing but it is left."""
     yield  # type: ignore[misc]
-    before = {worker.pid for worker in cage._open}
+    before = {worker.pid for worker in cage.pool.open}
     assert cage.run(job(RIGHT, TEST)).passed
     assert cage.run(job(RIGHT, "assert f(1) == 3")).verdict == "failed"
-    assert {worker.pid for worker in cage._open} == before, "the attack killed a worker"
+    assert {worker.pid for worker in cage.pool.open} == before, "the attack killed a worker"
 
 
 @pytest.mark.slow  # adversarial/ has their like in the fast suite

@@ -34,21 +34,21 @@ def test_a_worker_is_replaced_after_its_runs() -> None:
         seen = []
         for _ in range(7):
             assert sandbox.run(right).passed
-            seen += [worker.pid for worker in sandbox._open]
+            seen += [worker.pid for worker in sandbox.pool.open]
         assert len(set(seen)) == 3 and len(seen) == 7
 
 
 def test_a_worker_is_probed_from_time_to_time(cage: Sandbox) -> None:
     right = job("def f(x): return x", "assert f(1) == 1")
     assert cage.run(right).passed
-    (worker,) = cage._open
+    (worker,) = cage.pool.open
     worker.runs = 499
     assert cage.run(right).passed
     assert worker.runs == 501, "the probe is a run of its own"
 
 
 def test_every_rung_passes_its_self_test(filtered: Sandbox) -> None:
-    (worker,) = filtered._open
+    (worker,) = filtered.pool.open
     runs = worker.runs
     worker.probe()  # raises where a check of the isolation fails
     assert worker.runs == runs + 1

@@ -20,8 +20,8 @@ from iterpref.errors import SandboxError
 from iterpref.records import Limits
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.doctor import diagnose
-from iterpref.sandbox.pool import RUNGS
 from iterpref.sandbox.processes import descendants
+from iterpref.sandbox.sandbox import RUNGS
 
 SOURCE = Path(__file__).parents[2] / "src"
 RIGHT = job("def f(x): return x + 1", "assert f(1) == 2")
@@ -93,11 +93,11 @@ def test_several_threads_share_the_workers(cage: Sandbox) -> None:
 def test_a_dead_worker_is_replaced_and_the_job_run_again() -> None:
     with Sandbox(workers=1) as sandbox:
         assert sandbox.run(RIGHT).passed
-        (worker,) = sandbox._open
+        (worker,) = sandbox.pool.open
         for pid in [*descendants(worker.pid), worker.pid]:
             os.kill(pid, signal.SIGKILL)
         assert sandbox.run(RIGHT).passed
-        (fresh,) = sandbox._open
+        (fresh,) = sandbox.pool.open
         assert fresh is not worker
 
 
@@ -109,7 +109,7 @@ def test_workers_that_keep_dying_are_a_sandbox_error() -> None:
 
         def kill_all() -> None:
             while not stop.wait(0.01):
-                for worker in list(sandbox._open):
+                for worker in list(sandbox.pool.open):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(worker.pid, signal.SIGKILL)
 

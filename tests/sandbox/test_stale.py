@@ -34,7 +34,7 @@ import sys, time, warnings
 warnings.simplefilter("ignore")
 from iterpref.sandbox import Sandbox
 sandbox = Sandbox(workers=1, isolation={isolation!r})
-print(next(iter(sandbox._open)).pid, flush=True)
+print(next(iter(sandbox.pool.open)).pid, flush=True)
 time.sleep(600)
 """
     process = subprocess.Popen([sys.executable, "-c", host], stdout=subprocess.PIPE, text=True)

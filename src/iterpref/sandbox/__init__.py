@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
     from .executor import Executor
     from .job import Job
-    from .pool import Sandbox
+    from .sandbox import Sandbox
 
 __all__ = ["Executor", "Job", "Limits", "Sandbox"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Sandbox":
-        from .pool import Sandbox
+        from .sandbox import Sandbox
 
         return Sandbox
     if name == "Executor":

@@ -12,7 +12,7 @@ from iterpref.errors import SandboxError
 from iterpref.records import Isolation, TestFile
 
 from .job import Job
-from .pool import RUNGS, Sandbox
+from .sandbox import RUNGS, Sandbox
 
 _PROGRAM = "def f(x):\n    return x + 1\n"
 _TESTS = TestFile(path="test_it.py", content="assert f(1) == 2\n")

@@ -11,7 +11,7 @@ from iterpref.parallel import RayWorkers
 from iterpref.records import Execution, Isolation
 
 from .job import Job
-from .pool import Sandbox
+from .sandbox import Sandbox
 
 
 class RemoteSandbox:
