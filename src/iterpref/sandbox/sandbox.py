@@ -1,8 +1,8 @@
 """`Sandbox`: jobs in, Executions out, over a pool of zygote processes.
 
 A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
-`sandbox_error`, which says nothing about the program. Not here: the workers (pool.py), how a run is isolated (isolation.py), or judged
-(judge_calls.py, judge_tests.py, judge_script.py).
+`sandbox_error`, which says nothing about the program. Not here: the workers (pool.py), how a run is isolated
+(isolation.py) or judged (judge_calls.py, judge_tests.py, judge_script.py).
 """
 
 import os
