@@ -13,7 +13,7 @@ from jobs import job, returns
 from iterpref.errors import RecordError
 from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.channel import Raw, Tampered, read_claims
-from iterpref.sandbox.codec import CodecError, Iterated, Opaque, decode, encode, encode_iterated
+from iterpref.sandbox.codec import CodecError, Iterated, Opaque, decode, encode, encode_iterated, opaque_text
 from iterpref.sandbox.oracle import plan
 from iterpref.sandbox.plan import Unliftable
 
@@ -149,6 +149,45 @@ def test_plain_values_travel(value: Any, plain: Any) -> None:
     assert type(back) is type(plain)
 
 
+ORDERS = [
+    "{12, 13, 14, 15, 16}",
+    "set([12, 13, 14, 15, 16])",
+    "set((12, 13, 14, 15, 16))",
+    "{16, 8}",
+    "{8, 16}",
+    "{'b', 'a', 'd', 'c'}",
+    "set('abcdefgh')",
+    "{(1, 2), (3, -4), (5, 6)}",
+    "{16, 8, 24, 0}",
+    "[{1, 2, 32}, {-1, -2, 7}]",
+]
+
+
+@pytest.mark.parametrize("text", ORDERS)
+def test_a_program_gets_sets_in_the_order_in_which_the_test_makes_them(cage: Sandbox, text: str) -> None:
+    """MBPP/341: `tuple({12, 13, 14, 15, 16})` starts with 16 since Python 3.9."""
+    program = (
+        f"made = {text}\ndef f(x):\n    return list(map(list, x)) == list(map(list, made)) if type(x) is list else "
+    )
+    assert cage.run(job(program + "list(x) == list(made)", f"assert f({text})")).passed
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ({"b", "a"}, "{'a', 'b'}"),
+        ([{10, 9}, {3: {"y", "x"}}], "[{9, 10}, {3: {'x', 'y'}}]"),
+        ({1, "a"}, "{'a', 1}"),
+        (frozenset({2, 1}), "frozenset({1, 2})"),
+        (({2, 1},), "({1, 2},)"),
+        ({"{"}, "{'{'}"),
+        (set(), "set()"),
+    ],
+)
+def test_sets_are_shown_in_order(value: Any, text: str) -> None:
+    assert opaque_text(value) == text
+
+
 def test_nan_travels() -> None:
     assert math.isnan(decode(encode(math.nan)))
 
@@ -193,6 +232,7 @@ def test_cycles_and_depth_are_bounded() -> None:
     "data",
     [
         {"zz": 1},
+        {"S": "{1, 2}"},
         {},
         {"t": 5},
         {"i": "x"},

@@ -16,6 +16,7 @@ from .folding import fold, is_large
 from .frames import shorten, without_addresses
 
 MAX_DEPTH = 100
+_SORTED = 10_000  # characters up to which sets are put in order
 MAX_ITEMS = 1_000_000
 _SAFE_INT = 1 << 53
 SHOWN = 200  # characters of a value in a text for a reader
@@ -53,6 +54,19 @@ class Iterated:
         return False
 
     __hash__ = object.__hash__
+
+
+class Written(set[Any]):
+    """A set as a test writes it: a display of constants, whose `source` travels, or `set([3, 1])`, whose items do.
+
+    In which order a set is iterated depends on how it was built. A program must get the set that the test would make,
+    and Python makes the one of a display by ways of its own (constant folding), which only compiling it follows.
+    """
+
+    def __init__(self, items: list[Any], source: str = "") -> None:
+        super().__init__(items)
+        self.items = items
+        self.source = source
 
 
 class Folded:
@@ -98,6 +112,8 @@ def _encode_other(value: Any, kind: type, depth: int) -> Any:  # one line a type
         return {"t": [encode(item, depth) for item in tuple.__iter__(value)]}
     if issubclass(kind, dict):
         return {"d": [[encode(k, depth), encode(v, depth)] for k, v in dict.items(value)]}
+    if kind is Written:
+        return {"S": value.source} if value.source else {"s": [encode(item, depth) for item in value.items]}
     if issubclass(kind, set | frozenset):
         tag, base = ("s", set) if issubclass(kind, set) else ("fs", frozenset)
         return {tag: [encode(item, depth) for item in base.__iter__(value)]}
@@ -149,12 +165,30 @@ ENCODERS = {  # how a call's result is sent
 
 
 def opaque_text(value: Any) -> str:
-    """A bounded repr that never raises."""
+    """A bounded repr that never raises, with sets in order: equal values give equal texts under any hash seed."""
     try:
         text = repr(value)
+        if "{" in text and len(text) < _SORTED:
+            text = _in_order(value)
     except BaseException as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
     return shorten(without_addresses(text), SHOWN)
+
+
+def _in_order(value: Any) -> str:
+    kind = type(value)
+    if kind is list or (kind is tuple and len(value) > 1):
+        text = ", ".join(map(_in_order, value))
+        return f"[{text}]" if kind is list else f"({text})"
+    if kind is dict:
+        return f"{{{', '.join(f'{_in_order(k)}: {_in_order(v)}' for k, v in value.items())}}}"
+    if kind in (set, frozenset, Written) and value:
+        try:
+            items = [_in_order(item) for item in sorted(value)]
+        except TypeError:
+            items = sorted(map(_in_order, value))
+        return f"frozenset({{{', '.join(items)}}})" if kind is frozenset else f"{{{', '.join(items)}}}"
+    return "set()" if kind is Written else repr(value)
 
 
 def decode(data: Any) -> Any:
@@ -169,6 +203,12 @@ def decode(data: Any) -> Any:
         raise
     except (ValueError, TypeError, KeyError, ArithmeticError, RecursionError) as error:
         raise CodecError(f"not a plain value: {error}") from error
+
+
+def decode_arguments(data: Any) -> Any:
+    """Like `decode`, for a call's arguments inside: they come from the host, so sets can come as source."""
+    _DECODERS["S"] = eval
+    return _decode(data)
 
 
 def _decode(data: Any) -> Any:

@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .codec import Iterated
+from .codec import Iterated, Written
 
 _MAX_ITEMS = 1_000_000
 _MAX_BITS = 1_000_000
@@ -29,6 +29,11 @@ def _range(*args: int) -> range:
     return found
 
 
+def _set(*values: Any) -> set[Any]:
+    (items,) = values or ((),)
+    return Written(list(items)) if isinstance(items, list | tuple | str) else set(items)
+
+
 def _round(value: Any, digits: Any = None) -> Any:
     return round(value) if digits is None else round(value, digits)
 
@@ -36,7 +41,7 @@ def _round(value: Any, digits: Any = None) -> Any:
 BUILTINS: dict[str, Callable[..., Any]] = {
     "abs": abs, "all": all, "any": any, "bool": bool, "bytes": lambda text, *rest: bytes(text, *rest) if rest else text,
     "chr": chr, "complex": complex, "dict": dict, "float": float, "frozenset": frozenset, "int": int, "len": len,
-    "list": list, "max": max, "min": min, "ord": ord, "range": _range, "round": _round, "set": set, "sorted": sorted,
+    "list": list, "max": max, "min": min, "ord": ord, "range": _range, "round": _round, "set": _set, "sorted": sorted,
     "str": str, "sum": sum, "tuple": tuple,
 }  # fmt: skip
 MATH = {
@@ -63,6 +68,9 @@ _COMPARE: dict[type, Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not, ast.In: lambda a, b: a in b,
     ast.NotIn: lambda a, b: a not in b,
 }  # fmt: skip
+
+
+_CONSTANT = (ast.Set, ast.Constant, ast.Tuple, ast.UnaryOp, ast.USub, ast.Load)  # what a set can be made of
 
 
 class Evaluator:
@@ -102,7 +110,8 @@ class Evaluator:
         return tuple(self._items(node.elts))
 
     def _Set(self, node: ast.Set) -> Any:
-        return set(self._items(node.elts))
+        constant = all(isinstance(part, _CONSTANT) for part in ast.walk(node))
+        return Written(self._items(node.elts), ast.unparse(node) if constant else "")
 
     def _Dict(self, node: ast.Dict) -> Any:
         if any(key is None for key in node.keys):

@@ -146,7 +146,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
     for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
             function = runners.entry(name, namespace)
-            value = function(*codec.decode(args), **(codec.decode(kwargs) if kwargs else {}))
+            value = function(*codec.decode_arguments(args), **(codec.decode_arguments(kwargs) if kwargs else {}))
             if isinstance(value, types.CoroutineType) or sent_as.startswith("awaited"):
                 value = _await(value)
             encoded = codec.ENCODERS[sent_as](value)
