@@ -59,6 +59,7 @@ def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
     """Run the recorded completions; agreement with `recorded_success`, and the disagreements by class."""
     known = {key(task.task_id): task for name in ("humaneval", "mbpp-full") for task in tasks_of(name, data, sandbox)}
     rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")[:limit]
+    sums = {row["model"]: row["solution"] for row in rows if row["task_id"] == "MBPP/126"}
     started = time.perf_counter()
     jobs = (job_of(known[key(row["task_id"])], row["solution"]) for row in rows)
     classes: dict[str, list[str]] = defaultdict(list)
@@ -67,12 +68,9 @@ def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
         was = row["recorded_success"] in (True, "True")
         cells[was, execution.passed] += 1
         if was != execution.passed:
-            bare = job_of(known[key(row["task_id"])], row["solution"], preamble="")
-            if execution.passed and sandbox.run(bare).error_type == "NameError":
-                name = "recorded failure: the program uses a module it doesn't import, which the preamble here does"
-                classes[name].append(f"{row['task_id']} of {row['model']}")
-                continue
-            classes[kind(row, was, execution)].append(f"{row['task_id']} of {row['model']}: {execution.error[:120]!r}")
+            why = cause(row, known[key(row["task_id"])], sums, sandbox) if execution.passed else ""
+            case = f"{row['task_id']} of {row['model']}"
+            classes[why or kind(row, was, execution)].append(case if why else f"{case}: {execution.error[:120]!r}")
     agree = cells[True, True] + cells[False, False]
     print(f"\nrecorded: {agree} of {len(rows)} agree ({agree / len(rows):.4f}); {time.perf_counter() - started:.0f} s")
     for (was, now), count in sorted(cells.items()):
@@ -81,6 +79,24 @@ def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
         print(f"  {len(cases):4} {name}\n" + "".join(f"         {case}\n" for case in cases[:3]), end="")
     disagreements = {name: len(cases) for name, cases in classes.items()}
     return {"completions": len(rows), "agree": agree, "disagreements": disagreements}
+
+
+def cause(row: dict[str, Any], task: Task, sums: dict[str, str], sandbox: Sandbox) -> str:
+    """Why a program that passes was recorded as a failure, found out by running it as its source did.
+
+    The sources (LDB, MGDebugger) put the asserts into a function `check` behind the program, and `exec` the programs of
+    a benchmark in the namespace of one process. `sums`: what each model wrote for MBPP/126, the function `sum`.
+    """
+    if sandbox.run(job_of(task, row["solution"], preamble="")).error_type == "NameError":
+        return "recorded failure: the program uses a module it doesn't import, which the preamble here does"
+    if row["benchmark"] == "mbpp":
+        job = job_of(task, row["solution"])
+        earlier = job.model_copy(update={"prefix": f"{job.prefix}\n{sums.get(row['model'], '')}"})
+        if row["task_id"] != "MBPP/126" and not sandbox.run(earlier).passed:
+            return "recorded failure: fails behind the same model's MBPP/126, whose `sum` hides Python's"
+        if re.search(r"^def check\b", row["solution"], re.MULTILINE):
+            return "recorded failure: its function is called `check`, as the source's own, which replaces it"
+    return ""
 
 
 def key(task_id: str) -> str:
