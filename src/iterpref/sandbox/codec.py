@@ -207,7 +207,8 @@ def decode(data: Any) -> Any:
 
 def decode_arguments(data: Any) -> Any:
     """Like `decode`, for a call's arguments inside: they come from the host, so sets can come as source."""
-    _DECODERS["S"] = eval
+    if "S" not in _DECODERS:  # a zygote has put it there: no page to copy
+        _DECODERS["S"] = eval
     return _decode(data)
 
 
