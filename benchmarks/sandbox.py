@@ -38,6 +38,8 @@ from sandbox_soak import soak
 TRIVIAL = "def f(x):\n    return x + 1\n"
 HEAVY = "import numpy as np\nimport pandas as pd\ndef f(x):\n    return int(np.asarray([x]).sum()) + 1\n"
 TESTS = "assert f(1) == 2\nassert f(2) == 3\n"
+FAST = ("zygote", "zygote_cgroup", "landlock", "no isolation", "bare fork", "bare fork, lean")
+QUICK = {"trivial": (100, 7), "numpy_pandas": (25, 5)}  # runs a round, rounds
 Way = Callable[[], None]
 
 # The same zygote and harness without any isolation or limit: what isolation costs is measured against this.
@@ -134,8 +136,10 @@ def evalplus_check(python: str, program: str, modules: list[str], stack: ExitSta
     return run
 
 
-def bare_fork(modules: str, stack: ExitStack) -> Way:
+def bare_fork(modules: str, stack: ExitStack, lean: bool = False) -> Way:
+    """Fork and exit, as Python does it; `lean`: without the handlers that the sandbox spares its forks (atfork.py)."""
     boot = _PACKAGE.replace("sys.argv[2]", repr(str(Path(sys.modules[Worker.__module__].__file__ or "").parent)))
+    boot += "from _iterpref_sandbox import atfork; atfork.note()\n" if lean else ""
     script = boot + "import gc, importlib, os\nfrom _iterpref_sandbox import zygote\n" + _FORKS
     process = stack.enter_context(
         subprocess.Popen([sys.executable, "-c", script, modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -164,6 +168,7 @@ def in_sandbox(sandbox: Sandbox, program: str) -> Way:
 
 def ways(program: str, modules: list[str], evalplus: str | None, stack: ExitStack) -> dict[str, Way]:
     found = {"python -c": fresh_interpreter(program), "bare fork": bare_fork(" ".join(modules), stack)}
+    found["bare fork, lean"] = bare_fork(" ".join(modules), stack, lean=True)
     for rung in ("zygote", "zygote_cgroup", "landlock"):
         with contextlib.suppress(SandboxError):
             found[rung] = in_sandbox(stack.enter_context(Sandbox(1, modules, rung)), program)  # type: ignore[arg-type]
@@ -194,7 +199,7 @@ def measure(found: dict[str, Way], runs: int, rounds: int) -> dict[str, list[tup
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in found}
     for number in range(-1, rounds):  # one round to warm up
         for name, run in found.items():
-            count = runs if name in ("zygote", "zygote_cgroup", "landlock", "no isolation", "bare fork") else runs // 5
+            count = runs if name in FAST else runs // 5
             cpu, wall = cpu_s(), time.perf_counter()
             for _ in range(count):
                 run()
@@ -218,14 +223,13 @@ def show(title: str, taken: dict[str, list[tuple[float, float]]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer runs: under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer runs: about a minute and a half")
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--evalplus-python", help="an interpreter that has evalplus, to measure its untrusted_check")
     parser.add_argument("--soak", type=int, metavar="N", help="run N programs in a row instead, and look for leaks")
     options = parser.parse_args()
-    runs, rounds = (40, 5) if options.quick else (options.runs, options.rounds)
     warnings.simplefilter("ignore", RuntimeWarning)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
@@ -239,6 +243,7 @@ def main() -> None:
         if not all(map(find_spec, modules)):
             print(f"{key}: not measured, {' or '.join(modules)} is not installed")
             continue
+        runs, rounds = QUICK[key] if options.quick else (options.runs, options.rounds)
         with ExitStack() as stack:
             taken = measure(ways(program, modules, options.evalplus_python, stack), runs, rounds)
         show(key, taken)
@@ -246,6 +251,7 @@ def main() -> None:
         numbers[f"ratio_{key}_cpu"] = round(ratio(taken, "python -c", "zygote", 0), 3)
         if key == "trivial":
             numbers["cpu_over_bare_fork"] = round(ratio(taken, "zygote", "bare fork", 0), 3)
+            numbers["cpu_over_lean_fork"] = round(ratio(taken, "zygote", "bare fork, lean", 0), 3)
             numbers["isolation_cost"] = round(ratio(taken, "zygote", "no isolation", 0), 3)
         else:
             numbers["cpu_over_bare_fork_numpy_pandas"] = round(ratio(taken, "zygote", "bare fork", 0), 3)
