@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from transformers import MixtralConfig, MixtralForCausalLM
 
 from iterpref.training.trunk.attention import implementation, switched, tree_mask
 from iterpref.training.trunk.head import last_feed_forward, narrowed, pick_states, predicting, unpack
@@ -93,6 +94,13 @@ def test_the_last_feed_forward_runs_the_states_behind_predictions(family):
     wanted = len(set(layout.picked.tolist()))
     assert len(predicting(layout)) == wanted < layout.tokens
     assert seen == [layout.tokens, wanted, len(ids[0])]
+
+
+def test_experts_are_left_alone():
+    """A router may drop or weigh tokens by what else there is."""
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = MixtralConfig(vocab_size=50, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1, **sizes)
+    assert last_feed_forward(MixtralForCausalLM(config).base_model) is None
 
 
 @pytest.mark.parametrize("mode", ["split", "sdpa"])

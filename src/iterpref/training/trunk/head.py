@@ -8,7 +8,6 @@ what it computes from the logits, stays with the caller (TRL's fused head), but 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
-from unittest.mock import patch
 
 import torch
 import trl.trainer.utils
@@ -21,6 +20,7 @@ from iterpref.training.trunk.layout import TrunkLayout
 # these stay in a CPU's cache, which halves the head's time (docs/experiments.md). No value changes but by rounding.
 CPU_TILE = 1024
 
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 # TRL's per-token outputs.
 _PER_TOKEN = ("log_probs", "entropy", "log_sum_sq_probs", "mean_logits", "is_top1", "label_mask")
 
@@ -40,7 +40,10 @@ def predicting(layout: TrunkLayout) -> torch.Tensor:
 
 
 def last_feed_forward(backbone: Module) -> Module | None:
-    """The feed-forward of the last decoder layer, or None in a model that names its parts otherwise."""
+    """The feed-forward of the last decoder layer, or None in a model that names its parts otherwise or has experts,
+    whose router may weigh tokens against each other."""
+    if any(getattr(backbone.config, name, None) for name in _EXPERTS):
+        return None
     layers = getattr(backbone.config, "num_hidden_layers", 0)
     stacks = [m for m in backbone.modules() if isinstance(m, ModuleList) and len(m) == layers]
     part = getattr(stacks[0][-1], "mlp", None) if stacks else None
@@ -91,8 +94,13 @@ def cpu_tiles(device: torch.device) -> Iterator[None]:
     if device.type != "cpu":
         yield
         return
-    with patch.object(trl.trainer.utils, "_CHUNKED_LOGPROB_CHUNK_SIZE", CPU_TILE):
+    module = trl.trainer.utils
+    before = module._CHUNKED_LOGPROB_CHUNK_SIZE
+    module._CHUNKED_LOGPROB_CHUNK_SIZE = CPU_TILE
+    try:
         yield
+    finally:
+        module._CHUNKED_LOGPROB_CHUNK_SIZE = before
 
 
 def unpack(values: torch.Tensor, layout: TrunkLayout) -> torch.Tensor:
