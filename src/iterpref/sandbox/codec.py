@@ -14,6 +14,7 @@ from typing import Any
 
 from .folding import fold, is_large
 from .frames import shorten, without_addresses
+from .values import Folded, Iterated, Opaque, Written
 
 MAX_DEPTH = 100
 _SORTED = 10_000  # characters up to which sets are put in order
@@ -24,65 +25,6 @@ SHOWN = 200  # characters of a value in a text for a reader
 
 class CodecError(ValueError):
     """Data that no `encode` writes."""
-
-
-class Opaque:
-    """A value that isn't plain. Truthy, equal to nothing; its repr is what the program's object said of itself."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return self.text
-
-
-class Iterated:
-    """What an iterator yielded. Only `list(...)`, `set(...)` and the like can open it; it equals nothing itself."""
-
-    def __init__(self, items: list[Any]) -> None:
-        self._items = items
-
-    def __iter__(self) -> Any:
-        return iter(self._items)
-
-    def __eq__(self, other: object) -> bool:
-        return False
-
-    __hash__ = object.__hash__
-
-
-class Written(set[Any]):
-    """A set as a test writes it: a display of constants, whose `source` travels, or `set([3, 1])`, whose items do.
-
-    In which order a set is iterated depends on how it was built. A program must get the set that the test would make,
-    and Python makes the one of a display by ways of its own (constant folding), which only compiling it follows.
-    """
-
-    def __init__(self, items: list[Any], source: str = "") -> None:
-        super().__init__(items)
-        self.items = items
-        self.source = source
-
-
-class Folded:
-    """A large value of which only a fingerprint travelled (folding.py); equal to a `Folded` with the same one."""
-
-    def __init__(self, fingerprint: int, text: str) -> None:
-        self.fingerprint = fingerprint
-        self.text = text
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Folded) and self.fingerprint == other.fingerprint
-
-    __hash__ = object.__hash__
-
-    def __repr__(self) -> str:
-        return self.text
 
 
 def encode(value: Any, depth: int = 0) -> Any:

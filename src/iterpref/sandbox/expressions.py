@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from .codec import Iterated, Written
+from .values import Iterated, Written
 
 _MAX_ITEMS = 1_000_000
 _MAX_BITS = 1_000_000
