@@ -188,6 +188,30 @@ def test_a_name_bound_anew_is_not_followed_further(cage: Sandbox) -> None:
     assert (execution.verdict, execution.trust) == ("passed", "checked"), execution.error
 
 
+CALLED = {
+    "a function": "def test_f():\n    assert f(1) == 2\n    assert f(2) == 3\ntest_f()\n",
+    "several": "def test_a():\n    assert f(1) == 2\ndef test_b():\n    assert f(2) == 3\ntest_a()\ntest_b()\n",
+    "arguments": "def check_one(x, y):\n    assert f(x) == y\ncheck_one(1, 2)\nprint('done')\n",
+    "a coroutine": "import asyncio\nasync def main():\n    assert f(1) == 2\nasyncio.run(main())\n",
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+def test_asserts_in_functions_that_the_file_calls(cage: Sandbox, name: str) -> None:
+    right = cage.run(job("def f(x):\n    return x + 1", CALLED[name]))
+    assert (right.verdict, right.trust) == ("passed", "checked"), right.error
+    assert {test.verdict for test in right.tests} == {"passed"}
+    wrong = cage.run(job("def f(x):\n    return x", CALLED[name]))
+    assert (wrong.verdict, wrong.failing_case and wrong.failing_case.got) == ("failed", "1")
+    liar = "class Same(int):\n    def __eq__(self, other): return True\ndef f(x):\n    return Same(x)"
+    assert cage.run(job(liar, CALLED[name])).verdict == "unverified"
+
+
+def test_functions_that_the_file_never_calls_are_no_tests(cage: Sandbox) -> None:
+    tests = "def test_f():\n    assert f(1) == 2\n"
+    assert cage.run(job("def f(x):\n    return x + 1", tests)).verdict == "unverified"
+
+
 RAISES = {
     "try": "try:\n    f(-1)\n    assert False, 'no error'\nexcept ValueError:\n    pass",
     "try with else": "try:\n    x = f(-1)\nexcept ValueError as e:\n    assert True\nelse:\n    assert False",

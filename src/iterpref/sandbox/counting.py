@@ -29,7 +29,7 @@ def required_tests(job: Job) -> list[str]:
         if job.style == "check":
             names.append(test.path)
         elif job.style == "assert":
-            names += [f"{test.path} line {s.lineno}" for s in body if runners.is_test_statement(s)]
+            names += [f"{test.path} line {s.lineno}" for s in runners.test_statements(body)]
         else:
             names += _test_functions(body, job.style)
     return names

@@ -20,12 +20,26 @@ from .limits import release_spare_memory
 Report = Callable[..., None]
 
 
-def is_test_statement(statement: ast.stmt) -> bool:
-    """Whether a top-level statement of an `assert` file counts as a test; imports, definitions and set-up don't."""
-    return isinstance(statement, ast.Assert) or (
-        isinstance(statement, ast.For | ast.While | ast.With | ast.Try | ast.If)
-        and any(isinstance(node, ast.Assert) for node in ast.walk(statement))
-    )
+def test_statements(body: list[ast.stmt]) -> list[ast.stmt]:
+    """The top-level statements of an `assert` file that count as tests; imports, definitions and set-up don't.
+
+    Asserts, compound statements with asserts in them, and calls of the file's own functions with asserts in them:
+    `test_f()`, `asyncio.run(main())`.
+    """
+    functions = ast.FunctionDef | ast.AsyncFunctionDef
+    asserting = {node.name for node in body if isinstance(node, functions) and _asserts(node)}
+    compound = ast.For | ast.While | ast.With | ast.Try | ast.If
+    return [
+        node
+        for node in body
+        if isinstance(node, ast.Assert)
+        or (isinstance(node, compound) and _asserts(node))
+        or (isinstance(node, ast.Expr) and any(isinstance(n, ast.Name) and n.id in asserting for n in ast.walk(node)))
+    ]
+
+
+def _asserts(node: ast.AST) -> bool:
+    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 
 
 def check_call(statement: ast.stmt) -> ast.Call | None:
@@ -57,13 +71,15 @@ def run_asserts(request: Mapping[str, Any], namespace: dict[str, Any], report: R
         sources.add(path, path, content)
         cases = comparisons(namespace)
         turned = control.trees[path].body if control else None
-        for number, statement in enumerate(ast.parse(content).body):
+        body = ast.parse(content).body
+        counted = test_statements(body)
+        for number, statement in enumerate(body):
             error = _attempt(turned[number] if turned else statement, path, namespace, cases, control)
-            if error is None and not is_test_statement(statement):
+            if error is None and statement not in counted:
                 continue
             error = error or (control.reached() if control else None)
             _report_test(report, f"{path} line {statement.lineno}", error, sources, cases)
-            if error is not None and not is_test_statement(statement):
+            if error is not None and statement not in counted:
                 return
 
 
