@@ -78,6 +78,7 @@ class _Lifter:
         self._path = path
         self._scope = scope
         self._found = found
+        self._functions: dict[str, ast.FunctionDef] = {}  # of the file, without parameters
         self._handlers: dict[type, Callable[[Any], None]] = {
             ast.Assert: self._assert,
             ast.Assign: self._assign,
@@ -111,6 +112,9 @@ class _Lifter:
 
     def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         self._scope.bind_opaque(node.name)
+        self._functions.pop(node.name, None)
+        if isinstance(node, ast.FunctionDef) and not (ast.unparse(node.args) or node.decorator_list):
+            self._functions[node.name] = node
 
     def _assign(self, node: ast.Assign) -> None:
         targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
@@ -151,9 +155,22 @@ class _Lifter:
             raise Unliftable(f"loop target {ast.unparse(target)}")
 
     def _expression(self, node: ast.Expr) -> None:
+        called = node.value.func if isinstance(node.value, ast.Call) else None
+        if isinstance(called, ast.Name) and called.id in self._functions and called.id in self._scope.opaque:
+            self._call(self._functions[called.id], node.value)
+            return
         printed = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "print"
         if not (isinstance(node.value, ast.Constant | ast.Name) or printed):
             raise Unliftable(f"statement: {ast.unparse(node)[:80]}")
+
+    def _call(self, function: ast.FunctionDef, call: ast.expr) -> None:
+        """`test_f()`, where the file defines `test_f`: as if its statements stood there."""
+        if not isinstance(call, ast.Call) or call.args or call.keywords:
+            raise Unliftable(f"statement: {ast.unparse(call)[:80]}")
+        del self._functions[function.name]  # it can't call itself
+        with self._scope.function():
+            self.block(function.body)
+        self._functions[function.name] = function
 
     def _assert(self, node: ast.Assert) -> None:
         slots = self._scope.slots(node.test)

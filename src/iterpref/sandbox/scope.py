@@ -6,6 +6,8 @@ Not here: statements (lifting.py), evaluation (expressions.py).
 """
 
 import ast
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
@@ -63,6 +65,16 @@ class Scope:
         self.names.pop(name, None)
         self.opaque.discard(name)
         self._runs = {text for text in self._runs if text.split(".")[0] != name}
+
+    @contextmanager
+    def function(self) -> Iterator[None]:
+        """While a function of the file is walked: what it changed can't be followed afterwards."""
+        names, opaque, runs = dict(self.names), set(self.opaque), self._runs
+        yield
+        changed = {name for name in names.keys() | self.names.keys() if names.get(name) is not self.names.get(name)}
+        self._runs = runs
+        for name in changed | (opaque ^ self.opaque):
+            self.bind_opaque(name)
 
     def constants(self) -> dict[str, Any]:
         """What the names stand for that aren't results."""
