@@ -7,13 +7,14 @@ library only. Not here: asserts that are taken apart, whose calls are known exac
 
 import ast
 import operator
+import re
 import sys
 import types
 from collections.abc import Callable
 from typing import Any
 
 from .codec import opaque_text
-from .frames import shorten
+from .frames import Sources, shorten
 
 Case = dict[str, str]
 _COMPARE = "__iterpref_compare__"
@@ -50,7 +51,8 @@ def comparisons(namespace: dict[str, Any]) -> list[Case]:
         if not held:
             got, other = (right, left) if turned else (left, right)
             expected = (_TURNED if turned else _EXPECTED)[sign].format(opaque_text(other))
-            call += _values(names.split(), sys._getframe(1))
+            values = _values(names.split(), sys._getframe(1))
+            call += f" with {values}" if values else ""
             cases.append({"call": call, "got": opaque_text(got), "expected": expected})
         return held
 
@@ -72,6 +74,18 @@ class _Recorder(ast.NodeTransformer):
         return node
 
 
+def values_at(error: BaseException, sources: Sources) -> str:
+    """`x = 1, y = 2`: the variables in the last line of a test file that an exception came through."""
+    frame, line, traceback = None, "", error.__traceback__
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if sources.is_test(filename):
+            frame, line = traceback.tb_frame, sources.text(filename, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    names = dict.fromkeys(re.findall(r"(?<![.\w'\"])([A-Za-z_]\w*)(?!\w|\s*\(|\s*=[^=])", line))
+    return _values([name for name in names if name not in ("self", "cls")], frame) if frame else ""
+
+
 def _calls(node: ast.expr) -> bool:
     return any(isinstance(part, ast.Call) for part in ast.walk(node))
 
@@ -83,8 +97,8 @@ def _variables(node: ast.expr) -> str:
 
 
 def _values(names: list[str], frame: types.FrameType) -> str:
-    """` with x = 1, y = 2`: what the test's variables are, after the call."""
+    """`x = 1, y = 2`: what the test's variables are, after the call."""
     scope = frame.f_globals | frame.f_locals
     known = [name for name in names if name in scope and not isinstance(scope[name], types.ModuleType | type)]
     shown = [f"{name} = {opaque_text(scope[name])}" for name in known if not callable(scope[name])][:_NAMES]
-    return f" with {', '.join(shown)}" if shown else ""
+    return ", ".join(shown)

@@ -31,6 +31,10 @@ class Sources:
         label = self._files[filename][0]
         return f"{label} line {line}" if label else f"line {line}"
 
+    def is_test(self, filename: str) -> bool:
+        """Whether it is a file beside the program."""
+        return bool(self._files.get(filename, ("", ""))[0])
+
     def relative(self, text: str) -> str:
         """A text without the folder that this run happens to have."""
         return text.replace(self._folder, "")

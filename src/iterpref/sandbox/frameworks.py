@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .codec import opaque_text
+from .comparing import values_at
 from .controls import WRONG_TEXT, Control
 from .frames import Sources, describe, shorten
 from .limits import release_spare_memory
@@ -73,10 +74,10 @@ def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: 
                 report("test", test.id(), "passed", None, None)
 
         def addError(self, test: Any, err: Any) -> None:
-            report("test", test.id(), "error", describe(err[1], sources), None)
+            report("test", test.id(), "error", _with_values(err[1], sources), None)
 
         def addFailure(self, test: Any, err: Any) -> None:
-            report("test", test.id(), "failed", describe(err[1], sources), None)
+            report("test", test.id(), "failed", _with_values(err[1], sources), None)
 
         def addSkip(self, test: Any, reason: str) -> None:
             report("test", test.id(), "skipped", {"type": "SkipTest", "text": shorten(str(reason), _CUT)}, None)
@@ -112,6 +113,12 @@ def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: 
                 for test in _members(suite):
                     control.wrap(test)
             suite.run(result)
+
+
+def _with_values(error: BaseException, sources: Sources) -> dict[str, str]:
+    """The exception, and the variables in the line of the test where it came up."""
+    told, values = describe(error, sources), values_at(error, sources)
+    return _add(told, f"with {values}") if values else told
 
 
 def _add(error: dict[str, str], line: str) -> dict[str, str]:
@@ -152,7 +159,7 @@ def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Re
             result = outcome.get_result()
             if result.when == "call" or result.outcome != "passed":
                 verdict = {"passed": "passed", "skipped": "skipped"}.get(result.outcome, "failed")
-                error = _told(describe(call.excinfo.value, sources), item) if call.excinfo else None
+                error = _told(call.excinfo.value, sources, item) if call.excinfo else None
                 failures = (AssertionError, pytest.fail.Exception)  # the latter: `pytest.raises`, where nothing raised
                 if verdict == "failed" and call.excinfo and not call.excinfo.errisinstance(failures):
                     verdict = "error"
@@ -184,9 +191,11 @@ def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Re
     pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
 
 
-def _told(error: dict[str, str], item: Any) -> dict[str, str]:
+def _told(error: BaseException, sources: Sources, item: Any) -> dict[str, str]:
     """Without the blank lines and advice on options that pytest puts into messages; with the test's parameters."""
-    lines = [line for line in error["text"].split("\n") if line.strip() and not line.startswith("  Use -v")]
-    told = error | {"text": "\n".join(lines)}
+    told = describe(error, sources)
+    lines = [line for line in told["text"].split("\n") if line.strip() and not line.startswith("  Use -v")]
     params = getattr(getattr(item, "callspec", None), "params", {})
-    return _add(told, f"with {', '.join(f'{k} = {opaque_text(v)}' for k, v in params.items())}") if params else told
+    shown = ", ".join(f"{name} = {opaque_text(value)}" for name, value in params.items())
+    values = shown or values_at(error, sources)
+    return told | {"text": "\n".join([*lines, *([f"  with {shorten(values, _CUT)}"] if values else [])])}
