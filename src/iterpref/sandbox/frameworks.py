@@ -6,6 +6,8 @@ Not here: bare asserts and `check(candidate)` (runners.py), what a control is (c
 """
 
 import ast
+import functools
+import inspect
 import os
 import sys
 import types
@@ -109,8 +111,10 @@ def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: 
         module = _import_tests(path, content, code, report, sources) if path.endswith(".py") else None
         if module is not None:
             suite = loader.loadTestsFromModule(module)
-            if control:
-                for test in _members(suite):
+            for test in _members(suite):
+                name = test._testMethodName
+                setattr(test, name, _releasing(getattr(test, name)))
+                if control:
                     control.wrap(test)
             suite.run(result)
 
@@ -124,6 +128,22 @@ def _with_values(error: BaseException, sources: Sources) -> dict[str, str]:
 def _add(error: dict[str, str], line: str) -> dict[str, str]:
     """The same with a line below the frames."""
     return error | {"text": f"{error['text']}\n  {shorten(line, _CUT)}"}
+
+
+def _releasing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the spare memory back where a test has used up all: the framework needs some to go on."""
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError:
+            release_spare_memory()
+            raise
+
+    return call
 
 
 def _members(suite: Any) -> Iterator[Any]:
@@ -153,6 +173,11 @@ def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Re
     import pytest
 
     class Plugin:
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+            pyfuncitem.obj = _releasing(pyfuncitem.obj)
+            yield
+
         @pytest.hookimpl(hookwrapper=True)
         def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
             outcome = yield
