@@ -72,7 +72,7 @@ def run_asserts(request: Mapping[str, Any], namespace: dict[str, Any], report: R
         cases = comparisons(namespace)
         turned = control.trees[path].body if control else None
         body = ast.parse(content).body
-        counted = test_statements(body)
+        counted = set(test_statements(body))
         for number, statement in enumerate(body):
             error = _attempt(turned[number] if turned else statement, path, namespace, cases, control)
             if error is None and statement not in counted:
