@@ -69,6 +69,12 @@ def test_a_message_of_a_million_characters_is_cut(cage: Sandbox) -> None:
             "{'a': [0] * 99 + [x]}", "{'a': [0] * 100}", "They differ first at ['a'][99]: 3, expected 0", id="dict"
         ),
         pytest.param("'a' * 300 + 'b'", "'a' * 301", "They differ first at [300:]: 'b', expected 'a'", id="text"),
+        pytest.param(
+            "[float('nan')] * 99 + [x]",
+            "[float('nan')] * 99 + [0]",
+            "They differ first at [99]: 3, expected 0",
+            id="NaN",
+        ),
         pytest.param("[x]", "[0] * 500", "They differ first at [0]: 3, expected 0", id="only one side is long"),
         pytest.param("[x] * 500", "None", "", id="other kinds"),
     ],

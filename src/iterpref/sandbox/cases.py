@@ -76,7 +76,8 @@ def where_parting(got: Any, wanted: Any) -> str:
 def _step(got: Any, wanted: Any) -> Any:
     """The first index or key at which two containers of one kind differ; None if there is none in both."""
     if isinstance(got, list | tuple) and type(got) is type(wanted):
-        return next((i for i, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), None)
+        pairs = zip(got, wanted, strict=False)
+        return next((i for i, (a, b) in enumerate(pairs) if a != b and not (a != a and b != b)), None)  # both NaN
     if isinstance(got, dict) and isinstance(wanted, dict):
         return next((key for key in wanted if key in got and got[key] != wanted[key]), None)
     return None

@@ -32,8 +32,8 @@ def judge_script(raw: Raw, nonce: str, name: str, stdin: str, expected: str, run
         failure.error += f"\n{beginning('Input', stdin)}"
         if failure.verdict != "failed" and printed.strip():
             failure.error += f"\n{beginning('Printed until then', printed, 3, counted=False)}"
-        case = (shorten(text, CASE_CHARS) for text in (stdin, printed, expected))
-        failure.case = FailingCase(**dict(zip(("call", "got", "expected"), case, strict=True)), kind="input")
+        read, got_text, wanted_text = (shorten(text, CASE_CHARS) for text in (stdin, printed, expected))
+        failure.case = FailingCase(kind="input", call=read, got=got_text, expected=wanted_text)
     verdict = "passed" if failure is None else "failed" if failure.verdict == "failed" else "error"
     outcome = TestOutcome.model_validate(
         {"name": name, "verdict": verdict, "detail": shorten(failure.error, CASE_CHARS) if failure else ""}
