@@ -35,7 +35,7 @@ PAIRS = 3
 MAX_GRADIENT_ERROR = 1e-5
 # Timed batches per row with --quick; the ratio for k=3 is far from its aim, that for k=1 is not.
 QUICK_ROUNDS = {1: 2, 3: 1}
-# Above this vocabulary only trunk and trl_compact are run.
+# Above this vocabulary only trunk and the first of the other ways are run.
 LARGE_VOCABULARY = 32000
 # The gate runs a model of the same width with this many layers; a difference would show in any.
 GATE_LAYERS = 2
@@ -131,24 +131,28 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {"rows": [], "device": options.device, "torch": torch.__version__}
     if options.resume and options.json.exists():
         figures = json.loads(options.json.read_text())
-    kept = {(row["vocabulary"], row["source"], row["k"], row["pairs_per_step"]) for row in figures["rows"]}
+    kept = {_key(row) for row in figures["rows"]}
     earlier = figures.get("seconds", 0)
-    for vocabulary in [8000] if options.quick else options.vocabularies:
-        ways = WAYS[:2] if options.quick or vocabulary > LARGE_VOCABULARY else WAYS
-        wanted = [row for row in plan(vocabulary, options) if (vocabulary, *row) not in kept]
+    for vocabulary in options.vocabularies:
+        others = options.against if vocabulary <= LARGE_VOCABULARY else options.against[:1]
+        wanted = [row for row in plan(vocabulary, options) if {(vocabulary, *row, way) for way in others} - kept]
         if not wanted:
             continue
-        with workers(ways, vocabulary, options) as made:
+        with workers(("trunk", *others), vocabulary, options) as made:
             if "gradient_rel_err" not in figures:  # while the workers start
                 check(figures, options)
             for source, k, pairs in wanted:
                 rounds = QUICK_ROUNDS[k] if options.quick else options.rounds
                 rows = compare(made, vocabulary, source, k, pairs, rounds)
-                record(figures, rows)
+                record(figures, [row for row in rows if _key(row) not in kept])
                 figures["seconds"] = earlier + round(time.monotonic() - started)
                 if options.json:  # after each row: a run that is stopped keeps what it has
                     options.json.write_text(json.dumps(figures, indent=1))
     return figures
+
+
+def _key(row: Row) -> tuple[Any, ...]:
+    return row["vocabulary"], row["source"], row["k"], row["pairs_per_step"], row["against"]
 
 
 def check(figures: dict[str, Any], options: argparse.Namespace) -> None:
@@ -182,12 +186,15 @@ def main() -> None:
     parser.add_argument("--k", nargs="*", type=int, default=[1, 3], choices=[1, 3], help="Rejected versions per task.")
     parser.add_argument("--pairs", type=int, default=PAIRS, help="Pairs per step.")
     parser.add_argument("--vocabularies", nargs="*", type=int, default=[8000, 32000, 152000])
+    parser.add_argument("--against", nargs="*", default=list(WAYS[1:]), choices=WAYS[1:])
     parser.add_argument("--hidden", type=int, default=512)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     options = parser.parse_args()
     if options.resume and not options.json:
         parser.error("--resume needs --json")
+    if options.quick:
+        options.vocabularies, options.against = [8000], ["trl_compact"]
     torch.set_num_threads(1)
     figures = measure(options)
     if options.plot:

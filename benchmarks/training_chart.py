@@ -9,19 +9,20 @@ from typing import Any
 
 COLORS = {"trl_compact": "#3b6ea8", "trl": "#8fb3d9", "authors": "#d98b3b"}
 NAMES = {"trl_compact": "TRL, compact head", "trl": "TRL as it is", "authors": "authors' masking"}
-WIDTH, LEFT, RIGHT, TOP = 860, 230, 130, 58
+WIDTH, LEFT, RIGHT, TOP = 880, 245, 130, 58
 BAR, GAP = 18, 14
 
 Row = dict[str, Any]
 
 
 def chart(rows: list[Row]) -> str:
-    """A group of bars per (vocabulary, source, k, pairs per step), in the order of the rows."""
+    """A group of bars per (vocabulary, source, k, pairs per step)."""
     most = max((row["step_ratio"] for row in rows), default=1.0)
     scale = (WIDTH - LEFT - RIGHT) / (int(most) + 1)
-    parts = [_text(LEFT, 18, "step time of another way / step time with trunk and branches", "b"), *_legend(rows)]
+    title = "time of a step (and peak memory growth) of another way / of trunk and branches"
+    parts = [_text(LEFT, 18, title, "b"), *_legend(rows)]
     y = TOP
-    for setting, members in groupby(rows, _setting):
+    for setting, members in groupby(sorted(rows, key=_order), _setting):
         bars = list(members)
         parts.append(_text(LEFT - 10, y + len(bars) * BAR / 2 + 4, setting, "r"))
         for number, row in enumerate(bars):
@@ -37,6 +38,10 @@ def chart(rows: list[Row]) -> str:
     size = f'width="{WIDTH}" height="{y + 30}" viewBox="0 0 {WIDTH} {y + 30}"'
     back = '<rect width="100%" height="100%" fill="#fff"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{style}</style>{back}{"".join(parts)}</svg>\n'
+
+
+def _order(row: Row) -> tuple[Any, ...]:
+    return row["vocabulary"], row["source"], -row["pairs_per_step"], row["k"], list(COLORS).index(row["against"])
 
 
 def _setting(row: Row) -> str:
