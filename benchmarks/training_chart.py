@@ -7,8 +7,13 @@ than their trunks and branches.
 from itertools import groupby
 from typing import Any
 
-COLORS = {"trl_compact": "#3b6ea8", "trl": "#8fb3d9", "authors": "#d98b3b"}
-NAMES = {"trl_compact": "TRL, compact head", "trl": "TRL as it is", "authors": "authors' masking"}
+COLORS = {"trl_compact": "#3b6ea8", "trl_tiled": "#5f9ea0", "trl": "#8fb3d9", "authors": "#d98b3b"}
+NAMES = {
+    "trl_compact": "TRL, compact head",
+    "trl_tiled": "... and our tiles",
+    "trl": "TRL as it is",
+    "authors": "authors' masking",
+}
 WIDTH, LEFT, RIGHT, TOP = 880, 245, 130, 58
 BAR, GAP = 18, 14
 
@@ -56,7 +61,7 @@ def _legend(rows: list[Row]) -> list[str]:
     parts, x = [], LEFT
     for way in dict.fromkeys(row["against"] for row in rows):
         parts += [_bar(x, 27, 14, COLORS[way]), _text(x + 20, 40, NAMES[way])]
-        x += 150
+        x += 138
     return [*parts, _line(x + 6, 27, 43, dashed=True), _text(x + 14, 40, "ratio of tokens")]
 
 

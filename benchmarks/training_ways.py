@@ -2,6 +2,7 @@
 
 trunk        this package: FocalDPOTrainer, target_dpo
 trl_compact  TRL's DPOTrainer with the head at the positions with loss only, as it runs on a GPU
+trl_tiled    the same with this package's tiles in the head, which TRL could have too
 trl          TRL's DPOTrainer as it runs here
 authors      the authors' method made anew: two sequences, full logits, and the mask made in the forward pass, by
              encoding every prefix of lines
@@ -11,6 +12,7 @@ import tempfile
 from typing import Any
 
 import torch
+import trl.trainer.utils
 from datasets import Dataset
 from training_pairs import encode_once, groups, tokenizer
 from transformers import AutoModelForCausalLM, LlamaConfig
@@ -18,10 +20,10 @@ from trl import DPOConfig, DPOTrainer
 
 from iterpref.records import PreferencePair
 from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-from iterpref.training.trunk.head import unpack_outputs
+from iterpref.training.trunk.head import CPU_TILE, unpack_outputs
 from iterpref.training.trunk.layout import TrunkLayout
 
-WAYS = ("trunk", "trl_compact", "trl", "authors")
+WAYS = ("trunk", "trl_compact", "trl_tiled", "trl", "authors")
 BETA = 0.1
 SETTINGS = {
     "output_dir": tempfile.gettempdir(),
@@ -89,8 +91,10 @@ class Way:
         self.trainer = kind(model, args=args, train_dataset=Dataset.from_list(first), processing_class=tokenizer())
         self.trainer.current_gradient_accumulation_steps = 1  # Trainer.train sets it
         self.model = self.trainer.model.train()
-        if name == "trl_compact":
+        if name in ("trl_compact", "trl_tiled"):
             CompactHead(self.model)
+        if name == "trl_tiled":  # for good: each way has a process of its own
+            trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = CPU_TILE
         self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
 
     def backward(self, source: str, members: Members) -> None:
