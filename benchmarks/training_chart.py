@@ -58,8 +58,9 @@ def _setting(row: Row) -> str:
 
 
 def _legend(rows: list[Row]) -> list[str]:
-    parts, x = [], LEFT
-    for way in dict.fromkeys(row["against"] for row in rows):
+    parts, x = [], LEFT - 40
+    present = {row["against"] for row in rows}
+    for way in [way for way in COLORS if way in present]:
         parts += [_bar(x, 27, 14, COLORS[way]), _text(x + 20, 40, NAMES[way])]
         x += 138
     return [*parts, _line(x + 6, 27, 43, dashed=True), _text(x + 14, 40, "ratio of tokens")]
