@@ -3,22 +3,33 @@
 The reference runs every row by itself, without padding, and takes log-probabilities from the model's own logits.
 """
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
+import trl.trainer.utils
 from peft import LoraConfig, get_peft_model
-from transformers import MixtralConfig, MixtralForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from iterpref.training.trunk.attention import implementation, switched, tree_mask
-from iterpref.training.trunk.head import last_feed_forward, narrowed, pick_states, predicting, unpack
+from iterpref.training.trunk.head import (
+    CPU_TILE,
+    cpu_tiles,
+    last_feed_forward,
+    narrowed,
+    pick_states,
+    predicting,
+    unpack,
+)
 from iterpref.training.trunk.install import causal_model
 from iterpref.training.trunk.layout import TrunkLayout, plan_layout
 
 from .conftest import CONFIGS, focal_loss, logps_of_rows, make_network, make_rows
 
 TOLERANCE = 1e-12
+SMALL = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
 
 
 def logps_of_layout(network: Any, layout: TrunkLayout, mode: str) -> torch.Tensor:
@@ -101,6 +112,29 @@ def test_experts_are_left_alone():
     sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
     config = MixtralConfig(vocab_size=50, num_key_value_heads=2, num_local_experts=2, num_experts_per_tok=1, **sizes)
     assert last_feed_forward(MixtralForCausalLM(config).base_model) is None
+
+
+def test_the_heads_tiles_change_no_value():
+    """TRL's head over a vocabulary of several tiles, the last one cut short: values and gradients in float32."""
+    torch.manual_seed(0)
+    vocabulary = 2 * CPU_TILE + 300
+    network = LlamaForCausalLM(LlamaConfig(vocab_size=vocabulary, **SMALL))
+    trl.trainer.utils.add_fused_lm_head(network, outputs=("entropy", "mean_logits", "is_top1"))
+    ids = torch.randint(vocabulary, (2, 40))
+    before = trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE
+    found, widths = [], []
+    for tiles in (nullcontext(), cpu_tiles(ids.device)):
+        network.zero_grad()
+        with tiles:
+            outputs = network(ids, labels=ids, fused_lm_head=True)
+            outputs.log_probs.sum().backward()
+        head = outputs.log_probs.grad_fn.next_functions[0][0].next_functions[0][0]
+        widths.append(head.chunk_size)
+        found.append([outputs.log_probs, outputs.entropy, outputs.mean_logits, outputs.is_top1])
+        found[-1] += [p.grad.clone() for p in network.parameters()]
+    torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-5)
+    assert widths == [before, CPU_TILE]
+    assert before == trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE
 
 
 @pytest.mark.parametrize("mode", ["split", "sdpa"])
