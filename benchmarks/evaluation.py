@@ -127,8 +127,8 @@ def agreement(options: argparse.Namespace, work: Path) -> dict[str, object]:
 
 
 def recheck(options: argparse.Namespace, work: Path, differing: list[dict[str, Any]]) -> int:
-    """Let evalplus grade the completions of disagreements once more, one at a time and with ample limits: its limits
-    are of wall time, and a busy machine makes it fail what takes long. Returns how many then agree."""
+    """Let evalplus grade the completions of disagreements once more, one at a time, with ample time and all memory: its
+    limits are of wall time, which a busy machine uses up, and 4 GB in all. Returns how many then agree."""
     agreeing = 0
     for name in FILES:
         mine = [row for row in differing if row["benchmark"] == name]
@@ -148,7 +148,7 @@ def recheck(options: argparse.Namespace, work: Path, differing: list[dict[str, A
 def explain(row: dict[str, Any]) -> str:
     """Which known difference of docs/evaluation.md a disagreement is."""
     if row["evalplus_again"] == row["ours"][:2]:
-        return "wall-time limit of evalplus: it agrees when given time"
+        return "limits of evalplus: it agrees when given time and memory"
     if row["task_id"] == "HumanEval/32":
         return "HumanEval/32: evalplus 0.3.1 fails every program"
     if row["task_id"] in TOLERANT and not row["ours"][1] and row["evalplus"][1]:
@@ -207,6 +207,7 @@ def evalplus(
     home = work / f"evalplus-home-{name}"
     home.mkdir(exist_ok=True)
     environment = {**os.environ, VARIABLES[name]: str(options.data / FILES[name]), "XDG_CACHE_HOME": str(home)}
+    environment |= {"EVALPLUS_MAX_MEMORY_BYTES": "-1"} if more else {}
     dataset = name.rstrip("+")
     command = [
         options.evalplus,
