@@ -1,6 +1,9 @@
 """What is taken apart, what isn't, and how results are compared. No program runs where none is needed."""
 
 import math
+import subprocess
+import sys
+import textwrap
 from collections import Counter, OrderedDict, defaultdict, namedtuple
 from decimal import Decimal
 from enum import IntEnum
@@ -354,3 +357,20 @@ def test_results_too_long_to_print_still_compare(cage: Sandbox) -> None:
 def test_jobs_with_equal_tests_share_one_plan() -> None:
     first, second = (plan(Job.model_validate(job(p, "assert f(1) == 2").model_dump())) for p in ("a = 1", "b = 2"))
     assert first is second
+
+
+def test_only_displays_of_constants_travel_as_source() -> None:
+    """The host never reads sources, and even where they are read nothing but a set can come of one."""
+    program = """
+        from iterpref.sandbox import codec
+        def refused(decode, source):
+            try:
+                decode({"S": source})
+            except codec.CodecError:
+                return True
+        assert refused(codec.decode, "{1}"), "the host reads a source"
+        assert codec.decode_arguments({"S": "{3, -1, (2, 'a')}"}) == {3, -1, (2, "a")}
+        for source in ("print(1)", "{print(1)}", "{x for x in (1,)}", "[1]", "{f'{1}'}", "{1 + 1}", "{().__class__}"):
+            assert refused(codec.decode_arguments, source), source
+        """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)

@@ -6,6 +6,7 @@ base. Everything else travels as `Opaque`, which equals nothing. No pickle: deco
 Standard library only: both sides load it.
 """
 
+import ast
 import sys
 from decimal import Decimal
 from fractions import Fraction
@@ -19,6 +20,7 @@ from .values import Folded, Iterated, Opaque, Written
 MAX_DEPTH = 100
 _SORTED = 10_000  # characters up to which sets are put in order
 MAX_ITEMS = 1_000_000
+_DISPLAY = (ast.Set, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
 _SAFE_INT = 1 << 53
 SHOWN = 200  # characters of a value in a text for a reader
 
@@ -150,8 +152,16 @@ def decode(data: Any) -> Any:
 def decode_arguments(data: Any) -> Any:
     """Like `decode`, for a call's arguments inside: they come from the host, so sets can come as source."""
     if "S" not in _DECODERS:  # a zygote has put it there: no page to copy
-        _DECODERS["S"] = eval
+        _DECODERS["S"] = _set_display
     return _decode(data)
+
+
+def _set_display(source: str) -> Any:
+    """The set that a display of constants makes; nothing else is ever executed, whoever wrote the source."""
+    tree = ast.parse(source, mode="eval")
+    if not isinstance(tree.body, ast.Set) or not all(isinstance(part, _DISPLAY) for part in ast.walk(tree.body)):
+        raise CodecError(f"not a set of constants: {source[:80]}")
+    return eval(compile(tree, "<set>", "eval"), {"__builtins__": {}})
 
 
 def _decode(data: Any) -> Any:

@@ -81,9 +81,8 @@ class Namespaces(NoGroup):
         linux.run(_NEW_PID_NAMESPACE)
 
     def after_fork(self) -> None:
-        linux.run(
-            linux.entering(self._own_pid_ns, linux.CLONE_NEWPID)
-        )  # a pid namespace can only be unshared from one's own
+        # A pid namespace can only be unshared from one's own.
+        linux.run(linux.entering(self._own_pid_ns, linux.CLONE_NEWPID))
 
     def confine(self, limits: Mapping[str, Any]) -> None:
         """In the run's process, pid 1 of the run's own pid namespace: private files and /proc, then no privileges."""
