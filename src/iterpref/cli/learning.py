@@ -20,7 +20,7 @@ def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_j
         funnel = opened.pair()
         left = {row.name: row.left for row in funnel}
         finish(
-            {"pairs": opened.store.count("pairs"), "kept": opened.store.count("pairs", "kept = 1"), "left": left},
+            {"pairs": opened.store.count("pairs"), "kept": opened.store.count_kept_pairs(), "left": left},
             as_json,
         )
 

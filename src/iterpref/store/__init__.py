@@ -2,7 +2,8 @@
 
 from .calls import ClientCosts
 from .database import DATABASE, SCHEMA_VERSION
+from .line_index import LineIndex
 from .rows import LONG_TEXT
 from .run import Store
 
-__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "Store"]
+__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "LineIndex", "Store"]
