@@ -22,10 +22,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from iterpref.evaluation.benchmarks.sources import read_rows
+
 from iterpref.config import EvaluationConfig
 from iterpref.evaluation.answers import Recorded
 from iterpref.evaluation.benchmarks import load_benchmark
-from iterpref.evaluation.benchmarks.sources import read_rows
 from iterpref.evaluation.evaluate import evaluate, passed_base
 from iterpref.evaluation.samples import read_samples
 from iterpref.sandbox import Sandbox

@@ -22,11 +22,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from iterpref.evaluation.benchmarks.sources import read_rows
+
 from evaluation import FILES, WORKERS, recorded
 from iterpref.config import EvaluationConfig
 from iterpref.evaluation.answers import Answer
 from iterpref.evaluation.benchmarks import Benchmark, load_benchmark
-from iterpref.evaluation.benchmarks.sources import read_rows
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.records import Task
 from iterpref.sandbox import Sandbox

@@ -16,8 +16,9 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.benchmarks.sources import read_rows
+
+from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.records import Execution, Limits, Task
 from iterpref.sandbox import Job, Sandbox
 

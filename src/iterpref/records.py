@@ -8,6 +8,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
@@ -30,7 +31,7 @@ Verdict = Literal[
 Trust = Literal["oracle", "checked", "in_process"]
 Isolation = Literal["zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits"]
 Phase = Literal["import", "test", "none"]
-Origin = Literal["debugging", "sampling", "mutation", "import"]
+Origin = Literal["debugging", "sampling", "import"]
 
 
 class Record(BaseModel):
@@ -236,6 +237,17 @@ class Span(Record):
 
     start: int = Field(ge=0)
     stop: int = Field(ge=0)
+
+
+def merged(spans: Iterable[Span]) -> list[tuple[int, int]]:
+    """[start, stop) of each run of spans that follow one another without a gap; empty ones are left out."""
+    found: list[tuple[int, int]] = []
+    for span in spans:
+        if found and found[-1][1] == span.start:
+            found[-1] = (found[-1][0], span.stop)
+        elif span.start < span.stop:
+            found.append((span.start, span.stop))
+    return found
 
 
 class FilterVerdict(Record):

@@ -7,9 +7,10 @@ import pytest
 
 from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, IterPrefError, RecordError
-from iterpref.evaluation.answers import Recorded
+from iterpref.evaluation import RecordedAnswers, read_samples
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS
+from iterpref.evaluation.benchmarks.tasks_file import TASKS_FILE
 from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
-from iterpref.evaluation.samples import read_samples
 from iterpref.pipeline import Run
 from iterpref.records import Message, Task, TestFile
 from iterpref.store import Store
@@ -80,11 +81,11 @@ def test_unreadable(tmp_path: Path) -> None:
 def test_k_larger_than_the_samples_of_a_task(tmp_path: Path) -> None:
     samples = read_samples(write(tmp_path, *GOOD), TASKS)
     with pytest.raises(ConfigError, match=r"evaluation.k is \[1, 2\], and task a has 1 samples"):
-        Recorded(samples, TASKS, (1, 2))
+        RecordedAnswers(samples, TASKS, (1, 2))
 
 
 def test_chat_protocol() -> None:
-    asked = ask(task("a"), "humaneval", "chat")
+    asked = ask(task("a"), DEFINITIONS["humaneval"], "chat")
     assert [message.role for message in asked.messages] == ["user", "assistant"]
     assert asked.messages[0].content.endswith("\n```\ndef f(x):\n```\n")
     assert asked.messages[1].content.endswith("\n```python\n") and FENCE_STOP in asked.stop and not asked.raw
@@ -103,14 +104,14 @@ def test_an_endpoint_that_begins_anew(reply: str) -> None:
 
 
 def test_base_protocol() -> None:
-    asked = ask(task("a"), "humaneval", "base")
+    asked = ask(task("a"), DEFINITIONS["humaneval"], "base")
     assert asked.raw and asked.messages == (Message(role="user", content="def f(x):\n"),) and "\ndef " in asked.stop
     assert program_of(task("a"), "    return x\n", "base") == "def f(x):\n    return x"
 
 
 def test_protocols_that_do_not_fit() -> None:
     with pytest.raises(ConfigError, match=r"evaluation.protocol is base, which own benchmarks don't have"):
-        ask(task("a"), "own", "base")
+        ask(task("a"), TASKS_FILE, "base")
 
 
 @pytest.mark.timeout(300)

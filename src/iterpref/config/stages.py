@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from iterpref.records import Isolation, Limits, Style
 
@@ -160,12 +160,9 @@ class EvaluationConfig(Section):
     an instruction with a prefilled answer, or continuing the prompt without a chat template."""
     split: str | None = None
     """Only tasks of this split; null for all, in the playground for `held_out`."""
-    since: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
-    """LiveCodeBench: only contests from this date on, as 2024-08-01."""
-    until: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
-    """LiveCodeBench: only contests up to this date."""
-    difficulty: Literal["easy", "medium", "hard"] | None = None
-    """LiveCodeBench: only problems of this difficulty."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only this benchmark understands; LiveCodeBench: `since` and `until`, dates of contests as 2024-08-01, and
+    `difficulty`."""
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)
@@ -176,6 +173,16 @@ class EvaluationConfig(Section):
     """How completions are sampled; greedy by default."""
     client: ClientConfig | None = None
     """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _moved(cls, values: Any) -> Any:
+        """What only LiveCodeBench understands stood beside the rest once; the config of an old run has it as null."""
+        moved = {"since", "until", "difficulty"} & values.keys() if isinstance(values, dict) else set()
+        for key in sorted(moved):
+            if values[key] is not None:
+                raise ValueError(f"{key} is evaluation.options.{key} now")
+        return {key: value for key, value in values.items() if key not in moved} if moved else values
 
 
 class ParallelConfig(Section):

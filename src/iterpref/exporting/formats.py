@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iterpref.errors import RecordError
-from iterpref.records import Message, PreferencePair, Span, as_messages
+from iterpref.records import Message, PreferencePair, Span, as_messages, merged
 
 Row = dict[str, Any]
 
@@ -73,17 +73,6 @@ def parts(text: str, spans: tuple[Span, ...]) -> Iterator[tuple[str, bool]]:
         done = stop
     if done < len(text):
         yield text[done:], False
-
-
-def merged(spans: tuple[Span, ...]) -> list[tuple[int, int]]:
-    """Spans that touch as one: a trainer that tokenizes each part alone should see as few cuts as possible."""
-    found: list[tuple[int, int]] = []
-    for span in spans:
-        if found and found[-1][1] == span.start:
-            found[-1] = (found[-1][0], span.stop)
-        elif span.start < span.stop:
-            found.append((span.start, span.stop))
-    return found
 
 
 def _spans(pair: PreferencePair) -> Row:

@@ -9,24 +9,30 @@ from pathlib import Path
 from iterpref.analysis.dataset import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Budget
-from iterpref.config import Config
+from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig
 from iterpref.errors import ConfigError
-from iterpref.evaluation.answers import Generated, Recorded
-from iterpref.evaluation.benchmarks import Window, load_benchmark
-from iterpref.evaluation.evaluate import evaluate
-from iterpref.evaluation.samples import read_samples, write_samples
+from iterpref.evaluation import (
+    CheckpointScorer,
+    GeneratedAnswers,
+    RecordedAnswers,
+    TaskChoice,
+    evaluate,
+    load_benchmark,
+    read_samples,
+    write_result,
+)
 from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
 from iterpref.exporting.write import DATA_FILE
 from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
 from iterpref.records import Result
+from iterpref.run_folder import RunFolder
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
 from .debugging import DebuggingSteps
 from .opening import OnProgress, open_sandbox, quiet, resolve_model, token_counter
-from .selection import checkpoint_scorer
 from .tasks import TaskSteps
 
 
@@ -84,45 +90,44 @@ class Run(TaskSteps, DebuggingSteps):
 
     def evaluate(self, model: str, samples: Path | None = None, sanitized: bool = False) -> Result:
         """Model (or a file of its samples) → Result on the configured benchmark, also written to `results/`."""
-        settings, seed = self.config.evaluation, self.config.seed
+        settings = self.config.evaluation
         with open_sandbox(self.config) as sandbox:
-            benchmark = load_benchmark(
-                settings.benchmark,
-                settings.split,
-                settings.tasks,
-                seed,
-                settings.path,
-                lambda: sandbox,
-                Window(settings.since, settings.until, settings.difficulty),
-            )
-            score = partial(
-                evaluate,
-                benchmark,
-                sandbox=sandbox,
-                store=self.store,
-                settings=settings,
-                seed=seed,
-                limits=self.config.limits,
-                on_progress=partial(self.on_progress, "evaluate"),
-            )
+            choice = TaskChoice.of(self.config)
+            benchmark = load_benchmark(settings.benchmark, choice, path=settings.path, sandbox=sandbox)
+            show = partial(self.on_progress, "evaluate")
+            score = partial(evaluate, config=self.config, sandbox=sandbox, store=self.store, on_progress=show)
             if samples is not None:
                 given = read_samples(samples, benchmark.tasks, sanitized, benchmark.broken)
-                result = asyncio.run(score(Recorded(given, benchmark.tasks, settings.k)))
+                result = asyncio.run(score(benchmark, RecordedAnswers(given, benchmark.tasks, settings.k)))
             else:
                 local = self.config.client.model_copy(update={"kind": "local"})
                 client = (settings.client or local).model_copy(update={"model": model})
                 budget = Budget(self.config.budget, self.store) if settings.client else None
                 with self.ledger(client, budget) as ledger:
-                    result = asyncio.run(score(Generated(ledger, benchmark, settings, seed)))
-        folder = self.store.folder / "results"
-        folder.mkdir(exist_ok=True)
-        (folder / f"{result.result_id}.json").write_text(result.model_dump_json(indent=1), encoding="utf-8")
-        write_samples(result, folder / f"{result.result_id}.samples.jsonl")
+                    result = asyncio.run(score(benchmark, GeneratedAnswers(ledger, benchmark, self.config)))
+        write_result(result, RunFolder(self.store.folder).results)
         return result
 
     def report(self) -> Path:
         """Everything above → `report.html`."""
         return write_report(self.store)
+
+
+def checkpoint_scorer(folder: Path, config: Config) -> CheckpointScorer | None:
+    """What scores the checkpoints of a run's training; None if its configuration selects none."""
+    if config.training.get("selection") is None:
+        return None
+    from iterpref.training.section import read_selection
+
+    selection = read_selection(config.training["selection"])
+    assert selection is not None
+    validation = EvaluationConfig(
+        benchmark=selection.benchmark,
+        split=selection.split,
+        tasks=selection.tasks,
+        sampling=EvaluationSamplingConfig(max_tokens=selection.max_tokens),
+    )
+    return CheckpointScorer(folder, config, validation)
 
 
 def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:
