@@ -56,8 +56,8 @@ def measure(folder: Path, config, pairs: list[PreferencePair], method: str, seed
     return {
         "method": method,
         "seed": seed,
-        "base": round(result.first_pass_at_1, 4),
-        "trained": round(result.second_pass_at_1, 4),
+        "base": round(result.first_pass_at_k, 4),
+        "trained": round(result.second_pass_at_k, 4),
         "won": len(result.won),
         "lost": len(result.lost),
         "mcnemar_p": result.mcnemar_p,

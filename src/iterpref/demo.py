@@ -15,8 +15,7 @@ from iterpref.errors import StoreError
 from iterpref.pipeline import Run
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import fingerprint
-
-NOTE = "demo"
+from iterpref.run_folder import DEMO_NOTE
 
 CONFIG: dict[str, Any] = {
     "sandbox": {"min_isolation": "rlimits"},  # its programs are those of a coder that ships with the package
@@ -56,12 +55,12 @@ def demo_config(quick: bool = False) -> dict[str, Any]:
 def demo(run: Run) -> dict[str, Any]:
     """Run the demo in a run folder and return its numbers; a finished one is only read."""
     identity = fingerprint(dump_config(run.config))
-    stored = run.store.note(NOTE) or {"identity": identity, "summary": None}
+    stored = run.store.note(DEMO_NOTE) or {"identity": identity, "summary": None}
     if stored["identity"] != identity:
         raise StoreError(f"{run.store.folder}: holds a demo with other settings (config.yaml); choose another --run")
     if stored["summary"] and (run.store.folder / "report.html").is_file():
         return dict(stored["summary"])
-    run.store.put_note(NOTE, stored)
+    run.store.put_note(DEMO_NOTE, stored)
     started = time.monotonic()
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
     before = run.evaluate(run.config.model)
@@ -79,13 +78,13 @@ def demo(run: Run) -> dict[str, Any]:
         "sampling_pass_rate_by_draw": sampling,
         "sampling_pass_rate": sampling[-1],
         "pairs": run.store.count_kept_pairs(),
-        "base_pass_at_1": comparison.first_pass_at_1,
-        "trained_pass_at_1": comparison.second_pass_at_1,
+        "base_pass_at_1": comparison.first_pass_at_k,
+        "trained_pass_at_1": comparison.second_pass_at_k,
         "won": len(comparison.won),
         "lost": len(comparison.lost),
         "mcnemar_p": comparison.mcnemar_p,
         "seconds": round(time.monotonic() - started, 1),
     }
-    run.store.put_note(NOTE, {"identity": identity, "summary": summary})
+    run.store.put_note(DEMO_NOTE, {"identity": identity, "summary": summary})
     run.report()
     return summary

@@ -12,10 +12,10 @@ from iterpref.analysis.funnel import (
 )
 from iterpref.records import Attempt, Execution, FilterVerdict, Origin, PreferencePair, Trajectory
 
-# One letter per attempt: p(assed), w(rong value), i(ndex error), t(imeout), n(o program), a(ssertion)
+# One letter per attempt: p(assed), w(rong output), i(ndex error), t(imeout), n(o program), a(ssertion)
 OUTCOMES: dict[str, dict[str, Any]] = {
     "p": {"verdict": "passed"},
-    "w": {"verdict": "failed"},
+    "w": {"verdict": "failed", "failing_case": {"call": "f(1)", "got": "1", "expected": "2"}},
     "i": {"verdict": "error", "error_type": "IndexError"},
     "t": {"verdict": "timeout", "error_type": "cpu_s"},
     "n": {"verdict": "error", "error_type": "NoProgram"},
@@ -111,11 +111,11 @@ def test_filter_that_nothing_reaches_is_still_a_row() -> None:
 def test_error_types() -> None:
     trajectories = [trajectory(o) for o in ("iwp", "ww", "tin", "a", "p", "pi")]
     assert error_types(trajectories) == [
-        ErrorRow("wrong value", first=1, all=3, unsolved=1),
+        ErrorRow("wrong output", first=1, all=3, unsolved=1),
         ErrorRow("IndexError", first=1, all=2, unsolved=0),
         ErrorRow("timeout", first=1, all=1, unsolved=0),
-        ErrorRow("NoProgram", first=0, all=1, unsolved=1),
-        ErrorRow("AssertionError", first=1, all=1, unsolved=1),
+        ErrorRow("extraction", first=0, all=1, unsolved=1),
+        ErrorRow("assertion", first=1, all=1, unsolved=1),
     ]
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iterpref.analysis.dataset import dataset_facts, quality_histogram
+from iterpref.analysis.card_facts import dataset_facts, quality_histogram
 from iterpref.config import PairingConfig
 from iterpref.exporting import FORMATS, dataset_card
 from iterpref.exporting.card import hub_license

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import accumulate
 
+from iterpref.analysis.taxonomy import failure_kind
 from iterpref.records import Attempt, PreferencePair, Trajectory
 
 
@@ -100,26 +101,12 @@ def error_types(trajectories: Iterable[Trajectory]) -> list[ErrorRow]:
     every: Counter[str] = Counter()
     unsolved: Counter[str] = Counter()
     for trajectory in _judged(trajectories):
-        kinds = [failure_kind(attempt) for attempt in _until_passed(trajectory)]
+        kinds = [failure_kind(attempt.execution, attempt.completion) for attempt in _until_passed(trajectory)]
         failures = [kind for kind in kinds if kind]
         every.update(failures)
         first.update(kind for kind in kinds[:1] if kind)
         unsolved.update(kind for kind in kinds[-1:] if kind)
     return [ErrorRow(name, first[name], count, unsolved[name]) for name, count in every.most_common()]
-
-
-def failure_kind(attempt: Attempt) -> str:
-    """One word for a failed attempt: an exception's class, a limit, or `wrong value`; "" for one that passed."""
-    execution = attempt.execution
-    match execution.verdict:
-        case "passed":
-            return ""
-        case "failed":
-            return execution.error_type or "wrong value"
-        case "error":
-            return execution.error_type or "error"
-        case verdict:
-            return verdict.replace("_", " ")
 
 
 def calls_per_pair(trajectories: Iterable[Trajectory], pairs: int) -> float | None:

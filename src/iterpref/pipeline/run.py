@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from iterpref.analysis.dataset import dataset_facts
+from iterpref.analysis.card_facts import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
 from iterpref.clients import Budget
 from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig

@@ -52,7 +52,8 @@ class DatasetFacts:
 
 def dataset_facts(store: Store) -> DatasetFacts:
     """Read a run; its pairs must be made."""
-    origins = [origin for origin in ("debugging", "sampling") if origin in store.trajectories_by_origin()]
+    made = store.trajectories_by_origin()
+    origins = [origin for origin in ("debugging", "sampling") if origin in made]
     qualities = list(store.qualities())
     funnel = [("candidates", store.count("pairs")), *((row.name, row.left) for row in pair_funnel(store.pairs()))]
     return DatasetFacts(
