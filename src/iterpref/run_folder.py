@@ -12,6 +12,8 @@ shards/, batches/, logs/    parts of a spread run, submitted batches, logs of se
 from dataclasses import dataclass
 from pathlib import Path
 
+DATABASE = "run.sqlite"
+
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
 DEMO_NOTE = "demo"
@@ -34,7 +36,7 @@ class RunFolder:
 
     @property
     def database(self) -> Path:
-        return self.path / "run.sqlite"
+        return self.path / DATABASE
 
     @property
     def pairs(self) -> Path:

@@ -13,8 +13,6 @@ from pathlib import Path
 
 from iterpref.errors import StoreError
 
-DATABASE = "run.sqlite"
-
 # Entry i brings a database from version i to i + 1; released entries never change.
 MIGRATIONS = (
     """

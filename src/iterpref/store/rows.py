@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 from iterpref.errors import StoreError
 from iterpref.records import Record
-
-from .database import DATABASE
+from iterpref.run_folder import DATABASE
 
 R = TypeVar("R", bound=Record)
 LONG_TEXT = 200  # characters; shorter ones stay in their record

@@ -28,10 +28,11 @@ from iterpref.records import (
     TestQuality,
     Trajectory,
 )
+from iterpref.run_folder import DATABASE
 
 from .calls import Calls
 from .counts import Counts
-from .database import ABSORB, DATABASE, connect, release, take_lock
+from .database import ABSORB, connect, release, take_lock
 
 
 class Store(Calls, Counts):
