@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError, StoreError
 from iterpref.importing.columns import Columns, source_name
-from iterpref.importing.tasks import TasksSummary
+from iterpref.importing.schema_tasks import TasksSummary
 from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
-from iterpref.rows import Refused, SourceRow, explain, source_rows
+from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
 from iterpref.store import Store
 
 COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
@@ -40,7 +40,7 @@ def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> Ta
         RecordError: No such source or column; or some rows are no tasks: then all others are imported.
     """
     columns, name = _columns(settings), source_name(source)
-    refused = Refused(name)
+    refused = RefusedRows(name)
     tasks = 0
     for row in rows_with(source, settings, refused, ("prompt", "tests")):
         try:
@@ -59,7 +59,7 @@ def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instru
         RecordError: No such source or column, or a row without an instruction.
     """
     columns = _columns(settings)
-    refused = Refused(source_name(source))
+    refused = RefusedRows(source_name(source))
     for row in rows_with(source, settings, refused, ("prompt",)):
         prompt = _prompt(row, columns["prompt"])
         text = prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
@@ -67,7 +67,9 @@ def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instru
     refused.check("nothing is imported by this step")
 
 
-def rows_with(source: str, settings: ImportingConfig, refused: Refused, needed: tuple[str, ...]) -> Iterator[SourceRow]:
+def rows_with(
+    source: str, settings: ImportingConfig, refused: RefusedRows, needed: tuple[str, ...]
+) -> Iterator[SourceRow]:
     """Rows of a source whose first one has the columns that are needed: one message, not one a row.
 
     Raises:

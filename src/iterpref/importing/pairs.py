@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from iterpref.errors import ConfigError, RecordError
 from iterpref.importing.columns import Columns, source_name
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
-from iterpref.rows import Refused, SourceRow, explain, source_rows
+from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
 from iterpref.run_folder import import_note
 from iterpref.store import Store
 
@@ -50,7 +50,7 @@ def import_pairs(
         RecordError: The source can't be read, or some rows can't be used; all others are imported.
     """
     reader = _PairReader(_columns(columns or {}), source_name(source))
-    refused = Refused(reader.source)
+    refused = RefusedRows(reader.source)
     pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
     stored = 0
     batch: list[ImportedPair] = []
@@ -101,7 +101,7 @@ class _PairReader:
             yield first
         yield from rows
 
-    def pairs(self, rows: Iterator[SourceRow], refused: Refused) -> Iterator[ImportedPair]:
+    def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
         for row in rows:
             try:
                 yield self._pair(row)

@@ -14,7 +14,7 @@ from pathlib import Path
 from iterpref.errors import RecordError
 from iterpref.importing.recorded_rows import RecordedRun, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
-from iterpref.rows import Refused, SourceRow, count_lines, read_rows
+from iterpref.rows import RefusedRows, SourceRow, count_lines, read_rows
 from iterpref.run_folder import import_note
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
@@ -65,7 +65,7 @@ def import_recorded(
         RecordError: The file can't be read, or some rows can't be used; all others are imported.
     """
     path = Path(path)
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     importer = _Importer(store, sandbox, limits, refused)
     done, total = 0, count_lines(path)
     for batch in _batches(read_rows(path, refused), BATCH):
@@ -86,7 +86,7 @@ class _Importer:
     store: Store
     sandbox: Sandbox
     limits: Limits | None
-    refused: Refused
+    refused: RefusedRows
     versions: int = 0
     agree: int = 0
     trajectories: int = 0
