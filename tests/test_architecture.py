@@ -19,6 +19,7 @@ LEVELS = [
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"playground", "clients", "sandbox"},
     {"config", "store", "parallel", "prompts"},
+    {"model_identity"},
     {"records", "errors", "programs"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

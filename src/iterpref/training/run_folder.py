@@ -4,7 +4,6 @@
 summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
 """
 
-import hashlib
 import json
 import os
 import re
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iterpref.errors import TrainingError
-from iterpref.records import fingerprint
+from iterpref.model_identity import folder_identity
 
 RUN_FILE = "training_run.json"
 LOG_FILE = "training_log.json"
@@ -22,34 +21,12 @@ CERTIFICATE = "complete.json"
 # What selection and adapters leave beside the checkpoints.
 _BESIDE = ("validation.json", "validation", "adapter")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
-_MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
-_SAMPLE_BYTES = 1 << 20
 
 
 def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str, Any]:
     """What decides a run's outcome: settings, pairs (by fingerprint), model; as plain JSON."""
-    identity = {"config": dict(config), "pairs": pairs, "model": model_identity(model)}
+    identity = {"config": dict(config), "pairs": pairs, "model": folder_identity(model)}
     return dict(json.loads(json.dumps(identity, default=str)))
-
-
-def model_identity(model: str) -> str:
-    """What tells one model folder from another: names, sizes, and the first and last MiB of each weight or config file.
-
-    A hub id stands for itself.
-    """
-    folder = Path(model)
-    if not folder.is_dir():
-        return model
-    files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in (RUN_FILE, LOG_FILE))
-    return fingerprint([[p.name, p.stat().st_size, _sample_hash(p)] for p in files])
-
-
-def _sample_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
-        file.seek(max(0, path.stat().st_size - _SAMPLE_BYTES))
-        digest.update(file.read())
-    return digest.hexdigest()
 
 
 def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
