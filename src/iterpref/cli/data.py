@@ -136,7 +136,7 @@ def export_(
     Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
     Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
-    from iterpref.importing import export_trajectories
+    from iterpref.exporting import export_trajectories
     from iterpref.pipeline import Run
     from iterpref.store import Store
 

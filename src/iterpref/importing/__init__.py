@@ -1,10 +1,9 @@
-"""Tasks, recorded debugging runs and preference pairs made elsewhere → records of a run; and our own export of runs."""
+"""Tasks, recorded debugging runs and preference pairs made elsewhere → records of a run."""
 
-from iterpref.importing.export import export_trajectories
+from iterpref.importing.formats import detect_format
 from iterpref.importing.mapped import Instruction, import_mapped_tasks, read_instructions
 from iterpref.importing.pairs import PairsSummary, import_pairs
 from iterpref.importing.recorded import Disagreement, ImportSummary, import_recorded
-from iterpref.importing.rows import detect_format
 from iterpref.importing.tasks import TasksSummary, import_tasks
 
 __all__ = [
@@ -14,7 +13,6 @@ __all__ = [
     "PairsSummary",
     "TasksSummary",
     "detect_format",
-    "export_trajectories",
     "import_mapped_tasks",
     "import_pairs",
     "import_recorded",

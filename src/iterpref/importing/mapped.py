@@ -16,10 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError, StoreError
-from iterpref.importing.rows import Refused, Row, explain
-from iterpref.importing.sources import source_rows
 from iterpref.importing.tasks import TasksSummary
 from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
+from iterpref.rows import Refused, SourceRow, explain, source_rows
 from iterpref.store import Store
 
 COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
@@ -68,7 +67,7 @@ def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instru
     refused.check("nothing is imported by this step")
 
 
-def rows_with(source: str, settings: ImportingConfig, refused: Refused, needed: tuple[str, ...]) -> Iterator[Row]:
+def rows_with(source: str, settings: ImportingConfig, refused: Refused, needed: tuple[str, ...]) -> Iterator[SourceRow]:
     """Rows of a source whose first one has the columns that are needed: one message, not one a row.
 
     Raises:
@@ -105,7 +104,7 @@ def _shown(source: str) -> str:
     return Path(source).name if Path(source).exists() else source
 
 
-def _task(row: Row, names: Mapping[str, str], settings: ImportingConfig, source: str) -> Task:
+def _task(row: SourceRow, names: Mapping[str, str], settings: ImportingConfig, source: str) -> Task:
     prompt = _prompt(row, names["prompt"])
     tests, found = _tests(row, names["tests"])
     if setup := _text(row, names["test_setup"]):
@@ -131,7 +130,7 @@ def _task(row: Row, names: Mapping[str, str], settings: ImportingConfig, source:
         raise explain(row.where, error) from None
 
 
-def _prompt(row: Row, column: str) -> Prompt:
+def _prompt(row: SourceRow, column: str) -> Prompt:
     value = row.values.get(column)
     try:
         prompt = _PROMPT.validate_python(value)
@@ -142,7 +141,7 @@ def _prompt(row: Row, column: str) -> Prompt:
     return prompt
 
 
-def _tests(row: Row, column: str) -> tuple[tuple[TestFile, ...], Style]:
+def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
     """The tests of a row, and the style that their form shows."""
     value = _parsed(row.values.get(column))
     if isinstance(value, str) and value.strip():
@@ -175,7 +174,7 @@ def _parsed(value: Any) -> Any:
     return value
 
 
-def _stdio(row: Row, column: str, value: dict[str, Any]) -> str:
+def _stdio(row: SourceRow, column: str, value: dict[str, Any]) -> str:
     inputs, outputs = value["inputs"], value["outputs"]
     texts = isinstance(inputs, list) and isinstance(outputs, list) and len(inputs) == len(outputs) > 0
     if not texts or not all(isinstance(item, str) for item in [*inputs, *outputs]):
@@ -195,7 +194,7 @@ def python_style(text: str) -> Style:
     return "assert"
 
 
-def _text(row: Row, column: str) -> str:
+def _text(row: SourceRow, column: str) -> str:
     value = row.values.get(column)
     if value is None or isinstance(value, str | int):
         return "" if value is None else str(value)

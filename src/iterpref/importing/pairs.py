@@ -14,9 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.rows import Refused, Row, explain
-from iterpref.importing.sources import source_rows
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
+from iterpref.rows import Refused, SourceRow, explain, source_rows
+from iterpref.run_folder import import_note
 from iterpref.store import Store
 
 BATCH = 1024  # rows per transaction
@@ -65,7 +65,7 @@ def import_pairs(
     finally:  # also when the source breaks half way
         store.put_imported_pairs(batch)
     summary = PairsSummary(pairs=stored)
-    store.put_note(f"import:{reader.source}", summary.model_dump(mode="json"))
+    store.put_note(import_note(reader.source), summary.model_dump(mode="json"))
     refused.check(f"{stored} pairs")
     if not stored:
         raise RecordError(f"{source}: no rows; expected pairs with {', '.join(COLUMNS[:3])}")
@@ -86,7 +86,7 @@ class _PairReader:
     names: Mapping[str, str]
     source: str
 
-    def checked(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
         """The rows, unless the first one lacks a column: one message then, not one for each row.
 
         Raises:
@@ -100,14 +100,14 @@ class _PairReader:
             yield first
         yield from rows
 
-    def pairs(self, rows: Iterator[Row], refused: Refused) -> Iterator[ImportedPair]:
+    def pairs(self, rows: Iterator[SourceRow], refused: Refused) -> Iterator[ImportedPair]:
         for row in rows:
             try:
                 yield self._pair(row)
             except RecordError as error:
                 refused.add(error)
 
-    def _pair(self, row: Row) -> ImportedPair:
+    def _pair(self, row: SourceRow) -> ImportedPair:
         chosen, rejected = (self._present(row, name, self._value(row, name)) for name in ("chosen", "rejected"))
         prompt = self._prompt(row, chosen, rejected)
         texts = [self._completion(row, side, turns) for side, turns in (("chosen", chosen), ("rejected", rejected))]
@@ -124,7 +124,7 @@ class _PairReader:
             license=self._text(row, "license"),
         )
 
-    def _present(self, row: Row, name: str, value: Prompt | None) -> Prompt:
+    def _present(self, row: SourceRow, name: str, value: Prompt | None) -> Prompt:
         if value is None:
             found = ", ".join(row.values) or "none"
             raise RecordError(
@@ -132,7 +132,7 @@ class _PairReader:
             )
         return value
 
-    def _prompt(self, row: Row, chosen: Prompt, rejected: Prompt) -> Prompt:
+    def _prompt(self, row: SourceRow, chosen: Prompt, rejected: Prompt) -> Prompt:
         """The turns that both sides begin with, else the prompt column; where there are both they must agree."""
         prompt = self._value(row, "prompt")
         turns = _before_last(chosen)
@@ -152,7 +152,7 @@ class _PairReader:
             )
         return turns
 
-    def _completion(self, row: Row, name: str, side: Prompt) -> str:
+    def _completion(self, row: SourceRow, name: str, side: Prompt) -> str:
         """The last turn, which is what is trained on."""
         if not isinstance(side, str):
             last = side[-1]
@@ -165,7 +165,7 @@ class _PairReader:
             raise RecordError(f"{row.where}: empty completion in {name}; drop the row or fill it in")
         return side
 
-    def _value(self, row: Row, name: str) -> Prompt | None:
+    def _value(self, row: SourceRow, name: str) -> Prompt | None:
         """A text, or messages without their other keys; None when absent or null."""
         column = self.names[name]
         value = row.values.get(column)
@@ -177,7 +177,7 @@ class _PairReader:
             raise RecordError(f"{row.where}: {column} is an empty list; expected at least one message")
         return tuple(self._message(row, f"{column}.{index}", turn) for index, turn in enumerate(value))
 
-    def _message(self, row: Row, where: str, turn: Any) -> Message:
+    def _message(self, row: SourceRow, where: str, turn: Any) -> Message:
         if not isinstance(turn, dict):
             raise RecordError(
                 f"{row.where}: {where} is {type(turn).__name__}; expected a message with role and content"
@@ -187,7 +187,7 @@ class _PairReader:
         except ValidationError as error:
             raise explain(f"{row.where}: {where}", error) from None
 
-    def _text(self, row: Row, name: str) -> str:
+    def _text(self, row: SourceRow, name: str) -> str:
         """An optional text or number; "" when absent."""
         value = row.values.get(self.names[name])
         if value is None or isinstance(value, str | int):

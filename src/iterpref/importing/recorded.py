@@ -6,14 +6,16 @@ goes on where it stopped: executions are rows the moment they exist, and no fini
 Not here: which version becomes chosen or rejected (`pairing`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Refused, Row, batches, count_lines, read_rows
 from iterpref.importing.runs import Run, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
+from iterpref.rows import Refused, SourceRow, count_lines, read_rows
+from iterpref.run_folder import import_note
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 
@@ -66,13 +68,13 @@ def import_recorded(
     refused = Refused(path.name)
     importer = _Importer(store, sandbox, limits, refused)
     done, total = 0, count_lines(path)
-    for batch in batches(read_rows(path, refused), BATCH):
+    for batch in _batches(read_rows(path, refused), BATCH):
         importer.add(batch)
         if on_progress:
             done += len(batch)
             on_progress(done, max(done, total))
     summary = importer.summary()
-    store.put_note(f"import:{path.name}", summary.model_dump(mode="json"))
+    store.put_note(import_note(path.name), summary.model_dump(mode="json"))
     refused.check(f"{summary.trajectories} trajectories")
     return summary
 
@@ -97,7 +99,7 @@ class _Importer:
     def __post_init__(self) -> None:
         self._tasks = {task.task_id: _identity(task) for task in self.store.tasks()}
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: list[SourceRow]) -> None:
         """Execute and store a batch of rows; one that can't be used is noted in `refused`."""
         accepted: list[tuple[Run, list[Job]]] = []
         for row in rows:
@@ -119,7 +121,7 @@ class _Importer:
             failed_tools=tuple(self.failed_tools),
         )
 
-    def _accept(self, row: Row) -> tuple[Run, list[Job]]:
+    def _accept(self, row: SourceRow) -> tuple[Run, list[Job]]:
         """A row as a run with the jobs of its versions, its task stored under an id of its own.
 
         Raises:
@@ -208,6 +210,12 @@ class _Importer:
                 why=_why(version, execution),
             )
         )
+
+
+def _batches(rows: Iterator[SourceRow], size: int) -> Iterator[list[SourceRow]]:
+    """Rows in lists of `size`, the last one shorter."""
+    while batch := list(islice(rows, size)):
+        yield batch
 
 
 def _attempt(version: Version, execution: Execution) -> Attempt:

@@ -12,9 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Row, explain
 from iterpref.programs import parses
-from iterpref.records import Limits, Origin, Record, Task, TestFile, Trajectory, Verdict, fingerprint
+from iterpref.records import ExportedTrajectory, Limits, Origin, Task, TestFile, Verdict, fingerprint
+from iterpref.rows import SourceRow, explain
 
 Status = Literal["pass", "fail", "timeout", "killed"]
 
@@ -104,14 +104,7 @@ class _RecordedRow(_Row):
         return self
 
 
-class ExportRow(Record):
-    """One line of our own export: a trajectory with its task, so that the file stands alone."""
-
-    task: Task
-    trajectory: Trajectory
-
-
-def parse_run(row: Row) -> Run:
+def parse_run(row: SourceRow) -> Run:
     """Read a row of either format.
 
     Raises:
@@ -119,7 +112,7 @@ def parse_run(row: Row) -> Run:
     """
     try:
         if row.values.keys() >= {"task", "trajectory"}:
-            return _exported(row.where, ExportRow.model_validate(row.values))
+            return _exported(row.where, ExportedTrajectory.model_validate(row.values))
         return _recorded(_RecordedRow.model_validate(row.values))
     except ValidationError as error:
         name = row.values.get("id")
@@ -156,7 +149,7 @@ def _context(prompt: str, entry_point: str | None) -> str:
     return f"{above}\n" if above and parses(above) else ""
 
 
-def _exported(where: str, row: ExportRow) -> Run:
+def _exported(where: str, row: ExportedTrajectory) -> Run:
     task, trajectory = row.task, row.trajectory
     if trajectory.task_id != task.task_id:
         raise RecordError(f"{where}: the trajectory is of task {trajectory.task_id}, but the task is {task.task_id}")

@@ -19,8 +19,7 @@ from iterpref.importing import (
     read_instructions,
 )
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
-from iterpref.pairing.quality import program_hash
-from iterpref.records import Task
+from iterpref.records import Task, program_hash
 from iterpref.sandbox import Executor
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary

@@ -11,7 +11,7 @@ from iterpref.clients import Ledger, Request, Sampling
 from iterpref.errors import ClientError, EndpointError
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Message, Task, TestQuality, as_messages, fingerprint
+from iterpref.records import Message, Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs
 
@@ -59,7 +59,7 @@ async def judge_tests(store: Store, ledger: Ledger) -> TestJudgeProgress:
 
     work = []
     for task, program in passing_programs(store):
-        quality = store.quality(task.task_id, fingerprint(program.strip()))
+        quality = store.quality(task.task_id, program_hash(program))
         if quality is not None and not quality.judge:
             work.append(one(quality, _question(task, program)))
     await asyncio.gather(*work)

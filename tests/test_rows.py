@@ -6,7 +6,7 @@ import pytest
 
 from iterpref.errors import RecordError
 from iterpref.importing import detect_format
-from iterpref.importing.rows import Refused, read_rows
+from iterpref.rows import Refused, read_rows
 
 WriteRows = Callable[..., Path]
 
