@@ -7,7 +7,6 @@ only matter where two tokens' perturbed logits agree to about six digits.)
 """
 
 import asyncio
-import hashlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.errors import ClientError
+from iterpref.model_identity import network_identity
 from iterpref.records import fingerprint
 
 # Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
@@ -43,7 +43,7 @@ class LocalClient:
         self._batch_size = batch_size
         self._tokenizer, self._model = _load(str(model), self._device)
         self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
-        self.name = f"local:{_identity(str(model), self._model)}"
+        self.name = f"local:{network_identity(str(model), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
         self._pump: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
@@ -217,13 +217,3 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
         torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()
-
-
-def _identity(model: str, loaded: Any) -> str:
-    """A name for the weights: a folder may be retrained in place, so a sample of every tensor enters it."""
-    digest = hashlib.sha256()
-    for name, parameter in loaded.named_parameters():
-        flat = parameter.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // 256)].float().cpu().numpy()
-        digest.update(f"{name}{tuple(parameter.shape)}".encode() + sample.tobytes())
-    return f"{Path(model).name}:{digest.hexdigest()[:12]}"
