@@ -16,8 +16,8 @@ from typing import Any, get_type_hints
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from trl import ModelConfig
 
-from iterpref.config import Section
 from iterpref.errors import ConfigError
+from iterpref.section import Section
 from iterpref.training.config import FocalDPOConfig
 
 # ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.

@@ -18,10 +18,10 @@ from typing import Any
 import openai
 
 from iterpref.clients.base import Completion, Request
-from iterpref.clients.openai import OpenAIClient
-from iterpref.clients.reply import read_reply
-from iterpref.clients.retry import BadReply, Meaning, backoff, classify
-from iterpref.config import ClientConfig
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.reply import read_reply
+from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
@@ -38,8 +38,8 @@ class BatchClient(OpenAIClient):
         folder: Where submitted batches are noted.
     """
 
-    def __init__(self, model: str, settings: ClientConfig, folder: Path) -> None:
-        super().__init__(model, settings)
+    def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
+        super().__init__(settings)
         self._folder = folder
         self._waiting: dict[str, tuple[dict[str, Any], asyncio.Future[Completion]]] = {}
         self._tries: dict[str, int] = {}
