@@ -27,7 +27,6 @@ class ReplayConfig(ClientConfig):
     """A recording."""
 
     kind: Literal["replay"] = "replay"
-    """A recording."""
     model: str = "playground"
     """The recording: a JSONL file."""
 

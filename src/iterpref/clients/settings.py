@@ -17,7 +17,6 @@ class ClientConfig(Section, ABC):
     """Where completions come from."""
 
     kind: str
-    """Name of the kind."""
     model: str = "playground"
     """What answers."""
 

@@ -65,7 +65,7 @@ def kind_of(section: type[BaseModel]) -> str:
 def leave_kind(values: Values, keys: Sequence[str], value: Any) -> None:
     """Before an override changes a section's kind: drop the keys that only the kind before has."""
     *parents, last = keys
-    section, kinds = _at(values, parents), dict(_places_of_kinds(Config)).get(tuple(parents), [])
+    section, kinds = _at(values, parents), dict(places_of_kinds(Config)).get(tuple(parents), [])
     after = next((kind for kind in kinds if kind_of(kind) == value), None)
     if last == "kind" and section is not None and after is not None:
         for key in _chosen(kinds, section).model_fields.keys() - after.model_fields.keys():
@@ -78,7 +78,7 @@ def forget_removed_keys(values: Values) -> None:
     They wrote the keys of all kinds into every section of a kind.
     """
     removed = [(tuple(name.split(".")), default) for name, default in REMOVED]
-    for path, kinds in _places_of_kinds(Config):
+    for path, kinds in places_of_kinds(Config):
         own = _chosen(kinds, _at(values, path) or {}).model_fields
         others = {key: field for kind in kinds for key, field in kind.model_fields.items() if key not in own}
         defaults = {key: field.get_default(call_default_factory=True) for key, field in others.items()}
@@ -89,14 +89,14 @@ def forget_removed_keys(values: Values) -> None:
             del section[key]
 
 
-def _places_of_kinds(section: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Kinds]]:
+def places_of_kinds(section: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Kinds]]:
     """Where the configuration has sections of several kinds."""
     for name, field in section.model_fields.items():
         kinds = sections(field.annotation)
         if len(kinds) > 1:
             yield (*path, name), kinds
         elif kinds:
-            yield from _places_of_kinds(kinds[0], (*path, name))
+            yield from places_of_kinds(kinds[0], (*path, name))
 
 
 def _chosen(kinds: Kinds, section: Values) -> type[BaseModel]:

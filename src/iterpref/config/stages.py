@@ -227,6 +227,7 @@ class Config(Section):
     model: str = "playground"
     """The model that is trained and evaluated: `playground`, a model folder, or a hub id."""
     client: AnyClientConfig = DEFAULT
+    """Answers: writes programs and tasks, repairs, and judges where no other client does."""
     repair_client: AnyClientConfig | None = None
     """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
     judge_client: AnyClientConfig | None = None

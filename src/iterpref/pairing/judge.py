@@ -45,8 +45,12 @@ async def judge_pairs(
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
     progress = JudgeProgress()
-    unjudged = (pair for pair in pairs if store.judgement(judgement_key(pair)) is None)
-    async for pair, answer in ask_all(ledger, ((pair, _question(pair)) for pair in unjudged)):
+    questions = (
+        (pair, Request(messages=_question(pair), sampling=JUDGE_SAMPLING))
+        for pair in pairs
+        if store.judgement(judgement_key(pair)) is None
+    )
+    async for pair, answer in ask_all(ledger, questions):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
             continue
@@ -61,11 +65,11 @@ async def judge_pairs(
     return progress
 
 
-def _question(pair: PreferencePair) -> Request:
+def _question(pair: PreferencePair) -> tuple[Message, ...]:
     text = render(
         "judge_difference",
         task="\n\n".join(message.content for message in as_messages(pair.prompt)),
         rejected=extract_program(pair.rejected),
         chosen=extract_program(pair.chosen),
     )
-    return Request(messages=(Message(role="user", content=text),), sampling=JUDGE_SAMPLING)
+    return (Message(role="user", content=text),)

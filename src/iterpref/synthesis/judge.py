@@ -11,7 +11,7 @@ from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Message, Task, TestQuality, as_messages, fingerprint
+from iterpref.records import Task, TestQuality, as_messages, fingerprint
 from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs
 
@@ -61,14 +61,13 @@ def _questions(store: Store) -> Iterator[tuple[TestQuality, Request]]:
     for task, program in passing_programs(store):
         quality = store.quality(task.task_id, fingerprint(program.strip()))
         if quality is not None and not quality.judge:
-            yield quality, _question(task, program)
+            yield quality, Request.from_user(_question(task, program), JUDGE_SAMPLING)
 
 
-def _question(task: Task, program: str) -> Request:
-    text = render(
+def _question(task: Task, program: str) -> str:
+    return render(
         "judge_tests",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),
         solution=program,
         tests="\n\n".join(f"```\n{test.content}\n```" for test in task.tests),
     )
-    return Request(messages=(Message(role="user", content=text),), sampling=JUDGE_SAMPLING)

@@ -16,7 +16,7 @@ from iterpref.errors import ClientError
 from iterpref.programs import syntax_tree
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer, tagged
-from iterpref.records import FailingCase, Message, Task, TestFile, as_messages, fingerprint
+from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
 
 DIFFERENT_PROGRAMS = 3
@@ -43,7 +43,8 @@ async def revise(store: Store, ledger: Ledger) -> RevisionProgress:
     progress = RevisionProgress()
     found = list(suspects(store))
     progress.suspects = len(found)
-    answers = {number: answer async for number, answer in ask_all(ledger, enumerate(map(_question, found)))}
+    requests = [Request.from_user(_question(*suspect), JUDGE_SAMPLING) for suspect in found]
+    answers = {number: answer async for number, answer in ask_all(ledger, enumerate(requests))}
     made = [_revised(found[number][0], answers[number], progress) for number in range(len(found))]
     revised = [task for task in made if task is not None]
     store.put_tasks(revised)
@@ -139,12 +140,10 @@ def _is_check(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or (isinstance(called, ast.Attribute) and called.attr.startswith("assert"))
 
 
-def _question(suspect: tuple[Task, FailingCase]) -> Request:
-    task, case = suspect
-    text = render(
+def _question(task: Task, case: FailingCase) -> str:
+    return render(
         "judge_contradiction",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),
         tests=task.tests,
         case=case,
     )
-    return Request(messages=(Message(role="user", content=text),), sampling=JUDGE_SAMPLING)

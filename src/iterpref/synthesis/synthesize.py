@@ -20,7 +20,7 @@ from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Message, Task, fingerprint
+from iterpref.records import Task, fingerprint
 from iterpref.sandbox import Executor
 from iterpref.store import Store
 from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
@@ -162,7 +162,7 @@ class Synthesizer:
     async def _ask_all(self, texts: Sequence[str]) -> list[str]:
         """Replies in order; "" for a call that failed."""
         sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
-        requests = [Request(messages=(Message(role="user", content=text),), sampling=sampling) for text in texts]
+        requests = [Request.from_user(text, sampling) for text in texts]
         answers = {number: answer async for number, answer in ask_all(self.ledger, enumerate(requests))}
         ordered = [answers[number] for number in range(len(texts))]
         return ["" if isinstance(answer, ClientError) else answer.text for answer in ordered]

@@ -18,7 +18,6 @@ class LocalConfig(ClientConfig):
     """A transformers model in this process."""
 
     kind: Literal["local"] = "local"
-    """A transformers model in this process."""
     model: str = "playground"
     """`playground`, a model folder, or a hub id."""
     batch_size: int = Field(default=64, gt=0)

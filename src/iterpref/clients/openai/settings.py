@@ -17,7 +17,6 @@ class OpenAIConfig(ClientConfig):
     """Any OpenAI-compatible server."""
 
     kind: Literal["openai"] = "openai"
-    """Any OpenAI-compatible server."""
     model: str = "playground"
     """The server's name of the model."""
     base_url: str | tuple[str, ...] = Field(default="https://api.openai.com/v1", repr=False)
