@@ -20,9 +20,9 @@ LEVELS = [
     {"config"},
     {"clients", "sandbox"},
     {"playground"},
-    {"store", "parallel", "prompts"},
+    {"store", "parallel", "prompts", "rows", "statistics"},
     {"model_identity"},
-    {"records", "errors", "programs", "section"},
+    {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

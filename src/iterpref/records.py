@@ -192,6 +192,13 @@ class Trajectory(Record):
     origin: Origin = "debugging"
 
 
+class ExportedTrajectory(Record):
+    """One line of our own export: a trajectory with its task, so that the file stands alone."""
+
+    task: Task
+    trajectory: Trajectory
+
+
 class TestQuality(Record):
     """How far the tests of a task can be trusted, measured on a program that passes them.
 
@@ -326,3 +333,8 @@ def fingerprint(value: Any) -> str:
     """Stable short hash of any JSON value, the same in every process and on every platform."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def program_hash(program: str) -> str:
+    """Identity of a program, whatever blank lines surround it."""
+    return fingerprint(program.strip())

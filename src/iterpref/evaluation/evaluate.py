@@ -21,10 +21,10 @@ from iterpref.evaluation.answers import Answers
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.difficulty import difficulties
-from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
 from iterpref.evaluation.preflight import preflight
 from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
 from iterpref.sandbox import Executor, Sandbox
+from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]
@@ -96,7 +96,7 @@ def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
 
     Where tasks have base and plus tests, `pass@k` asks for both, and `base_pass@k` for the base tests only.
     """
-    values = _pass_at_k(samples, k, "", lambda sample: sample.execution.passed)
+    values = _pass_at_k(samples, k, "", passes)
     if any(test.name == PLUS for sample in samples for test in sample.execution.tests):
         values |= _pass_at_k(samples, k, "base_", passed_base)
     return values
@@ -111,11 +111,9 @@ def passed_base(sample: Sample) -> bool:
 def _pass_at_k(
     samples: Sequence[Sample], k: Sequence[int], prefix: str, right: Callable[[Sample], bool]
 ) -> dict[str, float]:
-    drawn = Counter(sample.task_id for sample in samples)
-    correct = Counter(sample.task_id for sample in samples if right(sample))
     values: dict[str, float] = {}
     for size in k:
-        estimates = [pass_at_k(count, correct[task_id], size) for task_id, count in drawn.items()]
+        estimates = list(pass_at_k_by_task(samples, size, right).values())
         values[f"{prefix}pass@{size}"], error = mean_and_error(estimates)
         if error is not None:
             values[f"{prefix}pass@{size}_stderr"] = error

@@ -11,7 +11,7 @@ from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Task, TestQuality, as_messages, fingerprint
+from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs
 
@@ -59,7 +59,7 @@ def read_scores(reply: str) -> dict[str, int] | None:
 
 def _questions(store: Store) -> Iterator[tuple[TestQuality, Request]]:
     for task, program in passing_programs(store):
-        quality = store.quality(task.task_id, fingerprint(program.strip()))
+        quality = store.quality(task.task_id, program_hash(program))
         if quality is not None and not quality.judge:
             yield quality, Request.from_user(_question(task, program), JUDGE_SAMPLING)
 

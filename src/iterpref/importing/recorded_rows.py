@@ -1,7 +1,7 @@
 """One row of a recorded debugging run → a Task and the versions that a model wrote for it.
 
 Two formats: `recorded` (docs/import.md lists its fields: the task with its test text, versions with the verdict they
-had where they were recorded) and `export` (a Task and a Trajectory of ours). Both become a `Run`.
+had where they were recorded) and `export` (a Task and a Trajectory of ours). Both become a `RecordedRun`.
 Not here: executing the versions (`recorded.py`).
 """
 
@@ -12,9 +12,9 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Row, explain
 from iterpref.programs import parses
-from iterpref.records import Limits, Origin, Record, Task, TestFile, Trajectory, Verdict, fingerprint
+from iterpref.records import ExportedTrajectory, Limits, Origin, Task, TestFile, Verdict, fingerprint
+from iterpref.rows import SourceRow, explain
 
 Status = Literal["pass", "fail", "timeout", "killed"]
 
@@ -51,7 +51,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """A recorded trajectory before its versions are executed here."""
 
     trajectory_id: str
@@ -104,14 +104,7 @@ class _RecordedRow(_Row):
         return self
 
 
-class ExportRow(Record):
-    """One line of our own export: a trajectory with its task, so that the file stands alone."""
-
-    task: Task
-    trajectory: Trajectory
-
-
-def parse_run(row: Row) -> Run:
+def parse_run(row: SourceRow) -> RecordedRun:
     """Read a row of either format.
 
     Raises:
@@ -119,19 +112,19 @@ def parse_run(row: Row) -> Run:
     """
     try:
         if row.values.keys() >= {"task", "trajectory"}:
-            return _exported(row.where, ExportRow.model_validate(row.values))
+            return _exported(row.where, ExportedTrajectory.model_validate(row.values))
         return _recorded(_RecordedRow.model_validate(row.values))
     except ValidationError as error:
         name = row.values.get("id")
         raise explain(f"{row.where} ({name})" if isinstance(name, str) else row.where, error) from None
 
 
-def _recorded(row: _RecordedRow) -> Run:
+def _recorded(row: _RecordedRow) -> RecordedRun:
     versions = tuple(
         Version(v.step, v.code, v.code, v.feedback, v.verified.status, v.verified.error_type or "")
         for v in row.versions
     )
-    return Run(
+    return RecordedRun(
         trajectory_id=row.id or f"{row.task_id}:import:{fingerprint([row.prompt, [v.program for v in versions]])[:8]}",
         task=Task(
             task_id=row.task_id,
@@ -156,7 +149,7 @@ def _context(prompt: str, entry_point: str | None) -> str:
     return f"{above}\n" if above and parses(above) else ""
 
 
-def _exported(where: str, row: ExportRow) -> Run:
+def _exported(where: str, row: ExportedTrajectory) -> RecordedRun:
     task, trajectory = row.task, row.trajectory
     if trajectory.task_id != task.task_id:
         raise RecordError(f"{where}: the trajectory is of task {trajectory.task_id}, but the task is {task.task_id}")
@@ -174,7 +167,7 @@ def _exported(where: str, row: ExportRow) -> Run:
         )
         for attempt in trajectory.attempts
     )
-    return Run(trajectory.trajectory_id, task, versions, trajectory.client, trajectory.seed, trajectory.origin)
+    return RecordedRun(trajectory.trajectory_id, task, versions, trajectory.client, trajectory.seed, trajectory.origin)
 
 
 def status_of(verdict: Verdict) -> Status:

@@ -6,7 +6,10 @@ Pure arithmetic. Not here: significance of a difference between two models (`ana
 """
 
 import math
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from iterpref.records import Sample
 
 
 def pass_at_k(samples: int, correct: int, k: int) -> float:
@@ -26,6 +29,25 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
         raise ValueError(f"pass@{k} of {correct} correct among {samples} samples: expected correct and k within them")
     ways = math.comb(samples, k)
     return (ways - math.comb(samples - correct, k)) / ways
+
+
+def passes(sample: Sample) -> bool:
+    """Whether a sample's program passed all of its tests."""
+    return sample.execution.passed
+
+
+def pass_at_k_by_task(samples: Iterable[Sample], k: int, right: Callable[[Sample], bool] = passes) -> dict[str, float]:
+    """Task id → pass@k, in the order of the samples.
+
+    Raises:
+        ValueError: A task has fewer than k samples.
+    """
+    drawn: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
+    for sample in samples:
+        drawn[sample.task_id] += 1
+        correct[sample.task_id] += right(sample)
+    return {task_id: pass_at_k(count, correct[task_id], k) for task_id, count in drawn.items()}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:

@@ -1,14 +1,14 @@
-"""The trajectories of a run → JSONL that `import_recorded` reads back, to move them or have them checked elsewhere.
+"""The trajectories of a run → JSONL that `iterpref import` reads back, to move them or have them checked elsewhere.
 
 One `{"task": Task, "trajectory": Trajectory}` a line, in the schema of `records.py`. Not here: pairs.
 """
 
 import json
-import os
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.importing.runs import ExportRow
+from iterpref.files import whole
+from iterpref.records import ExportedTrajectory
 from iterpref.store import Store
 
 
@@ -18,17 +18,14 @@ def export_trajectories(store: Store, path: str | Path) -> int:
     Raises:
         RecordError: The file can't be written.
     """
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.partial")
     written = 0
     try:
-        with partial.open("w", encoding="ascii") as file:
+        with whole(Path(path)) as partial, partial.open("w", encoding="ascii") as file:
             for trajectory in store.trajectories():
-                row = ExportRow(task=store.task(trajectory.task_id), trajectory=trajectory)
+                row = ExportedTrajectory(task=store.task(trajectory.task_id), trajectory=trajectory)
                 # Not model_dump_json: a program may hold a lone surrogate, which only escaped JSON can carry.
                 file.write(json.dumps(row.model_dump(mode="json")) + "\n")
                 written += 1
-        os.replace(partial, path)
     except OSError as error:
         raise RecordError(f"{path}: can't write this file ({error.strerror}); choose another path") from None
     return written

@@ -5,8 +5,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from iterpref.errors import RecordError, StoreError
-from iterpref.importing.rows import Refused, Row, explain, read_rows
 from iterpref.records import Task
+from iterpref.rows import RefusedRows, SourceRow, explain, read_rows
 from iterpref.store import Store
 
 
@@ -24,7 +24,7 @@ def import_tasks(path: str | Path, store: Store) -> TasksSummary:
             a stored task; all others are imported.
     """
     path = Path(path)
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     tasks = 0
     for row in read_rows(path, refused):
         try:
@@ -36,7 +36,7 @@ def import_tasks(path: str | Path, store: Store) -> TasksSummary:
     return TasksSummary(tasks=tasks)
 
 
-def _task(row: Row) -> Task:
+def _task(row: SourceRow) -> Task:
     try:
         return Task.model_validate(row.values)
     except ValidationError as error:

@@ -3,7 +3,7 @@ from itertools import combinations
 
 import pytest
 
-from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
+from iterpref.statistics import mean_and_error, pass_at_k
 
 
 def by_enumeration(samples: int, correct: int, k: int) -> Fraction:

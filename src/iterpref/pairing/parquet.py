@@ -4,8 +4,7 @@ Columns `prompt, chosen, rejected` are TRL's; the spans beside them are what foc
 whole or not at all, so a killed command leaves the earlier ones.
 """
 
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from iterpref.errors import RecordError
+from iterpref.files import whole, write_text
 from iterpref.records import PreferencePair
 
-PARQUET = "train.parquet"
+PARQUET, CARD = "train.parquet", "README.md"
 BATCH = 1024
 
 _SPANS = pa.list_(pa.struct([("start", pa.int64()), ("stop", pa.int64())]))
@@ -44,8 +44,9 @@ _COLUMNS = [
 def write_dataset(folder: Path, pairs: Iterable[PreferencePair], card: str = "") -> int:
     """Write kept pairs and their card (`exporting.dataset_card`) into `folder`; returns how many pairs were written."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = _replace(folder / PARQUET, lambda path: _write_parquet(path, pairs))
-    _replace(folder / "README.md", lambda path: path.write_text(card + "\n", encoding="utf-8"))
+    with whole(folder / PARQUET) as partial:
+        written = _write_parquet(partial, pairs)
+    write_text(folder / CARD, card + "\n")
     return written
 
 
@@ -88,11 +89,3 @@ def _write_rows(path: Path, writer: pq.ParquetWriter | None, rows: list[dict[str
 def _row(pair: PreferencePair) -> dict[str, Any]:
     values = pair.model_dump(mode="json", exclude={"filters"})
     return values | {"content_hash": pair.content_hash}
-
-
-def _replace(path: Path, write: Callable[[Path], int]) -> int:
-    """Write beside the target, then rename over it."""
-    partial = path.with_name(f".{path.name}.partial")
-    result = write(partial)
-    os.replace(partial, path)
-    return result
