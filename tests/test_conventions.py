@@ -1,4 +1,4 @@
-"""What the code says of itself holds: names are unique, docstrings name what exists, dependencies are those imported."""
+"""What the code says of itself holds: names are unique, docstrings name what exists, and dependencies what is imported."""
 
 import ast
 import re

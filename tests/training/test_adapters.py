@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaModel
 
 from iterpref.clients.base import Request, Sampling
-from iterpref.clients.local import LocalClient
+from iterpref.clients.local.client import LocalClient
 from iterpref.errors import ClientError, TrainingError
 from iterpref.playground.coder import coder_path
 from iterpref.records import Message

@@ -55,7 +55,7 @@ def resolve(
 
     stored = run / CONFIG_FILE
     path = config or (stored if stored.is_file() and base is None else None)
-    return load_config(path, overrides or [], base)
+    return load_config(path, overrides or [], base, of_run=path == stored)
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:

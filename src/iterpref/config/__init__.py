@@ -6,16 +6,17 @@ The resolved configuration is written into the run folder. Secrets have no place
 `training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
 """
 
-from .clients import BudgetConfig, ClientConfig, EvaluationSamplingConfig, SamplingConfig, Section
 from .load import dump_config, load_config, parse_config
 from .stages import (
     Config,
     DebuggingConfig,
     EvaluationConfig,
+    EvaluationSamplingConfig,
     ImportingConfig,
     PairingConfig,
     ParallelConfig,
     PlaygroundConfig,
+    SamplingConfig,
     SandboxConfig,
     SelectionConfig,
     SynthesisConfig,
@@ -24,8 +25,6 @@ from .stages import (
 )
 
 __all__ = [
-    "BudgetConfig",
-    "ClientConfig",
     "Config",
     "DebuggingConfig",
     "EvaluationConfig",
@@ -36,7 +35,6 @@ __all__ = [
     "PlaygroundConfig",
     "SamplingConfig",
     "SandboxConfig",
-    "Section",
     "SelectionConfig",
     "SynthesisConfig",
     "SynthesisSamplingConfig",

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iterpref.clients import Budget
-from iterpref.config import BudgetConfig, Config, DebuggingConfig
+from iterpref.clients import Budget, BudgetConfig
+from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
