@@ -1,4 +1,4 @@
-"""A client that answers with recorded completions: tutorials and tests without a model, and reruns of bought calls.
+"""The `replay` kind of client: recorded completions, for tutorials and tests without a model, and bought calls again.
 
 The recording is JSONL, one object a line: `{"messages": [...], "completions": ["...", "..."]}`. A request is matched by
 its messages, and its `sample_index` picks the completion. Nothing is invented: an unrecorded request is an error.
@@ -7,24 +7,50 @@ Memory doesn't grow with the recording: it is checked once, line by line, and re
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from iterpref.clients.base import Completion, Request
+from iterpref.clients.base import Client, Completion, Request
+from iterpref.clients.settings import ClientConfig
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
 from iterpref.store import LineIndex
 
+AT_A_TIME = 256  # answers are at hand; enough to keep a sandbox busy with them
 
-class Recorded(Record):
+
+class ReplayConfig(ClientConfig):
+    """A recording."""
+
+    kind: Literal["replay"] = "replay"
+    model: str = "playground"
+    """The recording: a JSONL file."""
+
+    @property
+    def at_a_time(self) -> int:
+        return AT_A_TIME
+
+    def price(self) -> None:
+        return None
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Client]:
+        with closing(ReplayClient(self.model)) as client:
+            yield client
+
+
+class RecordedCall(Record):
     """One line of a recording."""
 
     messages: tuple[Message, ...]
     completions: tuple[str, ...]
 
 
-_LINE = TypeAdapter(Recorded)
+_LINE = TypeAdapter(RecordedCall)
 
 
 class ReplayClient:
@@ -46,7 +72,7 @@ class ReplayClient:
             start += len(line)
         self.name = f"replay:{content.hexdigest()[:24]}"
 
-    def _recorded(self, number: int, line: bytes) -> Recorded:
+    def _recorded(self, number: int, line: bytes) -> RecordedCall:
         try:
             return _LINE.validate_python(json.loads(line))
         except (ValidationError, ValueError) as error:

@@ -4,8 +4,8 @@ Expected figures come from this run's own finished trajectories and calls, else 
 (arXiv:2503.02783: 36.7 % at first, 67.5 % after five repairs) and from guesses said to be such.
 """
 
-from iterpref.clients import Price
-from iterpref.config import ClientConfig, DebuggingConfig
+from iterpref.clients import ClientConfig
+from iterpref.config import DebuggingConfig
 from iterpref.records import as_messages
 from iterpref.store import Store
 
@@ -25,7 +25,7 @@ def estimate(
     reached, source = _reached(store, settings, closed)
     prompt_tokens, completion_tokens = _tokens(store, settings)
     repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
-    first, repair = Price.of(client), Price.of(repair_client or client)
+    first, repair = client.price(), (repair_client or client).price()
 
     def usd(repairs: float, completion: float) -> float:
         paid = 0.0

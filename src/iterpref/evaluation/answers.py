@@ -34,6 +34,11 @@ class AnswerSource(Protocol):
     @property
     def protocol(self) -> str: ...
 
+    @property
+    def at_a_time(self) -> int | None:
+        """How many to ask for together; None: all."""
+        ...
+
     def count(self, task: Task) -> int:
         """How many answers there are to a task."""
         ...
@@ -74,6 +79,10 @@ class GeneratedAnswers:
         number = "1 sample" if self._settings.samples == 1 else f"{self._settings.samples} samples"
         return f"{self._protocol}, {how}, {number} per task, at most {sampling.max_tokens} new tokens"
 
+    @property
+    def at_a_time(self) -> int | None:
+        return self._ledger.at_a_time
+
     def count(self, task: Task) -> int:
         return self._settings.samples
 
@@ -107,6 +116,10 @@ class RecordedAnswers:
         counts = {len(given) for given in self._samples.by_task.values()}
         number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
         return f"samples of a file, {number} per task"
+
+    @property
+    def at_a_time(self) -> int:
+        return 0  # they are at hand
 
     def count(self, task: Task) -> int:
         return len(self._samples.by_task[task.task_id])

@@ -4,14 +4,14 @@ In: a run's configuration. Out: a function of a checkpoint's folder, for `traini
 beside the model in training, decodes greedily, and runs the programs in the sandbox. What it asked and ran is kept in
 `model/validation/`, a store of its own, so that a killed run repeats nothing.
 A published benchmark, or what the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what
-chose it. Not here: choosing (`training/selection.py`).
+chose it. Not here: choosing (`training/checkpoint_choice.py`).
 """
 
 import asyncio
 from pathlib import Path
 
-from iterpref.clients import Ledger, open_client
-from iterpref.config import Config, EvaluationConfig
+from iterpref.clients import in_this_process, open_ledger
+from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig, SelectionConfig
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answers import GeneratedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
@@ -30,15 +30,20 @@ class CheckpointScorer:
 
     Args:
         folder: Of the run.
-        validation: Which tasks, and how they are asked.
 
     Raises:
         ConfigError, RecordError: The tasks can't be read, or must not be used.
     """
 
-    def __init__(self, folder: Path, config: Config, validation: EvaluationConfig) -> None:
+    def __init__(self, folder: Path, config: Config, selection: SelectionConfig) -> None:
         self._folder = RunFolder(folder).validation
-        self._tasks = validation_tasks(validation, config)
+        self._tasks = validation_tasks(selection, config)
+        validation = EvaluationConfig(
+            benchmark=selection.benchmark,
+            split=selection.split,
+            tasks=selection.tasks,
+            sampling=EvaluationSamplingConfig(max_tokens=selection.max_tokens),
+        )
         self._config = config.model_copy(update={"evaluation": validation})
 
     def __call__(self, checkpoint: Path) -> dict[str, float]:
@@ -54,25 +59,23 @@ class CheckpointScorer:
 
     def _evaluate(self, checkpoint: Path) -> Result:
         settings = self._config.sandbox
-        client = open_client(self._config.client.model_copy(update={"kind": "local"}), str(checkpoint))
-        try:
-            with (
-                Store.open(self._folder) as store,
-                Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation) as sandbox,
-            ):
-                answers = GeneratedAnswers(Ledger(client, store), self._tasks, self._config)
-                return asyncio.run(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))
-        finally:
-            client.close()
+        client = in_this_process(self._config.client, str(checkpoint))
+        with (
+            Store.open(self._folder) as store,
+            open_ledger(client, store) as ledger,
+            Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation) as sandbox,
+        ):
+            answers = GeneratedAnswers(ledger, self._tasks, self._config)
+            return asyncio.run(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))
 
 
-def validation_tasks(validation: EvaluationConfig, config: Config) -> Benchmark:
+def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
     """The tasks to choose by.
 
     Raises:
         ConfigError: They are a published benchmark's, or those the run is evaluated on.
     """
-    name, split = validation.benchmark, validation.split
+    name, split = selection.benchmark, selection.split
     definition = DEFINITIONS.get(name)
     if definition and not definition.validation_split:
         raise ConfigError(f"training.selection.benchmark: {name} measures the finished model; {ADVICE}")
@@ -81,19 +84,19 @@ def validation_tasks(validation: EvaluationConfig, config: Config) -> Benchmark:
             f"training.selection.split is {split}, but the {name} has {definition.validation_split} for this; models "
             "are trained on train and measured on held_out"
         )
-    _check_apart(validation, config.evaluation)
-    found = load_benchmark(name, TaskChoice(split, validation.tasks, seed=config.seed))
+    _check_apart(selection, config.evaluation)
+    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed))
     published = [task.task_id for task in found.tasks if is_published(task.task_id)]
     if published:
         raise ConfigError(f"training.selection.benchmark: {name} holds {published[0]}, a benchmark's task; {ADVICE}")
     return found
 
 
-def _check_apart(validation: EvaluationConfig, evaluation: EvaluationConfig) -> None:
+def _check_apart(selection: SelectionConfig, evaluation: EvaluationConfig) -> None:
     """Refuse the file that the run is evaluated on, unless it is another split of it."""
-    files = Path(validation.benchmark), Path(evaluation.benchmark)
+    files = Path(selection.benchmark), Path(evaluation.benchmark)
     same = all(file.exists() for file in files) and files[0].samefile(files[1])
-    if same and (validation.split == evaluation.split or None in (validation.split, evaluation.split)):
+    if same and (selection.split == evaluation.split or None in (selection.split, evaluation.split)):
         raise ConfigError(
             f"training.selection.benchmark: the run is evaluated on the same tasks ({evaluation.benchmark}, split "
             f"{evaluation.split}); keep a split apart for selection"

@@ -4,7 +4,7 @@
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
 `base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
 endpoint's `completions`).
-Sources: evalplus 0.3.1 (codegen.py, provider/utility.py), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
+Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
 of the instructions are part of these protocols and are theirs. Not here: which
 protocol a benchmark has (its definition), sampling parameters (`EvaluationConfig`).
 """

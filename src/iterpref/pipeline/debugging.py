@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iterpref.clients import Budget
-from iterpref.config import BudgetConfig, Config, DebuggingConfig
+from iterpref.clients import Budget, BudgetConfig
+from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
 from iterpref.parallel import Shard, run_many, shards_folder
+from iterpref.run_folder import DATABASE
 from iterpref.sandbox import Executor
-from iterpref.store import DATABASE, Store
+from iterpref.store import Store
 
 from .opening import OnProgress, Opened, open_grading, quiet
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from iterpref.analysis.card_facts import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
-from iterpref.clients import Budget
-from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig
+from iterpref.clients import Budget, in_this_process
+from iterpref.config import Config
 from iterpref.errors import ConfigError
 from iterpref.evaluation import (
     CheckpointScorer,
@@ -23,16 +23,17 @@ from iterpref.evaluation import (
 )
 from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
 from iterpref.exporting.write import DATA_FILE
-from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
+from iterpref.pairing.parquet import PARQUET, write_dataset
+from iterpref.playground.coder import resolve_model
 from iterpref.records import Result
 from iterpref.run_folder import RunFolder
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
 from .debugging import DebuggingSteps
-from .opening import OnProgress, open_sandbox, quiet, resolve_model, token_counter
+from .opening import OnProgress, open_sandbox, quiet, token_counter
 from .tasks import TaskSteps
 
 
@@ -100,8 +101,8 @@ class Run(TaskSteps, DebuggingSteps):
                 given = read_samples(samples, benchmark.tasks, sanitized, benchmark.broken)
                 result = asyncio.run(score(benchmark, RecordedAnswers(given, benchmark.tasks, settings.k)))
             else:
-                local = self.config.client.model_copy(update={"kind": "local"})
-                client = (settings.client or local).model_copy(update={"model": model})
+                asked = settings.client and settings.client.model_copy(update={"model": model})
+                client = asked or in_this_process(self.config.client, model)
                 budget = Budget(self.config.budget, self.store) if settings.client else None
                 with self.ledger(client, budget) as ledger:
                     result = asyncio.run(score(benchmark, GeneratedAnswers(ledger, benchmark, self.config)))
@@ -117,17 +118,10 @@ def checkpoint_scorer(folder: Path, config: Config) -> CheckpointScorer | None:
     """What scores the checkpoints of a run's training; None if its configuration selects none."""
     if config.training.get("selection") is None:
         return None
-    from iterpref.training.section import read_selection
+    from iterpref.training.checkpoint_choice import read_selection
 
     selection = read_selection(config.training["selection"])
-    assert selection is not None
-    validation = EvaluationConfig(
-        benchmark=selection.benchmark,
-        split=selection.split,
-        tasks=selection.tasks,
-        sampling=EvaluationSamplingConfig(max_tokens=selection.max_tokens),
-    )
-    return CheckpointScorer(folder, config, validation)
+    return None if selection is None else CheckpointScorer(folder, config, selection)
 
 
 def train_run(folder: Path, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:

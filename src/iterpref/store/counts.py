@@ -1,19 +1,19 @@
 """How much a run holds, in words: for funnels, estimates and progress. Nothing is unpacked.
 
-Not here: the records themselves (run.py), what calls cost (calls.py).
+Not here: the records themselves (store.py), what calls cost (calls.py).
 """
 
 from typing import Literal
 
-from .rows import Rows
+from .tables import Tables
 
-Table = Literal["tasks", "calls", "dead_letters", "executions", "trajectories", "pairs", "results", "texts"]
+Counted = Literal["tasks", "calls", "dead_letters", "executions", "trajectories", "pairs", "results", "texts"]
 
 
-class Counts(Rows):
+class Counts(Tables):
     """Numbers of rows."""
 
-    def count(self, table: Table) -> int:
+    def count(self, table: Counted) -> int:
         """All rows of a table; trajectories are counted when they are closed."""
         return self._count(table)
 

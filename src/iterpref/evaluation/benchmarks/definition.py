@@ -15,12 +15,13 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from iterpref.config import Config, Section
+from iterpref.config import Config
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.difficulty import by_reference
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Task
 from iterpref.sandbox import Sandbox
+from iterpref.section import Section
 
 PromptProtocol = Literal["plain", "chat", "base"]
 

@@ -1,6 +1,7 @@
 """The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
 
-Requests that wait together become one batch (a wave: all tasks of one iteration); it is submitted, polled, and read.
+Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches). It
+is submitted, polled, and read.
 What failed in it goes into the next batch, alone.
 
 No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
@@ -13,20 +14,22 @@ import json
 import os
 import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import openai
 
 from iterpref.clients.base import Completion, Request
-from iterpref.clients.openai import OpenAIClient
-from iterpref.clients.reply import read_reply
-from iterpref.clients.retry import BadReply, Meaning, backoff, classify
-from iterpref.config import ClientConfig
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.reply import read_reply
+from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
 INTENT = ".intent"  # ends the name of a note whose batch has no name yet
 METADATA = "iterpref_intent"
+PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+MOST_REQUESTS = 20_000  # of a batch; OpenAI takes 50,000 in a file of 200 MB, so that these may have 10 kB each
 QUIET_S = 1.0  # without a new request, a wave is complete
 _OVER = {"completed", "failed", "expired", "cancelled"}
 
@@ -38,8 +41,8 @@ class BatchClient(OpenAIClient):
         folder: Where submitted batches are noted.
     """
 
-    def __init__(self, model: str, settings: ClientConfig, folder: Path) -> None:
-        super().__init__(model, settings)
+    def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
+        super().__init__(settings)
         self._folder = folder
         self._waiting: dict[str, tuple[dict[str, Any], asyncio.Future[Completion]]] = {}
         self._tries: dict[str, int] = {}
@@ -62,7 +65,9 @@ class BatchClient(OpenAIClient):
             while self._waiting:
                 await self._until_quiet()
                 await self._settle_intents()
-                batches = self._noted() or [await self._submit()]
+                names = list(self._waiting)
+                parts = [names[start : start + MOST_REQUESTS] for start in range(0, len(names), MOST_REQUESTS)]
+                batches = self._noted() or [await self._submit(part) for part in parts]
                 await asyncio.gather(*(self._collect(batch) for batch in batches))
         except (openai.OpenAIError, ClientError) as error:
             failure = error if isinstance(error, ClientError) else EndpointError(self._clean(str(error)))
@@ -110,14 +115,13 @@ class BatchClient(OpenAIClient):
                 return batch
         return None
 
-    async def _submit(self) -> str:
+    async def _submit(self, names: list[str]) -> str:
         lines = [
-            json.dumps({"custom_id": name, "method": "POST", "url": "/v1/chat/completions", "body": body})
-            for name, (body, _) in self._waiting.items()
+            json.dumps({"custom_id": name, "method": "POST", "url": PATH, "body": self._waiting[name][0]})
+            for name in names
         ]
         content = ("\n".join(lines) + "\n").encode()
         sdk = self._endpoints[0].sdk()
-        names = list(self._waiting)
         file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
         intent = uuid.uuid4().hex
         note = self._folder / (intent + INTENT)
@@ -136,16 +140,9 @@ class BatchClient(OpenAIClient):
             if tried and (found := await self._find(intent)) is not None:
                 return found
             tried = True
-            return (
-                await self._endpoints[0]
-                .sdk()
-                .batches.create(
-                    input_file_id=file_id,
-                    endpoint="/v1/chat/completions",
-                    completion_window="24h",
-                    metadata={METADATA: intent},
-                )
-            )
+            return await self._endpoints[0].sdk().batches.create(
+                input_file_id=file_id, endpoint=PATH, completion_window="24h", metadata={METADATA: intent}
+            )  # fmt: skip
 
         return await self._patiently(attempt)
 

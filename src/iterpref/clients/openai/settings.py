@@ -1,51 +1,27 @@
-"""Sections on where completions come from and what they may cost."""
+"""The `openai` kind of client: its keys. Loads the SDK when it is opened."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
-# A key pasted here by mistake must not reach a log.
-MAY_HOLD_SECRETS = {"api_key_env", "base_url"}
-
-
-class Section(BaseModel):
-    """Base of all sections: immutable, strict about keys, documented under each field."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+from iterpref.clients.base import Client
+from iterpref.clients.budget import Price
+from iterpref.clients.openai.serve import served
+from iterpref.clients.settings import ClientConfig
 
 
-class SamplingConfig(Section):
-    """How a model is asked for one completion."""
+class OpenAIConfig(ClientConfig):
+    """Any OpenAI-compatible server."""
 
-    temperature: float = Field(default=0.8, ge=0)
-    """0 is greedy decoding."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Nucleus: the smallest set of tokens whose probability reaches this share."""
-    max_tokens: int = Field(default=1024, gt=0)
-    """New tokens per completion."""
-
-
-class EvaluationSamplingConfig(SamplingConfig):
-    """The same, greedy unless said otherwise."""
-
-    temperature: float = Field(default=0.0, ge=0)
-    """0 is greedy decoding."""
-
-
-class ClientConfig(Section):
-    """Where completions come from."""
-
-    kind: Literal["local", "openai", "replay"] = "local"
-    """`local`: a transformers model in this process. `openai`: any OpenAI-compatible server. `replay`: a recording."""
+    kind: Literal["openai"] = "openai"
     model: str = "playground"
-    """`playground`, a model folder, or a hub id; for `openai` the server's name of it; for `replay` a JSONL file."""
-    batch_size: int = Field(default=64, gt=0)
-    """Requests decoded together by a local model."""
-    device: str = "auto"
-    """`auto` takes CUDA when there is one; else any torch device name."""
-    base_url: str | tuple[str, ...] = "https://api.openai.com/v1"
-    """Address of the `openai` server, up to `/v1`; several addresses of the same model share the load."""
-    api_key_env: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")
+    """The server's name of the model."""
+    base_url: str | tuple[str, ...] = Field(default="https://api.openai.com/v1", repr=False)
+    """Address of the server, up to `/v1`; several addresses of the same model share the load."""
+    api_key_env: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", repr=False)
     """Name of the environment variable that holds the key; servers of one's own need none."""
     concurrency: int = Field(default=64, gt=0)
     """Most requests in flight per address; how many below that is found while running."""
@@ -55,7 +31,7 @@ class ClientConfig(Section):
     """Attempts at one call before it is given up; waiting out a 429 is none."""
     give_up_s: float = Field(default=900.0, gt=0)
     """Most seconds spent on one call, all attempts and waits together."""
-    extra_body: dict[str, Any] = {}
+    extra_body: dict[str, Any] = Field(default_factory=dict)
     """Further keys of the request, such as `chat_template_kwargs` or `reasoning_effort`; part of the ledger key."""
     omit: tuple[str, ...] = ()
     """Parameters not to send, such as `temperature`; those that the server refuses are left out anyway."""
@@ -65,7 +41,7 @@ class ClientConfig(Section):
     identity: str | None = None
     """Name in the ledger; default: model and address. Give one when a model's address changes."""
     batch: bool = False
-    """Ask through the server's Batch API: cheaper, within hours. Set debugging.concurrency to the size of a wave."""
+    """Ask through the server's Batch API: cheaper, within hours. All that a step asks at once is one wave."""
     batch_poll_s: float = Field(default=60.0, gt=0)
     """Seconds between two looks at a batch."""
     serve: Literal["vllm"] | None = None
@@ -94,11 +70,23 @@ class ClientConfig(Section):
             raise ValueError("expected at least one address")
         return value
 
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
 
-class BudgetConfig(Section):
-    """What calls to endpoints may cost, over the whole life of the run folder."""
+    @property
+    def at_a_time(self) -> int | None:
+        return None if self.batch else self.concurrency * len(self.urls)
 
-    max_calls: int | None = Field(default=None, ge=0)
-    """Answered calls; default: unbounded."""
-    max_budget_usd: float | None = Field(default=None, ge=0)
-    """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
+    def price(self) -> Price:
+        return Price(self.prompt_usd_per_million / 1e6, self.completion_usd_per_million / 1e6)
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Client]:
+        from iterpref.clients.openai.batch import BatchClient
+        from iterpref.clients.openai.client import OpenAIClient
+
+        with served(self, folder / "logs") if self.serve else nullcontext(self) as settings:
+            opened = BatchClient(settings, folder / "batches") if self.batch else OpenAIClient(settings)
+            with closing(opened) as client:
+                yield client

@@ -8,8 +8,8 @@
 time. A row is committed when its method returns, so a killed process loses at most the record it was computing. Writing
 the same key again replaces the row, so a repeated stage ends in the same records.
 
-Not here: the schema (database.py), how a record becomes a row (rows.py), what was paid for (calls.py), numbers of rows
-(counts.py), Parquet and cards (`pairing`), result files (`evaluation`).
+Not here: the schema (database.py), how a record becomes a row (tables.py), what was paid for (calls.py), how much there
+is (counts.py), Parquet and cards (`pairing`), result files (`evaluation`).
 """
 
 import json
@@ -28,10 +28,11 @@ from iterpref.records import (
     TestQuality,
     Trajectory,
 )
+from iterpref.run_folder import DATABASE
 
 from .calls import Calls
 from .counts import Counts
-from .database import ABSORB, DATABASE, connect, release, take_lock
+from .database import ABSORB, connect, release, take_lock
 
 
 class Store(Calls, Counts):

@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import openai
 
 from iterpref.clients.base import Completion, Request
-from iterpref.clients.concurrency import Limiter
-from iterpref.clients.reply import read_reply
-from iterpref.clients.retry import BadReply, Failure, Meaning, backoff, classify
-from iterpref.config import ClientConfig
+from iterpref.clients.openai.concurrency import Limiter
+from iterpref.clients.openai.reply import read_reply
+from iterpref.clients.openai.retry import BadReply, FailedRequest, Meaning, backoff, classify
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
@@ -32,7 +32,7 @@ NO_KEY = "none"  # local servers ask for no key, and the SDK wants one
 class _Endpoint:
     """One address, its limit, and the SDK's connection pool of the running event loop."""
 
-    def __init__(self, url: str, settings: ClientConfig, key: str) -> None:
+    def __init__(self, url: str, settings: OpenAIConfig, key: str) -> None:
         self.url = url
         self.limiter = Limiter(settings.concurrency)
         self._settings = settings
@@ -62,19 +62,17 @@ class OpenAIClient:
     """Completions of one model from one or more addresses.
 
     Args:
-        model: The name the endpoint knows the model by.
-        settings: `client` section of the configuration.
+        settings: A client's section of the configuration.
     """
 
-    def __init__(self, model: str, settings: ClientConfig) -> None:
+    def __init__(self, settings: OpenAIConfig) -> None:
         key = os.environ.get(settings.api_key_env, "")
-        urls = (settings.base_url,) if isinstance(settings.base_url, str) else settings.base_url
-        self._model = model
+        self._model = settings.model
         self._settings = settings
         self._secret = key
-        self._endpoints = [_Endpoint(url, settings, key or NO_KEY) for url in urls]
+        self._endpoints = [_Endpoint(url, settings, key or NO_KEY) for url in settings.urls]
         self._omitted = set(settings.omit)
-        self.name = f"openai:{settings.identity or _identity(model, urls[0], settings.extra_body)}"
+        self.name = f"openai:{settings.identity or _identity(settings)}"
 
     async def complete(self, request: Request) -> Completion:
         attempts, waited_until = 0, time.monotonic() + self._settings.give_up_s
@@ -134,7 +132,7 @@ class OpenAIClient:
             messages[-1]["prefix"] = True
         return {"model": self._model, "messages": messages, **values}
 
-    def _leave_out(self, failure: Failure) -> bool:
+    def _leave_out(self, failure: FailedRequest) -> bool:
         """Remember a refused parameter; False if it was left out already."""
         if failure.parameter in self._omitted:
             return False
@@ -143,7 +141,7 @@ class OpenAIClient:
         warnings.warn(text, RuntimeWarning, stacklevel=3)
         return True
 
-    def _final(self, endpoint: _Endpoint, failure: Failure, attempts: int) -> ClientError:
+    def _final(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
         said = self._clean(failure.message)
         if failure.meaning is Meaning.ENDPOINT:
             advice = f"check client.base_url, client.model and the key in {self._settings.api_key_env}"
@@ -186,8 +184,8 @@ def _seed(request: Request) -> int:
     return int(fingerprint([request.sampling.seed, request.sample_index])[:7], 16)
 
 
-def _identity(model: str, url: str, extra: dict[str, Any]) -> str:
+def _identity(settings: OpenAIConfig) -> str:
     """Model, address and whatever else changes the answers."""
-    parts = urlsplit(url)
-    suffix = f":{fingerprint(extra)[:8]}" if extra else ""
-    return f"{model}@{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}{suffix}"
+    parts = urlsplit(settings.urls[0])
+    suffix = f":{fingerprint(settings.extra_body)[:8]}" if settings.extra_body else ""
+    return f"{settings.model}@{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}{suffix}"

@@ -3,10 +3,9 @@
     with served(settings, log_folder) as endpoint:   # settings with base_url, model name and ledger identity filled in
         ...
 
-The process listens on 127.0.0.1 only and dies with this one. Not here: what is asked of it (openai.py).
+The process listens on 127.0.0.1 only and dies with this one. Not here: what is asked of it (client.py).
 """
 
-import hashlib
 import os
 import signal
 import socket
@@ -16,17 +15,21 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from iterpref.config import ClientConfig
 from iterpref.errors import ClientError
+from iterpref.model_identity import folder_identity
+from iterpref.records import fingerprint
+
+if TYPE_CHECKING:
+    from iterpref.clients.openai.settings import OpenAIConfig
 
 LORA_NAME = "lora"
 STOP_S = 20.0
-_SAMPLE_BYTES = 1 << 16
 
 
 @contextmanager
-def served(settings: ClientConfig, log_folder: Path) -> Iterator[ClientConfig]:
+def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig]":
     """Serve `settings.model` while the context lasts; yields the settings of a client for it.
 
     Raises:
@@ -55,7 +58,7 @@ def served(settings: ClientConfig, log_folder: Path) -> Iterator[ClientConfig]:
         _stop(process)
 
 
-def command(settings: ClientConfig, port: int) -> list[str]:
+def command(settings: "OpenAIConfig", port: int) -> list[str]:
     """The command line of the server."""
     line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port)]
     if settings.lora:
@@ -88,19 +91,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _identity(settings: ClientConfig) -> str:
-    """Names of the model and of its weights' contents: a sample of each file, so that a retrained folder differs."""
-    digest = hashlib.sha256()
-    for folder in filter(None, (settings.model, settings.lora)):
-        for file in sorted(Path(folder).glob("*.safetensors")):
-            size = file.stat().st_size
-            with file.open("rb") as weights:
-                for start in (0, size // 2, max(0, size - _SAMPLE_BYTES)):
-                    weights.seek(start)
-                    digest.update(weights.read(_SAMPLE_BYTES))
-            digest.update(f"{file.name}{size}".encode())
-    adapter = f"+{Path(settings.lora).name}" if settings.lora else ""
-    return f"{Path(settings.model).name}{adapter}:{digest.hexdigest()[:12]}"
+def _identity(settings: "OpenAIConfig") -> str:
+    """Names of the model and the LoRA, and what their folders hold, so that a retrained one differs."""
+    folders = [folder for folder in (settings.model, settings.lora) if folder]
+    names = "+".join(Path(folder).name for folder in folders)
+    return f"{names}:{fingerprint([folder_identity(folder) for folder in folders])[:12]}"
 
 
 def _free_port() -> int:

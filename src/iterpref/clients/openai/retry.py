@@ -33,7 +33,7 @@ class BadReply(Exception):
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedRequest:
     """A failed request: what it means, what was said, how long to wait as asked, which parameter was refused."""
 
     meaning: Meaning
@@ -42,30 +42,30 @@ class Failure:
     parameter: str = ""
 
 
-def classify(error: Exception) -> Failure:
+def classify(error: Exception) -> FailedRequest:
     """The meaning of what the SDK raised."""
     if isinstance(error, openai.APIStatusError):
         return _by_status(error)
     if isinstance(error, openai.APITimeoutError | TimeoutError):
-        return Failure(Meaning.TRANSIENT, "no answer in time")
+        return FailedRequest(Meaning.TRANSIENT, "no answer in time")
     if isinstance(error, openai.APIConnectionError):
-        return Failure(Meaning.TRANSIENT, f"the connection failed ({_deepest(error)})")
-    return Failure(Meaning.TRANSIENT, str(error) or type(error).__name__)
+        return FailedRequest(Meaning.TRANSIENT, f"the connection failed ({_deepest(error)})")
+    return FailedRequest(Meaning.TRANSIENT, str(error) or type(error).__name__)
 
 
-def _by_status(error: openai.APIStatusError) -> Failure:
+def _by_status(error: openai.APIStatusError) -> FailedRequest:
     status, said = error.status_code, f"status {error.status_code}: {_said(error)}"
     wait = retry_after(error.response.headers)
     if status == 429 and "insufficient_quota" in said:
-        return Failure(Meaning.ENDPOINT, said)
+        return FailedRequest(Meaning.ENDPOINT, said)
     if status == 429 or (status == 503 and wait is not None):
-        return Failure(Meaning.THROTTLED, said, wait)
+        return FailedRequest(Meaning.THROTTLED, said, wait)
     if status in (408, 409) or status >= 500:
-        return Failure(Meaning.TRANSIENT, said, wait)
+        return FailedRequest(Meaning.TRANSIENT, said, wait)
     if status in (401, 402, 403, 404):
-        return Failure(Meaning.ENDPOINT, said)
+        return FailedRequest(Meaning.ENDPOINT, said)
     refused = _refused_parameter(error) if status in (400, 422) else ""
-    return Failure(Meaning.PARAMETER if refused else Meaning.CALL, said, parameter=refused)
+    return FailedRequest(Meaning.PARAMETER if refused else Meaning.CALL, said, parameter=refused)
 
 
 def _refused_parameter(error: openai.APIStatusError) -> str:

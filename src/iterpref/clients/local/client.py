@@ -4,10 +4,10 @@ A completion depends on its request alone, not on what else is in the batch: tok
 with noise from a generator seeded by (seed, sample index, messages), so the same request gives the same text after a
 restart with other companions. (Up to float rounding: a batch of another shape may round logits differently, which can
 only matter where two tokens' perturbed logits agree to about six digits.)
+Not here: the draws themselves (gumbel.py).
 """
 
 import asyncio
-import hashlib
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
 from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
+from iterpref.clients.local.gumbel import GumbelDraw
 from iterpref.errors import ClientError
-from iterpref.records import fingerprint
+from iterpref.model_identity import network_identity
 
 # Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
 SMALL_MODEL = 20_000_000
@@ -43,7 +44,7 @@ class LocalClient:
         self._batch_size = batch_size
         self._tokenizer, self._model = _load(str(model), self._device)
         self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
-        self.name = f"local:{_identity(str(model), self._model)}"
+        self.name = f"local:{network_identity(str(model), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
         self._pump: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
@@ -96,7 +97,7 @@ class LocalClient:
                 prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
             ).to(self._device)
         width = encoded["input_ids"].shape[1]
-        draw = [] if sampling.temperature == 0 else [_GumbelDraw(requests, self._device)]
+        draw = [] if sampling.temperature == 0 else [GumbelDraw(requests, self._device)]
         output = self._model.generate(
             input_ids=encoded["input_ids"],
             attention_mask=encoded["attention_mask"],
@@ -164,38 +165,6 @@ class LocalClient:
         return int(pad) if pad is not None else next(iter(self._eos_ids))
 
 
-class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
-    """Turn greedy decoding into sampling, each row with its own generator: argmax(logits / T + Gumbel noise)."""
-
-    def __init__(self, requests: Sequence[Request], device: str) -> None:
-        self._temperature = requests[0].sampling.temperature
-        self._top_p = requests[0].sampling.top_p
-        self._generators = [torch.Generator().manual_seed(_draw_seed(request)) for request in requests]
-        self._device = device
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        """`scores`: (batch, vocabulary) logits → perturbed logits of the same shape."""
-        logits = scores.float() / self._temperature
-        if self._top_p < 1:
-            logits = _nucleus(logits, self._top_p)
-        uniform = torch.stack([torch.rand(scores.shape[1], generator=g) for g in self._generators])
-        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
-        return logits + noise.to(self._device)
-
-
-def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
-    """Remove tokens outside the smallest set whose probability reaches `top_p`; shape (batch, vocabulary)."""
-    ordered, order = logits.sort(dim=-1, descending=True)
-    probabilities = ordered.softmax(dim=-1)
-    outside = probabilities.cumsum(dim=-1) - probabilities >= top_p
-    return logits.masked_fill(outside.scatter(-1, order, outside), float("-inf"))
-
-
-def _draw_seed(request: Request) -> int:
-    messages = [message.model_dump() for message in request.messages]
-    return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
-
-
 def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:
     """Requests that agree in this can be decoded together; their seeds may differ."""
     return (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop)
@@ -217,13 +186,3 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
     if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
         torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()
-
-
-def _identity(model: str, loaded: Any) -> str:
-    """A name for the weights: a folder may be retrained in place, so a sample of every tensor enters it."""
-    digest = hashlib.sha256()
-    for name, parameter in loaded.named_parameters():
-        flat = parameter.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // 256)].float().cpu().numpy()
-        digest.update(f"{name}{tuple(parameter.shape)}".encode() + sample.tobytes())
-    return f"{Path(model).name}:{digest.hexdigest()[:12]}"

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from iterpref.clients.base import Completion
-from iterpref.clients.retry import BadReply
+from iterpref.clients.openai.retry import BadReply
 
 OPEN, CLOSE = "<think>", "</think>"
 
