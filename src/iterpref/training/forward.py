@@ -1,6 +1,6 @@
 """What the trainer changes for some calls of a model: fewer rows, no checkpointing. The model stays what it is."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -26,12 +26,12 @@ class ChosenRows:
 
 
 @contextmanager
-def without_checkpointing(model: Any) -> Iterator[None]:
+def without_checkpointing(models: Iterable[Any]) -> Iterator[None]:
     """Within the context no layer is run again in a backward pass: for calls without gradients.
 
     TRL's function of this purpose reads a property that transformers deprecates, which warns in every run.
     """
-    layers = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
+    layers = [layer for model in models for layer in model.modules() if getattr(layer, "gradient_checkpointing", False)]
     for layer in layers:
         layer.gradient_checkpointing = False
     try:
