@@ -18,8 +18,8 @@ LEVELS = [
     {"viewer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"playground", "clients", "sandbox"},
-    {"config", "store", "parallel", "prompts", "rows", "run_folder", "statistics", "model_identity"},
-    {"records", "errors", "programs", "files"},
+    {"config", "store", "parallel", "prompts", "rows", "statistics", "model_identity"},
+    {"records", "errors", "programs", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -6,7 +6,7 @@ import pytest
 
 from iterpref.errors import RecordError
 from iterpref.importing import detect_format
-from iterpref.rows import Refused, read_rows
+from iterpref.rows import RefusedRows, read_rows
 
 WriteRows = Callable[..., Path]
 
@@ -68,7 +68,7 @@ def test_missing_file_is_not_looked_up_on_the_hub(tmp_path: Path, monkeypatch: p
 
 
 def test_broken_lines_do_not_stop_the_others(write_rows: WriteRows) -> None:
-    refused = Refused("rows.jsonl")
+    refused = RefusedRows("rows.jsonl")
     path = write_rows(PAIR, "{", PAIR, "[1]", "", PAIR)
     assert [row.where for row in read_rows(path, refused)] == ["rows.jsonl:1", "rows.jsonl:3", "rows.jsonl:6"]
     with pytest.raises(RecordError) as caught:
@@ -83,7 +83,7 @@ def test_broken_lines_do_not_stop_the_others(write_rows: WriteRows) -> None:
 
 
 def test_only_the_first_refusals_are_shown() -> None:
-    refused = Refused("big.jsonl")
+    refused = RefusedRows("big.jsonl")
     for number in range(1000):
         refused.add(RecordError(f"row {number}"))
     with pytest.raises(RecordError, match=r"1000 rows can't be used:\n  row 0\n(  row \d\n){4}  … and 995 more"):
@@ -101,7 +101,7 @@ def test_not_utf8(tmp_path: Path) -> None:
 def test_json_array(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rows.json"
     path.write_text(text)
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     assert [(row.number, row.values) for row in read_rows(path, refused)] == [(1, {"a": 1}), (2, {"a": 2})]
     assert refused.count == 0
 
@@ -109,4 +109,4 @@ def test_json_array(tmp_path: Path, text: str) -> None:
 def test_lines_end_at_newlines_only(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text('{"a": "x\u2028y"}\r\n{"a": "z"}', newline="")
-    assert [row.values["a"] for row in read_rows(path, Refused(""))] == ["x\u2028y", "z"]
+    assert [row.values["a"] for row in read_rows(path, RefusedRows(""))] == ["x\u2028y", "z"]

@@ -2,8 +2,8 @@
 
 In: JSONL, gzipped or not, one JSON array, Parquet, a folder of these, a data set that `datasets` saved, or one on the
 hub. Out: `SourceRow`s, streamed (but for an array, and the hub, which downloads first).
-With `Refused` a row that can't be used does not stop the others: all are raised together when the file has been read.
-Not here: what the fields mean.
+With `RefusedRows` a row that can't be used does not stop the others: all are raised together when the file has been
+read. Not here: what the fields mean.
 """
 
 import gzip
@@ -57,7 +57,7 @@ class SourceRow(NamedTuple):
 
 
 @dataclass
-class Refused:
+class RefusedRows:
     """Rows that can't be used: counted, the first few kept word for word."""
 
     source: str
@@ -87,7 +87,7 @@ class Refused:
         )
 
 
-def source_rows(source: str, split: str, refused: Refused) -> Iterator[SourceRow]:
+def source_rows(source: str, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
     """The rows of a file, a folder or a data set; `split` is for the hub and for datasets saved with several splits.
 
     Raises:
@@ -99,7 +99,7 @@ def source_rows(source: str, split: str, refused: Refused) -> Iterator[SourceRow
     return _folder_rows(path, split, refused) if path.is_dir() else read_rows(path, refused)
 
 
-def read_rows(path: Path, refused: Refused | None = None, name: str = "") -> Iterator[SourceRow]:
+def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") -> Iterator[SourceRow]:
     """The objects of one file; `name` is what its rows are said to come from (default: the file's own).
 
     Raises:
@@ -217,7 +217,7 @@ def _object(name: str, number: int, text: bytes) -> dict[str, Any]:
     return values
 
 
-def _folder_rows(path: Path, split: str, refused: Refused) -> Iterator[SourceRow]:
+def _folder_rows(path: Path, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
     """A data set as `save_to_disk` writes it, or files of one kind."""
     if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
         return _saved_rows(path, split)

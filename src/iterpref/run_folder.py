@@ -12,6 +12,8 @@ shards/, batches/, logs/    parts of a spread run, submitted batches, logs of se
 from dataclasses import dataclass
 from pathlib import Path
 
+DATABASE = "run.sqlite"
+
 # Names in a folder that training writes to: a run's model/, or one that a caller names.
 TRAINING_LOG = "training_log.json"
 VALIDATION_STORE = "validation"
@@ -37,7 +39,7 @@ class RunFolder:
 
     @property
     def database(self) -> Path:
-        return self.path / "run.sqlite"
+        return self.path / DATABASE
 
     @property
     def pairs(self) -> Path:

@@ -7,7 +7,6 @@ Memory doesn't grow with the recording: it is checked once, line by line, and re
 
 import hashlib
 import json
-import sqlite3
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -15,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 from iterpref.clients.base import Completion, Request
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
+from iterpref.store import LineIndex
 
 
 class Recorded(Record):
@@ -32,9 +32,7 @@ class ReplayClient:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        # An unnamed database of SQLite: in memory while it is small, else in a file that goes with it.
-        self._index = sqlite3.connect("", check_same_thread=False)
-        self._index.execute("CREATE TABLE lines (key TEXT PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID")
+        self._index = LineIndex()
         try:
             self._file = self._path.open("rb")
         except OSError as error:
@@ -44,8 +42,7 @@ class ReplayClient:
         for number, line in enumerate(self._file, start=1):
             content.update(line)
             if line.strip():
-                row = (_key(self._recorded(number, line).messages), start, len(line))
-                self._index.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?)", row)
+                self._index.put(_key(self._recorded(number, line).messages), start, len(line))
             start += len(line)
         self.name = f"replay:{content.hexdigest()[:24]}"
 
@@ -66,8 +63,7 @@ class ReplayClient:
         return Completion(text=completions[request.sample_index])
 
     def _completions(self, request: Request) -> tuple[str, ...]:
-        query = "SELECT start, size FROM lines WHERE key = ?"
-        found = self._index.execute(query, (_key(request.messages),)).fetchone()
+        found = self._index.find(_key(request.messages))
         if found is None:
             return ()
         self._file.seek(found[0])

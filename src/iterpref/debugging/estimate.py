@@ -19,9 +19,8 @@ def estimate(
     store: Store, settings: DebuggingConfig, client: ClientConfig, repair_client: ClientConfig | None
 ) -> dict[str, int | float | str]:
     """Calls and US dollars that are left to spend on the run's tasks, expected and at most."""
-    where = ("split = ?", settings.split) if settings.split else ()
-    tasks = store.count("tasks", *where)
-    closed = store.count("trajectories", "origin = ? AND status != 'failed_tools'", settings.mode)
+    tasks = store.count_tasks(settings.split)
+    closed = store.count_finished(settings.mode)
     left = max(0, tasks - closed)
     reached, source = _reached(store, settings, closed)
     prompt_tokens, completion_tokens = _tokens(store, settings)
@@ -53,7 +52,7 @@ def _reached(store: Store, settings: DebuggingConfig, closed: int) -> tuple[list
         last = _PAPER_REACHED[-1]
         reached = [_PAPER_REACHED[i] if i < len(_PAPER_REACHED) else last for i in range(settings.max_iterations + 1)]
         return reached, "the paper's pass rates"
-    made = [store.count("attempts", "iteration = ?", i) for i in range(settings.max_iterations + 1)]
+    made = [store.count_attempts(i) for i in range(settings.max_iterations + 1)]
     return [count / max(1, made[0]) for count in made], f"{closed} finished tasks of this run"
 
 

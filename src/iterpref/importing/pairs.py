@@ -14,8 +14,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
+from iterpref.importing.columns import Columns, source_name
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
-from iterpref.rows import Refused, SourceRow, explain, source_rows
+from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
 from iterpref.run_folder import import_note
 from iterpref.store import Store
 
@@ -48,8 +49,8 @@ def import_pairs(
         ConfigError: `columns` names a column that pairs don't have.
         RecordError: The source can't be read, or some rows can't be used; all others are imported.
     """
-    reader = _PairReader(_names(columns or {}), Path(source).name if Path(source).exists() else str(source))
-    refused = Refused(reader.source)
+    reader = _PairReader(_columns(columns or {}), source_name(source))
+    refused = RefusedRows(reader.source)
     pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
     stored = 0
     batch: list[ImportedPair] = []
@@ -72,18 +73,18 @@ def import_pairs(
     return summary
 
 
-def _names(columns: Mapping[str, str]) -> dict[str, str]:
+def _columns(columns: Mapping[str, str]) -> Columns:
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise ConfigError(f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}")
-    return {name: columns.get(name, name) for name in COLUMNS}
+    return Columns(COLUMNS, columns)
 
 
 @dataclass(frozen=True)
 class _PairReader:
     """Rows of one source → pairs."""
 
-    names: Mapping[str, str]
+    columns: Columns
     source: str
 
     def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
@@ -95,12 +96,12 @@ class _PairReader:
         first = next(rows, None)
         if first is not None:
             for name in ("chosen", "rejected"):
-                if self.names[name] not in first.values:
+                if self.columns[name] not in first.values:
                     self._present(first, name, None)
             yield first
         yield from rows
 
-    def pairs(self, rows: Iterator[SourceRow], refused: Refused) -> Iterator[ImportedPair]:
+    def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
         for row in rows:
             try:
                 yield self._pair(row)
@@ -116,20 +117,19 @@ class _PairReader:
         pair_id = f"{row.source}:{row.number:07}-{content[:8]}"
         return ImportedPair(
             pair_id=pair_id,
-            task_id=self._text(row, "task_id") or pair_id,
+            task_id=self.columns.text(row, "task_id") or pair_id,
             prompt=prompt,
             chosen=texts[0],
             rejected=texts[1],
             source=self.source,
-            license=self._text(row, "license"),
+            license=self.columns.text(row, "license"),
         )
 
     def _present(self, row: SourceRow, name: str, value: Prompt | None) -> Prompt:
         if value is None:
             found = ", ".join(row.values) or "none"
-            raise RecordError(
-                f"{row.where}: no {self.names[name]}; its columns are {found}. Name the right one: --column {name}=NAME"
-            )
+            advice = f"Name the right one: --column {name}=NAME"
+            raise RecordError(f"{row.where}: no {self.columns[name]}; its columns are {found}. {advice}")
         return value
 
     def _prompt(self, row: SourceRow, chosen: Prompt, rejected: Prompt) -> Prompt:
@@ -167,8 +167,7 @@ class _PairReader:
 
     def _value(self, row: SourceRow, name: str) -> Prompt | None:
         """A text, or messages without their other keys; None when absent or null."""
-        column = self.names[name]
-        value = row.values.get(column)
+        column, value = self.columns[name], self.columns.value(row, name)
         if value is None or isinstance(value, str):
             return value
         if not isinstance(value, list):
@@ -186,13 +185,6 @@ class _PairReader:
             return Message.model_validate({key: turn[key] for key in ("role", "content") if key in turn})
         except ValidationError as error:
             raise explain(f"{row.where}: {where}", error) from None
-
-    def _text(self, row: SourceRow, name: str) -> str:
-        """An optional text or number; "" when absent."""
-        value = row.values.get(self.names[name])
-        if value is None or isinstance(value, str | int):
-            return "" if value is None else str(value)
-        raise RecordError(f"{row.where}: {self.names[name]} is {type(value).__name__}; expected text")
 
 
 def _before_last(side: Prompt) -> tuple[Message, ...]:

@@ -17,9 +17,9 @@ from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.samples import read_samples, write_samples
 from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
 from iterpref.exporting.write import DATA_FILE
-from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
+from iterpref.pairing.parquet import PARQUET, write_dataset
 from iterpref.records import Result
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report

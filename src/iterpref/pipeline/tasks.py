@@ -12,7 +12,7 @@ from iterpref.clients import Budget
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.importing import (
     detect_format,
-    import_mapped_tasks,
+    import_own_tasks,
     import_pairs,
     import_recorded,
     import_tasks,
@@ -40,7 +40,7 @@ class TaskSteps(Opened):
         columns = {**self.config.importing.columns, **columns}
         if "tests" in columns:
             settings = self.config.importing.model_copy(update={"columns": columns})
-            return import_mapped_tasks(source, self.store, settings).model_dump()
+            return import_own_tasks(source, self.store, settings).model_dump()
         kind = detect_format(source, columns)
         if kind == "tasks":
             return import_tasks(source, self.store).model_dump()

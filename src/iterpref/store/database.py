@@ -1,7 +1,7 @@
 """The database file of a run folder: its schema, its journal and the lock that lets one process write.
 
 In: a run folder. Out: a connection of the newest schema. Released migrations never change.
-Not here: what the rows mean (rows.py, run.py).
+Not here: what the rows mean (rows.py, store.py).
 """
 
 import fcntl
@@ -12,8 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 
 from iterpref.errors import StoreError
-
-DATABASE = "run.sqlite"
 
 # Entry i brings a database from version i to i + 1; released entries never change.
 MIGRATIONS = (

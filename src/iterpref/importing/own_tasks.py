@@ -7,18 +7,18 @@ inputs with outputs for programs that read standard input. Nothing is executed, 
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError, StoreError
-from iterpref.importing.tasks import TasksSummary
+from iterpref.importing.columns import Columns, source_name
+from iterpref.importing.schema_tasks import TasksSummary
 from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
-from iterpref.rows import Refused, SourceRow, explain, source_rows
+from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
 from iterpref.store import Store
 
 COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
@@ -32,19 +32,19 @@ class Instruction(NamedTuple):
     license: str
 
 
-def import_mapped_tasks(source: str, store: Store, settings: ImportingConfig) -> TasksSummary:
+def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> TasksSummary:
     """Add tasks from columns of the user's; importing again changes nothing.
 
     Raises:
         ConfigError: `columns` names something that tasks don't have.
         RecordError: No such source or column; or some rows are no tasks: then all others are imported.
     """
-    names, name = _names(settings), _shown(source)
-    refused = Refused(name)
+    columns, name = _columns(settings), source_name(source)
+    refused = RefusedRows(name)
     tasks = 0
     for row in rows_with(source, settings, refused, ("prompt", "tests")):
         try:
-            store.put_tasks([_task(row, names, settings, name)])
+            store.put_tasks([_task(row, columns, settings, name)])
             tasks += 1
         except (RecordError, StoreError) as error:
             refused.add(error)
@@ -58,28 +58,30 @@ def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instru
     Raises:
         RecordError: No such source or column, or a row without an instruction.
     """
-    names = _names(settings)
-    refused = Refused(_shown(source))
+    columns = _columns(settings)
+    refused = RefusedRows(source_name(source))
     for row in rows_with(source, settings, refused, ("prompt",)):
-        prompt = _prompt(row, names["prompt"])
+        prompt = _prompt(row, columns["prompt"])
         text = prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
-        yield Instruction(text.strip(), _text(row, names["license"]) or settings.license)
+        yield Instruction(text.strip(), columns.text(row, "license") or settings.license)
     refused.check("nothing is imported by this step")
 
 
-def rows_with(source: str, settings: ImportingConfig, refused: Refused, needed: tuple[str, ...]) -> Iterator[SourceRow]:
+def rows_with(
+    source: str, settings: ImportingConfig, refused: RefusedRows, needed: tuple[str, ...]
+) -> Iterator[SourceRow]:
     """Rows of a source whose first one has the columns that are needed: one message, not one a row.
 
     Raises:
         RecordError: It has not, or there is no row.
     """
-    names = _names(settings)
+    columns = _columns(settings)
     rows = source_rows(source, settings.split, refused)
     first = next(rows, None)
     if first is None:
         raise RecordError(refused.shown[0] if refused.count else f"{source}: no rows; expected tasks")
     for name in needed:
-        if names[name] not in first.values:
+        if columns[name] not in first.values:
             advice = (
                 "name the right one, importing.columns." + name
                 if name != "tests"
@@ -87,30 +89,28 @@ def rows_with(source: str, settings: ImportingConfig, refused: Refused, needed: 
                 f"iterpref synthesize --set synthesis.instructions={source}"
             )
             found = ", ".join(first.values)
-            raise RecordError(f"{first.where}: no column {names[name]!r} for {name}; its columns are {found}; {advice}")
+            raise RecordError(
+                f"{first.where}: no column {columns[name]!r} for {name}; its columns are {found}; {advice}"
+            )
     return chain([first], rows)
 
 
-def _names(settings: ImportingConfig) -> dict[str, str]:
+def _columns(settings: ImportingConfig) -> Columns:
     unknown = [name for name in settings.columns if name not in COLUMNS]
     if unknown:
         raise ConfigError(
             f"importing.columns: tasks have no {unknown[0]}; expected some of {', '.join(COLUMNS)}, as prompt: question"
         )
-    return {name: settings.columns.get(name, name) for name in COLUMNS}
+    return Columns(COLUMNS, settings.columns)
 
 
-def _shown(source: str) -> str:
-    return Path(source).name if Path(source).exists() else source
-
-
-def _task(row: SourceRow, names: Mapping[str, str], settings: ImportingConfig, source: str) -> Task:
-    prompt = _prompt(row, names["prompt"])
-    tests, found = _tests(row, names["tests"])
-    if setup := _text(row, names["test_setup"]):
+def _task(row: SourceRow, columns: Columns, settings: ImportingConfig, source: str) -> Task:
+    prompt = _prompt(row, columns["prompt"])
+    tests, found = _tests(row, columns["tests"])
+    if setup := columns.text(row, "test_setup"):
         tests = tuple(test.model_copy(update={"content": f"{setup}\n{test.content}"}) for test in tests)
     style = found if settings.style == "auto" else settings.style
-    given = {name: _text(row, names[name]) for name in ("task_id", "entry_point", "prefix", "reference", "license")}
+    given = {name: columns.text(row, name) for name in ("task_id", "entry_point", "prefix", "reference", "license")}
     asked = prompt if isinstance(prompt, str) else [turn.model_dump() for turn in prompt]
     identity = fingerprint([asked, [test.model_dump() for test in tests]])[:12]
     try:
@@ -123,7 +123,7 @@ def _task(row: SourceRow, names: Mapping[str, str], settings: ImportingConfig, s
             prefix=given["prefix"],
             reference=given["reference"] or None,
             license=given["license"] or settings.license,
-            split=_text(row, names["split"]) or "train",
+            split=columns.text(row, "split") or "train",
             origin=source,
         )
     except ValidationError as error:
@@ -192,10 +192,3 @@ def python_style(text: str) -> Style:
     if re.search(r"^(async )?def test|^class Test|^import pytest", text, re.MULTILINE):
         return "pytest"
     return "assert"
-
-
-def _text(row: SourceRow, column: str) -> str:
-    value = row.values.get(column)
-    if value is None or isinstance(value, str | int):
-        return "" if value is None else str(value)
-    raise RecordError(f"{row.where}: {column} is {type(value).__name__}; expected text")

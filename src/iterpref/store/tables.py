@@ -1,7 +1,7 @@
 """Records ⇄ rows of an open database. Long texts are stored once, by hash, compressed.
 
 In: records and queries. Out: records, streamed. Safe to share between threads.
-Not here: which tables there are (database.py) and what they are asked for (run.py).
+Not here: which tables there are (database.py) and what they are asked for (store.py).
 """
 
 import hashlib
@@ -15,14 +15,13 @@ from typing import Any, TypeVar
 
 from iterpref.errors import StoreError
 from iterpref.records import Record
-
-from .database import DATABASE
+from iterpref.run_folder import DATABASE
 
 R = TypeVar("R", bound=Record)
 LONG_TEXT = 200  # characters; shorter ones stay in their record
 
 
-class Rows:
+class Tables:
     """Writing and reading rows; `Store` adds what each table is for."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection) -> None:

@@ -1,7 +1,7 @@
 """One row of a recorded debugging run → a Task and the versions that a model wrote for it.
 
 Two formats: `recorded` (docs/import.md lists its fields: the task with its test text, versions with the verdict they
-had where they were recorded) and `export` (a Task and a Trajectory of ours). Both become a `Run`.
+had where they were recorded) and `export` (a Task and a Trajectory of ours). Both become a `RecordedRun`.
 Not here: executing the versions (`recorded.py`).
 """
 
@@ -51,7 +51,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """A recorded trajectory before its versions are executed here."""
 
     trajectory_id: str
@@ -104,7 +104,7 @@ class _RecordedRow(_Row):
         return self
 
 
-def parse_run(row: SourceRow) -> Run:
+def parse_run(row: SourceRow) -> RecordedRun:
     """Read a row of either format.
 
     Raises:
@@ -119,12 +119,12 @@ def parse_run(row: SourceRow) -> Run:
         raise explain(f"{row.where} ({name})" if isinstance(name, str) else row.where, error) from None
 
 
-def _recorded(row: _RecordedRow) -> Run:
+def _recorded(row: _RecordedRow) -> RecordedRun:
     versions = tuple(
         Version(v.step, v.code, v.code, v.feedback, v.verified.status, v.verified.error_type or "")
         for v in row.versions
     )
-    return Run(
+    return RecordedRun(
         trajectory_id=row.id or f"{row.task_id}:import:{fingerprint([row.prompt, [v.program for v in versions]])[:8]}",
         task=Task(
             task_id=row.task_id,
@@ -149,7 +149,7 @@ def _context(prompt: str, entry_point: str | None) -> str:
     return f"{above}\n" if above and parses(above) else ""
 
 
-def _exported(where: str, row: ExportedTrajectory) -> Run:
+def _exported(where: str, row: ExportedTrajectory) -> RecordedRun:
     task, trajectory = row.task, row.trajectory
     if trajectory.task_id != task.task_id:
         raise RecordError(f"{where}: the trajectory is of task {trajectory.task_id}, but the task is {task.task_id}")
@@ -167,7 +167,7 @@ def _exported(where: str, row: ExportedTrajectory) -> Run:
         )
         for attempt in trajectory.attempts
     )
-    return Run(trajectory.trajectory_id, task, versions, trajectory.client, trajectory.seed, trajectory.origin)
+    return RecordedRun(trajectory.trajectory_id, task, versions, trajectory.client, trajectory.seed, trajectory.origin)
 
 
 def status_of(verdict: Verdict) -> Status:

@@ -8,8 +8,8 @@
 time. A row is committed when its method returns, so a killed process loses at most the record it was computing. Writing
 the same key again replaces the row, so a repeated stage ends in the same records.
 
-Not here: the schema (database.py), how a record becomes a row (rows.py), Parquet and cards (`pairing`), result files
-(`evaluation`).
+Not here: the schema (database.py), how a record becomes a row (tables.py), what was paid for (calls.py), how much there
+is (counts.py), Parquet and cards (`pairing`), result files (`evaluation`).
 """
 
 import json
@@ -28,12 +28,14 @@ from iterpref.records import (
     TestQuality,
     Trajectory,
 )
+from iterpref.run_folder import DATABASE
 
 from .calls import Calls
-from .database import ABSORB, DATABASE, connect, release, take_lock
+from .counts import Counts
+from .database import ABSORB, connect, release, take_lock
 
 
-class Store(Calls):
+class Store(Calls, Counts):
     """A run folder, open for reading or for writing. Safe to share between threads."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock_file: int | None) -> None:
@@ -231,11 +233,6 @@ class Store(Calls):
     def note(self, key: str) -> Any:
         row = self._one("SELECT value FROM notes WHERE key = ?", key)
         return json.loads(row[0]) if row else None
-
-    def count(self, table: str, where: str = "1", *values: object) -> int:
-        """Rows of a table; for funnels and progress."""
-        row = self._one(f"SELECT count(*) FROM {table} WHERE {where}", *values)
-        return int(row[0]) if row else 0
 
     # --- shards ---
 

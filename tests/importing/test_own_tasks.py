@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.mapped import Instruction, import_mapped_tasks, python_style, read_instructions
+from iterpref.importing.own_tasks import Instruction, import_own_tasks, python_style, read_instructions
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 
@@ -26,11 +26,11 @@ def sandbox() -> Iterator[Sandbox]:
 
 def test_other_columns(store: Store, write_rows: WriteRows) -> None:
     path = write_rows(ROW, ROW | {"number": 8, "license": "CC0"})
-    assert import_mapped_tasks(str(path), store, MAPPED).tasks == 2
+    assert import_own_tasks(str(path), store, MAPPED).tasks == 2
     first, second = store.tasks()
     assert (first.task_id, first.prompt, first.style) == ("7", "Double it.", "assert")
     assert (first.license, second.license, first.origin) == ("MIT", "CC0", "rows.jsonl")
-    import_mapped_tasks(str(path), store, MAPPED)
+    import_own_tasks(str(path), store, MAPPED)
     assert store.count("tasks") == 2
 
 
@@ -53,7 +53,7 @@ def test_forms_of_tests_run(
     store: Store, write_rows: WriteRows, sandbox: Sandbox, tests: Any, style: str, program: str
 ) -> None:
     path = write_rows(ROW | {"asserts": tests, "entry_point": "double"})
-    import_mapped_tasks(str(path), store, MAPPED)
+    import_own_tasks(str(path), store, MAPPED)
     [task] = store.tasks()
     assert task.style == style
     assert sandbox.run(Job.from_task(task, program)).passed
@@ -63,14 +63,14 @@ def test_forms_of_tests_run(
 def test_what_the_tests_need_first(store: Store, write_rows: WriteRows, sandbox: Sandbox) -> None:
     row = ROW | {"setup": "two = double(1)", "asserts": ["assert double(two) == 4"]}
     columns = MAPPED.columns | {"test_setup": "setup"}
-    import_mapped_tasks(str(write_rows(row)), store, ImportingConfig(columns=columns))
+    import_own_tasks(str(write_rows(row)), store, ImportingConfig(columns=columns))
     [task] = store.tasks()
     assert sandbox.run(Job.from_task(task, RIGHT)).passed
 
 
 def test_without_an_id_the_content_names_the_task(store: Store, write_rows: WriteRows) -> None:
     settings = ImportingConfig(columns={"prompt": "question", "tests": "asserts"})
-    import_mapped_tasks(str(write_rows(ROW, ROW, ROW | {"question": "Twice."})), store, settings)
+    import_own_tasks(str(write_rows(ROW, ROW, ROW | {"question": "Twice."})), store, settings)
     ids = [task.task_id for task in store.tasks()]
     assert len(ids) == 2
     assert all(name.startswith("rows.jsonl/") for name in ids)
@@ -90,14 +90,14 @@ def test_a_missing_column_is_one_message(
 ) -> None:
     settings = ImportingConfig(columns=MAPPED.columns | columns)
     with pytest.raises(RecordError, match=message) as raised:
-        import_mapped_tasks(str(write_rows(*[ROW] * 20)), store, settings)
+        import_own_tasks(str(write_rows(*[ROW] * 20)), store, settings)
     assert "\n" not in str(raised.value)
     assert store.count("tasks") == 0
 
 
 def test_an_unknown_name(store: Store, write_rows: WriteRows) -> None:
     with pytest.raises(ConfigError, match=r"importing.columns: tasks have no promt; expected some of task_id, prompt"):
-        import_mapped_tasks(str(write_rows(ROW)), store, ImportingConfig(columns={"promt": "question"}))
+        import_own_tasks(str(write_rows(ROW)), store, ImportingConfig(columns={"promt": "question"}))
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_bad_row_is_named_and_the_others_kept(
 ) -> None:
     path = write_rows(ROW, ROW | {"number": 8} | row, ROW | {"number": 9})
     with pytest.raises(RecordError, match=message) as caught:
-        import_mapped_tasks(str(path), store, MAPPED)
+        import_own_tasks(str(path), store, MAPPED)
     assert "The other rows are imported (2 tasks)" in str(caught.value)
     assert [task.task_id for task in store.tasks()] == ["7", "9"]
 
@@ -140,9 +140,9 @@ def test_datasets_on_disk(store: Store, tmp_path: Path, kind: str) -> None:
         case "saved splits":
             DatasetDict({"test": made}).save_to_disk(str(path))
             with pytest.raises(RecordError, match="no split train; it has test"):
-                import_mapped_tasks(str(path), store, MAPPED)
+                import_own_tasks(str(path), store, MAPPED)
     settings = MAPPED.model_copy(update={"split": "test"})
-    assert import_mapped_tasks(str(path), store, settings).tasks == 3
+    assert import_own_tasks(str(path), store, settings).tasks == 3
     assert [task.task_id for task in store.tasks()] == ["0", "1", "2"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from iterpref.errors import RecordError
-from iterpref.rows import Refused, is_hub_id, read_rows
+from iterpref.rows import RefusedRows, is_hub_id, read_rows
 
 SourceFormat = Literal["recorded", "export", "tasks", "pairs"]
 
@@ -33,7 +33,7 @@ def detect_format(source: str, columns: Mapping[str, str] | None = None) -> Sour
     path = Path(source)
     if is_hub_id(source) or path.is_dir() or path.suffix == ".parquet":
         return "pairs"
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     row = next(iter(read_rows(path, refused)), None)
     if refused.count:  # the first rows are broken, so their keys can't be known
         raise RecordError(refused.shown[0])

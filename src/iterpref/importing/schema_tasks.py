@@ -6,7 +6,7 @@ from pydantic import BaseModel, ValidationError
 
 from iterpref.errors import RecordError, StoreError
 from iterpref.records import Task
-from iterpref.rows import Refused, SourceRow, explain, read_rows
+from iterpref.rows import RefusedRows, SourceRow, explain, read_rows
 from iterpref.store import Store
 
 
@@ -24,7 +24,7 @@ def import_tasks(path: str | Path, store: Store) -> TasksSummary:
             a stored task; all others are imported.
     """
     path = Path(path)
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     tasks = 0
     for row in read_rows(path, refused):
         try:
