@@ -3,9 +3,6 @@
 Not here: reading the `training:` section (section.py); defaults of TRL's fields, which stay TRL's.
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 import difflib
 import os
 from dataclasses import dataclass, field

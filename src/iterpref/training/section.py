@@ -4,9 +4,6 @@ In: a mapping whose keys are TRL's (DPOConfig's, and ModelConfig's about adapter
 checked `TrainingSection`; an unknown key names its nearest neighbour.
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# A base class comes from an untyped library.
-
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields

@@ -8,9 +8,6 @@ Where the model allows it, the tokens that rows of a batch share are run once (t
 Not here: reading pairs, resuming, writing results (train.py).
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +23,7 @@ from iterpref.errors import TrainingError
 from iterpref.training.batching import GroupBatchSampler
 from iterpref.training.collator import TRUNK, FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig, check_trl
-from iterpref.training.forward import ChosenRows
+from iterpref.training.forward import ChosenRows, assigned
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.section import AdapterConfig
@@ -167,12 +164,8 @@ class FocalDPOTrainer(DPOTrainer):
         if self.trunk_mode is None:
             yield
             return
-        with installed(models, layout, self.trunk_mode):
-            self._is_packed = True
-            try:
-                yield
-            finally:
-                self._is_packed = False
+        with installed(models, layout, self.trunk_mode), assigned([self], "_is_packed", True):
+            yield
 
     def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
         """Set `trunk_mode` or `trunk_off_reason`."""
