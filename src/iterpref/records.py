@@ -8,6 +8,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
@@ -278,10 +279,8 @@ class PreferencePair(Record):
 
     @property
     def content_hash(self) -> str:
-        """Identity of what is trained on; a pair whose text or spans were edited no longer matches."""
-        spans = [[[s.start, s.stop] for s in side] for side in (self.chosen_spans, self.rejected_spans)]
-        prompt = [m.model_dump() for m in as_messages(self.prompt)]
-        return fingerprint([prompt, self.chosen, self.rejected, spans])
+        """See the function of this name."""
+        return content_hash(self.prompt, self.chosen, self.rejected, self.chosen_spans, self.rejected_spans)
 
 
 class ImportedPair(Record):
@@ -338,3 +337,11 @@ def fingerprint(value: Any) -> str:
 def program_hash(program: str) -> str:
     """Identity of a program, whatever blank lines surround it."""
     return fingerprint(program.strip())
+
+
+def content_hash(
+    prompt: Prompt, chosen: str, rejected: str, chosen_spans: Sequence[Span], rejected_spans: Sequence[Span]
+) -> str:
+    """Identity of what is trained on; a pair whose text or spans were edited no longer matches."""
+    spans = [[[s.start, s.stop] for s in side] for side in (chosen_spans, rejected_spans)]
+    return fingerprint([[m.model_dump() for m in as_messages(prompt)], chosen, rejected, spans])

@@ -14,6 +14,9 @@ from pathlib import Path
 
 DATABASE = "run.sqlite"
 
+# Names in a folder that training writes to: a run's model/, or one that a caller names.
+TRAINING_LOG = "training_log.json"
+VALIDATION_STORE = "validation"
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
 DEMO_NOTE = "demo"
@@ -49,12 +52,12 @@ class RunFolder:
     @property
     def training_log(self) -> Path:
         """TRL's log history."""
-        return self.model / "training_log.json"
+        return self.model / TRAINING_LOG
 
     @property
     def validation(self) -> Path:
         """A store of its own: what was asked and run to choose among checkpoints."""
-        return self.model / "validation"
+        return self.model / VALIDATION_STORE
 
     @property
     def results(self) -> Path:

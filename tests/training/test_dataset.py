@@ -8,9 +8,10 @@ import pytest
 
 from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
 from iterpref.records import Span
+from iterpref.training import read_pairs
 from iterpref.training.collator import FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.dataset import read_pairs, tokenize_pairs
+from iterpref.training.tokenized import tokenize_pairs
 
 from .conftest import example_pairs, make_pair, write_pairs
 

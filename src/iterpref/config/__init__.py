@@ -15,6 +15,7 @@ from .stages import (
     ImportingConfig,
     PairingConfig,
     SamplingConfig,
+    SelectionConfig,
     SynthesisConfig,
     ValidationConfig,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "ImportingConfig",
     "PairingConfig",
     "SamplingConfig",
+    "SelectionConfig",
     "SynthesisConfig",
     "ValidationConfig",
     "dump_config",

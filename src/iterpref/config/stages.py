@@ -158,6 +158,19 @@ class PairingConfig(Section):
     """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
 
 
+class SelectionConfig(Section):
+    """Which checkpoint becomes the model: the one whose programs pass the tests of validation tasks most often."""
+
+    benchmark: str = "playground"
+    """`playground`, or the path of a JSONL file of tasks of your own; never a published benchmark."""
+    split: str | None = "validation"
+    """Only tasks of this split; null: all tasks of the file."""
+    tasks: int | None = Field(default=None, gt=0)
+    """Only the first so many tasks."""
+    max_tokens: int = Field(default=1024, gt=0)
+    """Most new tokens of a completion; decoding is greedy, pass@1."""
+
+
 class EvaluationSamplingConfig(SamplingConfig):
     """The same, greedy unless said otherwise."""
 

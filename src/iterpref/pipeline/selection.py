@@ -21,7 +21,7 @@ from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 if TYPE_CHECKING:
-    from iterpref.training.section import SelectionConfig
+    from iterpref.config import SelectionConfig
 
 # How published benchmarks begin their tasks' names, in lower case.
 PUBLISHED = ("humaneval", "mbpp", "bigcodebench", "livecodebench", "apps", "codecontests")
@@ -32,7 +32,7 @@ def checkpoint_scorer(folder: Path, config: Config) -> "CheckpointScorer | None"
     """What scores the checkpoints of a run's training; None if its configuration selects none."""
     if config.training.get("selection") is None:
         return None
-    from iterpref.training.section import read_selection
+    from iterpref.training.checkpoint_choice import read_selection
 
     selection = read_selection(config.training["selection"])
     return None if selection is None else CheckpointScorer(folder, config, selection)

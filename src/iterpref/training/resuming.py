@@ -1,11 +1,11 @@
-"""The training's output folder: which run it belongs to, what can be resumed, and that it is finished.
+"""Whose training a folder holds, what of it can be resumed, and whether it is finished.
 
 `training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
 summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
+Not here: what tells one model from another (model_identity).
 """
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Mapping
@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from iterpref.errors import TrainingError
+from iterpref.files import write_json
 from iterpref.model_identity import folder_identity
+from iterpref.run_folder import VALIDATION_STORE
 
 RUN_FILE = "training_run.json"
-LOG_FILE = "training_log.json"
 CERTIFICATE = "complete.json"
-# What selection and adapters leave beside the checkpoints.
-_BESIDE = ("validation.json", "validation", "adapter")
+SCORES_FILE = "validation.json"
+ADAPTER_FOLDER = "adapter"
+_BESIDE_CHECKPOINTS = (SCORES_FILE, VALIDATION_STORE, ADAPTER_FOLDER)
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
 
 
@@ -35,16 +37,10 @@ def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     Raises:
         TrainingError: The folder belongs to a run with another identity, or its run file is damaged.
     """
-    path = folder / RUN_FILE
-    if not path.exists():
-        if checkpoints(folder):
-            raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
+    run = _stored_run(folder)
+    if run is None:
         return None
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        known, summary = run["identity"], run["summary"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
+    known, summary = run
     if known != identity:
         differing = _differences(known, identity)
         raise TrainingError(
@@ -52,6 +48,20 @@ def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
             "resume=False"
         )
     return None if summary is None else dict(summary)
+
+
+def _stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    """Identity and summary in the run file."""
+    path = folder / RUN_FILE
+    if not path.exists():
+        if checkpoints(folder):
+            raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
+        return None
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        return run["identity"], run["summary"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
 
 
 def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
@@ -62,17 +72,7 @@ def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
 
 def write_run(folder: Path, identity: Mapping[str, Any], summary: Mapping[str, Any] | None) -> None:
     """Say whose folder this is, and with a summary, that its model is finished."""
-    write_json(folder / RUN_FILE, {"identity": identity, "summary": summary})
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Write so that readers see the old file or the new one, never a part."""
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    with staging.open("w", encoding="utf-8") as file:
-        json.dump(value, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(staging, path)
+    write_json(folder / RUN_FILE, {"identity": identity, "summary": summary}, indent=1, sort_keys=True)
 
 
 def certify(checkpoint: Path) -> None:
@@ -81,7 +81,7 @@ def certify(checkpoint: Path) -> None:
     The trainer writes and deletes the files of a checkpoint in place, so a killed run may leave a part of one.
     """
     files = {str(p.relative_to(checkpoint)): p.stat().st_size for p in sorted(checkpoint.rglob("*")) if p.is_file()}
-    write_json(checkpoint / CERTIFICATE, files)
+    write_json(checkpoint / CERTIFICATE, files, indent=1, sort_keys=True)
 
 
 def last_checkpoint(folder: Path) -> Path | None:
@@ -108,7 +108,7 @@ def clear_run(folder: Path) -> None:
     if (folder / RUN_FILE).exists():
         for path in checkpoints(folder).values():
             shutil.rmtree(path)
-        for path in (folder / name for name in _BESIDE):
+        for path in (folder / name for name in _BESIDE_CHECKPOINTS):
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
         (folder / RUN_FILE).unlink()
 

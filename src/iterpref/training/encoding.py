@@ -1,9 +1,9 @@
-"""A preference pair → token ids and the focal mask, from one encode of each side's whole text.
+"""A preference pair → token ids and masks, from one encode of each side's whole text.
 
-In: prompt (text, or messages), chosen, rejected, and the spans of D⁻. Out: `EncodedPair`, in TRL's column names.
+In: prompt (text, or messages), chosen, rejected, and the spans that carry loss. Out: `EncodedPair`, in TRL's names.
 The ids are those that TRL's DPOTrainer makes: plain text gets the tokenizer's special tokens and an EOS, messages go
 through the chat template. Spans index the completion; here they move to where the rendered text holds it.
-Not here: truncation (collator.py) and what happens to pairs without a focal token (dataset.py).
+Not here: truncation (collator.py), which spans carry loss (methods.py), pairs without a focal token (tokenized.py).
 """
 
 import logging
@@ -24,13 +24,13 @@ _PROBE = "iterpref probe of the chat template"
 
 @dataclass(frozen=True)
 class EncodedPair:
-    """Token ids of one pair; `rejected_mask` marks D⁻ in `rejected_ids`, `chosen_mask` D⁺ in `chosen_ids`."""
+    """Token ids of one pair; the masks say with 1 which tokens of their side carry loss."""
 
     prompt_ids: list[int]
     chosen_ids: list[int]
     rejected_ids: list[int]
-    rejected_mask: list[int]
     chosen_mask: list[int]
+    rejected_mask: list[int]
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,11 @@ def encode_pair(
     prompt: Prompt,
     chosen: str,
     rejected: str,
-    rejected_spans: Sequence[Span],
+    rejected_spans: Sequence[Span] | None,
     tokenizer: Any,
-    chosen_spans: Sequence[Span] = (),
+    chosen_spans: Sequence[Span] | None = None,
 ) -> EncodedPair:
-    """Encode both sides and mark the rejected tokens in D⁻, and the chosen ones in D⁺.
+    """Encode both sides and mark the tokens of each that lie in its spans, or all of them for None.
 
     A token that holds the end of the prompt and the start of the completion counts as completion. The two sides share
     their prompt tokens; should the tokenizer cut the prompt's end in two ways, the sides part where they differ.
@@ -78,19 +78,20 @@ def encode_pair(
     """
     one, other = (_encode_side(prompt, text, tokenizer) for text in (chosen, rejected))
     shared = min(one.start, other.start)
-    prompt_ids = one.ids[: _common_length(one.ids[:shared], other.ids[:shared])]
-    cut = len(prompt_ids)
+    cut = _common_length(one.ids[:shared], other.ids[:shared])
     return EncodedPair(
-        prompt_ids,
-        one.ids[cut:],
-        other.ids[cut:],
-        _mark(other, rejected, rejected_spans)[cut:],
-        _mark(one, chosen, chosen_spans)[cut:],
+        prompt_ids=one.ids[:cut],
+        chosen_ids=one.ids[cut:],
+        rejected_ids=other.ids[cut:],
+        chosen_mask=_mark(one, chosen, chosen_spans)[cut:],
+        rejected_mask=_mark(other, rejected, rejected_spans)[cut:],
     )
 
 
-def _mark(side: _Side, completion: str, spans: Sequence[Span]) -> list[int]:
-    """The focal mask of a whole side, prompt included; spans and fences move to where the completion stands."""
+def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[int]:
+    """The mask of a whole side, prompt included; spans and fences move to where the completion stands."""
+    if spans is None:
+        return [1] * len(side.ids)
     moved, fences = (
         shift_spans(ranges, side.shift, side.content.start, side.content.stop)
         for ranges in (spans, fence_spans(completion))
