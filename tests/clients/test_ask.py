@@ -11,8 +11,8 @@ from endpoints import BatchServer, Scripted, completion
 
 from iterpref.clients import Completion, Ledger, Request, ask_all, open_ledger
 from iterpref.clients.ask import as_finished
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import batch as batch_module
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.config import DebuggingConfig, SynthesisConfig
 from iterpref.debugging.debug import Debugger, debug
 from iterpref.errors import BudgetError, ClientError, EndpointError

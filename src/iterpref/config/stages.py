@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from iterpref.clients import AnyClientConfig, BudgetConfig
-from iterpref.clients.registry import DEFAULT
+from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
 from iterpref.records import Isolation, Limits, Style
 from iterpref.section import Section
 
