@@ -17,6 +17,7 @@ LEVELS = [
     {"pipeline"},
     {"viewer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
+    {"executor"},
     {"playground", "clients", "sandbox"},
     {"config", "store", "parallel", "prompts"},
     {"records", "errors", "programs"},

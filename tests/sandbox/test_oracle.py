@@ -15,10 +15,18 @@ from jobs import job, returns
 
 from iterpref.errors import RecordError
 from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.channel import Raw, Tampered, read_claims
-from iterpref.sandbox.codec import CodecError, Iterated, Opaque, decode, encode, encode_iterated, opaque_text
-from iterpref.sandbox.oracle import plan
-from iterpref.sandbox.plan import Unliftable
+from iterpref.sandbox.grading.claims import Raw, Tampered, read_claims
+from iterpref.sandbox.inside.values.codec import (
+    CodecError,
+    Iterated,
+    Opaque,
+    decode,
+    encode,
+    encode_iterated,
+    opaque_text,
+)
+from iterpref.sandbox.reading.plan import Unliftable
+from iterpref.sandbox.reading.plan_tests import plan
 
 LIFTED = [
     ("assert f([3, 1]) == [1, 3]", "[1, 3]", "[3, 1]"),
@@ -362,7 +370,7 @@ def test_jobs_with_equal_tests_share_one_plan() -> None:
 def test_only_displays_of_constants_travel_as_source() -> None:
     """The host never reads sources, and even where they are read nothing but a set can come of one."""
     program = """
-        from iterpref.sandbox import codec
+        from iterpref.sandbox.inside.values import codec
         def refused(decode, source):
             try:
                 decode({"S": source})

@@ -20,7 +20,7 @@ from iterpref.errors import SandboxError
 from iterpref.records import Limits
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.doctor import diagnose
-from iterpref.sandbox.processes import descendants
+from iterpref.sandbox.inside.linux.processes import descendants
 from iterpref.sandbox.sandbox import RUNGS
 
 SOURCE = Path(__file__).parents[2] / "src"

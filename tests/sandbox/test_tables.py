@@ -5,9 +5,9 @@ import pytest
 from iterpref.errors import RecordError
 from iterpref.records import Limits, TestFile
 from iterpref.sandbox import Job
-from iterpref.sandbox.codec import encode
-from iterpref.sandbox.folding import LARGE, fold, is_large
-from iterpref.sandbox.tables import Row, arguments, close, read_row, write_row
+from iterpref.sandbox.inside.values.codec import encode
+from iterpref.sandbox.inside.values.fingerprints import LARGE, fold, is_large
+from iterpref.sandbox.reading.call_tables import Row, arguments, close, read_row, write_row
 
 
 def job(program, *rows, entry_point="f", **limits):

@@ -22,8 +22,9 @@ from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.difficulty import difficulties
 from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
 from iterpref.evaluation.preflight import preflight
+from iterpref.executor import Executor
 from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]

@@ -13,8 +13,8 @@ from iterpref.config import BudgetConfig, Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
+from iterpref.executor import Executor
 from iterpref.parallel import Shard, run_many, shards_folder
-from iterpref.sandbox import Executor
 from iterpref.store import DATABASE, Store
 
 from .opening import OnProgress, Opened, open_grading, quiet

@@ -10,6 +10,7 @@ from typing import Any
 
 from iterpref.clients import Budget
 from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.executor import Executor
 from iterpref.importing import (
     detect_format,
     import_mapped_tasks,
@@ -21,7 +22,6 @@ from iterpref.importing import (
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
 from iterpref.pairing.quality import program_hash
 from iterpref.records import Task
-from iterpref.sandbox import Executor
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer

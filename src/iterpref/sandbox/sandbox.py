@@ -2,7 +2,7 @@
 
 A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
 `sandbox_error`, which says nothing about the program. Not here: the workers (pool.py), how a run is isolated
-(isolation.py) or judged (judge_calls.py, judge_tests.py, judge_script.py).
+(rung.py) or judged (calls.py, reported_tests.py, script.py).
 """
 
 import os
@@ -19,17 +19,17 @@ from typing import Any, Literal, Self
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation, TestOutcome
 
-from . import counting, oracle
-from .confirm import confirm, flaky
-from .frames import shorten
+from .grading.calls import Answers, judge_calls, read_answers
+from .grading.control import confirm, flaky
+from .grading.reported_tests import judge_tests
+from .grading.script import judge_script
+from .inside.values.texts import shorten
 from .job import Job
-from .judge_calls import Answers, judge_calls, read_answers
-from .judge_script import judge_script
-from .judge_tests import judge_tests
-from .ladder import RUNGS, below, climb, stamps
-from .plan import Unliftable
-from .pool import ATTEMPTS, Pool
-from .worker import Worker, import_path
+from .reading import plan_tests, required_tests
+from .reading.plan import Unliftable
+from .workers.ladder import RUNGS, below, climb, stamps
+from .workers.pool import ATTEMPTS, Pool
+from .workers.worker import Worker, import_path
 
 __all__ = ["RUNGS", "Sandbox"]
 
@@ -103,7 +103,7 @@ class Sandbox:
         if job.style == "stdio":
             return self._run_stdio(job)
         try:
-            plan = oracle.plan(job)
+            plan = plan_tests.plan(job)
         except Unliftable:
             return self._run_in_process(job)
         except SyntaxError as error:
@@ -122,7 +122,7 @@ class Sandbox:
             SandboxError: The sandbox is closed or broken.
         """
         try:
-            plan = oracle.plan(job)
+            plan = plan_tests.plan(job)
         except (Unliftable, SyntaxError) as error:
             raise RecordError(f"{job.tests[0].path}: no call table ({error}); answers need style calls") from None
         request = self._request(job, "calls") | {"calls": plan.wire}
@@ -178,13 +178,13 @@ class Sandbox:
 
     def _run_in_process(self, job: Job) -> Execution:
         try:
-            required = counting.required_tests(job)
+            required = required_tests.required_tests(job)
         except SyntaxError as error:
             return self._unreadable(job, error)
         if job.style == "pytest" and PathFinder.find_spec("pytest", import_path()) is None:
             raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
         request = self._request(job, job.style)
-        request["entry_point"] = job.entry_point or (counting.checked_name(job) if job.style == "check" else None)
+        request["entry_point"] = job.entry_point or (required_tests.checked_name(job) if job.style == "check" else None)
         request["tests"] = [[test.path, test.content] for test in job.tests]
         if job.style in ("unittest", "pytest", "doctest"):
             request["files"] |= {test.path: test.content for test in job.tests}
@@ -197,7 +197,7 @@ class Sandbox:
             control = request | {"nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
             raw = self.pool.run(control, job.stdin)
             if not isinstance(raw, str):
-                neutral, asserting = counting.can_not_fail(job), counting.asserting(job)
+                neutral, asserting = required_tests.can_not_fail(job), required_tests.asserting(job)
                 found = confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
         return self._stamp(found)
 
@@ -207,7 +207,7 @@ class Sandbox:
         first: Execution | None = None
         last: Execution | None = None
         wall_s = cpu_s = 0.0
-        for name, stdin, stdout in counting.stdio_cases(job):
+        for name, stdin, stdout in required_tests.stdio_cases(job):
             if last is not None and last.verdict == "timeout":
                 outcomes.append(TestOutcome(name=name, verdict="not_run"))
                 continue

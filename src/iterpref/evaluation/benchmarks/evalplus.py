@@ -17,8 +17,8 @@ from iterpref.evaluation.benchmarks.references import Question, Reference, refer
 from iterpref.evaluation.benchmarks.sources import Loaded
 from iterpref.records import Limits, Task, TestFile, fingerprint
 from iterpref.sandbox import Sandbox
-from iterpref.sandbox.codec import decode
-from iterpref.sandbox.tables import Row, arguments, write_row
+from iterpref.sandbox.inside.values.codec import decode
+from iterpref.sandbox.reading.call_tables import Row, arguments, write_row
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input", "atol")
 BASE, PLUS = "base.jsonl", "plus.jsonl"

@@ -18,9 +18,9 @@ from typing import Any
 from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source, read_rows
 from iterpref.records import Limits, Task, TestFile
-from iterpref.sandbox.codec import encode
-from iterpref.sandbox.tables import Row as Call
-from iterpref.sandbox.tables import arguments, write_row
+from iterpref.sandbox.inside.values.codec import encode
+from iterpref.sandbox.reading.call_tables import Row as Call
+from iterpref.sandbox.reading.call_tables import arguments, write_row
 
 RELEASES = 6
 _MOST_BYTES = 1 << 30  # of one task's tests, unpacked

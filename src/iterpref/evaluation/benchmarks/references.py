@@ -18,8 +18,8 @@ from typing import Any
 from iterpref.evaluation.benchmarks.sources import cache_folder
 from iterpref.records import Limits, TestFile, fingerprint
 from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.codec import encode
-from iterpref.sandbox.tables import Row, write_row
+from iterpref.sandbox.inside.values.codec import encode
+from iterpref.sandbox.reading.call_tables import Row, write_row
 
 _VERSION = 2  # of what is cached, and of the code that makes tests of rows
 LIMITS = Limits(cpu_s=300, wall_s=900, memory_bytes=4 << 30)

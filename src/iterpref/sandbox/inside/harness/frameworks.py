@@ -1,0 +1,227 @@
+"""Tests that bring their own tool: doctest, unittest and pytest, run in the program's process.
+
+In: the request, the namespace. Out: one `["test", name, verdict, error, case]` report a test, from a runner or
+a plugin of ours, never from what the tool prints. The tools are imported when needed; else standard library only.
+Not here: bare asserts and `check(candidate)` (asserts.py), what a control is (negative_control.py).
+"""
+
+import ast
+import functools
+import inspect
+import os
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ..linux.limits import release_spare_memory
+from ..values.codec import opaque_text
+from ..values.texts import shorten
+from .comparisons import values_at
+from .negative_control import WRONG_TEXT, Control
+from .tracebacks import Sources, describe
+
+Report = Callable[..., None]
+_CUT = 300
+
+
+def run_doctest(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    """Each `>>>` example is a test."""
+    import doctest
+
+    class Runner(doctest.DocTestRunner):
+        def report_start(self, out: Any, test: Any, example: Any) -> None: ...
+
+        def report_success(self, out: Any, test: Any, example: Any, got: str) -> None:
+            report("test", f"{test.name} line {example.lineno + 1}", "passed", None, None)
+
+        def report_failure(self, out: Any, test: Any, example: Any, got: str) -> None:
+            name = f"{test.name} line {example.lineno + 1}"
+            wanted = f"it to raise {example.exc_msg}" if example.exc_msg else example.want
+            texts = (shorten(text.strip() or "nothing", _CUT) for text in (example.source, got, wanted))
+            case = dict(zip(("call", "got", "expected"), texts, strict=True))
+            failure = {"type": "AssertionError", "text": f"{_printed(case)}\n  {name}"}
+            report("test", name, "failed", failure, case)
+
+        def report_unexpected_exception(self, out: Any, test: Any, example: Any, exc_info: Any) -> None:
+            name = f"{test.name} line {example.lineno + 1}"
+            failure = describe(exc_info[1], sources)
+            first, newline, frames = failure["text"].partition("\n")
+            place = f"  {name}: {shorten(example.source.strip(), _CUT)}"
+            report("test", name, "error", failure | {"text": f"{first}\n{place}{newline}{frames}"}, None)
+
+    for path, content in request["tests"]:
+        test = doctest.DocTestParser().get_doctest(content, namespace, path, path, 0)
+        for example in test.examples if request.get("control") else ():
+            if example.want:
+                example.want = f"{WRONG_TEXT}\n"
+                example.exc_msg = example.exc_msg and example.want
+        Runner(verbose=False).run(test, out=lambda _: None, clear_globs=False)
+
+
+def _printed(case: Mapping[str, str]) -> str:
+    """What an example gave and should have given, on lines of their own if they have several."""
+    if not any("\n" in text for text in case.values()):
+        return f"{case['call']} gave {case['got']}, expected {case['expected']}"
+    call, got, expected = ("\n".join(f"  {line}" for line in case[key].split("\n")) for key in case)
+    return f"This example\n{call}\ngave\n{got}\nexpected\n{expected}"
+
+
+def run_unittest(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    """Every test of every file, by unittest's own loader; a failing subtest fails its test."""
+    import unittest
+
+    class Result(unittest.TestResult):
+        def addSuccess(self, test: Any) -> None:
+            if test.id() not in failed:
+                report("test", test.id(), "passed", None, None)
+
+        def addError(self, test: Any, err: Any) -> None:
+            report("test", test.id(), "error", _with_values(err[1], sources), None)
+
+        def addFailure(self, test: Any, err: Any) -> None:
+            report("test", test.id(), "failed", _with_values(err[1], sources), None)
+
+        def addSkip(self, test: Any, reason: str) -> None:
+            report("test", test.id(), "skipped", {"type": "SkipTest", "text": shorten(str(reason), _CUT)}, None)
+
+        def addExpectedFailure(self, test: Any, err: Any) -> None:
+            self.addSkip(test, "expected to fail") if control else self.addSuccess(test)
+
+        def addUnexpectedSuccess(self, test: Any) -> None:
+            unexpected = {"type": "AssertionError", "text": "AssertionError: unexpected success"}
+            report("test", test.id(), "failed", unexpected, None)
+
+        def addSubTest(self, test: Any, subtest: Any, err: Any) -> None:
+            if err is not None:
+                failed.add(test.id())
+                verdict = "failed" if issubclass(err[0], test.failureException) else "error"
+                report(
+                    "test",
+                    test.id(),
+                    verdict,
+                    _add(describe(err[1], sources), f"in subtest {subtest._subDescription()}"),
+                    None,
+                )
+
+    control: Control | None = request.get("control")
+    failed: set[str] = set()
+    loader, result = unittest.TestLoader(), Result()
+    for path, content in request["tests"]:
+        code = control.trees[path] if control else content
+        module = _import_tests(path, content, code, report, sources) if path.endswith(".py") else None
+        if module is not None:
+            suite = loader.loadTestsFromModule(module)
+            for test in _members(suite):
+                name = test._testMethodName
+                setattr(test, name, _releasing(getattr(test, name)))
+                if control:
+                    control.wrap(test)
+            suite.run(result)
+
+
+def _with_values(error: BaseException, sources: Sources) -> dict[str, str]:
+    """The exception, and the variables in the line of the test where it came up."""
+    told, values = describe(error, sources), values_at(error, sources)
+    return _add(told, f"with {values}") if values else told
+
+
+def _add(error: dict[str, str], line: str) -> dict[str, str]:
+    """The same with a line below the frames."""
+    return error | {"text": f"{error['text']}\n  {shorten(line, _CUT)}"}
+
+
+def _releasing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the spare memory back where a test has used up all: the framework needs some to go on."""
+    if inspect.iscoroutinefunction(function):
+        return function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except MemoryError:
+            release_spare_memory()
+            raise
+
+    return call
+
+
+def _members(suite: Any) -> Iterator[Any]:
+    for part in suite:
+        yield from _members(part) if hasattr(part, "__iter__") else [part]
+
+
+def _import_tests(
+    path: str, content: str, code: str | ast.Module, report: Report, sources: Sources
+) -> types.ModuleType | None:
+    name = path.removesuffix(".py").replace("/", ".")
+    module = types.ModuleType(name)
+    module.__file__ = os.path.abspath(path)
+    sys.modules[name] = module
+    sources.add(module.__file__, path, content)
+    try:
+        exec(compile(code, module.__file__, "exec", dont_inherit=True), module.__dict__)
+    except BaseException as error:
+        release_spare_memory()
+        report("test", f"{name} (import)", "error", describe(error, sources), None)
+        return None
+    return module
+
+
+def run_pytest(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+    """pytest without the host's configuration, conftest files or plugins; results come from a plugin of ours."""
+    import pytest
+
+    class Plugin:
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
+            pyfuncitem.obj = _releasing(pyfuncitem.obj)
+            yield
+
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
+            outcome = yield
+            result = outcome.get_result()
+            if result.when == "call" or result.outcome != "passed":
+                verdict = {"passed": "passed", "skipped": "skipped"}.get(result.outcome, "failed")
+                error = _told(call.excinfo.value, sources, item) if call.excinfo else None
+                failures = (AssertionError, pytest.fail.Exception)  # the latter: `pytest.raises`, where nothing raised
+                if verdict == "failed" and call.excinfo and not call.excinfo.errisinstance(failures):
+                    verdict = "error"
+                report("test", item.nodeid, verdict, error, None)
+
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_make_collect_report(self, collector: Any) -> Any:
+            outcome = yield
+            result = outcome.get_result()
+            if result.failed:  # pytest wraps what the import raised
+                error = result.call.excinfo.value
+                error = describe(error.__cause__ or error, sources)
+                report("test", f"{collector.nodeid} (import)", "error", error, None)
+
+    class Controlled(Plugin):
+        @pytest.hookimpl(hookwrapper=True)
+        def pytest_runtest_call(self, item: Any) -> Any:
+            outcome = yield
+            if control and outcome.excinfo is None:
+                outcome.force_exception(control.reached())
+
+    control: Control | None = request.get("control")
+    for path, content in request["tests"]:
+        sources.add(os.path.abspath(path), path, content)
+    here = os.getcwd()  # `confcutdir` too: else pytest looks into every folder up to the root
+    options = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", here, "--confcutdir", here]
+    options += ["-p", "no:cacheprovider"]
+    paths = [path for path, _ in request["tests"] if path.endswith(".py")]
+    pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
+
+
+def _told(error: BaseException, sources: Sources, item: Any) -> dict[str, str]:
+    """Without the blank lines and advice on options that pytest puts into messages; with the test's parameters."""
+    told = describe(error, sources)
+    lines = [line for line in told["text"].split("\n") if line.strip() and not line.startswith("  Use -v")]
+    params = getattr(getattr(item, "callspec", None), "params", {})
+    shown = ", ".join(f"{name} = {opaque_text(value)}" for name, value in params.items())
+    values = shown or values_at(error, sources)
+    return told | {"text": "\n".join([*lines, *([f"  with {shorten(values, _CUT)}"] if values else [])])}
