@@ -28,7 +28,7 @@ Verdict = Literal[
     "sandbox_error",  # the tool broke; says nothing about the program
 ]
 Trust = Literal["oracle", "checked", "in_process"]
-Isolation = Literal["zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits"]
+Isolation = str  # a rung of the sandbox's, as its table names them
 Phase = Literal["import", "test", "none"]
 Origin = Literal["debugging", "sampling", "mutation", "import"]
 
@@ -146,7 +146,8 @@ class Execution(Record):
 
     `verdict` is the outcome, `trust` how far it can be believed (`oracle`: expected values stayed outside the child),
     `isolation` the rung it ran on; `warnings` carries whatever must not be overlooked (for example, no isolation).
-    `error_type` is the exception's class name or the limit hit; `error` the message with the user's frames.
+    `error_type` is the exception's class name or the limit hit, `error` the message; `frames` are the lines below it:
+    where in the user's files it came up, the innermost last, and with which values.
     """
 
     verdict: Verdict
@@ -155,6 +156,7 @@ class Execution(Record):
     phase: Phase = "test"
     error_type: str = ""
     error: str = ""
+    frames: tuple[str, ...] = ()
     tests: tuple[TestOutcome, ...] = ()
     failing_case: FailingCase | None = None
     stdout: str = ""
@@ -167,6 +169,16 @@ class Execution(Record):
     @property
     def passed(self) -> bool:
         return self.verdict == "passed"
+
+    @property
+    def headline(self) -> str:
+        """The first line of the message."""
+        return self.error.split("\n", 1)[0]
+
+    @property
+    def text(self) -> str:
+        """The message with its frames, as it is shown."""
+        return "\n".join((self.error, *self.frames))
 
 
 class Attempt(Record):

@@ -21,7 +21,7 @@ from iterpref.records import Limits
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.doctor import diagnose
 from iterpref.sandbox.inside.linux.processes import descendants
-from iterpref.sandbox.sandbox import RUNGS
+from iterpref.sandbox.inside.rungs.table import RUNGS
 
 SOURCE = Path(__file__).parents[2] / "src"
 RIGHT = job("def f(x): return x + 1", "assert f(1) == 2")

@@ -18,7 +18,7 @@ from iterpref.evaluation.benchmarks.sources import Loaded
 from iterpref.records import Limits, Task, TestFile, fingerprint
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.inside.values.codec import decode
-from iterpref.sandbox.reading.call_tables import Row, arguments, write_row
+from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input", "atol")
 BASE, PLUS = "base.jsonl", "plus.jsonl"
@@ -77,7 +77,7 @@ def _question(row: dict[str, Any], plan: Plan) -> Question:
     match = plan.match(entry_point)
     given = [row["base_input"], *([row["plus_input"]] if plan.plus and row["plus_input"] else [])]
     asked = tuple(
-        Row(
+        CallRow(
             arguments(list(values)),
             accept=tuple(arguments(list(plan.accept(entry_point, values)))),
             match=match,
@@ -93,9 +93,9 @@ def _solution(row: dict[str, Any]) -> str:
     return str(row["prompt"] + row["canonical_solution"])
 
 
-def _line(asked: Row, output: Any) -> str:
+def _line(asked: CallRow, output: Any) -> str:
     atol = asked.atol or _float_atol(decode(output))
-    return write_row(Row(asked.input, output, asked.accept, asked.match, atol))
+    return write_row(CallRow(asked.input, output, asked.accept, asked.match, atol))
 
 
 def _task(row: dict[str, Any], reference: Reference, plan: Plan) -> Task:

@@ -19,7 +19,7 @@ from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source, read_rows
 from iterpref.records import Limits, Task, TestFile
 from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.reading.call_tables import Row as Call
+from iterpref.sandbox.reading.call_tables import CallRow as Call
 from iterpref.sandbox.reading.call_tables import arguments, write_row
 
 RELEASES = 6

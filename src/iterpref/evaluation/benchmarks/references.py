@@ -19,7 +19,7 @@ from iterpref.evaluation.benchmarks.sources import cache_folder
 from iterpref.records import Limits, TestFile, fingerprint
 from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.reading.call_tables import Row, write_row
+from iterpref.sandbox.reading.call_tables import CallRow, write_row
 
 _VERSION = 2  # of what is cached, and of the code that makes tests of rows
 LIMITS = Limits(cpu_s=300, wall_s=900, memory_bytes=4 << 30)
@@ -32,7 +32,7 @@ class Question:
     task_id: str
     program: str
     entry_point: str
-    rows: tuple[Row, ...]
+    rows: tuple[CallRow, ...]
 
 
 @dataclass(frozen=True)

@@ -9,29 +9,35 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..inside.values.codec import CodecError, decode
-from ..inside.values.texts import shorten
+from ..inside.values.texts import CASE_CHARS, shorten
+from ..inside.worker.wire import RawRun
 
-Outcome = Literal["passed", "failed", "error", "skipped"]
-_OUTCOMES: tuple[Outcome, ...] = ("passed", "failed", "error", "skipped")
+_REPORTED = ("passed", "failed", "error", "skipped")
+_MESSAGE_CHARS = 4000
+_FRAME_CHARS = 1000
+_FRAMES = 20
 
 
 class Tampered(Exception):
     """The channel carried something no honest run writes."""
 
 
-@dataclass
-class Raw:
-    """One run as the zygote saw it. `status`: exit code or minus the signal."""
+@dataclass(frozen=True)
+class ClaimedError:
+    """An exception; `message` begins with its type, `frames` are the lines below, `bases` the names of its classes."""
 
-    status: int
-    limit: str
-    wall_s: float
-    cpu_s: float
-    max_rss_bytes: int
-    setup_error: str
-    channel: bytes
-    stdout: bytes
-    stderr: bytes
+    type: str
+    message: str
+    frames: tuple[str, ...] = ()
+    bases: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.message, *self.frames))
+
+    @property
+    def first_line(self) -> str:
+        return self.message.split("\n", 1)[0]
 
 
 @dataclass(frozen=True)
@@ -39,8 +45,8 @@ class TestClaim:
     """What an in-process test is said to have done; `case` as in `records.FailingCase`."""
 
     name: str
-    verdict: Outcome
-    error: dict[str, str] | None
+    verdict: Literal["passed", "failed", "error", "skipped"]
+    error: ClaimedError | None
     case: dict[str, str] | None
 
 
@@ -49,14 +55,14 @@ class Claims:
     """The channel's lines, sorted by kind. `imported`: None while the program's module hasn't been loaded."""
 
     imported: bool = False
-    import_error: dict[str, str] | None = None
+    import_error: ClaimedError | None = None
     results: dict[int, Any] = field(default_factory=dict)
-    errors: dict[int, dict[str, str]] = field(default_factory=dict)
+    errors: dict[int, ClaimedError] = field(default_factory=dict)
     tests: list[TestClaim] = field(default_factory=list)
     ended: bool = False
 
 
-def read_claims(raw: Raw, nonce: str) -> Claims:
+def read_claims(raw: RawRun, nonce: str) -> Claims:
     """Parse the channel.
 
     Raises:
@@ -71,39 +77,48 @@ def read_claims(raw: Raw, nonce: str) -> Claims:
         if not line.startswith(nonce.encode()) or claims.ended:
             raise Tampered(f"a line that isn't the harness's: {line[:40]!r}")
         try:
-            _claim(claims, *json.loads(line[len(nonce) :]))
+            _add(claims, *json.loads(line[len(nonce) :]))
         except (CodecError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise Tampered(f"a line of unknown form: {error}") from error
     return claims
 
 
-def _claim(claims: Claims, kind: str, *body: Any) -> None:
+def _add(claims: Claims, kind: str, *body: Any) -> None:
+    """One line: first `import`, then, if that went well, calls or tests, then `end`."""
     if kind == "end" and not body:
         claims.ended = True
     elif kind == "import" and not claims.imported and claims.import_error is None:
-        (claims.import_error,) = (None if error is None else _error(error) for error in body)
-        claims.imported = claims.import_error is None
+        (error,) = body
+        claims.import_error = None if error is None else _error(error)
+        claims.imported = error is None
     elif kind in ("call", "raised") and claims.imported:
-        index, value = body
-        if type(index) is not int or index in claims.results or index in claims.errors:
-            raise Tampered(f"a second result of call {index}")
-        if kind == "call":
-            claims.results[index] = decode(value)
-        else:
-            claims.errors[index] = _error(value)
+        _add_result(claims, kind, *body)
     elif kind == "test" and claims.imported:
-        name, verdict, error, case = body
-        if verdict not in _OUTCOMES:
-            raise Tampered(f"verdict {verdict!r}")
-        claims.tests.append(TestClaim(str(name)[:300], verdict, error and _error(error), case and _case(case)))
+        claims.tests.append(_test(*body))
     else:
         raise Tampered(f"an unexpected {kind!r}")
 
 
+def _add_result(claims: Claims, kind: str, index: Any, value: Any) -> None:
+    if type(index) is not int or index in claims.results or index in claims.errors:
+        raise Tampered(f"a second result of call {index}")
+    if kind == "call":
+        claims.results[index] = decode(value)
+    else:
+        claims.errors[index] = _error(value)
+
+
+def _test(name: Any, verdict: Any, error: Any, case: Any) -> TestClaim:
+    if verdict not in _REPORTED:
+        raise Tampered(f"verdict {verdict!r}")
+    return TestClaim(str(name)[:300], verdict, _error(error) if error else None, _case(case) if case else None)
+
+
 def _case(value: dict[str, Any]) -> dict[str, str]:
-    return {key: shorten(str(value[key]), 300) for key in ("call", "got", "expected")}
+    return {key: shorten(str(value[key]), CASE_CHARS) for key in ("call", "got", "expected")}
 
 
-def _error(value: dict[str, Any]) -> dict[str, str]:
-    bases = str(value.get("bases", ""))[:500]
-    return {"type": str(value["type"])[:100], "text": shorten(str(value["text"]), 4000), "bases": bases}
+def _error(value: dict[str, Any]) -> ClaimedError:
+    frames = tuple(shorten(str(frame), _FRAME_CHARS) for frame in value["frames"][:_FRAMES])
+    message = shorten(str(value["message"]), _MESSAGE_CHARS)
+    return ClaimedError(str(value["type"])[:100], message, frames, tuple(str(value["bases"])[:500].split()))

@@ -1,8 +1,7 @@
 """What a run's end amounts to: the pieces that every verdict is made of.
 
-In: how a run ended and what its channel claims. Out: a `Failure`, or the `Execution` made of it. Verdicts are made only
-here and in calls.py (results of calls), reported_tests.py (tests that ran inside) and script.py (what was
-printed).
+In: how a run ended and what its channel claims. Out: a `Cause`, or the `Execution` made of it. Verdicts are made only
+here and in calls.py (results of calls), reported_tests.py (tests that ran inside) and script.py (what was printed).
 """
 
 import signal
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome, Trust, Verdict
 
-from ..inside.values.texts import shorten
-from .claims import Claims, Raw
+from ..inside.values.texts import CASE_CHARS, shorten
+from ..inside.worker.wire import RawRun
+from .claims import ClaimedError, Claims
 
-CASE_CHARS = 300  # of a value or a detail in a record
 _KEPT = 8192  # characters of each stream in a record
 _LIMIT_VERDICTS: dict[str, Verdict] = {
     "cpu_s": "timeout",
@@ -25,28 +24,34 @@ _LIMIT_VERDICTS: dict[str, Verdict] = {
 
 
 @dataclass
-class Failure:
-    """Why an execution did not pass."""
+class Cause:
+    """Why an execution did not pass; as in `records.Execution`."""
 
     verdict: Verdict
     error_type: str = ""
     error: str = ""
     case: FailingCase | None = None
+    frames: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        return "\n".join((self.error, *self.frames))
 
 
 def execution(
-    raw: Raw, claims: Claims | None, tests: list[TestOutcome], failure: Failure | None, trust: Trust, rung: Isolation
+    raw: RawRun, claims: Claims | None, tests: list[TestOutcome], cause: Cause | None, trust: Trust, rung: Isolation
 ) -> Execution:
-    """The record; `failure` None means that it passed."""
+    """The record; `cause` None means that it passed."""
     return Execution(
-        verdict=failure.verdict if failure else "passed",
+        verdict=cause.verdict if cause else "passed",
         trust=trust,
         isolation=rung,
         phase="test" if claims is None or claims.imported else "import",
-        error_type=failure.error_type if failure else "",
-        error=failure.error if failure else "",
+        error_type=cause.error_type if cause else "",
+        error=cause.error if cause else "",
+        frames=cause.frames if cause else (),
         tests=tuple(tests),
-        failing_case=failure.case if failure else None,
+        failing_case=cause.case if cause else None,
         stdout=text(raw.stdout),
         stderr=text(raw.stderr),
         wall_s=round(raw.wall_s, 6),
@@ -55,31 +60,31 @@ def execution(
     )
 
 
-def ended_early(raw: Raw, claims: Claims) -> Failure | None:
+def ended_early(raw: RawRun, claims: Claims) -> Cause | None:
     """How the process ended, if not by coming to the end of its tests."""
     if raw.limit:
-        return Failure(_LIMIT_VERDICTS[raw.limit], raw.limit, f"The run hit its limit {raw.limit}.")
+        return Cause(_LIMIT_VERDICTS[raw.limit], raw.limit, f"The run hit its limit {raw.limit}.")
     if raw.status < 0:
         name = _signal_name(-raw.status)
-        return Failure("crashed", name, f"The process was killed by {name}.")
+        return Cause("crashed", name, f"The process was killed by {name}.")
     if not claims.ended:
-        return Failure("exited_early", "", f"The process ended with exit code {raw.status} before its tests had.")
+        return Cause("exited_early", "", f"The process ended with exit code {raw.status} before its tests had.")
     return None
 
 
-def import_failure(claims: Claims) -> Failure | None:
+def import_failure(claims: Claims) -> Cause | None:
     return raised(claims.import_error, None) if claims.import_error is not None else None
 
 
-def raised(error: dict[str, str], case: FailingCase | None) -> Failure:
+def raised(error: ClaimedError, case: FailingCase | None) -> Cause:
     """The verdict on an exception."""
     verdicts: dict[str, Verdict] = {"MemoryError": "out_of_memory", "SystemExit": "exited_early"}
-    return Failure(verdicts.get(error["type"], "error"), error["type"], error["text"], case)
+    return Cause(verdicts.get(error.type, "error"), error.type, error.message, case, error.frames)
 
 
-def tampered(raw: Raw, error: Exception, trust: Trust, rung: Isolation) -> Execution:
-    failure = Failure("tampered", "", f"The result channel carried {shorten(str(error), CASE_CHARS)}")
-    return execution(raw, None, [], failure, trust, rung)
+def tampered(raw: RawRun, error: Exception, trust: Trust, rung: Isolation) -> Execution:
+    cause = Cause("tampered", "", f"The result channel carried {shorten(str(error), CASE_CHARS)}")
+    return execution(raw, None, [], cause, trust, rung)
 
 
 def text(stream: bytes) -> str:

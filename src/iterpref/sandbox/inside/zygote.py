@@ -19,28 +19,21 @@ import site
 import socket
 import sys
 import traceback
-from collections.abc import Callable
-from typing import Any
+from typing import NoReturn
 
 from .harness import harness
 from .linux import syscalls
-from .linux.limits import PROBE_LIMITS, reserve_memory
-from .rungs import bubblewrap, cgroups, landlock, namespaces, rlimits, rung
+from .linux.limits import reserve_memory
+from .request import ProbeRequest, Request, Setup, probe
+from .rungs.rung import Rung, make_rung
 from .worker import atfork, wire
-from .worker.supervise import HostGone, Outcome, Supervisor
+from .worker.supervise import HostGone, Supervisor, Watched
 
-RUNGS: dict[str, Callable[[list[str]], rung.Rung]] = {
-    "zygote_cgroup": cgroups.CgroupNamespaces,
-    "zygote": namespaces.Namespaces,
-    "bubblewrap": bubblewrap.Bubblewrap,
-    "landlock": landlock.Landlock,
-    "rlimits": rlimits.Rlimits,
-}
 STREAMS = ("channel", "stdout", "stderr")
 # What most programs import: loaded once here, shared by every run.
 _STANDARD = (
     "bisect", "collections.abc", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools", "math",
-    "operator", "random", "re", "string", "traceback", "typing",
+    "operator", "random", "re", "shutil", "string", "subprocess", "tempfile", "traceback", "typing",
 )  # fmt: skip
 
 
@@ -48,10 +41,10 @@ def main(fd: int) -> None:
     """Entry point of the interpreter that worker.py starts."""
     sock = socket.socket(fileno=fd)
     host_pidfd = _pidfd(os.getppid())
-    setup = json.loads(wire.receive(sock)[0])
+    setup: Setup = json.loads(wire.receive(sock)[0])
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
-    rung = RUNGS[setup["isolation"]](setup["python_dirs"])
+    rung = make_rung(setup["isolation"], setup["python_dirs"])
     try:
         rung.prepare()
     except OSError as error:
@@ -71,7 +64,7 @@ def main(fd: int) -> None:
             os._exit(code)
 
 
-def _guard(zygote: int, host_pidfd: int, rung: rung.Rung) -> None:
+def _guard(zygote: int, host_pidfd: int, rung: Rung) -> None:
     """The launcher: wait until the zygote or the host ends, then leave nothing behind."""
     zygote_pidfd = _pidfd(zygote)
     if zygote_pidfd >= 0:
@@ -86,7 +79,7 @@ def _guard(zygote: int, host_pidfd: int, rung: rung.Rung) -> None:
     rung.clear()
 
 
-def _zygote(sock: socket.socket, rung: rung.Rung, setup: dict[str, Any]) -> int:
+def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     site.setquit()  # `exit()`, which an interpreter started with -S lacks
     try:
@@ -96,16 +89,16 @@ def _zygote(sock: socket.socket, rung: rung.Rung, setup: dict[str, Any]) -> int:
         atfork.stop()
         harness.rehearse()
         reserve_memory()
-        probe = _run(sock, rung, {"mode": "probe", "isolation": setup["isolation"], "limits": PROBE_LIMITS}, b"")
+        trial = _run(sock, rung, probe(setup["isolation"]), b"")
     except OSError as error:
         wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
         return 0
     except ImportError as error:
         wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
         return 0
-    if probe.setup_error or probe.status != 0:
-        said = bytes(probe.streams["stderr"]).decode(errors="replace").strip().rpartition("\n")[2]
-        detail = probe.setup_error or f"a trial run ended with status {probe.status}: {said}"
+    if trial.setup_error or trial.status != 0:
+        said = bytes(trial.streams["stderr"]).decode(errors="replace").strip().rpartition("\n")[2]
+        detail = trial.setup_error or f"a trial run ended with status {trial.status}: {said}"
         wire.send(sock, json.dumps({"refused": detail}).encode())
         return 0
     gc.collect()
@@ -119,13 +112,13 @@ def _zygote(sock: socket.socket, rung: rung.Rung, setup: dict[str, Any]) -> int:
     return 0
 
 
-def _run(sock: socket.socket, rung: rung.Rung, request: dict[str, Any], stdin: bytes) -> Outcome:
+def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin: bytes) -> Watched:
     """Fork, confine, watch."""
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
     stdin_fd = _as_file(stdin)
     try:
         rung.hold(request["limits"])
-        harness.seed(request.get("seed", 0))
+        harness.seed(0 if request["mode"] == "probe" else request["seed"])
         gc.freeze()  # a run's collections leave alone what it was born with
         rung.before_fork(request["limits"])
         pid = os.fork()
@@ -150,7 +143,7 @@ def _run(sock: socket.socket, rung: rung.Rung, request: dict[str, Any], stdin: b
         os.close(stdin_fd)
 
 
-def _child(rung: rung.Rung, request: dict[str, Any], pipes: dict[str, Any], stdin_fd: int) -> None:
+def _child(rung: Rung, request: Request | ProbeRequest, pipes: dict[str, tuple[int, int]], stdin_fd: int) -> NoReturn:
     """The run's process. Never returns."""
     setup_fd = pipes["setup"][1]
     atfork.in_run = True

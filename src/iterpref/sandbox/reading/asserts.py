@@ -1,6 +1,6 @@
 """Take asserts apart: which calls they make with which constants, and what must hold of the results.
 
-In: one test file. Out: calls and judgements, added to a `Plan`. Walks the file in order, as Python would run it,
+In: one test file. Out: calls and expectations, added to a `CallPlan`. Walks the file in order, as Python would run it,
 without running it: constants bound to names are followed and loops over constants unrolled. Looks only at the tests,
 never at the program, which could otherwise choose to be judged in its own process.
 Not here: the calls in an expression (names.py), evaluation (expressions.py).
@@ -14,14 +14,14 @@ from typing import Any
 from iterpref.programs import syntax_tree
 from iterpref.records import Style, TestFile
 
-from ..inside.harness.asserts import check_call
+from ..inside.harness.assert_syntax import check_call
 from .expected_raise import expected_raise
 from .names import Instance, Scope, Slot
-from .plan import Judgement, Plan, Unliftable
+from .plan import CallPlan, Expectation, Unliftable
 
 
-def lift(test: TestFile, style: Style, entry_point: str | None, found: Plan) -> None:
-    """Add the calls and judgements of one file of asserts to `found`.
+def lift(test: TestFile, style: Style, entry_point: str | None, found: CallPlan) -> None:
+    """Add the calls and expectations of one file of asserts to `found`.
 
     Args:
         style: `assert` (asserts at the top level) or `check` (asserts in `check(candidate)`).
@@ -58,23 +58,26 @@ def _check_body(body: list[ast.stmt]) -> tuple[list[ast.stmt], str]:
 
 def _inferred(body: list[ast.stmt]) -> set[str]:
     """The functions that a file of bare asserts tests: the called names that aren't builtins, or the only one."""
-    nodes = [node for statement in body for node in ast.walk(statement)]
-    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
-    definitions = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    bound = {node.name for node in nodes if isinstance(node, definitions)}
-    bound |= {
-        alias.asname or alias.name for n in nodes if isinstance(n, ast.Import | ast.ImportFrom) for alias in n.names
-    }
+    called, bound = set(), set()
+    for node in (node for statement in body for node in ast.walk(statement)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            called.add(node.func.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            bound.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            bound |= {alias.asname or alias.name for alias in node.names}
     own = {name for name in called if not hasattr(builtins, name)} - bound
     if len(own) > 1:
         return {name for name in own if not name[:1].isupper()}  # a class makes objects, which don't travel
-    return own or (called if len(called) == 1 else set())
+    if own:
+        return own
+    return called if len(called) == 1 else set()  # a program may have the name of a builtin
 
 
 class _Lifter:
     """Walks one file of asserts in order, as Python would run it, without running it."""
 
-    def __init__(self, path: str, scope: Scope, found: Plan) -> None:
+    def __init__(self, path: str, scope: Scope, found: CallPlan) -> None:
         self._path = path
         self._scope = scope
         self._found = found
@@ -175,11 +178,12 @@ class _Lifter:
     def _assert(self, node: ast.Assert) -> None:
         slots = self._scope.slots(node.test)
         name = f"{self._path} line {node.lineno}"
-        self._found.judgements.append(Judgement(name, node.test, self._scope.constants(), slots))
+        self._found.expectations.append(Expectation(name, node.test, self._scope.constants(), slots))
 
     def _raises(self, node: ast.Try | ast.With) -> None:
         found = expected_raise(node, self._scope.opaque)
         slots = self._scope.call(found.call) if found else None
         if found is None or slots is None:
             raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
-        self._found.judgements.append(Judgement(f"{self._path} line {node.lineno}", found.call, {}, slots, found.types))
+        name = f"{self._path} line {node.lineno}"
+        self._found.expectations.append(Expectation(name, found.call, {}, slots, found.types))

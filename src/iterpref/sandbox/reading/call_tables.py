@@ -1,9 +1,9 @@
 """Long tables of calls: thousands of inputs and expected results of one function, as EvalPlus's benchmarks have them.
 
 In: a `calls` file whose rows carry values in `codec` form, `{"input": [[3, 1]], "output": 4}`, so that none has to be
-parsed as Python. Out: the calls as the harness takes them, and one judgement for the whole file: a thousand outcomes a
+parsed as Python. Out: the calls as the harness takes them, and one outcome for the whole file: a thousand of them a
 program would fill the store and tell nothing that the first failing call doesn't.
-A row may say how its result is judged: `atol` (floats may differ by it), `accept` (further right results), `match`.
+A row may say how its result is compared: `atol` (floats may differ by it), `accept` (further right results), `match`.
 Not here: rows whose values are Python literals (plan_tests.py).
 """
 
@@ -17,16 +17,15 @@ from iterpref.errors import RecordError
 from iterpref.records import FailingCase
 
 from ..inside.values.codec import decode, encode, opaque_text
-from ..inside.values.texts import shorten
+from ..inside.values.texts import CASE_CHARS, shorten
 
 _RTOL = 1e-7  # beside `atol`; numpy's assert_allclose, and EvalPlus, have the same
-_CUT = 300
 _KEYS = {"input", "output", "accept", "match", "atol"}
-_SENT_AS = {"set": "iterated", "equal": "folded"}  # how the results that a kind of match needs are sent
+_SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
 
 
 @dataclass(frozen=True)
-class Row:
+class CallRow:
     """One call. `input` and `output` are in codec form; `output` is None in a table that only asks for results."""
 
     input: list[Any]
@@ -44,12 +43,12 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Table:
+class CallTable:
     """A file of calls to one function."""
 
     name: str
     function: str
-    rows: list[Row] = field(repr=False)
+    rows: list[CallRow] = field(repr=False)
 
     @cached_property
     def wire(self) -> list[Any]:
@@ -61,7 +60,7 @@ class Table:
         row = self.rows[index]
         shown = ", ".join(opaque_text(decode(value)) for value in row.input)
         expected = opaque_text(decode(row.output))
-        return FailingCase(call=shorten(f"{self.function}({shown})", _CUT), got=got, expected=expected)
+        return FailingCase(call=shorten(f"{self.function}({shown})", CASE_CHARS), got=got, expected=expected)
 
 
 def is_table(row: Mapping[str, Any]) -> bool:
@@ -69,7 +68,7 @@ def is_table(row: Mapping[str, Any]) -> bool:
     return "input" in row
 
 
-def read_row(place: str, row: Mapping[str, Any]) -> Row:
+def read_row(place: str, row: Mapping[str, Any]) -> CallRow:
     """One parsed line of a table; `place` names it in errors.
 
     Raises:
@@ -82,10 +81,10 @@ def read_row(place: str, row: Mapping[str, Any]) -> Row:
             f"{place}: got the keys {sorted(row)} and match {match!r}; expected input (a list), output, and perhaps "
             f"accept, atol and match (one of {', '.join(_MATCHES)})"
         )
-    return Row(row["input"], row.get("output"), tuple(row.get("accept", ())), match, float(row.get("atol", 0.0)))
+    return CallRow(row["input"], row.get("output"), tuple(row.get("accept", ())), match, float(row.get("atol", 0.0)))
 
 
-def write_row(row: Row) -> str:
+def write_row(row: CallRow) -> str:
     """The line that `read_row` reads back; what is as usual is left out."""
     values: dict[str, Any] = {"input": row.input, "output": row.output}
     if row.accept:
@@ -102,29 +101,29 @@ def arguments(values: list[Any]) -> list[Any]:
     return [encode(value) for value in values]
 
 
-def _equal(row: Row, value: Any, wanted: Any) -> bool:
+def _equal(row: CallRow, value: Any, wanted: Any) -> bool:
     return bool(value == wanted) or (row.atol > 0 and close(value, wanted, row.atol))
 
 
-def _as_set(row: Row, value: Any, wanted: Any) -> bool:
+def _as_set(row: CallRow, value: Any, wanted: Any) -> bool:
     return set(value) == set(wanted)
 
 
-def _not_none(row: Row, value: Any, wanted: Any) -> bool:
+def _not_none(row: CallRow, value: Any, wanted: Any) -> bool:
     return bool(value == wanted) if isinstance(value, bool) else bool(wanted) == (value is not None)
 
 
-def _root(row: Row, value: Any, wanted: Any) -> bool:
+def _root(row: CallRow, value: Any, wanted: Any) -> bool:
     """`value` is a root of the polynomial whose coefficients, lowest first, are the first argument."""
     coefficients = decode(row.input[0])
     return bool(abs(sum(c * float(value) ** power for power, c in enumerate(coefficients))) <= row.atol)
 
 
-def _any(row: Row, value: Any, wanted: Any) -> bool:
+def _any(row: CallRow, value: Any, wanted: Any) -> bool:
     return True
 
 
-_MATCHES: dict[str, Callable[[Row, Any, Any], bool]] = {
+_MATCHES: dict[str, Callable[[CallRow, Any, Any], bool]] = {
     "equal": _equal,
     "set": _as_set,  # both sides as sets
     "not_none": _not_none,  # `output` tells whether there is a result at all

@@ -6,7 +6,7 @@ In: a `try` or `with` statement of a test. Out: the call and the names of the ex
     except ValueError: pass           except ValueError: pass                f(-1)
                                       else: assert False
 
-Pure. Not here: the judgement (calls.py).
+Pure. Not here: the expectation (calls.py).
 """
 
 import ast
@@ -16,33 +16,35 @@ _CATCH_ALL = {"AssertionError", "Exception", "BaseException"}  # they catch the 
 
 
 @dataclass(frozen=True)
-class Expected:
+class ExpectedRaise:
     """`types`: names of exception classes, the program's own or Python's."""
 
     call: ast.Call
     types: tuple[str, ...]
 
 
-def expected_raise(node: ast.Try | ast.With, imported: set[str]) -> Expected | None:
+def expected_raise(node: ast.Try | ast.With, imported: set[str]) -> ExpectedRaise | None:
     """The call and what it must raise; `imported` are the names the test file has imported or defined."""
     return _of_try(node) if isinstance(node, ast.Try) else _of_with(node, imported)
 
 
-def _of_try(node: ast.Try) -> Expected | None:
-    if len(node.handlers) != 1 or node.finalbody or not all(map(_says_nothing, node.handlers[0].body)):
+def _of_try(node: ast.Try) -> ExpectedRaise | None:
+    if len(node.handlers) != 1 or node.finalbody:
         return None
-    types = _names(node.handlers[0].type)
+    (handler,) = node.handlers
+    types = _names(handler.type)
     call = _only_call(node.body[:1])
-    in_body = len(node.body) == 2 and _fails(node.body[1]) and not node.orelse
-    in_else = len(node.body) == 1 and len(node.orelse) == 1 and _fails(node.orelse[0])
-    if call is None or not types or not (in_body or in_else):
+    if call is None or not types or not all(map(_says_nothing, handler.body)):
         return None
+    in_body, in_else = list(map(_fails, node.body[1:])), list(map(_fails, node.orelse))
+    if (in_body, in_else) not in (([True], []), ([], [True])):
+        return None  # what follows the call is not exactly one `assert False`
     if in_body and not _CATCH_ALL.isdisjoint(types):
         return None  # passes whatever the call does
-    return Expected(call, types)
+    return ExpectedRaise(call, types)
 
 
-def _of_with(node: ast.With, imported: set[str]) -> Expected | None:
+def _of_with(node: ast.With, imported: set[str]) -> ExpectedRaise | None:
     context = node.items[0].context_expr
     if len(node.items) != 1 or node.items[0].optional_vars or not isinstance(context, ast.Call):
         return None
@@ -51,7 +53,7 @@ def _of_with(node: ast.With, imported: set[str]) -> Expected | None:
         return None
     call = _only_call(node.body)
     types = _names(context.args[0]) if len(context.args) == 1 and not context.keywords else ()
-    return Expected(call, types) if call is not None and types else None
+    return ExpectedRaise(call, types) if call is not None and types else None
 
 
 def _only_call(body: list[ast.stmt]) -> ast.Call | None:

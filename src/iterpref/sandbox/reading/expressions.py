@@ -11,6 +11,8 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..inside.values.codec import is_set_display
+from ..inside.values.operators import COMPARISONS
 from ..inside.values.stand_ins import Iterated, Written
 
 _MAX_ITEMS = 1_000_000
@@ -63,14 +65,6 @@ _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.FloorDiv: operator.floordiv, ast.Mod: operator.mod, ast.Pow: operator.pow, ast.BitAnd: operator.and_,
     ast.BitOr: operator.or_, ast.BitXor: operator.xor,
 }  # fmt: skip
-_COMPARE: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
-    ast.GtE: operator.ge, ast.Is: operator.is_, ast.IsNot: operator.is_not, ast.In: lambda a, b: a in b,
-    ast.NotIn: lambda a, b: a not in b,
-}  # fmt: skip
-
-
-_CONSTANT = (ast.Set, ast.Constant, ast.Tuple, ast.UnaryOp, ast.USub, ast.Load)  # what a set can be made of
 
 
 class Evaluator:
@@ -110,8 +104,7 @@ class Evaluator:
         return tuple(self._items(node.elts))
 
     def _Set(self, node: ast.Set) -> Any:
-        constant = all(isinstance(part, _CONSTANT) for part in ast.walk(node))
-        return Written(self._items(node.elts), ast.unparse(node) if constant else "")
+        return Written(self._items(node.elts), ast.unparse(node) if is_set_display(node) else "")
 
     def _Dict(self, node: ast.Dict) -> Any:
         if any(key is None for key in node.keys):
@@ -151,7 +144,7 @@ class Evaluator:
         result: Any = True
         for op, part in zip(node.ops, node.comparators, strict=True):
             right = self(part)
-            result = _COMPARE[type(op)](left, right)
+            result = COMPARISONS[type(op).__name__](left, right)
             if not result:
                 break
             left = right

@@ -1,7 +1,7 @@
 """What names stand for in a file of asserts, and which calls of the program an expression makes.
 
-In: expressions of a test file, in order. Out: calls, added to a `Plan`, and by `id` of a node which call it is. What
-isn't a call of the program must be something the host can evaluate; else `Unliftable`.
+In: expressions of a test file, in order. Out: calls, added to a `CallPlan`, and by `id` of a node which call it is.
+What isn't a call of the program must be something the host can evaluate; else `Unliftable`.
 Not here: statements (asserts.py), evaluation (expressions.py).
 """
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
-from .plan import Plan, Unliftable, make_call
+from .plan import CallPlan, Unliftable, make_call
 
 _MAX_CALLS = 20_000
 SOLUTION = "Solution"  # the class of LeetCode-like programs
@@ -41,7 +41,7 @@ class Scope:
         found: Takes the calls.
     """
 
-    def __init__(self, known: set[str], parameter: str | None, entry_point: str | None, found: Plan) -> None:
+    def __init__(self, known: set[str], parameter: str | None, entry_point: str | None, found: CallPlan) -> None:
         self._known = known
         self._parameter = parameter
         self._entry_point = entry_point

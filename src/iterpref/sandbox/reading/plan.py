@@ -1,4 +1,4 @@
-"""What the oracle makes of tests: calls to make inside, judgements to make outside.
+"""What the oracle makes of tests: calls to make inside, expectations to check outside.
 
 Not here: how tests are taken apart (plan_tests.py, asserts.py), or the outcome (calls.py).
 """
@@ -9,10 +9,8 @@ from functools import cached_property
 from typing import Any
 
 from ..inside.values.codec import encode, opaque_text
-from ..inside.values.texts import shorten
-from .call_tables import Table
-
-_CUT = 300
+from ..inside.values.texts import CASE_CHARS, shorten
+from .call_tables import CallTable
 
 
 class Unliftable(Exception):
@@ -20,7 +18,7 @@ class Unliftable(Exception):
 
 
 @dataclass(frozen=True)
-class Call:
+class PlannedCall:
     """One call to make inside.
 
     `iterate`: an iterator result is to be run out, because the test opens it. `awaited`: the test hands the result to
@@ -43,7 +41,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Expectation:
     """One test: `condition` must hold once the nodes in `slots` are replaced by the results of those calls.
 
     With `raises`, the only call must raise an exception of one of these names, or of a class derived from it.
@@ -57,12 +55,12 @@ class Judgement:
 
 
 @dataclass
-class Plan:
+class CallPlan:
     """`calls` come first, those of the `tables` after them, in one numbering."""
 
-    calls: list[Call] = field(default_factory=list)
-    judgements: list[Judgement] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
+    calls: list[PlannedCall] = field(default_factory=list)
+    expectations: list[Expectation] = field(default_factory=list)
+    tables: list[CallTable] = field(default_factory=list)
 
     @cached_property
     def wire(self) -> list[Any]:
@@ -71,8 +69,11 @@ class Plan:
         return calls + [call for table in self.tables for call in table.wire]
 
 
-def make_call(function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False) -> Call:
+def make_call(
+    function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False
+) -> PlannedCall:
     """The call, with its text as a person would write it."""
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
     text = f"{function}({', '.join(shown)})"
-    return Call(function, args, kwargs, iterate, shorten(f"asyncio.run({text})" if awaited else text, _CUT), awaited)
+    text = shorten(f"asyncio.run({text})" if awaited else text, CASE_CHARS)
+    return PlannedCall(function, args, kwargs, iterate, text, awaited)

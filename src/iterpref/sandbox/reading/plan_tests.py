@@ -1,9 +1,9 @@
-"""Take tests apart into calls and judgements, so that expected values never enter the program's process.
+"""Take tests apart into calls and expectations, so that expected values never enter the program's process.
 
-In: a job's test files. Out: a `Plan`. Covered: call tables; asserts whose condition is an expression over calls with
-constant arguments (`assert f([3, 1]) == [1, 3]`, `abs(f(2) - 1.41) < 1e-2`, `set(f(x)) == {1}`), at the top level or
-in `check(candidate)`. Anything else is `Unliftable` and runs in the program's process. Not here: asserts (asserts.py),
-the comparison's outcome (calls.py).
+In: a job's test files. Out: a `CallPlan`. Covered: call tables; asserts whose condition is an expression over calls
+with constant arguments (`assert f([3, 1]) == [1, 3]`, `abs(f(2) - 1.41) < 1e-2`, `set(f(x)) == {1}`), at the top level
+or in `check(candidate)`. Anything else is `Unliftable` and runs in the program's process. Not here: asserts
+(asserts.py), the comparison's outcome (grading/calls.py).
 """
 
 import ast
@@ -18,14 +18,14 @@ from iterpref.records import Style, TestFile
 
 from ..job import Job
 from .asserts import lift
-from .call_tables import Row, Table, is_table, read_row
+from .call_tables import CallRow, CallTable, is_table, read_row
 from .expressions import Evaluator, Unsupported
-from .plan import Judgement, Plan, Unliftable, make_call
+from .plan import CallPlan, Expectation, Unliftable, make_call
 
 _SPECIAL = {"inf": float("inf"), "nan": float("nan")}  # what repr() writes for them
 
 
-def plan(job: Job) -> Plan:
+def plan_tests(job: Job) -> CallPlan:
     """The job's tests, taken apart.
 
     Raises:
@@ -40,8 +40,8 @@ def plan(job: Job) -> Plan:
 
 
 @functools.lru_cache(maxsize=256)  # a task's tests are used for many programs
-def _plan(tests: tuple[TestFile, ...], style: Style, entry_point: str | None) -> Plan | Unliftable:
-    found = Plan()
+def _plan(tests: tuple[TestFile, ...], style: Style, entry_point: str | None) -> CallPlan | Unliftable:
+    found = CallPlan()
     try:
         for test in tests:
             if style == "calls":
@@ -52,10 +52,10 @@ def _plan(tests: tuple[TestFile, ...], style: Style, entry_point: str | None) ->
                 return Unliftable(f"style {style}")
     except Unliftable as reason:
         return reason.with_traceback(None)
-    return found if found.judgements or found.tables else Unliftable("no assert found")
+    return found if found.expectations or found.tables else Unliftable("no assert found")
 
 
-def rows(test: TestFile) -> Iterator[tuple[int, dict[str, Any]]]:
+def json_rows(test: TestFile) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line number, object) of a `calls` or `stdio` file."""
     for number, line in enumerate(test.content.splitlines(), 1):
         if line.strip():
@@ -69,12 +69,12 @@ def rows(test: TestFile) -> Iterator[tuple[int, dict[str, Any]]]:
             yield number, row
 
 
-def _table(test: TestFile, entry_point: str | None, found: Plan) -> None:
+def _table(test: TestFile, entry_point: str | None, found: CallPlan) -> None:
     if not entry_point:
         raise RecordError(f"{test.path}: style calls needs the task's entry_point, got none")
     constant = Evaluator(_SPECIAL)
-    table: list[Row] = []
-    for number, row in rows(test):
+    table: list[CallRow] = []
+    for number, row in json_rows(test):
         if is_table(row):
             table.append(read_row(f"{test.path} line {number}", row))
             continue
@@ -93,6 +93,6 @@ def _table(test: TestFile, entry_point: str | None, found: Plan) -> None:
         condition = ast.Compare(slot, [ast.Eq()], [expected])
         slots = {id(slot): len(found.calls)}
         found.calls.append(make_call(entry_point, args, kwargs, iterate=False))
-        found.judgements.append(Judgement(f"{test.path} line {number}", condition, _SPECIAL, slots))
+        found.expectations.append(Expectation(f"{test.path} line {number}", condition, _SPECIAL, slots))
     if table:
-        found.tables.append(Table(test.path, entry_point, table))
+        found.tables.append(CallTable(test.path, entry_point, table))

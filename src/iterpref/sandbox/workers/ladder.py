@@ -1,25 +1,31 @@
 """Which rung of isolation does this machine reach, and why not a higher one?
 
-In: what was asked for. Out: a started worker on the best rung. Not here: what a rung is (rung.py and its
-neighbours).
+In: what was asked for. Out: a started worker on the best rung. Not here: which rungs there are (inside/rungs/table.py).
 """
 
 from collections.abc import Sequence
 
 from iterpref.errors import SandboxError
-from iterpref.records import Isolation
 
-from .worker import Broken, Refused, Worker
+from ..inside.rungs.table import RUNGS
+from .worker import RungRefused, Worker, WorkerBroken
 
-RUNGS: tuple[Isolation, ...] = ("zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits")  # best first
-
-
-def below(rung: Isolation, minimum: Isolation) -> bool:
-    """Whether a rung isolates less than another."""
-    return RUNGS.index(rung) > RUNGS.index(minimum)
+LOWEST_ISOLATING = [name for name, rung in RUNGS.items() if not rung.warning][-1]
 
 
-def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, Isolation, list[str]]:
+def below(rung: str, minimum: str) -> bool:
+    """Whether a rung isolates less than another.
+
+    Raises:
+        SandboxError: There is no rung of that name.
+    """
+    best_first = list(RUNGS)
+    if minimum not in best_first:
+        raise SandboxError(f"sandbox: got min_isolation {minimum!r}, expected one of {', '.join(best_first)}")
+    return best_first.index(rung) > best_first.index(minimum)
+
+
+def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, str, list[str]]:
     """The first worker, the rung it reached, and why the higher ones were refused.
 
     Raises:
@@ -30,17 +36,15 @@ def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, 
     for rung in rungs:
         try:
             return Worker(rung, preload, hash_seed), rung, refusals
-        except Refused as error:
+        except RungRefused as error:
             refusals.append(f"{rung}: {error}")
-        except Broken as error:
+        except WorkerBroken as error:
             raise SandboxError(f"sandbox: a worker on rung {rung!r} did not start: {error}") from error
     choices = ", ".join(("auto", *RUNGS))
     raise SandboxError("; ".join(refusals) or f"sandbox: got isolation {wanted!r}, expected one of {choices}")
 
 
-def stamps(rung: Isolation, refusals: Sequence[str]) -> tuple[str, ...]:
+def stamps(rung: str, refusals: Sequence[str]) -> tuple[str, ...]:
     """What every Execution of this rung must say of itself."""
-    if rung != "rlimits":
-        return ()
-    text = "NOT ISOLATED: programs run under resource limits only; they can read this user's files and use the network"
-    return (text + (f" ({'; '.join(refusals)})" if refusals else ""),)
+    text = RUNGS[rung].warning
+    return (text + (f" ({'; '.join(refusals)})" if refusals else ""),) if text else ()

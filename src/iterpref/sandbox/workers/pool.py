@@ -8,15 +8,20 @@ import contextlib
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any
 
 from iterpref.errors import SandboxError
 
-from ..grading.claims import Raw
-from .worker import Broken, Refused, Worker
+from ..inside.request import Request
+from ..inside.values.texts import shorten
+from ..inside.worker.wire import RawRun
+from .worker import RungRefused, Worker, WorkerBroken
 
-ATTEMPTS = 3
+_ATTEMPTS = 3
 _PROBE_EVERY = 500  # runs of a worker between two looks at its health
+
+
+class WorkersFailed(Exception):
+    """No worker could do a run, which says nothing about the program; the message ends with the last one's reason."""
 
 
 class Pool:
@@ -40,14 +45,15 @@ class Pool:
             self._idle.put(None)
         self._idle.put(first)
 
-    def run(self, request: dict[str, Any], stdin: str) -> Raw | str:
-        """A run on some worker, `ATTEMPTS` times at most; on the last failure of a worker, its reason.
+    def run(self, request: Request, stdin: str) -> RawRun:
+        """A run on some worker; a worker that fails is replaced and the run tried again.
 
         Raises:
+            WorkersFailed: Three of them failed.
             SandboxError: The pool is closed.
         """
         reason = ""
-        for _ in range(ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             worker = self._idle.get()
             try:
                 if self.closed:
@@ -58,8 +64,8 @@ class Pool:
                 worker = worker or self._start()
                 if worker.runs % _PROBE_EVERY == _PROBE_EVERY - 1:
                     worker.probe()
-                raw = worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
-            except (Broken, Refused) as error:
+                return worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
+            except (WorkerBroken, RungRefused) as error:
                 reason = str(error)
                 self._drop(worker)
                 worker = None
@@ -67,11 +73,9 @@ class Pool:
                 self._drop(worker)
                 worker = None
                 raise
-            else:
-                return raw
             finally:
                 self._idle.put(worker)
-        return reason
+        raise WorkersFailed(f"failed {_ATTEMPTS} times: {shorten(reason, 1000)}")
 
     def close(self) -> None:
         """End all workers and whatever they run."""

@@ -1,6 +1,6 @@
 """The host's end of one zygote process: start it, hand it runs, notice when it breaks.
 
-In: a rung and modules to preload. Out: `Raw` outcomes. One thread at a time per worker; pool.py sees to that.
+In: a rung and modules to preload. Out: a `RawRun` each. One thread at a time per worker; pool.py sees to that.
 """
 
 import json
@@ -12,29 +12,27 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..grading.claims import Raw
-from ..inside.linux.limits import PROBE_LIMITS
-from ..inside.worker import wire
+from ..inside.request import ProbeRequest, Request, Setup, probe
+from ..inside.worker import boot, wire
+from ..inside.worker.wire import RawRun
 
 _START_S = 120.0
 _GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
-_INSIDE = str(Path(wire.__file__).parent.parent)
-_BOOT = (
-    "import sys, types; package = types.ModuleType('_iterpref_sandbox'); package.__path__ = [sys.argv[2]]; "
-    "sys.modules[package.__name__] = package; from _iterpref_sandbox.worker import atfork; atfork.note(); "
-    "from _iterpref_sandbox.zygote import main; main(int(sys.argv[1]))"
+_MAIN = (
+    f"from {boot.PACKAGE}.worker import atfork; atfork.note(); "
+    f"from {boot.PACKAGE}.zygote import main; main(int(sys.argv[2]))"
 )
 
 
-class Refused(Exception):
+class RungRefused(Exception):
     """The machine doesn't allow this rung; the message says why."""
 
 
-class Broken(Exception):
+class WorkerBroken(Exception):
     """The worker died or lost the protocol. Says nothing about the program; a fresh worker may succeed."""
 
 
@@ -42,10 +40,10 @@ class Worker:
     """A running zygote.
 
     Raises:
-        Refused, Broken: On start.
+        RungRefused, WorkerBroken: On start.
     """
 
-    boot = _BOOT
+    main = _MAIN
 
     def __init__(self, isolation: str, preload: Sequence[str], hash_seed: int = 0) -> None:
         self.runs = 0
@@ -53,18 +51,8 @@ class Worker:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         ours, theirs = socket.socketpair()
         self._socket = ours
-        options = [
-            "-s",
-            "-P",
-            "-S",
-            "-B",
-            "-c",
-            self.boot,
-            str(theirs.fileno()),
-            str(Path(wire.__file__).parent.parent),
-        ]
         self._process = subprocess.Popen(
-            [sys.executable, *options],
+            boot.command(self.main, theirs.fileno()),
             env=environment() | {"PYTHONHASHSEED": str(hash_seed)},
             cwd="/",
             pass_fds=[theirs.fileno()],
@@ -74,7 +62,7 @@ class Worker:
             start_new_session=True,  # a Ctrl-C in the terminal is for the host alone
         )
         theirs.close()
-        setup = {
+        setup: Setup = {
             "isolation": isolation,
             "preload": list(preload),
             "path": import_path(),
@@ -84,36 +72,36 @@ class Worker:
         try:
             answer = json.loads(self._exchange(_START_S, json.dumps(setup).encode())[0])
             if "refused" in answer:
-                raise Refused(answer["refused"])
+                raise RungRefused(answer["refused"])
             if "ready" not in answer:
-                raise Broken(answer.get("broken", str(answer)))
+                raise WorkerBroken(answer.get("broken", str(answer)))
         except BaseException:
             self.close()
             raise
 
-    def run(self, request: Mapping[str, Any], stdin: bytes = b"") -> Raw:
+    def run(self, request: Request | ProbeRequest, stdin: bytes = b"") -> RawRun:
         """One run in a fresh process.
 
         Raises:
-            Broken: The zygote died, hung, or could not set up the run.
+            WorkerBroken: The zygote died, hung, or could not set up the run.
         """
         self.runs += 1
-        timeout_s = float(request["limits"]["wall_s"]) + _GRACE_S
-        answer = self._exchange(timeout_s, _marshalled(request), stdin)
-        raw = Raw(*wire.unpack_outcome(*answer[:3]), *answer[3:])
+        timeout_s = request["limits"]["wall_s"] + _GRACE_S
+        raw = wire.unpack_run(self._exchange(timeout_s, _marshalled(request), stdin))
         if raw.setup_error:
-            raise Broken(f"the run's process could not be set up: {raw.setup_error}")
+            raise WorkerBroken(f"the run's process could not be set up: {raw.setup_error}")
         return raw
 
     def probe(self) -> None:
         """A trial run that tests the isolation.
 
         Raises:
-            Broken: It failed.
+            WorkerBroken: It failed.
         """
-        raw = self.run({"mode": "probe", "isolation": self._isolation, "limits": PROBE_LIMITS})
+        raw = self.run(probe(self._isolation))
         if raw.status != 0:
-            raise Broken(f"a trial run ended with status {raw.status}: {raw.stderr.decode(errors='replace')[-500:]}")
+            said = raw.stderr.decode(errors="replace")[-500:]
+            raise WorkerBroken(f"a trial run ended with status {raw.status}: {said}")
 
     def _exchange(self, timeout_s: float, *frames: bytes) -> list[bytes]:
         try:
@@ -122,7 +110,7 @@ class Worker:
             return wire.receive(self._socket)
         except (wire.WireError, OSError) as error:
             reason = str(error) or f"no answer in {timeout_s} s"
-            raise Broken(": ".join(filter(None, (reason, self._last_words())))) from error
+            raise WorkerBroken(": ".join(filter(None, (reason, self._last_words())))) from error
 
     def _last_words(self) -> str:
         self._log.seek(0, os.SEEK_END)

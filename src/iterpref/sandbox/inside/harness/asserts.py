@@ -1,6 +1,6 @@
 """Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others.
 
-In: the request, the program's namespace. Out: one `["test", name, verdict, error, case]` report a test. A program that
+In: a `Session`. Out: one `["test", name, verdict, error, case]` report a test. A program that
 wants to can forge these (trust `in_process`); the host only checks that every test it counted in the source reported.
 Standard library only. Not here: unittest, doctest and pytest (frameworks.py), expected values kept outside (mode
 `calls`), what a control is (negative_control.py).
@@ -8,47 +8,15 @@ Standard library only. Not here: unittest, doctest and pytest (frameworks.py), e
 
 import ast
 import builtins
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from ..linux.limits import release_spare_memory
+from .assert_syntax import check_call, test_statements
 from .comparisons import Case, comparisons, record_comparisons
 from .frameworks import run_doctest, run_pytest, run_unittest
-from .negative_control import Control
-from .tracebacks import Sources, describe
-
-Report = Callable[..., None]
-
-
-def test_statements(body: list[ast.stmt]) -> list[ast.stmt]:
-    """The top-level statements of an `assert` file that count as tests; imports, definitions and set-up don't.
-
-    Asserts, compound statements with asserts in them, and calls of the file's own functions with asserts in them:
-    `test_f()`, `asyncio.run(main())`.
-    """
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    asserting = {node.name for node in body if isinstance(node, functions) and _asserts(node)}
-    compound = ast.For | ast.While | ast.With | ast.Try | ast.If
-    return [
-        node
-        for node in body
-        if isinstance(node, ast.Assert)
-        or (isinstance(node, compound) and _asserts(node))
-        or (isinstance(node, ast.Expr) and any(isinstance(n, ast.Name) and n.id in asserting for n in ast.walk(node)))
-    ]
-
-
-def _asserts(node: ast.AST) -> bool:
-    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
-
-
-def check_call(statement: ast.stmt) -> ast.Call | None:
-    """The call if the statement is `check(f)`."""
-    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        call = statement.value
-        if isinstance(call.func, ast.Name) and call.func.id == "check":
-            return call
-    return None
+from .session import Session
+from .tracebacks import describe
 
 
 def entry(name: str, namespace: dict[str, Any]) -> Any:
@@ -64,49 +32,54 @@ def entry(name: str, namespace: dict[str, Any]) -> Any:
     raise NameError(f"name {name!r} is not defined")
 
 
-def run_asserts(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+def run_asserts(session: Session) -> None:
     """Each top-level assert is a test; what stands between them is set-up, and its failure ends the file."""
-    control: Control | None = request.get("control")
-    for path, content in request["tests"]:
-        sources.add(path, path, content)
-        cases = comparisons(namespace)
+    control = session.control
+    for path, content in session.tests:
+        session.files.add(path, path, content)
+        cases = comparisons(session.namespace)
         turned = control.trees[path].body if control else None
         body = ast.parse(content).body
         counted = set(test_statements(body))
         for number, statement in enumerate(body):
-            error = _attempt(turned[number] if turned else statement, path, namespace, cases, control)
+            error = _attempt(turned[number] if turned else statement, path, session, cases)
             if error is None and statement not in counted:
                 continue
             error = error or (control.reached() if control else None)
-            _report_test(report, f"{path} line {statement.lineno}", error, sources, cases)
+            _report_test(session, f"{path} line {statement.lineno}", error, cases)
             if error is not None and statement not in counted:
                 return
 
 
-def run_check(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+def run_check(session: Session) -> None:
     """HumanEval's form: the file defines `check(candidate)`, which is called once with the entry point."""
-    for path, content in request["tests"]:
-        sources.add(path, path, content)
-        control: Control | None = request.get("control")
-        cases = comparisons(namespace)
+    control = session.control
+    for path, content in session.tests:
+        session.files.add(path, path, content)
+        cases = comparisons(session.namespace)
         tree = control.trees[path] if control else ast.parse(content)
         tree.body = [statement for statement in tree.body if check_call(statement) is None]
-        name = request["entry_point"]
-        if name not in namespace and name.isidentifier() and hasattr(namespace.get("Solution"), name):
-            name = f"Solution().{name}"
-        awaited = any(isinstance(s, ast.AsyncFunctionDef) and s.name == "check" for s in tree.body)
-        call = ast.parse(f"__import__('asyncio').run(check({name}))" if awaited else f"check({name})", path)
         error = None
-        for body, filename in ((tree, path), (call, "<check>")):  # the call itself is no line of the tests
-            error = error or _attempt(body, filename, namespace, cases, control)
+        for body, filename in ((tree, path), (_calling_check(tree, session, path), "<check>")):
+            error = error or _attempt(body, filename, session, cases)  # the call itself is no line of the tests
         error = error or (control.reached() if control else None)
-        _report_test(report, path, error, sources, cases)
+        _report_test(session, path, error, cases)
 
 
-def _attempt(
-    code: ast.stmt | ast.Module, path: str, namespace: dict[str, Any], cases: list[Case], control: Control | None
-) -> BaseException | None:
+def _calling_check(tree: ast.Module, session: Session, path: str) -> ast.Module:
+    """`check(f)`, where needed with `asyncio.run` around it or with a method of a new `Solution`."""
+    name = session.entry_point
+    assert name is not None, "style check: no function to hand to check()"
+    solution = session.namespace.get("Solution")
+    if name not in session.namespace and name.isidentifier() and hasattr(solution, name):
+        name = f"Solution().{name}"
+    awaited = any(isinstance(s, ast.AsyncFunctionDef) and s.name == "check" for s in tree.body)
+    return ast.parse(f"__import__('asyncio').run(check({name}))" if awaited else f"check({name})", path)
+
+
+def _attempt(code: ast.stmt | ast.Module, path: str, session: Session, cases: list[Case]) -> BaseException | None:
     module = code if isinstance(code, ast.Module) else ast.Module([code], [])
+    control, namespace = session.control, session.namespace
     recorded = ast.fix_missing_locations(module if control else record_comparisons(module))
     namespace.update(control.names if control else {})
     cases.clear()
@@ -118,16 +91,16 @@ def _attempt(
     return None
 
 
-def _report_test(report: Report, name: str, error: BaseException | None, sources: Sources, cases: list[Case]) -> None:
+def _report_test(session: Session, name: str, error: BaseException | None, cases: list[Case]) -> None:
     if error is None:
-        report("test", name, "passed", None, None)
+        session.report("test", name, "passed", None, None)
     elif isinstance(error, AssertionError):
-        report("test", name, "failed", describe(error, sources), cases[-1] if cases else None)
+        session.report("test", name, "failed", describe(error, session.files), cases[-1] if cases else None)
     else:
-        report("test", name, "error", describe(error, sources), None)
+        session.report("test", name, "error", describe(error, session.files), None)
 
 
-MODES: dict[str, Callable[[Mapping[str, Any], dict[str, Any], Report, Sources], None]] = {
+RUNNERS: dict[str, Callable[[Session], None]] = {
     "assert": run_asserts,
     "check": run_check,
     "doctest": run_doctest,

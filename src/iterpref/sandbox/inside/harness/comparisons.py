@@ -6,26 +6,19 @@ library only. Not here: asserts that are taken apart, whose calls are known exac
 """
 
 import ast
-import operator
 import re
 import sys
 import types
-from collections.abc import Callable
 from typing import Any
 
 from ..values.codec import opaque_text
-from ..values.texts import shorten
-from .tracebacks import Sources
+from ..values.operators import COMPARISONS
+from ..values.texts import CASE_CHARS, shorten
+from .tracebacks import UserFiles
 
 Case = dict[str, str]
 _COMPARE = "__iterpref_compare__"
-_CUT = 300
 _NAMES = 3
-_HOLDS: dict[str, Callable[[Any, Any], Any]] = {
-    "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt,
-    "GtE": operator.ge, "Is": operator.is_, "IsNot": operator.is_not, "In": lambda a, b: a in b,
-    "NotIn": lambda a, b: a not in b,
-}  # fmt: skip
 _EXPECTED = {
     "Eq": "{}", "NotEq": "anything but {}", "Lt": "a value < {}", "LtE": "a value <= {}", "Gt": "a value > {}",
     "GtE": "a value >= {}", "Is": "{}", "IsNot": "anything but {}", "In": "something in {}",
@@ -48,7 +41,7 @@ def comparisons(namespace: dict[str, Any]) -> list[Case]:
     cases: list[Case] = []
 
     def compare(left: Any, right: Any, sign: str, turned: bool, call: str, names: str) -> bool:
-        held = bool(_HOLDS[sign](left, right))
+        held = bool(COMPARISONS[sign](left, right))
         if not held:
             got, other = (right, left) if turned else (left, right)
             expected = (_TURNED if turned else _EXPECTED)[sign].format(opaque_text(other))
@@ -68,20 +61,20 @@ class _Recorder(ast.NodeTransformer):
             left, right = test.left, test.comparators[0]
             turned = _calls(right) and not _calls(left)  # `assert 3 == f(1)`
             call = right if turned else left
-            told = (type(test.ops[0]).__name__, turned, shorten(ast.unparse(call), _CUT), _variables(call))
+            told = (type(test.ops[0]).__name__, turned, shorten(ast.unparse(call), CASE_CHARS), _variables(call))
             node.test = ast.Call(
                 ast.Name(_COMPARE, ast.Load()), [left, right, *(ast.Constant(part) for part in told)], []
             )
         return node
 
 
-def values_at(error: BaseException, sources: Sources) -> str:
+def values_at(error: BaseException, files: UserFiles) -> str:
     """`x = 1, y = 2`: the variables in the last line of a test file that an exception came through."""
     frame, line, traceback = None, "", error.__traceback__
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if sources.is_test(filename):
-            frame, line = traceback.tb_frame, sources.text(filename, traceback.tb_lineno)
+        if files.is_test(filename):
+            frame, line = traceback.tb_frame, files.text(filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     names = dict.fromkeys(re.findall(r"(?<![.\w'\"])([A-Za-z_]\w*)(?!\w|\s*\(|\s*=[^=])", line))
     return _values([name for name in names if name not in ("self", "cls")], frame) if frame else ""

@@ -1,53 +1,46 @@
 """Inside a run's process: load the program, make the calls or run the tests, report over the channel.
 
-In: the request as a dict. Out: lines on the channel, each `nonce + JSON`: `["import", error]`, `["call", i, value]`,
-`["raised", i, error]`, `["test", name, verdict, error, case]`, `["end"]`. A program can write there too, so the host
-takes every line for a claim: in mode `calls` the expected values aren't here, and a forged line is only a wrong answer.
-Standard library only.
+In: the request. Out: lines on the channel (reports.py), claims for the host. In mode `calls` the expected values aren't
+here, and a forged line is only a wrong answer. Standard library only.
 """
 
 import atexit
 import builtins
-import json
 import os
 import random
 import sys
 import threading
 import types
-from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..linux import seccomp
 from ..linux.limits import release_spare_memory
-from ..rungs import selftest
+from ..request import PROBE_LIMITS, Request
 from ..values import codec
 from . import asserts, negative_control
-from .tracebacks import Sources, describe
+from .reports import Report, reporter
+from .session import Session
+from .tracebacks import UserFiles, describe
 
-Report = Callable[..., None]
 _seeded: int | None = None
 _REHEARSALS = 20
 
 
-def run(request: Mapping[str, Any], channel: int) -> None:
-    """Do what `request["mode"]` says, then end the process without any cleanup the program could hook into."""
-    if request["mode"] == "probe":
-        selftest.check(request["isolation"], seccomp=not seccomp.available())
-        return
-    report = _reporter(channel, request["nonce"])
+def run(request: Request, channel: int) -> None:
+    """Do what `request["mode"]` says. The process is to end then, without any cleanup the program could hook into."""
+    report = reporter(channel, request["nonce"])
     seed(request["seed"])
-    sources = Sources()
+    files = UserFiles()
     if request["mode"] == "script":
-        _run_script(request, report, sources)
+        _run_script(request, report, files)
         return
-    control = negative_control.prepare(request) if request.get("control") else None
+    control = negative_control.prepare(request) if request["control"] else None
     _write_files(request)
-    namespace = _load(request, report, sources)
+    namespace = _load(request, report, files)
     if namespace is not None:
         if request["mode"] == "calls":
-            _make_calls(request["calls"], namespace, report, sources)
+            _make_calls(request["calls"], namespace, report, files)
         else:
-            _run_tests(dict(request) | {"control": control}, namespace, report, sources)
+            _run_tests(Session(request["tests"], request["entry_point"], namespace, report, files, control), request)
     _flush()
     report("end")
 
@@ -62,8 +55,11 @@ def rehearse() -> None:
     path = list(sys.path)
     named = {"d": [["y", {"t": [0.5, None]}]]}
     calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
-    request = {"mode": "calls", "nonce": "", "seed": 0, "program": program, "prefix": "", "calls": calls}
-    request |= {"program_path": "rehearsal.py", "files": {os.devnull: program}}
+    request: Request = {
+        "mode": "calls", "nonce": "", "program": program, "prefix": "", "program_path": "rehearsal.py",
+        "files": {os.devnull: program}, "entry_point": None, "seed": 0, "limits": PROBE_LIMITS, "calls": calls,
+        "tests": [], "control": "",
+    }  # fmt: skip
     channel = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for _ in range(_REHEARSALS):
         run(request, channel)
@@ -84,22 +80,7 @@ def seed(value: int) -> None:
     _seeded = value
 
 
-def _reporter(channel: int, nonce: str) -> Report:
-    # Bound here: a program that replaces os.write breaks only itself.
-    write, dumps, getpid, leave = os.write, json.dumps, os.getpid, os._exit
-    owner = getpid()
-
-    def report(*parts: Any) -> None:
-        if getpid() != owner:
-            leave(0)  # a process the program forked and let return
-        view = memoryview(f"{nonce}{dumps(parts)}\n".encode())
-        while view:
-            view = view[write(channel, view) :]
-
-    return report
-
-
-def _write_files(request: Mapping[str, Any]) -> None:
+def _write_files(request: Request) -> None:
     """The program, and the test files of the styles that find their tests on disk, into the working directory."""
     for path, content in request["files"].items():
         if "/" in path:
@@ -111,7 +92,7 @@ def _write_files(request: Mapping[str, Any]) -> None:
         os.close(fd)
 
 
-def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[str, Any] | None:
+def _load(request: Request, report: Report, files: UserFiles) -> dict[str, Any] | None:
     """Execute prefix and program as one module; None, and reported, if that raises."""
     path = request["program_path"]
     here = os.getcwd()
@@ -120,24 +101,24 @@ def _load(request: Mapping[str, Any], report: Report, sources: Sources) -> dict[
     sys.modules[module.__name__] = module
     sys.path.insert(0, here)
     sys.argv = [module.__file__]
-    _name_sources(request, here, sources)
+    _name_sources(request, here, files)
     try:
         if request["prefix"]:
             _execute(request["prefix"], "<prefix>", module.__dict__)
         _execute(request["program"], module.__file__, module.__dict__)
     except BaseException as error:
         release_spare_memory()
-        report("import", describe(error, sources))
+        report("import", describe(error, files))
         return None
     report("import", None)
     return module.__dict__
 
 
-def _name_sources(request: Mapping[str, Any], here: str, sources: Sources) -> None:
+def _name_sources(request: Request, here: str, files: UserFiles) -> None:
     for path, content in request["files"].items():
-        sources.add(f"{here}/{path}", path, content)
-    sources.add(f"{here}/{request['program_path']}", "", request["program"])
-    sources.add("<prefix>", "prefix", request["prefix"])
+        files.add(f"{here}/{path}", path, content)
+    files.add(f"{here}/{request['program_path']}", "", request["program"])
+    files.add("<prefix>", "prefix", request["prefix"])
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
@@ -145,7 +126,7 @@ def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
         exec(compile(source, filename, "exec", dont_inherit=True), namespace)
 
 
-def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
+def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, files: UserFiles) -> None:
     for index, (name, args, kwargs, sent_as) in enumerate(calls):
         try:
             function = asserts.entry(name, namespace)
@@ -155,23 +136,24 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, sou
             encoded = codec.ENCODERS[sent_as](value)
         except BaseException as error:
             release_spare_memory()
-            report("raised", index, describe(error, sources))
+            report("raised", index, describe(error, files))
             if isinstance(error, SystemExit):
                 return
         else:
             report("call", index, encoded)
 
 
-def _run_tests(request: Mapping[str, Any], namespace: dict[str, Any], report: Report, sources: Sources) -> None:
-    control = request["control"]
-    for path, content in request["tests"] if control and request["mode"] in ("unittest", "pytest") else ():
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
-            file.write(control.source(path, content))
+def _run_tests(session: Session, request: Request) -> None:
+    mode, control = request["mode"], session.control
+    for path, content in session.tests:
+        if control and mode in ("unittest", "pytest"):
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(control.source(path, content))
     try:
-        asserts.MODES[request["mode"]](request, namespace, report, sources)
+        asserts.RUNNERS[mode](session)
     except MemoryError as error:  # so little is left that unittest or doctest can't even note the failure
         release_spare_memory()
-        report("test", request["mode"], "error", describe(error, sources), None)
+        session.report("test", mode, "error", describe(error, session.files), None)
 
 
 def _await(coroutine: Any) -> Any:
@@ -180,7 +162,7 @@ def _await(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) -> None:
+def _run_script(request: Request, report: Report, files: UserFiles) -> None:
     """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
     _write_files(request)
     module = types.ModuleType("__main__")
@@ -190,17 +172,17 @@ def _run_script(request: Mapping[str, Any], report: Report, sources: Sources) ->
     sys.modules["__main__"] = module
     sys.path.insert(0, here)
     sys.argv = [module.__file__]
-    _name_sources(request, here, sources)
+    _name_sources(request, here, files)
     failure = None
     try:
         _execute(request["prefix"], "<prefix>", module.__dict__)
         _execute(request["program"], module.__file__, module.__dict__)
     except SystemExit as error:
         if error.code not in (None, 0):
-            failure = describe(error, sources)
+            failure = describe(error, files)
     except BaseException as error:
         release_spare_memory()
-        failure = describe(error, sources)
+        failure = describe(error, files)
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     _flush()

@@ -4,15 +4,16 @@ In: a request with `control`, a token the program doesn't know. Out: the same re
 test that gets to its end fails with `<token> <assertions seen> <assertions that held>`: so that a program that reports
 for tests that didn't run, drops failures, or makes assertions hold stands out. A program that looks for controls can
 still win: this detects tricks, it doesn't exclude them. Runs inside; standard library only.
-Not here: what an assertion's opposite is (flip_asserts.py), the judgement (control.py).
+Not here: what an assertion's opposite is (flip_asserts.py), what its reports amount to (grading/control.py).
 """
 
 import ast
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from ..request import Request
 from .flip_asserts import SEEN, WRONG, flip_tests
 
 WRONG_TEXT = "the negative control's answer"
@@ -29,7 +30,7 @@ class Wrong:
 class Control:
     """The turned tests of a run, made before the program is loaded, and what their assertions did."""
 
-    def __init__(self, token: str, tests: Iterable[tuple[str, str]], style: str) -> None:
+    def __init__(self, token: str, tests: Iterable[Sequence[str]], style: str) -> None:
         self._token = token
         self._seen = self._held = 0
         self.trees: dict[str, ast.Module] = {}
@@ -66,10 +67,8 @@ class Control:
 current: dict[str, Any] = {}  # what the turned test files of unittest and pytest import
 
 
-def prepare(request: Mapping[str, Any]) -> Control | None:
+def prepare(request: Request) -> Control:
     """The control that a request asks for."""
-    if not request.get("control"):
-        return None
     control = Control(request["control"], request["tests"], request["mode"])
     current.update(control.names)
     return control

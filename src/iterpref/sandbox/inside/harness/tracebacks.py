@@ -1,11 +1,12 @@
 """An exception as a reader of the program wants it: its type, its message, and the frames that are the user's.
 
-In: an exception and the texts of the user's files. Out: a dict of two strings. Runs inside; standard library only.
+In: an exception and the user's files. Out: an `ErrorReport`. Runs inside; standard library only.
 """
 
 import os
 import types
 from itertools import groupby
+from typing import TypedDict
 
 from ..values.texts import shorten, without_addresses
 
@@ -14,7 +15,20 @@ _SOURCE = 160
 _FRAMES = 8
 
 
-class Sources:
+class ErrorReport(TypedDict):
+    """An exception on its way to the host.
+
+    `message` begins with the type. `frames`: lines to be shown below it, such as `  line 3, in f: return xs[0]`.
+    `bases` names the classes it is an instance of, the nearest first.
+    """
+
+    type: str
+    message: str
+    frames: list[str]
+    bases: str
+
+
+class UserFiles:
     """The user's files by the name they were compiled under: what a frame is called, and its lines."""
 
     def __init__(self) -> None:
@@ -45,26 +59,19 @@ class Sources:
         return shorten(lines[line - 1].strip(), _SOURCE) if 0 < line <= len(lines) else ""
 
 
-def describe(error: BaseException, sources: Sources) -> dict[str, str]:
-    """`{"type": "IndexError", "text": "IndexError: list index out of range\\n  line 3, in f: return xs[0]", ...}`.
-
-    `bases` names the classes it is an instance of, the nearest first.
-    """
+def describe(error: BaseException, files: UserFiles) -> ErrorReport:
+    """The exception, bounded."""
     bases = " ".join(cls.__name__ for cls in type(error).__mro__)[:_MESSAGE]
-    return _described(error, sources) | {"bases": bases}
-
-
-def _described(error: BaseException, sources: Sources) -> dict[str, str]:
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename is not None:
-        place = sources.place(error.filename, error.lineno)
+        place = files.place(error.filename, error.lineno)
         if place is not None:
-            source = sources.text(error.filename, error.lineno or 0)
-            shown = f"\n  {place}: {source}" if source else ""
-            return {"type": name, "text": f"{name}: {error.msg} ({place}){shown}"}
-    message = sources.relative(message_of(error))
+            source = files.text(error.filename, error.lineno or 0)
+            shown = [f"  {place}: {source}"] if source else []
+            return {"type": name, "message": f"{name}: {error.msg} ({place})", "frames": shown, "bases": bases}
+    message = files.relative(message_of(error))
     head = f"{name}: {message}" if message else name
-    return {"type": name, "text": "\n".join([head, *_frames(error.__traceback__, sources)])}
+    return {"type": name, "message": head, "frames": _frames(error.__traceback__, files), "bases": bases}
 
 
 def message_of(error: BaseException) -> str:
@@ -75,14 +82,14 @@ def message_of(error: BaseException) -> str:
         return f"<message raised {type(inner).__name__}>"
 
 
-def _frames(traceback: types.TracebackType | None, sources: Sources) -> list[str]:
+def _frames(traceback: types.TracebackType | None, files: UserFiles) -> list[str]:
     lines = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        place = sources.place(code.co_filename, traceback.tb_lineno)
+        place = files.place(code.co_filename, traceback.tb_lineno)
         if place is not None:
             where = "" if code.co_name == "<module>" else f", in {code.co_name}"
-            lines.append(f"  {place}{where}: {sources.text(code.co_filename, traceback.tb_lineno)}")
+            lines.append(f"  {place}{where}: {files.text(code.co_filename, traceback.tb_lineno)}")
         traceback = traceback.tb_next
     runs = [(line, sum(1 for _ in same)) for line, same in groupby(lines)]
     hidden = runs[2 : 4 - _FRAMES] if len(runs) > _FRAMES else []

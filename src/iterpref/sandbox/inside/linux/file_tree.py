@@ -10,11 +10,14 @@ from . import syscalls
 
 INNER_UID = 1000  # what a program sees itself as
 SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
-_ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "localtime", "mime.types")
+ETC = (
+    "/etc/ld.so.cache", "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime",
+    "/etc/mime.types",
+)  # fmt: skip
 ASIDE = "/.aside"  # where directories wait that a run's own /tmp would hide
 _DEVICES = ("null", "zero", "full", "random", "urandom")
 _MOUNT_POINTS = ("/mnt", "/media", "/srv", "/opt", "/home", "/tmp")
-FILES = {
+ETC_FILES = {  # instead of the host's
     "passwd": f"sandbox:x:{INNER_UID}:{INNER_UID}::/tmp:/bin/sh\n",
     "group": f"sandbox:x:{INNER_UID}:\n",
     "hosts": "127.0.0.1 localhost\n::1 localhost\n",
@@ -31,7 +34,7 @@ def build_root(python_dirs: list[str]) -> tuple[str, list[str]]:
     Raises:
         OSError: A mount was refused.
     """
-    shown = sources(python_dirs)
+    shown = visible_directories(python_dirs)
     free = (path for path in _MOUNT_POINTS if os.path.isdir(path) and not _hides(path, shown))
     root = next(free, None)
     if root is None:
@@ -58,10 +61,10 @@ def show_aside(paths: list[str]) -> None:
 
 
 def _fill_etc(root: str) -> None:
-    for name in _ETC:
-        if os.path.exists(f"/etc/{name}"):
-            _show(f"/etc/{name}", root)
-    for name, content in FILES.items():
+    for path in ETC:
+        if os.path.exists(path):
+            _show(path, root)
+    for name, content in ETC_FILES.items():
         with open(f"{root}/etc/{name}", "w") as file:
             file.write(content)
 
@@ -77,13 +80,14 @@ def _fill_dev(root: str) -> None:
         os.symlink(target, f"{root}/dev/{name}")
 
 
-def sources(python_dirs: list[str]) -> list[str]:
+def visible_directories(python_dirs: list[str]) -> list[str]:
     """Directories to show, parents first, none inside another."""
     named = {path for path in (*SYSTEM, *python_dirs) if os.path.isdir(path) and path != "/"}
-    real = {os.path.realpath(path) for path in named if path not in SYSTEM}
+    real = {os.path.realpath(path) for path in named if path not in SYSTEM}  # what links among Python's lead to
     kept: list[str] = []
-    for path in sorted(named | real):
-        if not any(path.startswith(parent + "/") for parent in kept if not os.path.islink(parent)):
+    for path in sorted(named | real):  # a parent sorts before what it holds
+        shown = [f"{parent}/" for parent in kept if not os.path.islink(parent)]
+        if not path.startswith(tuple(shown)):
             kept.append(path)
     return kept
 

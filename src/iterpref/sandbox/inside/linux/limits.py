@@ -9,10 +9,10 @@ import mmap
 import os
 import resource
 import sys
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
-from .syscalls import Call
+from ..request import RunLimits
+from .syscalls import PreparedCall
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError
 _RESERVE_BYTES = 4 << 20  # given back first: the very call that raises the limit needs some memory
@@ -25,16 +25,6 @@ _reserve: list[mmap.mmap] = []
 _CEILINGS = {
     number: resource.getrlimit(number)[1] for name, number in vars(resource).items() if name.startswith("RLIMIT_")
 }
-# Of a trial run, as `records.Limits` in a dict.
-PROBE_LIMITS: dict[str, Any] = {
-    "cpu_s": 5.0,
-    "wall_s": 20.0,
-    "memory_bytes": 1 << 28,
-    "processes": 8,
-    "open_files": 32,
-    "file_bytes": 1 << 20,
-    "output_bytes": 1 << 16,
-}
 
 
 def reserve_memory() -> None:
@@ -43,7 +33,7 @@ def reserve_memory() -> None:
     _reserve.append(mmap.mmap(-1, _RESERVE_BYTES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
 
 
-def limiting(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> Iterator[Call]:
+def limiting(limits: RunLimits, inherited_bytes: int, tasks: int) -> Iterator[PreparedCall]:
     """The calls that set the rlimits of a run. Memory is a budget on top of what the process was born with."""
     # The supervisor is exact. This is for processes that outlive it, and far above: the kernel counts whole ticks here,
     # on a busy machine up to a third more than what a process really had.
@@ -59,7 +49,7 @@ def limiting(limits: Mapping[str, Any], inherited_bytes: int, tasks: int) -> Ite
         yield _limiting(resource.RLIMIT_NPROC, tasks)
 
 
-def _limiting(which: int, soft: int, hard: int | None = None) -> Call:
+def _limiting(which: int, soft: int, hard: int | None = None) -> PreparedCall:
     hard, ceiling = soft if hard is None else hard, _CEILINGS[which]
     if ceiling != resource.RLIM_INFINITY:
         soft, hard = min(soft, ceiling), min(hard, ceiling)

@@ -34,9 +34,8 @@ CAP_DAC_READ_SEARCH = 2
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
-
 # A call to make later, and its arguments; it returns 0 or None, or says in errno why not.
-Call = tuple[Callable[..., Any], tuple[Any, ...]]
+PreparedCall = tuple[Callable[..., Any], tuple[Any, ...]]
 
 
 def _function(name: str, *types: Any) -> Callable[..., Any]:
@@ -60,7 +59,7 @@ _prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 _capset = _function("capset", ctypes.c_void_p, ctypes.c_void_p)
 
 
-def run(*calls: Call) -> None:
+def run(*calls: PreparedCall) -> None:
     """Make these calls, in order.
 
     Calls can be prepared long before: in a freshly forked process each Python function that runs and each object that
@@ -98,7 +97,7 @@ def syscall(number: int, *args: object) -> int:
     return int(done)
 
 
-def unsharing(flags: int) -> Call:
+def unsharing(flags: int) -> PreparedCall:
     """Give this process (or, for a pid namespace, its next children) namespaces of their own."""
     return _unshare, (flags,)
 
@@ -107,12 +106,12 @@ def unshare(flags: int) -> None:
     run(unsharing(flags))
 
 
-def entering(fd: int, kind: int) -> Call:
+def entering(fd: int, kind: int) -> PreparedCall:
     """Enter the namespace behind an open `/proc/.../ns/*` file."""
     return _setns, (fd, kind)
 
 
-def mounting(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> Call:
+def mounting(source: str, target: str, fstype: str = "", flags: int = 0, options: str = "") -> PreparedCall:
     return _mount, (source.encode(), target.encode(), fstype.encode() or None, flags, options.encode() or None)
 
 
@@ -141,7 +140,7 @@ def pivot_root(new_root: str) -> None:
     os.chdir("/")
 
 
-def _prctl_call(option: int, first: int, second: int = 0) -> Call:
+def _prctl_call(option: int, first: int, second: int = 0) -> PreparedCall:
     return _prctl, (option, first, second, 0, 0)
 
 
@@ -167,7 +166,7 @@ def no_new_privileges() -> None:
     run(_prctl_call(_PR_SET_NO_NEW_PRIVS, 1))
 
 
-def filtering(program: int) -> Call:
+def filtering(program: int) -> PreparedCall:
     """Put the system call filter at this address (a `struct sock_fprog`) on the calling process."""
     return _prctl_call(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
 
@@ -183,7 +182,7 @@ class _CapHeader(ctypes.Structure):
 
 _CAP_HEADER = _CapHeader(_CAP_VERSION_3, 0)
 _NO_CAPABILITIES = (ctypes.c_uint32 * 6)()
-DROPPING_CAPABILITIES: Call = (_capset, (ctypes.addressof(_CAP_HEADER), ctypes.addressof(_NO_CAPABILITIES)))
+DROPPING_CAPABILITIES: PreparedCall = (_capset, (ctypes.addressof(_CAP_HEADER), ctypes.addressof(_NO_CAPABILITIES)))
 
 
 def set_capabilities(*kept: int) -> None:

@@ -11,34 +11,33 @@ import os
 import shutil
 import site
 import sys
-from collections.abc import Mapping
-from typing import Any
 
 from ..linux import seccomp, syscalls
-from ..linux.file_tree import FILES, INNER_UID, SYSTEM, sources
+from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, visible_directories
 from ..linux.limits import address_space, limiting, reserve_memory
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
+from ..request import ProbeRequest, Request, RunLimits
+from ..worker import boot
+from ..worker.boot import PACKAGE
 from .namespaces import why_refused
-from .rung import NoGroup
+from .rung import RungDefaults, carry_out
 
 _HARNESS = "/.harness"
 _STARTED = b"started\n"
-_BOOT = (
-    "import sys, types; package = types.ModuleType('_iterpref_sandbox'); package.__path__ = [sys.argv[3]]; "
-    "sys.modules[package.__name__] = package; from _iterpref_sandbox.rungs.bubblewrap import main; "
-    "main(int(sys.argv[1]), int(sys.argv[2]))"
-)
-_NAMESPACES = ("--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts")
+_MAIN = f"from {PACKAGE}.rungs.bubblewrap import main; main(int(sys.argv[2]), int(sys.argv[3]))"
+_OPTIONS = (
+    "--unshare-user", "--unshare-pid", "--unshare-ipc", "--unshare-net", "--unshare-uts", "--die-with-parent",
+    "--as-pid-1", "--cap-drop", "ALL", "--hostname", "sandbox",
+)  # fmt: skip
 
 
-class Bubblewrap(NoGroup):
+class Bubblewrap(RungDefaults):
     """`confine` gives up root; `execute` replaces the forked process by bubblewrap."""
 
     def __init__(self, python_dirs: list[str]) -> None:
         self._python_dirs = python_dirs
         self._command: list[str] = []
-        self._package = os.path.dirname(os.path.dirname(__file__))
         self._uid = 0
         self._filter = b""
 
@@ -50,39 +49,29 @@ class Bubblewrap(NoGroup):
         if is_root():
             # As the host's root a program could write to /proc/sys and would have no process limit; and another user
             # can't enter what only root may.
-            closed = [path for path in (*self._python_dirs, self._package) if not others_may_enter(path)]
+            closed = [path for path in (*self._python_dirs, boot.FOLDER) if not others_may_enter(path)]
             if closed:
                 raise OSError(13, f"started by root it runs as another user, who can't enter {closed[0]}")
             self._uid = RUN_UID + os.getpid() % 1000
-        self._command = [
-            program,
-            *_NAMESPACES,
-            "--die-with-parent",
-            "--as-pid-1",
-            "--cap-drop",
-            "ALL",
-            "--hostname",
-            "sandbox",
-        ]
-        self._command += ["--uid", str(INNER_UID), "--gid", str(INNER_UID)]
+        self._command = [program, *_OPTIONS, "--uid", str(INNER_UID), "--gid", str(INNER_UID)]
 
     def settle(self) -> None:
         syscalls.adopt_orphans()
         self._filter = b"" if seccomp.available() else seccomp.confinement(own_network=True).code
 
-    def before_fork(self, limits: Mapping[str, Any]) -> None:
+    def before_fork(self, limits: RunLimits) -> None:
         """Nothing: each run is set up by bubblewrap."""
 
     def after_fork(self) -> None:
         """Nothing to undo."""
 
-    def confine(self, limits: Mapping[str, Any]) -> None:
+    def confine(self, limits: RunLimits) -> None:
         os.setsid()
         if self._uid:
             become(self._uid)
         syscalls.die_with_parent()
 
-    def execute(self, request: Mapping[str, Any], channel: int) -> None:
+    def execute(self, request: Request | ProbeRequest, channel: int) -> None:
         """Never returns."""
         os.set_inheritable(channel, True)
         tasks = 0 if syscalls.version() >= (5, 14) else tasks_of_this_user()
@@ -90,29 +79,22 @@ class Bubblewrap(NoGroup):
         words = [*self._command, *self._files(int(request["limits"]["file_bytes"]))]
         if self._filter:
             words += ["--seccomp", str(_memory_file(self._filter))]
-        inner = [sys.executable, "-s", "-P", "-S", "-B", "-c", _BOOT]
-        inner += [str(_memory_file(json.dumps(told).encode())), str(channel), _HARNESS]
+        inner = boot.command(_MAIN, _memory_file(json.dumps(told).encode()), channel, folder=_HARNESS)
         os.execv(self._command[0], [*words, "--", *inner])
 
     def _files(self, space: int) -> list[str]:
         words = ["--size", str(space), "--perms", "1777", "--tmpfs", "/tmp", "--proc", "/proc", "--dev", "/dev"]
         words += ["--size", str(space), "--perms", "1777", "--tmpfs", "/dev/shm", "--dir", "/tmp/work"]
-        for path in sources(self._python_dirs):
+        for path in visible_directories(self._python_dirs):
             if os.path.islink(path) and path in SYSTEM:
                 words += ["--symlink", os.readlink(path), path]
             else:
                 words += ["--ro-bind", os.path.realpath(path), path]
-        for path in (
-            "/etc/ld.so.cache",
-            "/etc/ld.so.conf",
-            "/etc/ld.so.conf.d",
-            "/etc/alternatives",
-            "/etc/mime.types",
-        ):
+        for path in ETC:
             words += ["--ro-bind-try", path, path]
-        for name, content in FILES.items():
+        for name, content in ETC_FILES.items():
             words += ["--ro-bind-data", str(_memory_file(content.encode())), f"/etc/{name}"]
-        return [*words, "--ro-bind", self._package, _HARNESS, "--chdir", "/tmp/work", "--remount-ro", "/"]
+        return [*words, "--ro-bind", boot.FOLDER, _HARNESS, "--chdir", "/tmp/work", "--remount-ro", "/"]
 
     def exit_status(self, status: int) -> int:
         """bubblewrap ends with 128 and the number of the signal that ended the program."""
@@ -152,8 +134,6 @@ def main(request_fd: int, channel: int) -> None:
     sys.path[:] = told["path"]
     sys.prefix = sys.exec_prefix = told["prefix"]
     site.setquit()
-    from ..harness import harness
-
     os.write(channel, _STARTED)
     os.closerange(3, channel)
     os.closerange(channel + 1, 4096)
@@ -161,5 +141,5 @@ def main(request_fd: int, channel: int) -> None:
     limits = request["limits"]
     reserve_memory()
     syscalls.run(*limiting(limits, address_space(), int(limits["processes"]) + 4 + told["tasks"]))
-    harness.run(request, channel)
+    carry_out(request, channel)
     os._exit(0)

@@ -9,11 +9,10 @@ worker has ended; if that was killed too, the next worker does it (stale.py). St
 import contextlib
 import os
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from ..linux import stale
 from ..linux.users import is_root
+from ..request import RunLimits
 from .namespaces import Namespaces
 
 _MOUNT = "/sys/fs/cgroup"
@@ -55,11 +54,11 @@ class CgroupNamespaces(Namespaces):
             os.write(fd, b"0")
         super().settle()
 
-    def before_fork(self, limits: Mapping[str, Any]) -> None:
+    def before_fork(self, limits: RunLimits) -> None:
         super().before_fork(limits)
         self._kills = self._oom_kills()
 
-    def hold(self, limits: Mapping[str, Any]) -> None:
+    def hold(self, limits: RunLimits) -> None:
         wanted = (int(limits["memory_bytes"]), int(limits["file_bytes"]), int(limits["processes"]))
         if wanted == self._limits:
             return
@@ -70,7 +69,7 @@ class CgroupNamespaces(Namespaces):
             os.pwrite(self._files["pids"], str(wanted[2] + 1).encode(), 0)  # the zygote counts
             self._limits = wanted
 
-    def confine(self, limits: Mapping[str, Any]) -> None:
+    def confine(self, limits: RunLimits) -> None:
         super().confine(limits)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
             file.write(_RUN_SCORE)

@@ -8,10 +8,10 @@ only itself. Standard library only.
 
 import ctypes
 import os
-from collections.abc import Mapping
-from typing import Any
 
 from ..linux import seccomp, syscalls
+from ..linux.file_tree import ETC, ETC_FILES, SYSTEM
+from ..request import RunLimits
 from .rlimits import Rlimits
 
 _SYS_CREATE, _SYS_ADD, _SYS_RESTRICT = 444, 445, 446  # the same numbers on every architecture
@@ -24,10 +24,8 @@ _SCOPE_ABSTRACT_UNIX, _SCOPE_SIGNAL = 1, 2
 _SIGNAL_ABI = 6
 
 _READABLE = (
-    "/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store", "/etc/ld.so.cache",
-    "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/alternatives", "/etc/localtime", "/etc/mime.types", "/etc/passwd",
-    "/etc/group", "/etc/nsswitch.conf", "/etc/hosts", "/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/proc/stat",
-    "/dev/random", "/dev/urandom",
+    *SYSTEM, *ETC, *(f"/etc/{name}" for name in ETC_FILES), "/proc/self", "/proc/cpuinfo", "/proc/meminfo",
+    "/proc/stat", "/dev/random", "/dev/urandom",
 )  # fmt: skip
 _WRITABLE = ("/dev/null", "/dev/zero", "/dev/full")
 
@@ -61,7 +59,7 @@ class Landlock(Rlimits):
         super().settle()
         self._filter = seccomp.confinement(own_network=False)
 
-    def confine(self, limits: Mapping[str, Any]) -> None:
+    def confine(self, limits: RunLimits) -> None:
         super().confine(limits)
         syscalls.set_dumpable()  # after the change of uid /proc/self would belong to root
         _restrict(self._abi, [*_READABLE, *self._python_dirs], _WRITABLE, self._run_dir)

@@ -9,21 +9,22 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from ..linux import seccomp, syscalls
 from ..linux.file_tree import INNER_UID, build_root, show_aside
 from ..linux.limits import address_space, limiting
 from ..linux.processes import tasks_of_this_user
+from ..linux.syscalls import PreparedCall
 from ..linux.users import RUN_UID, become, is_root
-from .rung import NoGroup
+from ..request import RunLimits
+from .rung import RungDefaults
 
 _NEW_PID_NAMESPACE = syscalls.unsharing(syscalls.CLONE_NEWPID)
 _PROC_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
-class Namespaces(NoGroup):
+class Namespaces(RungDefaults):
     """Rung `zygote`: user, pid, mount, ipc, net and uts namespaces; a root that holds only system and Python files."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -33,8 +34,8 @@ class Namespaces(NoGroup):
         self._own_pid_ns = -1
         self._foreign_tasks = 0
         self._filter: seccomp.Filter | None = None
-        self._calls: tuple[syscalls.Call, ...] = ()  # what confines a run with the sizes and limits `_calls_for`
-        self._calls_for: tuple[Any, ...] = ()
+        self._calls: tuple[PreparedCall, ...] = ()  # what confines a run with the sizes and limits `_calls_for`
+        self._calls_for: tuple[object, ...] = ()
 
     def prepare(self) -> None:
         """In the launcher: leave the host's files, users, network; the next child is pid 1 of a new pid namespace."""
@@ -74,21 +75,22 @@ class Namespaces(NoGroup):
             seccomp.confinement(own_network=True, leave=seccomp.SETUP).install()
             self._filter = seccomp.refusing(seccomp.SETUP)
 
-    def before_fork(self, limits: Mapping[str, Any]) -> None:
-        wanted = (address_space(), *limits.values())
+    def before_fork(self, limits: RunLimits) -> None:
+        size = address_space()
+        wanted = (size, *limits.values())
         if wanted != self._calls_for:
-            self._calls, self._calls_for = tuple(self._confining(limits, wanted[0])), wanted
+            self._calls, self._calls_for = tuple(self._confining(limits, size)), wanted
         syscalls.run(_NEW_PID_NAMESPACE)
 
     def after_fork(self) -> None:
         # A pid namespace can only be unshared from one's own.
         syscalls.run(syscalls.entering(self._own_pid_ns, syscalls.CLONE_NEWPID))
 
-    def confine(self, limits: Mapping[str, Any]) -> None:
+    def confine(self, limits: RunLimits) -> None:
         """In the run's process, pid 1 of the run's own pid namespace: private files and /proc, then no privileges."""
         syscalls.run(*self._calls)
 
-    def _confining(self, limits: Mapping[str, Any], inherited_bytes: int) -> Iterator[syscalls.Call]:
+    def _confining(self, limits: RunLimits, inherited_bytes: int) -> Iterator[PreparedCall]:
         yield os.setsid, ()
         yield syscalls.DYING_WITH_PARENT
         yield syscalls.unsharing(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC)

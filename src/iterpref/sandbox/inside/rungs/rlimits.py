@@ -8,17 +8,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from typing import Any
 
 from ..linux import stale, syscalls
 from ..linux.limits import address_space, limiting
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
-from .rung import NoGroup
+from ..request import RunLimits
+from .rung import RungDefaults
 
 
-class Rlimits(NoGroup):
+class Rlimits(RungDefaults):
     """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
@@ -45,7 +44,7 @@ class Rlimits(NoGroup):
         if sys.platform == "linux":
             syscalls.adopt_orphans()
 
-    def before_fork(self, limits: Mapping[str, Any]) -> None:
+    def before_fork(self, limits: RunLimits) -> None:
         self._inherited_bytes = address_space()
         self._tasks = 0 if is_root() else tasks_of_this_user()
         os.mkdir(self._run_dir, 0o700)
@@ -55,7 +54,7 @@ class Rlimits(NoGroup):
     def after_fork(self) -> None:
         pass
 
-    def confine(self, limits: Mapping[str, Any]) -> None:
+    def confine(self, limits: RunLimits) -> None:
         os.setsid()
         os.chdir(self._run_dir)
         for name in ("HOME", "TMPDIR"):

@@ -8,50 +8,37 @@ import os
 import resource
 import socket
 from collections.abc import Callable
+from typing import NamedTuple
 
-_NAMESPACES = ("zygote_cgroup", "zygote", "bubblewrap")
+from .table import RUNGS
 
 
 class NotIsolated(Exception):
     """The message names what a run could reach."""
 
 
-def check(rung: str, seccomp: bool) -> None:
+def check(isolation: str, seccomp: bool) -> None:
     """Try the doors.
 
     Args:
-        rung: One of `records.Isolation`.
+        isolation: A rung.
         seccomp: Whether this machine has a system call filter.
 
     Raises:
         NotIsolated: Some were open.
     """
-    open_doors = [name for name, shut in _walls(rung, seccomp).items() if not shut()]
+    walls = [WALLS[name] for name in RUNGS[isolation].walls]
+    open_doors = [wall.shuts for wall in walls if (seccomp or not wall.by_filter) and not wall.stands()]
     if open_doors:
-        raise NotIsolated(f"self-test of rung {rung}: not shut: {', '.join(open_doors)}")
+        raise NotIsolated(f"self-test of rung {isolation}: not shut: {', '.join(open_doors)}")
 
 
-def _walls(rung: str, seccomp: bool) -> dict[str, Callable[[], bool]]:
-    if rung not in (*_NAMESPACES, "landlock"):
-        return {"limits": lambda: resource.getrlimit(resource.RLIMIT_CPU)[1] != resource.RLIM_INFINITY}
-    walls = {
-        "new privileges": lambda: _status("NoNewPrivs") == "1",
-        "writing to /": lambda: _refused(lambda: _leave_a_file("/iterpref-probe")),
-        "/etc/shadow": lambda: _refused(lambda: os.close(os.open("/etc/shadow", os.O_RDONLY))),
-        "limits": lambda: resource.getrlimit(resource.RLIMIT_CPU)[1] != resource.RLIM_INFINITY,
-    }
-    if seccomp:
-        walls["system calls"] = lambda: _status("Seccomp") == "2"
-        walls["vsock"] = lambda: _refused(lambda: socket.socket(40, socket.SOCK_STREAM))
-    if rung == "landlock":
-        walls["the network"] = lambda: _refused(lambda: socket.socket(socket.AF_INET))
-        walls["reading /"] = lambda: _refused(lambda: os.listdir("/"))
-    else:
-        walls["root's rights"] = lambda: os.getuid() != 0
-        walls["capabilities"] = lambda: int(_status("CapEff"), 16) == 0
-        walls["other processes"] = lambda: os.getpid() < 10 and sum(n.isdigit() for n in os.listdir("/proc")) < 10
-        walls["the network"] = _only_loopback
-    return walls
+class Wall(NamedTuple):
+    """`by_filter`: it is the system call filter's, and stands only where there is one."""
+
+    shuts: str
+    stands: Callable[[], bool]
+    by_filter: bool = False
 
 
 def _status(field: str) -> str:
@@ -61,6 +48,10 @@ def _status(field: str) -> str:
 
 def _only_loopback() -> bool:
     return [name for _, name in socket.if_nameindex()] == ["lo"]
+
+
+def _few_processes() -> bool:
+    return os.getpid() < 10 and sum(name.isdigit() for name in os.listdir("/proc")) < 10
 
 
 def _leave_a_file(path: str) -> None:
@@ -74,3 +65,19 @@ def _refused(act: Callable[[], object]) -> bool:
     except OSError:
         return True
     return False
+
+
+WALLS = {
+    "privileges": Wall("new privileges", lambda: _status("NoNewPrivs") == "1"),
+    "root files": Wall("writing to /", lambda: _refused(lambda: _leave_a_file("/iterpref-probe"))),
+    "secrets": Wall("/etc/shadow", lambda: _refused(lambda: os.close(os.open("/etc/shadow", os.O_RDONLY)))),
+    "limits": Wall("limits", lambda: resource.getrlimit(resource.RLIMIT_CPU)[1] != resource.RLIM_INFINITY),
+    "system calls": Wall("system calls", lambda: _status("Seccomp") == "2", by_filter=True),
+    "vsock": Wall("vsock", lambda: _refused(lambda: socket.socket(40, socket.SOCK_STREAM)), by_filter=True),
+    "no network": Wall("the network", lambda: _refused(lambda: socket.socket(socket.AF_INET))),
+    "reading": Wall("reading /", lambda: _refused(lambda: os.listdir("/"))),
+    "root's rights": Wall("root's rights", lambda: os.getuid() != 0),
+    "capabilities": Wall("capabilities", lambda: int(_status("CapEff"), 16) == 0),
+    "processes": Wall("other processes", _few_processes),
+    "own network": Wall("the network", _only_loopback),
+}

@@ -8,21 +8,21 @@ Standard library only: both sides load it.
 
 import ast
 import sys
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .fingerprints import fold, is_large
-from .stand_ins import Folded, Iterated, Opaque, Written
-from .texts import shorten, without_addresses
+from .fingerprints import fingerprint, is_large
+from .stand_ins import Fingerprinted, Iterated, Opaque, Written
+from .texts import VALUE_CHARS, shorten, without_addresses
 
 MAX_DEPTH = 100
 _SORTED = 10_000  # characters up to which sets are put in order
 MAX_ITEMS = 1_000_000
-_DISPLAY = (ast.Set, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
+_SET_DISPLAY = (ast.Set, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
 _SAFE_INT = 1 << 53
-SHOWN = 200  # characters of a value in a text for a reader
 
 
 class CodecError(ValueError):
@@ -40,39 +40,17 @@ def encode(value: Any, depth: int = 0) -> Any:
         return {"?": "<nested too deeply>"}
     if kind is list:
         return [encode(item, depth + 1) for item in value]
-    return _encode_other(value, kind, depth + 1)
+    return _encode_tagged(value, kind, depth + 1)
 
 
-def _encode_other(value: Any, kind: type, depth: int) -> Any:  # one line a type
-    if issubclass(kind, bool | int):
-        return {"i": hex(int.__index__(value))}
-    if issubclass(kind, float):
-        return {"f": float.__repr__(value)}
-    if issubclass(kind, str):
-        return str.__str__(value)
-    if issubclass(kind, list):
-        return [encode(item, depth) for item in list.__iter__(value)]
-    if issubclass(kind, tuple):
-        return {"t": [encode(item, depth) for item in tuple.__iter__(value)]}
-    if issubclass(kind, dict):
-        return {"d": [[encode(k, depth), encode(v, depth)] for k, v in dict.items(value)]}
-    if kind is Written:
-        return {"S": value.source} if value.source else {"s": [encode(item, depth) for item in value.items]}
-    if issubclass(kind, set | frozenset):
-        tag, base = ("s", set) if issubclass(kind, set) else ("fs", frozenset)
-        return {tag: [encode(item, depth) for item in base.__iter__(value)]}
-    if issubclass(kind, bytes | bytearray):
-        return {"b": bytes(value).hex()}
-    if issubclass(kind, complex):
-        return {"c": [float.__repr__(value.real), float.__repr__(value.imag)]}
-    if kind is range:
-        return {"r": [encode(value.start), encode(value.stop), encode(value.step)]}
-    if kind is Folded:
-        return {"#": [hex(value.fingerprint), value.text]}
-    if kind is Decimal:
-        return {"D": str(value)}
-    if kind is Fraction:
-        return {"F": [encode(value.numerator), encode(value.denominator)]}
+def _encode_tagged(value: Any, kind: type, depth: int) -> Any:
+    """`{tag: content}`, if there is one for the type or for a base of it."""
+    for base, encoder in _BASES:
+        if issubclass(kind, base):
+            return encoder(value, depth)
+    for exact, encoder_of_exact in _EXACT:
+        if kind is exact:
+            return encoder_of_exact(value)
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.generic):
         plain = value.item()
@@ -81,16 +59,45 @@ def _encode_other(value: Any, kind: type, depth: int) -> Any:  # one line a type
     return {"?": opaque_text(value)}
 
 
-def encode_folded(value: Any) -> Any:
+def _encode_set(value: Any, depth: int) -> Any:
+    if type(value) is not Written:
+        return {"s": [encode(item, depth) for item in set.__iter__(value)]}
+    return {"S": value.source} if value.source else {"s": [encode(item, depth) for item in value.items]}
+
+
+# Types whose subclasses don't travel.
+_EXACT: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+    (range, lambda value: {"r": [encode(value.start), encode(value.stop), encode(value.step)]}),
+    (Fingerprinted, lambda value: {"#": [hex(value.fingerprint), value.text]}),
+    (Decimal, lambda value: {"D": str(value)}),
+    (Fraction, lambda value: {"F": [encode(value.numerator), encode(value.denominator)]}),
+)
+# Types as whose content a subclass travels; read with the methods of the base, for its own are the program's.
+_BASES: tuple[tuple[type, Callable[[Any, int], Any]], ...] = (
+    (int, lambda value, _: {"i": hex(int.__index__(value))}),
+    (float, lambda value, _: {"f": float.__repr__(value)}),
+    (str, lambda value, _: str.__str__(value)),
+    (list, lambda value, depth: [encode(item, depth) for item in list.__iter__(value)]),
+    (tuple, lambda value, depth: {"t": [encode(item, depth) for item in tuple.__iter__(value)]}),
+    (dict, lambda value, depth: {"d": [[encode(k, depth), encode(v, depth)] for k, v in dict.items(value)]}),
+    (set, _encode_set),
+    (frozenset, lambda value, depth: {"fs": [encode(item, depth) for item in frozenset.__iter__(value)]}),
+    (bytes, lambda value, _: {"b": bytes(value).hex()}),
+    (bytearray, lambda value, _: {"b": bytes(value).hex()}),
+    (complex, lambda value, _: {"c": [float.__repr__(value.real), float.__repr__(value.imag)]}),
+)
+
+
+def encode_fingerprinted(value: Any) -> Any:
     """Like `encode`, but of a large value only the fingerprint."""
     if is_large(value):
-        return {"#": [hex(fold(value)), f"{type(value).__name__} of {len(value)}: {_beginning(value)}"]}
+        return {"#": [hex(fingerprint(value)), f"{type(value).__name__} of {len(value)}: {_beginning(value)}"]}
     return encode(value)
 
 
 def _beginning(value: Any) -> str:
     if isinstance(value, str | bytes | list | tuple):
-        return shorten(repr(value[:20]), SHOWN)
+        return shorten(repr(value[:20]), VALUE_CHARS)
     return "..."
 
 
@@ -103,7 +110,7 @@ def encode_iterated(value: Any) -> Any:
 
 
 ENCODERS = {  # how a call's result is sent
-    "value": encode, "iterated": encode_iterated, "folded": encode_folded,
+    "value": encode, "iterated": encode_iterated, "fingerprint": encode_fingerprinted,
     "awaited": encode, "awaited iterated": encode_iterated,  # a coroutine's result, and of nothing else
 }  # fmt: skip
 
@@ -116,7 +123,7 @@ def opaque_text(value: Any) -> str:
             text = _in_order(value)
     except BaseException as error:
         text = f"<{type(value).__name__} whose repr raised {type(error).__name__}>"
-    return shorten(without_addresses(text), SHOWN)
+    return shorten(without_addresses(text), VALUE_CHARS)
 
 
 def _in_order(value: Any) -> str:
@@ -159,9 +166,14 @@ def decode_arguments(data: Any) -> Any:
 def _set_display(source: str) -> Any:
     """The set that a display of constants makes; nothing else is ever executed, whoever wrote the source."""
     tree = ast.parse(source, mode="eval")
-    if not isinstance(tree.body, ast.Set) or not all(isinstance(part, _DISPLAY) for part in ast.walk(tree.body)):
+    if not is_set_display(tree.body):
         raise CodecError(f"not a set of constants: {source[:80]}")
     return eval(compile(tree, "<set>", "eval"), {"__builtins__": {}})
+
+
+def is_set_display(node: ast.expr) -> bool:
+    """Whether an expression is `{...}` of constants, which can travel as source."""
+    return isinstance(node, ast.Set) and all(isinstance(part, _SET_DISPLAY) for part in ast.walk(node))
 
 
 def _decode(data: Any) -> Any:
@@ -203,5 +215,5 @@ _DECODERS: dict[str, Any] = {
     "F": lambda body: Fraction(_decode(body[0]), _decode(body[1])),
     "it": lambda body: Iterated([_decode(item) for item in body]),
     "?": lambda body: Opaque(str(body)),
-    "#": lambda body: Folded(int(body[0], 16), str(body[1])[:1000]),
+    "#": lambda body: Fingerprinted(int(body[0], 16), str(body[1])[:1000]),
 }

@@ -1,7 +1,7 @@
 """A fingerprint in place of a result too large to send: a million numbers, a string of megabytes.
 
 In: a value. Out: an integer such that equal values have equal ones (1, 1.0 and True are equal). Both the reference's
-results and a program's are folded inside the sandbox, under one hash seed, so only the fingerprints have to travel.
+results and a program's are taken inside the sandbox, under one hash seed, so only the fingerprints have to travel.
 It needs no cryptography: whoever would forge it would have to know the expected value, which is never inside.
 Standard library only.
 """
@@ -14,7 +14,7 @@ _SCALARS = {bool, int, float, complex, type(None), str, bytes}
 
 
 def is_large(value: Any) -> bool:
-    """Whether a result is to be folded; the same for equal values."""
+    """Whether only the fingerprint of a result is to be sent; the same for equal values."""
     kind = type(value)
     if kind in (str, bytes, dict, set, frozenset):
         return len(value) > LARGE
@@ -24,7 +24,7 @@ def is_large(value: Any) -> bool:
     return size > LARGE or size + sum(len(v) for v in value if type(v) in (str, bytes, list, tuple, dict)) > LARGE
 
 
-def fold(value: Any) -> int:
+def fingerprint(value: Any) -> int:
     """The fingerprint.
 
     Raises:
@@ -44,9 +44,9 @@ def fold(value: Any) -> int:
             if set(map(type, items)) <= _SCALARS:
                 lengths = tuple(map(len, value))
                 return hash((kind.__name__, kinds.pop().__name__, items, lengths, items.count(-1)))
-        return hash((kind.__name__, tuple(map(fold, value))))
+        return hash((kind.__name__, tuple(map(fingerprint, value))))
     if kind in (set, frozenset):
-        return hash(("set", frozenset(map(fold, value))))
+        return hash(("set", frozenset(map(fingerprint, value))))
     if kind is dict:
-        return hash(("dict", frozenset((fold(k), fold(v)) for k, v in value.items())))
+        return hash(("dict", frozenset((fingerprint(k), fingerprint(v)) for k, v in value.items())))
     return hash(value)

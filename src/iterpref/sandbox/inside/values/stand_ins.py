@@ -50,15 +50,15 @@ class Written(set[Any]):
         self.source = source
 
 
-class Folded:
-    """A large value of which only a fingerprint travelled (fingerprints.py); equal to a `Folded` with the same one."""
+class Fingerprinted:
+    """A large value of which only a fingerprint travelled (fingerprints.py); equal to one with the same."""
 
     def __init__(self, fingerprint: int, text: str) -> None:
         self.fingerprint = fingerprint
         self.text = text
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Folded) and self.fingerprint == other.fingerprint
+        return isinstance(other, Fingerprinted) and self.fingerprint == other.fingerprint
 
     __hash__ = object.__hash__
 

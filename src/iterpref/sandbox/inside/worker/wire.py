@@ -6,12 +6,31 @@ marshalled, for the host is trusted; what comes back is only unpacked as numbers
 
 import socket
 import struct
+from dataclasses import dataclass
 
 _COUNT = struct.Struct("!I")
 _LENGTH = struct.Struct("!Q")
-_OUTCOME = struct.Struct("!iddQ")
+_NUMBERS = struct.Struct("!iddQ")
 MAX_FRAME_BYTES = 1 << 30
 _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
+
+
+@dataclass
+class RawRun:
+    """One run as the zygote saw it, nothing of it interpreted.
+
+    `status`: exit code, or minus the signal. `limit`: the field of `Limits` it broke, or "".
+    """
+
+    status: int
+    limit: str
+    wall_s: float
+    cpu_s: float
+    max_rss_bytes: int
+    setup_error: str
+    channel: bytes
+    stdout: bytes
+    stderr: bytes
 
 
 class WireError(Exception):
@@ -55,24 +74,25 @@ def receive(sock: socket.socket) -> list[bytes]:
     return frames
 
 
-def pack_outcome(
-    status: int, limit: str, wall_s: float, cpu_s: float, max_rss_bytes: int, setup_error: str
-) -> tuple[bytes, bytes, bytes]:
-    """How a run ended, as three frames."""
-    return _OUTCOME.pack(status, wall_s, cpu_s, max_rss_bytes), limit.encode(), setup_error.encode()
+def pack_run(run: RawRun) -> list[bytes]:
+    """How a run ended, as frames."""
+    numbers = _NUMBERS.pack(run.status, run.wall_s, run.cpu_s, run.max_rss_bytes)
+    return [numbers, run.limit.encode(), run.setup_error.encode(), run.channel, run.stdout, run.stderr]
 
 
-def unpack_outcome(numbers: bytes, limit: bytes, setup_error: bytes) -> tuple[int, str, float, float, int, str]:
-    """What `pack_outcome` was given.
+def unpack_run(frames: list[bytes]) -> RawRun:
+    """What `pack_run` was given.
 
     Raises:
         WireError: Not what it writes.
     """
     try:
-        status, wall_s, cpu_s, max_rss_bytes = _OUTCOME.unpack(numbers)
-    except struct.error as error:
+        numbers, limit, setup_error, *streams = frames
+        status, wall_s, cpu_s, max_rss_bytes = _NUMBERS.unpack(numbers)
+    except (struct.error, ValueError) as error:
         raise WireError(f"outcome of a run: {error}") from error
-    return status, limit.decode(), wall_s, cpu_s, max_rss_bytes, setup_error.decode(errors="replace")
+    told = setup_error.decode(errors="replace")
+    return RawRun(status, limit.decode(), wall_s, cpu_s, max_rss_bytes, told, *streams)
 
 
 def _read_up_to(sock: socket.socket, data: bytearray, size: int) -> None:
