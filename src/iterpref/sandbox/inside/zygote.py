@@ -27,7 +27,7 @@ from .linux.limits import reserve_memory
 from .request import ProbeRequest, Request, Setup, probe
 from .rungs.rung import Rung, make_rung
 from .worker import atfork, wire
-from .worker.supervise import HostGone, Supervisor, Watched
+from .worker.supervise import HostGone, Supervisor
 
 STREAMS = ("channel", "stdout", "stderr")
 # What most programs import: loaded once here, shared by every run.
@@ -97,7 +97,7 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
         wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
         return 0
     if trial.setup_error or trial.status != 0:
-        said = bytes(trial.streams["stderr"]).decode(errors="replace").strip().rpartition("\n")[2]
+        said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         detail = trial.setup_error or f"a trial run ended with status {trial.status}: {said}"
         wire.send(sock, json.dumps({"refused": detail}).encode())
         return 0
@@ -108,11 +108,11 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
         while True:
             request, stdin = wire.receive(sock)
             outcome = _run(sock, rung, marshal.loads(request), stdin)
-            wire.send(sock, *outcome.frames())
+            wire.send(sock, *wire.pack_run(outcome))
     return 0
 
 
-def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin: bytes) -> Watched:
+def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin: bytes) -> wire.RawRun:
     """Fork, confine, watch."""
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
     stdin_fd = _as_file(stdin)
@@ -132,10 +132,9 @@ def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin
         readable = {name: pipes[name][0] for name in STREAMS}
         outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(rung.sweep)
         outcome.limit = outcome.limit or rung.limit_hit()
-        outcome.status = rung.exit_status(outcome.status)
         # Closed by the child before any line of the program ran, and by now in any case.
         outcome.setup_error = os.read(pipes["setup"][0], 4096).decode(errors="replace")
-        outcome.setup_error = outcome.setup_error or rung.start_error(outcome.streams)
+        rung.finish(outcome)
         return outcome
     finally:
         for read_fd, _ in pipes.values():

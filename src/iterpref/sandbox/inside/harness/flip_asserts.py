@@ -148,18 +148,14 @@ class _Flipper(ast.NodeTransformer):
     def visit_Try(self, node: ast.Try) -> ast.AST:
         return node if node.handlers else self.generic_visit(node)
 
-    def visit_With(self, node: ast.With) -> Any:
-        return self._with(node)
-
-    def visit_AsyncWith(self, node: ast.AsyncWith) -> Any:
-        return self._with(node)
-
-    def _with(self, node: ast.With | ast.AsyncWith) -> Any:
+    def visit_With(self, node: ast.With | ast.AsyncWith) -> Any:
         expecting = [item.context_expr for item in node.items if _name(item.context_expr) in _EXPECTING]
         if not expecting:
             return self.generic_visit(node)
         probes = [_must_fail(probe, node) for call in expecting for probe in _nothing_raised(call)]
         return ast.copy_location(ast.If(ast.Constant(True), [*probes, node], []), node) if probes else node
+
+    visit_AsyncWith = visit_With
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
         expected = any(_name(decorator) in ("expectedFailure", "xfail") for decorator in node.decorator_list)

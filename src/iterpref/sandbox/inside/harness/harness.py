@@ -1,6 +1,6 @@
 """Inside a run's process: load the program, make the calls or run the tests, report over the channel.
 
-In: the request. Out: lines on the channel (reports.py), claims for the host. In mode `calls` the expected values aren't
+In: the request. Out: lines on the channel (session.py), claims for the host. In mode `calls` the expected values aren't
 here, and a forged line is only a wrong answer. Standard library only.
 """
 
@@ -17,8 +17,7 @@ from ..linux.limits import release_spare_memory
 from ..request import PROBE_LIMITS, Request
 from ..values import codec
 from . import asserts, negative_control
-from .reports import Report, reporter
-from .session import Session
+from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe
 
 _seeded: int | None = None

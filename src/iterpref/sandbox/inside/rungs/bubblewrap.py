@@ -20,8 +20,9 @@ from ..linux.users import RUN_UID, become, is_root, others_may_enter
 from ..request import ProbeRequest, Request, RunLimits
 from ..worker import boot
 from ..worker.boot import PACKAGE
+from ..worker.wire import RawRun
 from .namespaces import why_refused
-from .rung import RungDefaults, carry_out
+from .rung import Rung, doing
 
 _HARNESS = "/.harness"
 _STARTED = b"started\n"
@@ -32,11 +33,11 @@ _OPTIONS = (
 )  # fmt: skip
 
 
-class Bubblewrap(RungDefaults):
+class Bubblewrap(Rung):
     """`confine` gives up root; `execute` replaces the forked process by bubblewrap."""
 
     def __init__(self, python_dirs: list[str]) -> None:
-        self._python_dirs = python_dirs
+        super().__init__(python_dirs)
         self._command: list[str] = []
         self._uid = 0
         self._filter = b""
@@ -58,12 +59,6 @@ class Bubblewrap(RungDefaults):
     def settle(self) -> None:
         syscalls.adopt_orphans()
         self._filter = b"" if seccomp.available() else seccomp.confinement(own_network=True).code
-
-    def before_fork(self, limits: RunLimits) -> None:
-        """Nothing: each run is set up by bubblewrap."""
-
-    def after_fork(self) -> None:
-        """Nothing to undo."""
 
     def confine(self, limits: RunLimits) -> None:
         os.setsid()
@@ -96,15 +91,14 @@ class Bubblewrap(RungDefaults):
             words += ["--ro-bind-data", str(_memory_file(content.encode())), f"/etc/{name}"]
         return [*words, "--ro-bind", boot.FOLDER, _HARNESS, "--chdir", "/tmp/work", "--remount-ro", "/"]
 
-    def exit_status(self, status: int) -> int:
+    def finish(self, run: RawRun) -> None:
         """bubblewrap ends with 128 and the number of the signal that ended the program."""
-        return 128 - status if 128 < status <= 192 else status
-
-    def start_error(self, streams: dict[str, bytearray]) -> str:
-        if streams["channel"].startswith(_STARTED):
-            del streams["channel"][: len(_STARTED)]
-            return ""
-        return f"bubblewrap did not start the run: {bytes(streams['stderr'][-500:]).decode(errors='replace').strip()}"
+        run.status = 128 - run.status if 128 < run.status <= 192 else run.status
+        if run.channel.startswith(_STARTED):
+            run.channel = run.channel.removeprefix(_STARTED)
+        elif not run.setup_error:
+            said = run.stderr[-500:].decode(errors="replace").strip()
+            run.setup_error = f"bubblewrap did not start the run: {said}"
 
     def sweep(self) -> None:
         kill_descendants()
@@ -141,5 +135,5 @@ def main(request_fd: int, channel: int) -> None:
     limits = request["limits"]
     reserve_memory()
     syscalls.run(*limiting(limits, address_space(), int(limits["processes"]) + 4 + told["tasks"]))
-    carry_out(request, channel)
+    doing(request)(request, channel)
     os._exit(0)

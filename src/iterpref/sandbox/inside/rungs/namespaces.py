@@ -18,17 +18,20 @@ from ..linux.processes import tasks_of_this_user
 from ..linux.syscalls import PreparedCall
 from ..linux.users import RUN_UID, become, is_root
 from ..request import RunLimits
-from .rung import RungDefaults
+from .rung import Rung
 
 _NEW_PID_NAMESPACE = syscalls.unsharing(syscalls.CLONE_NEWPID)
 _PROC_FLAGS = syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
 
 
-class Namespaces(RungDefaults):
-    """Rung `zygote`: user, pid, mount, ipc, net and uts namespaces; a root that holds only system and Python files."""
+class Namespaces(Rung):
+    """Rung `zygote`: user, pid, mount, ipc, net and uts namespaces; a root that holds only system and Python files.
+
+    There is nothing to sweep or to clear: a run's namespaces go with its pid 1, and with them all it had.
+    """
 
     def __init__(self, python_dirs: list[str]) -> None:
-        self._python_dirs = python_dirs
+        super().__init__(python_dirs)
         self._root = ""
         self._aside: list[str] = []
         self._own_pid_ns = -1
@@ -108,12 +111,6 @@ class Namespaces(RungDefaults):
         if self._filter:
             yield self._filter.installing
 
-    def sweep(self) -> None:
-        """Nothing to do: the run's namespaces went with its pid 1, and all it had with them."""
-
-    def clear(self) -> None:
-        """Nothing to do: the worker's namespaces go with the zygote."""
-
     def why_refused(self, error: OSError) -> str:
         return why_refused(error)
 
@@ -121,18 +118,14 @@ class Namespaces(RungDefaults):
 def why_refused(error: OSError) -> str:
     """What blocks namespaces here, and the setting that would allow them."""
     reasons = []
-    for path, refusing, fix in (
-        ("/proc/sys/user/max_user_namespaces", "0", "sysctl user.max_user_namespaces=10000"),
-        ("/proc/sys/kernel/unprivileged_userns_clone", "0", "sysctl kernel.unprivileged_userns_clone=1"),
-        (
-            "/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
-            "1",
-            "sysctl kernel.apparmor_restrict_unprivileged_userns=0",
-        ),
+    for name, refusing, allowing in (
+        ("user.max_user_namespaces", "0", "10000"),
+        ("kernel.unprivileged_userns_clone", "0", "1"),
+        ("kernel.apparmor_restrict_unprivileged_userns", "1", "0"),
     ):
-        with contextlib.suppress(OSError), open(path) as file:
+        with contextlib.suppress(OSError), open(f"/proc/sys/{name.replace('.', '/')}") as file:
             if file.read().strip() == refusing:
-                reasons.append(fix)
+                reasons.append(f"sysctl {name}={allowing}")
     hint = " or ".join(reasons) if reasons else "a container needs --security-opt seccomp=unconfined or a VM"
     return f"{error.strerror or error} (errno {error.errno}); to allow namespaces: {hint}"
 
@@ -140,11 +133,8 @@ def why_refused(error: OSError) -> str:
 def _unshare_user(flags: int) -> None:
     uid, gid = os.geteuid(), os.getegid()
     syscalls.unshare(flags)
-    for name, content in (
-        ("setgroups", "deny"),
-        ("uid_map", f"{INNER_UID} {uid} 1"),
-        ("gid_map", f"{INNER_UID} {gid} 1"),
-    ):
+    maps = {"setgroups": "deny", "uid_map": f"{INNER_UID} {uid} 1", "gid_map": f"{INNER_UID} {gid} 1"}
+    for name, content in maps.items():
         with open(f"/proc/self/{name}", "w") as file:
             file.write(content)
 

@@ -14,14 +14,14 @@ from ..linux.limits import address_space, limiting
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
 from ..request import RunLimits
-from .rung import RungDefaults
+from .rung import Rung
 
 
-class Rlimits(RungDefaults):
+class Rlimits(Rung):
     """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
-        self._python_dirs = python_dirs
+        super().__init__(python_dirs)
         self._inherited_bytes = 0
         self._tasks = 0
         self._base = ""
@@ -51,9 +51,6 @@ class Rlimits(RungDefaults):
         if is_root():
             os.chown(self._run_dir, self._uid, self._uid)
 
-    def after_fork(self) -> None:
-        pass
-
     def confine(self, limits: RunLimits) -> None:
         os.setsid()
         os.chdir(self._run_dir)
@@ -80,9 +77,6 @@ class Rlimits(RungDefaults):
     def clear(self) -> None:
         kill_descendants()
         _remove_tree(self._base)
-
-    def why_refused(self, error: OSError) -> str:
-        return f"{error.strerror or error} (errno {error.errno})"
 
 
 def _remove_tree(path: str) -> None:

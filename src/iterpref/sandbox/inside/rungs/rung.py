@@ -1,57 +1,67 @@
 """What the zygote asks of an isolation rung, and what most rungs answer.
 
-A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Every rung answers the
-same calls: `prepare` (launcher), `settle` (zygote, once), `hold`, `before_fork`, `after_fork` (zygote, each run),
-`confine`, `execute` (the run's process), `sweep`, `limit_hit`, `exit_status`, `start_error` (zygote, after the run),
-`clear` (launcher, at the end). Standard library only. Not here: which rungs there are (table.py), supervision
-(supervise.py), the system calls refused (seccomp.py).
+A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Standard library only.
+Not here: which rungs there are (table.py), supervision (supervise.py), the system calls refused (seccomp.py).
 """
 
+from collections.abc import Callable
 from importlib import import_module
-from typing import Protocol
 
 from ..harness import harness
 from ..linux import seccomp
 from ..request import ProbeRequest, Request, RunLimits
+from ..worker.wire import RawRun
 from . import selftest
 from .table import RUNGS
 
 
-class Rung(Protocol):
-    """What the zygote asks of an isolation rung."""
+class Rung:
+    """One way to isolate runs: what happens at which moment. Where a rung says nothing, nothing does.
 
-    def prepare(self) -> None: ...
-    def settle(self) -> None: ...
-    def hold(self, limits: RunLimits) -> None: ...
-    def before_fork(self, limits: RunLimits) -> None: ...
-    def after_fork(self) -> None: ...
-    def confine(self, limits: RunLimits) -> None: ...
-    def sweep(self) -> None: ...
-    def limit_hit(self) -> str: ...
-    def execute(self, request: Request | ProbeRequest, channel: int) -> None: ...
-    def exit_status(self, status: int) -> int: ...
-    def start_error(self, streams: dict[str, bytearray]) -> str: ...
-    def clear(self) -> None: ...
-    def why_refused(self, error: OSError) -> str: ...
+    Any `OSError` of `prepare` and `settle`, and any exception of `confine`, refuses the rung.
+    """
 
+    def __init__(self, python_dirs: list[str]) -> None:
+        self._python_dirs = python_dirs
 
-class RungDefaults:
-    """What most rungs answer: nothing holds a run from outside, and it goes on in the forked process."""
+    def prepare(self) -> None:
+        """In the launcher, before it forks the zygote."""
 
-    def hold(self, limits: RunLimits) -> None: ...
+    def settle(self) -> None:
+        """In the zygote, once."""
 
-    def limit_hit(self) -> str:
-        return ""
+    def hold(self, limits: RunLimits) -> None:
+        """In the zygote, before each run: limits that hold it from outside."""
+
+    def before_fork(self, limits: RunLimits) -> None:
+        """In the zygote, after `hold`."""
+
+    def after_fork(self) -> None:
+        """In the zygote."""
+
+    def confine(self, limits: RunLimits) -> None:
+        """In the run's process: shut it in."""
 
     def execute(self, request: Request | ProbeRequest, channel: int) -> None:
-        carry_out(request, channel)
+        """In the run's process, confined: do what is asked."""
+        doing(request)(request, channel)
 
-    def exit_status(self, status: int) -> int:
-        return status
+    def sweep(self) -> None:
+        """In the zygote, after each run: end what is left of it."""
 
-    def start_error(self, streams: dict[str, bytearray]) -> str:
-        """Why the harness never began, after all was confined; "" if it did."""
+    def limit_hit(self) -> str:
+        """In the zygote, after each run: the field of `Limits` it broke, as far as the rung knows."""
         return ""
+
+    def finish(self, run: RawRun) -> None:
+        """In the zygote, after each run: put right what is said of its end."""
+
+    def clear(self) -> None:
+        """In the launcher, at the end: leave nothing behind."""
+
+    def why_refused(self, error: OSError) -> str:
+        """What blocks the rung here, and what would allow it."""
+        return f"{error.strerror or error} (errno {error.errno})"
 
 
 def make_rung(name: str, python_dirs: list[str]) -> Rung:
@@ -61,9 +71,10 @@ def make_rung(name: str, python_dirs: list[str]) -> Rung:
     return rung
 
 
-def carry_out(request: Request | ProbeRequest, channel: int) -> None:
-    """In the run's process, confined: what was asked."""
-    if request["mode"] == "probe":
-        selftest.check(request["isolation"], seccomp=not seccomp.available())
-    else:
-        harness.run(request, channel)
+def doing(request: Request | ProbeRequest) -> Callable[..., None]:
+    """What does it. Called by whoever asks: how deep a program may recurse depends on how many calls lie below it."""
+    return _probe if request["mode"] == "probe" else harness.run
+
+
+def _probe(request: ProbeRequest, channel: int) -> None:
+    selftest.check(request["isolation"], seccomp=not seccomp.available())

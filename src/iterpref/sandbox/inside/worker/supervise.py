@@ -1,6 +1,6 @@
 """Watch one run from the zygote: collect its pipes, hold it to its limits, kill it and measure it.
 
-In: the pid of a confined process and the read ends of its pipes. Out: `Watched`. Nothing that it wrote is interpreted.
+In: the pid of a confined process and the read ends of its pipes. Out: a `RawRun`. Nothing that it wrote is interpreted.
 CPU time is the first bound and wall time the outer one; the CPU time and memory of all descendants are sampled ten
 times a second. Standard library only.
 """
@@ -11,12 +11,11 @@ import select
 import signal
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from ..linux.limits import SLACK_BYTES
 from ..linux.processes import descendants
 from ..request import RunLimits
-from .wire import RawRun, pack_run
+from .wire import RawRun
 
 CHANNEL_BYTES = 16 << 20
 _TICK_S = 0.1
@@ -27,30 +26,12 @@ _PAGE = os.sysconf("SC_PAGESIZE")
 _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
-@dataclass
-class Watched:
-    """A run under way, and how it ended; its fields are those of `wire.RawRun`, `streams` the last three."""
-
-    status: int = 0
-    limit: str = ""
-    wall_s: float = 0.0
-    cpu_s: float = 0.0
-    max_rss_bytes: int = 0
-    setup_error: str = ""
-    streams: dict[str, bytearray] = field(default_factory=dict)
-
-    def frames(self) -> list[bytes]:
-        """As the host reads it."""
-        told = (self.status, self.limit, self.wall_s, self.cpu_s, self.max_rss_bytes, self.setup_error)
-        return pack_run(RawRun(*told, *map(bytes, self.streams.values())))
-
-
 class HostGone(Exception):
     """The host process closed the connection while a run was under way."""
 
 
 class Supervisor:
-    """One run. `sweep` kills what the rung can't kill through the first process."""
+    """One run. `pipes`: by the field of `RawRun` that takes what comes."""
 
     def __init__(self, pid: int, pipes: Mapping[str, int], limits: RunLimits, host_fd: int) -> None:
         self._pid = pid
@@ -58,10 +39,14 @@ class Supervisor:
         self._limits = limits
         self._host_fd = host_fd
         self._started = time.monotonic()
-        self.run = Watched(streams={name: bytearray() for name in pipes})
+        self._streams = {name: bytearray() for name in pipes}
+        self.run = RawRun()
 
-    def watch(self, sweep: Callable[[], None]) -> Watched:
+    def watch(self, sweep: Callable[[], None]) -> RawRun:
         """Return when the process and all its descendants are gone and everything they wrote has been read.
+
+        Args:
+            sweep: Kills what can't be killed through the process.
 
         Raises:
             HostGone: After the kill.
@@ -77,6 +62,7 @@ class Supervisor:
         sweep()
         for name, fd in self._pipes.items():
             self._drain(name, fd)
+            setattr(self.run, name, bytes(self._streams[name]))
         self.run.status = os.waitstatus_to_exitcode(status)
         self.run.cpu_s = max(self.run.cpu_s, usage.ru_utime + usage.ru_stime)
         self.run.max_rss_bytes = max(self.run.max_rss_bytes, usage.ru_maxrss * 1024)
@@ -140,24 +126,24 @@ class Supervisor:
             chunk = os.read(fd, _CHUNK)
         except BlockingIOError:
             return True
-        self.run.streams[name] += chunk
+        self._streams[name] += chunk
         if name == "channel":
-            if len(self.run.streams[name]) > CHANNEL_BYTES:
+            if len(self._streams[name]) > CHANNEL_BYTES:
                 self.run.limit = "result_bytes"
-        elif sum(len(s) for n, s in self.run.streams.items() if n != "channel") > self._limits["output_bytes"]:
+        elif sum(len(s) for n, s in self._streams.items() if n != "channel") > self._limits["output_bytes"]:
             self.run.limit = "output_bytes"
         return bool(chunk)
 
     def _drain(self, name: str, fd: int) -> None:
         bound = CHANNEL_BYTES if name == "channel" else int(self._limits["output_bytes"])
-        while len(self.run.streams[name]) <= bound:
+        while len(self._streams[name]) <= bound:
             try:
                 chunk = os.read(fd, _CHUNK)
             except BlockingIOError:
                 return
             if not chunk:
                 break
-            self.run.streams[name] += chunk
+            self._streams[name] += chunk
         else:
             self.run.limit = self.run.limit or ("result_bytes" if name == "channel" else "output_bytes")
 

@@ -22,15 +22,15 @@ class RawRun:
     `status`: exit code, or minus the signal. `limit`: the field of `Limits` it broke, or "".
     """
 
-    status: int
-    limit: str
-    wall_s: float
-    cpu_s: float
-    max_rss_bytes: int
-    setup_error: str
-    channel: bytes
-    stdout: bytes
-    stderr: bytes
+    status: int = 0
+    limit: str = ""
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    max_rss_bytes: int = 0
+    setup_error: str = ""
+    channel: bytes = b""
+    stdout: bytes = b""
+    stderr: bytes = b""
 
 
 class WireError(Exception):
