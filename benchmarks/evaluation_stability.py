@@ -106,6 +106,10 @@ class Programs:
     def __init__(self, by_task: dict[str, list[str]]) -> None:
         self._by_task = by_task
 
+    @property
+    def at_a_time(self) -> int:
+        return 0
+
     def count(self, task: Task) -> int:
         return len(self._by_task[task.task_id])
 

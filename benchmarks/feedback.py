@@ -17,7 +17,7 @@ from pathlib import Path
 
 from iterpref.analysis.compare import mcnemar_p
 from iterpref.clients import Ledger
-from iterpref.clients.local import LocalClient
+from iterpref.clients.local.client import LocalClient
 from iterpref.config import DebuggingConfig, SamplingConfig
 from iterpref.debugging.debug import Debugger, debug, own_feedback
 from iterpref.executor import Executor

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from iterpref.analysis.compare import compare
 from iterpref.config import load_config
-from iterpref.pairing.dataset import write_dataset
+from iterpref.pairing.parquet import write_dataset
 from iterpref.pipeline import Run, train_run
 from iterpref.records import PreferencePair
 from iterpref.store import Store

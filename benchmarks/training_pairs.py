@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 
 from iterpref.pairing.spans import changed_spans
 from iterpref.records import PreferencePair
-from iterpref.training.tokenization import EncodedPair, encode_pair
+from iterpref.training.encoding import EncodedPair, encode_pair
 from iterpref.training.trunk.layout import plan_layout
 
 RECORDED = "trajectories/debug_trajectories_dev.jsonl"

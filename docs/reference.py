@@ -13,13 +13,16 @@ from pydantic import BaseModel
 
 from iterpref import records
 from iterpref.cli import app
-from iterpref.config import Config, Section
+from iterpref.config import Config
+from iterpref.config.keys import kind_of, places_of_kinds, sections
+from iterpref.section import Section
 
 PAGE = Path(__file__).parent / "reference.md"
 HEADER = """# Reference
 
 Made by `python docs/reference.py`; don't edit.
 """
+TABLE = "| key | default | meaning |\n|---|---|---|"
 
 
 def page() -> str:
@@ -42,17 +45,30 @@ def commands() -> Iterator[str]:
 def configuration() -> Iterator[str]:
     yield "## Configuration\n"
     yield "One YAML file; `--set section.key=value` changes one value. Unknown keys are refused.\n"
-    yield "| key | default | meaning |\n|---|---|---|"
+    yield TABLE
     yield from section_rows(Config, "")
     yield ""
+    places = [(path, kinds) for path, kinds in places_of_kinds(Config)]
+    names = ", ".join(f"`{'.'.join(path)}`" for path, _ in places)
+    yield f"Each of {names} is a section of one `kind`, with the keys of that only; without `kind` of the first:\n"
+    for kind in places[0][1]:
+        yield f"### kind: {kind_of(kind)}\n"
+        yield inspect.cleandoc(kind.__doc__ or "") + "\n"
+        yield TABLE
+        yield from section_rows(kind, "")
+        yield ""
 
 
 def section_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in section.model_fields.items():
         kind = field.annotation
+        kinds = sections(kind)
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from section_rows(kind, f"{prefix}{name}.")
-        else:
+        elif len(kinds) > 1:
+            default = f"kind: {field.default.kind}" if field.default else None
+            yield f"| `{prefix}{name}` | `{default}` | {field.description} Its keys: see below. |"
+        elif name != "kind":
             default = field.get_default(call_default_factory=True)
             yield f"| `{prefix}{name}` | `{default!r}` | {(field.description or '').replace(chr(10), ' ')} |"
 

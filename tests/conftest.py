@@ -1,7 +1,10 @@
 """Shared fixtures: the development data, where it is at hand."""
 
+import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +16,18 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the development data: {folder} is absent (set ITERPREF_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture
+def write_rows(tmp_path: Path) -> Callable[..., Path]:
+    """Write objects, or lines as they are, as JSONL."""
+
+    def write(*rows: dict[str, Any] | str, name: str = "rows.jsonl") -> Path:
+        path = tmp_path / name
+        path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+        return path
+
+    return write
 
 
 CHAT_TEMPLATE = (

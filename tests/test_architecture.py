@@ -18,9 +18,12 @@ LEVELS = [
     {"viewer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
     {"executor"},
-    {"playground", "clients", "sandbox"},
-    {"config", "store", "parallel", "prompts"},
-    {"records", "errors", "programs"},
+    {"config"},
+    {"clients", "sandbox"},
+    {"playground"},
+    {"store", "parallel", "prompts", "rows", "statistics"},
+    {"model_identity"},
+    {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
@@ -71,9 +74,11 @@ def test_only_parallel_imports_ray() -> None:
         assert path.name == "parallel.py" or "import ray" not in text, path
 
 
-@pytest.mark.parametrize("module", ["iterpref", "iterpref.cli", "iterpref.records", "iterpref.store"])
+@pytest.mark.parametrize(
+    "module", ["iterpref", "iterpref.cli", "iterpref.records", "iterpref.store", "iterpref.config"]
+)
 def test_import_is_light(module: str) -> None:
-    heavy = {"torch", "ray", "fastapi", "transformers", "trl", "datasets"}
+    heavy = {"torch", "ray", "fastapi", "transformers", "trl", "datasets", "openai"}
     program = f"import sys, {module}; print(' '.join(sorted(set(sys.modules) & {heavy!r})))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []

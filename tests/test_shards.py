@@ -185,7 +185,7 @@ def test_what_the_function_raises_passes_through() -> None:
 
 
 def test_budgets_are_shared_out(tmp_path: Path) -> None:
-    from iterpref.config import BudgetConfig
+    from iterpref.clients import BudgetConfig
     from iterpref.pipeline.debugging import _share
 
     assert _share(BudgetConfig(max_calls=100), 20, 0.0, 8) == BudgetConfig(max_calls=30)

@@ -78,7 +78,7 @@ def demo(run: Run) -> dict[str, Any]:
         "pass_rate_by_iteration": debugging,
         "sampling_pass_rate_by_draw": sampling,
         "sampling_pass_rate": sampling[-1],
-        "pairs": run.store.count("pairs", "kept = 1"),
+        "pairs": run.store.count_kept_pairs(),
         "base_pass_at_1": comparison.first_pass_at_1,
         "trained_pass_at_1": comparison.second_pass_at_1,
         "won": len(comparison.won),

@@ -7,6 +7,7 @@ import ast
 import re
 import textwrap
 import threading
+from typing import NamedTuple
 
 _FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 PYTHON_INFO = {"python", "py", "python3", ""}
@@ -36,6 +37,30 @@ def _append_python(blocks: list[tuple[int, int]], opening: re.Match[str], stop: 
     start = min(opening.end() + 1, len(text))
     if language in PYTHON_INFO and stop >= start:
         blocks.append((start, stop))
+
+
+class CodeLine(NamedTuple):
+    """One line of code in a completion and where it stands; `stop` lies behind its newline."""
+
+    text: str
+    start: int
+    stop: int
+
+
+def code_lines(text: str) -> list[CodeLine]:
+    """The lines of code in a completion, in order. They end at "\\n" only, as tokenizers see them.
+
+    Prose and fences hold none; a text without a Python block is all code.
+    """
+    lines = []
+    for block_start, block_stop in code_blocks(text) or [(0, len(text))]:
+        start = block_start
+        while start < block_stop:
+            newline = text.find("\n", start, block_stop)
+            stop = block_stop if newline < 0 else newline + 1
+            lines.append(CodeLine(text[start:stop].removesuffix("\n"), start, stop))
+            start = stop
+    return lines
 
 
 def extract_program(completion: str, entry_point: str | None = None) -> str:

@@ -8,6 +8,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
@@ -60,7 +61,7 @@ class TestFile(Record):
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
     Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}`, with plain values
-    as `sandbox/tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    as `sandbox/reading/call_tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
     """
 
     __test__: ClassVar[bool] = False  # not a pytest class
@@ -204,6 +205,13 @@ class Trajectory(Record):
     origin: Origin = "debugging"
 
 
+class ExportedTrajectory(Record):
+    """One line of our own export: a trajectory with its task, so that the file stands alone."""
+
+    task: Task
+    trajectory: Trajectory
+
+
 class TestQuality(Record):
     """How far the tests of a task can be trusted, measured on a program that passes them.
 
@@ -283,10 +291,8 @@ class PreferencePair(Record):
 
     @property
     def content_hash(self) -> str:
-        """Identity of what is trained on; a pair whose text or spans were edited no longer matches."""
-        spans = [[[s.start, s.stop] for s in side] for side in (self.chosen_spans, self.rejected_spans)]
-        prompt = [m.model_dump() for m in as_messages(self.prompt)]
-        return fingerprint([prompt, self.chosen, self.rejected, spans])
+        """See the function of this name."""
+        return content_hash(self.prompt, self.chosen, self.rejected, self.chosen_spans, self.rejected_spans)
 
 
 class ImportedPair(Record):
@@ -338,3 +344,16 @@ def fingerprint(value: Any) -> str:
     """Stable short hash of any JSON value, the same in every process and on every platform."""
     text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def program_hash(program: str) -> str:
+    """Identity of a program, whatever blank lines surround it."""
+    return fingerprint(program.strip())
+
+
+def content_hash(
+    prompt: Prompt, chosen: str, rejected: str, chosen_spans: Sequence[Span], rejected_spans: Sequence[Span]
+) -> str:
+    """Identity of what is trained on; a pair whose text or spans were edited no longer matches."""
+    spans = [[[s.start, s.stop] for s in side] for side in (chosen_spans, rejected_spans)]
+    return fingerprint([[m.model_dump() for m in as_messages(prompt)], chosen, rejected, spans])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from endpoints import Scripted, completion
 
-from iterpref.clients import retry as retry_module
+from iterpref.clients.openai import retry as retry_module
 from iterpref.config import parse_config
 from iterpref.errors import BudgetError, EndpointError, IterPrefError
 from iterpref.pipeline import Run

@@ -7,10 +7,10 @@ import pytest
 from endpoints import BatchServer, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
-from iterpref.clients import batch as batch_module
-from iterpref.clients import retry as retry_module
-from iterpref.clients.batch import BatchClient
-from iterpref.config import ClientConfig
+from iterpref.clients.openai import batch as batch_module
+from iterpref.clients.openai import retry as retry_module
+from iterpref.clients.openai.batch import BatchClient
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import Message, fingerprint
 
@@ -26,8 +26,8 @@ def request(name: str, index: int = 0) -> Request:
 
 
 def client(url: str, folder: Path) -> BatchClient:
-    settings = ClientConfig(kind="openai", base_url=url, batch=True, batch_poll_s=0.02, max_attempts=3)
-    return BatchClient("m", settings, folder)
+    settings = OpenAIConfig(model="m", base_url=url, batch=True, batch_poll_s=0.02, max_attempts=3)
+    return BatchClient(settings, folder)
 
 
 def ask(asked: BatchClient, *requests: Request) -> list[Any]:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from endpoints import Scripted, completion
 
-from iterpref.clients import Budget, Completion, Ledger, Price, Request, Sampling
-from iterpref.clients import retry as retry_module
+from iterpref.clients import Budget, BudgetConfig, Completion, Ledger, Request, Sampling
 from iterpref.clients.ledger import DEAD_IN_A_ROW
-from iterpref.clients.openai import OpenAIClient
-from iterpref.config import BudgetConfig, ClientConfig
+from iterpref.clients.openai import retry as retry_module
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Message
@@ -35,14 +35,14 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
-def settings(url: str, **values: Any) -> ClientConfig:
+def settings(url: str, **values: Any) -> OpenAIConfig:
     prices = {"prompt_usd_per_million": 1000.0, "completion_usd_per_million": 2000.0}
-    return ClientConfig(kind="openai", base_url=url, model="m", max_attempts=2, **{**prices, **values})
+    return OpenAIConfig(base_url=url, model="m", max_attempts=2, **{**prices, **values})
 
 
 def ledger(store: Store, url: str, **budget: Any) -> Ledger:
     client = settings(url)
-    return Ledger(OpenAIClient("m", client), store, Budget(BudgetConfig(**budget), store), Price.of(client))
+    return Ledger(OpenAIClient(client), store, Budget(BudgetConfig(**budget), store), client.price())
 
 
 def ask(ledger: Ledger, count: int, first: int = 0) -> list[Completion | BaseException]:

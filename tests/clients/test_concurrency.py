@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from iterpref.clients.concurrency import Limiter
+from iterpref.clients.openai.concurrency import Limiter
 
 
 async def flood(limiter: Limiter, requests: int, serve) -> list[float]:

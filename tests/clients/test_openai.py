@@ -7,10 +7,10 @@ import pytest
 from endpoints import FAULTS, FaultyProxy, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
-from iterpref.clients import retry as retry_module
-from iterpref.clients.openai import OpenAIClient
-from iterpref.clients.reply import split_reasoning
-from iterpref.config import ClientConfig
+from iterpref.clients.openai import retry as retry_module
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.reply import split_reasoning
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import Message
 
@@ -25,7 +25,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def ask(url: str | tuple[str, ...], *requests: Request, model: str = "m", **settings: Any) -> list[Completion]:
-    client = OpenAIClient(model, ClientConfig(kind="openai", base_url=url, **{"max_attempts": 3, **settings}))
+    client = OpenAIClient(OpenAIConfig(model=model, base_url=url, **{"max_attempts": 3, **settings}))
 
     async def all_at_once() -> list[Completion]:
         return await asyncio.gather(*(client.complete(request) for request in requests or [REQUEST]))
@@ -163,7 +163,7 @@ def test_the_key_is_in_no_message() -> None:
 @pytest.mark.slow
 def test_a_real_server_behind_faults(coder_server: int) -> None:
     """Every kind of fault, and still the answers of the same weights in this process."""
-    from iterpref.clients.local import LocalClient
+    from iterpref.clients.local.client import LocalClient
     from iterpref.playground.coder import coder_path
     from iterpref.playground.tasks import playground_tasks
     from iterpref.records import as_messages

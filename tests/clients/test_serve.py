@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from iterpref.clients import Request, Sampling
-from iterpref.clients.openai import OpenAIClient
-from iterpref.clients.serve import command, served
-from iterpref.config import ClientConfig
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.serve import command, served
+from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError
 from iterpref.records import as_messages
 
@@ -35,8 +35,8 @@ def install(folder: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", f"{file.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-def settings(model: object, **values: object) -> ClientConfig:
-    return ClientConfig(kind="openai", model=str(model), serve="vllm", **values)  # type: ignore[arg-type]
+def settings(model: object, **values: object) -> OpenAIConfig:
+    return OpenAIConfig(model=str(model), serve="vllm", **values)  # type: ignore[arg-type]
 
 
 def test_the_command_line() -> None:
@@ -58,7 +58,7 @@ def test_a_served_model_answers_and_is_stopped(tmp_path: Path, monkeypatch: pyte
     [task] = playground_tasks("train", 1)
     request = Request(messages=as_messages(task.prompt), sampling=Sampling(temperature=0, max_tokens=64))
     with served(settings(coder_path(), serve_args=("--dtype=float32",)), tmp_path / "logs") as endpoint:
-        client = OpenAIClient(endpoint.model, endpoint)
+        client = OpenAIClient(endpoint)
         completion = asyncio.run(client.complete(request))
         assert "def solve" in completion.text
         line, pid = calls.read_text().split("\n")

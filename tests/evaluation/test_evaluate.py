@@ -216,7 +216,8 @@ def test_what_ran_out_of_time_runs_once_more_after_all_others(bench: Bench) -> N
         result = bench(answers, sandbox, limits=Limits(cpu_s=0.3, wall_s=5.0))
         assert [s.execution.verdict for s in result.samples] == ["passed", "failed", "timeout"]
         assert len(sandbox.ran) == 6 and sorted(sandbox.ran[:3]) == sorted(sandbox.ran[3:])
-        assert bench.store.count("executions", "verdict = 'timeout'") == 1  # the second outcome is what is stored
+        stored = sqlite3.connect(bench.store.folder / "run.sqlite").execute("SELECT verdict FROM executions").fetchall()
+        assert stored.count(("timeout",)) == 1  # the second outcome is what is stored
 
 
 def test_model_that_cannot_answer_stops_but_keeps_what_is_done(bench: Bench, sandbox: Sandbox) -> None:

@@ -20,9 +20,9 @@ from iterpref.config import EvaluationConfig
 from iterpref.evaluation.answers import Recorded
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.evaluate import evaluate
-from iterpref.evaluation.pass_at_k import pass_at_k
 from iterpref.evaluation.samples import read_samples
 from iterpref.sandbox import Sandbox
+from iterpref.statistics import pass_at_k
 from iterpref.store import Store
 
 DRAWN = [(n, c, k) for n in (1, 5, 20, 100, 200) for c in {0, 1, n // 3, n - 1, n} for k in {1, min(10, n), n}]

@@ -13,9 +13,9 @@ from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError, RecordError
 from iterpref.importing import import_pairs
 from iterpref.importing import pairs as pairs_module
-from iterpref.importing.sources import _hub_rows
 from iterpref.pairing.pair import pair
 from iterpref.records import ImportedPair, Message
+from iterpref.rows import hub_rows
 from iterpref.store import Store
 
 WriteRows = Callable[..., Path]
@@ -188,7 +188,7 @@ def test_hub_data_sets_are_read_by_their_library(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     (tmp_path / "set").mkdir()
     pq.write_table(pa.Table.from_pylist([PLAIN]), tmp_path / "set" / "train.parquet")
-    assert [row.values for row in _hub_rows(str(tmp_path / "set"), "train")] == [PLAIN]
+    assert [row.values for row in hub_rows(str(tmp_path / "set"), "train")] == [PLAIN]
 
 
 @pytest.mark.parametrize(

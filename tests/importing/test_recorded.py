@@ -15,7 +15,8 @@ import pytest
 
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
-from iterpref.importing import export_trajectories, import_recorded
+from iterpref.exporting import export_trajectories
+from iterpref.importing import import_recorded
 from iterpref.pairing.pair import pair
 from iterpref.records import Execution, Limits
 from iterpref.sandbox import Job, Sandbox

@@ -5,9 +5,9 @@ from datasets import load_dataset
 
 from iterpref.config import PairingConfig, parse_config
 from iterpref.errors import ConfigError, RecordError
-from iterpref.pairing.dataset import write_dataset
 from iterpref.pairing.filters import Filters, same_ast
 from iterpref.pairing.pair import focal_pair, pair, pairs_of
+from iterpref.pairing.parquet import write_dataset
 from iterpref.pipeline import Run
 from iterpref.programs import fenced
 from iterpref.records import Attempt, Execution, ImportedPair, Message, Span, Task, TestFile, Trajectory

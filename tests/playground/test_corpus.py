@@ -6,7 +6,7 @@ from itertools import islice
 
 import pytest
 
-from iterpref.playground.corpus import REPAIR_SHARE, Draft, _draft, conversations, diagnose
+from iterpref.playground.corpus import REPAIR_SHARE, ProgramDraft, _draft, conversations, diagnose
 from iterpref.playground.operations import Site, prompt
 from iterpref.playground.tasks import OPERATIONS, Puzzle, distinct_puzzles
 from iterpref.playground.trials import outcomes
@@ -19,7 +19,7 @@ def _puzzle(
     names: list[str], wanted: list[int], arguments: list[object], parameters: list[int | None]
 ) -> Puzzle:
     sites = tuple(Site(BY_NAME[n], k, w) for n, w, k in zip(names, wanted, parameters, strict=True))
-    reference = Draft(Puzzle(sites, (), ()), tuple(wanted), (0,) * len(wanted)).text
+    reference = ProgramDraft(Puzzle(sites, (), ()), tuple(wanted), (0,) * len(wanted)).text
     return Puzzle(sites, tuple(arguments), tuple(outcomes(reference, arguments)))
 
 
@@ -30,7 +30,7 @@ def test_a_program_as_wanted_has_nothing_to_diagnose() -> None:
 
 def test_the_first_failing_call_is_shown() -> None:
     puzzle = _puzzle(["swap_ends", "average"], [0, 0], [[], [1, 2]], [None, None])
-    found = diagnose(Draft(puzzle, (1, 1), (0, 0)).text, puzzle)
+    found = diagnose(ProgramDraft(puzzle, (1, 1), (0, 0)).text, puzzle)
     assert found is not None
     assert found[2] == (
         "solve([]) raised IndexError: list index out of range\n"
@@ -40,18 +40,18 @@ def test_the_first_failing_call_is_shown() -> None:
 
 def test_an_ambiguous_wording_is_told_by_feedback() -> None:
     puzzle = _puzzle(["double", "largest"], [0, 1], [[], [1, 2]], [None, None])
-    found = diagnose(Draft(puzzle, (0, 0), (0, 0)).text, puzzle)
+    found = diagnose(ProgramDraft(puzzle, (0, 0), (0, 0)).text, puzzle)
     assert found is not None
     assert found[2] == "solve([]) returned 0, expected -1"
 
 
 def test_a_forgotten_step_and_a_cut_line_are_faults() -> None:
     puzzle = _puzzle(["double", "count"], [0, 0], [[], [1, 2]], [None, None])
-    forgotten = Draft(puzzle, (0, 0), (0, 0), slip=(0, None))
+    forgotten = ProgramDraft(puzzle, (0, 0), (0, 0), slip=(0, None))
     assert forgotten.text == "def solve(xs):\n    n = len(xs)\n    return n"
     assert forgotten.faults == [0]
     assert forgotten.fixed(0).text == puzzle.reference
-    cut = Draft(puzzle, (0, 0), (0, 0), slip=(1, "n = len(xs"))
+    cut = ProgramDraft(puzzle, (0, 0), (0, 0), slip=(1, "n = len(xs"))
     found = diagnose(cut.text, puzzle)
     assert found is not None
     assert found[2] == "SyntaxError: '(' was never closed (line 3)\n  line 3: n = len(xs"

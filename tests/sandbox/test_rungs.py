@@ -56,6 +56,7 @@ def test_namespaces_need_no_stamp(cage: Sandbox) -> None:
         ),
         ({"isolation": "zygote", "min_isolation": "zygote_cgroup"}, "expected at least 'zygote_cgroup'"),
         ({"isolation": "gvisor"}, "expected one of auto, zygote_cgroup, zygote, bubblewrap, landlock, rlimits"),
+        ({"min_isolation": "gvisor"}, "got min_isolation 'gvisor', expected one of zygote_cgroup, zygote, bubblewrap"),
         ({"workers": 0}, "got workers=0"),
         ({"preload": ["no_such_module"]}, "no_such_module"),
     ],

@@ -11,12 +11,11 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaModel
 
 from iterpref.clients.base import Request, Sampling
-from iterpref.clients.local import LocalClient
+from iterpref.clients.local.client import LocalClient
 from iterpref.errors import ClientError, TrainingError
 from iterpref.playground.coder import coder_path
 from iterpref.records import Message
-from iterpref.training import FocalDPOConfig, FocalDPOTrainer, run_folder
-from iterpref.training.dataset import read_pairs
+from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs, resuming
 from iterpref.training.train import train
 
 from .conftest import example_pairs, write_pairs
@@ -94,7 +93,7 @@ def test_a_run_with_an_adapter_goes_on(tmp_path, pairs):
     """As if killed before it could say that it is finished, with the last checkpoint incomplete."""
     train(pairs, str(coder_path()), tmp_path / "out", CONFIG)
     whole = load_file(tmp_path / "out" / "model.safetensors")
-    run_file = tmp_path / "out" / run_folder.RUN_FILE
+    run_file = tmp_path / "out" / resuming.RUN_FILE
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "checkpoint-3" / "optimizer.pt").unlink()
     (tmp_path / "out" / "model.safetensors").unlink()

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from iterpref.training import read_pairs
 from iterpref.training.batching import GroupBatchSampler
-from iterpref.training.dataset import read_pairs
 from iterpref.training.train import train
 
 from .conftest import example_pairs, make_pair, write_pairs

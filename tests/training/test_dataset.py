@@ -8,9 +8,10 @@ import pytest
 
 from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
 from iterpref.records import Span
+from iterpref.training import read_pairs
 from iterpref.training.collator import FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.dataset import read_pairs, tokenize_pairs
+from iterpref.training.tokenized import tokenize_pairs
 
 from .conftest import example_pairs, make_pair, write_pairs
 
@@ -168,7 +169,7 @@ def test_collator_cuts_the_mask_like_the_ids(max_length, mode, expected):
 
 
 def test_the_pairing_stage_writes_what_training_reads(tmp_path):
-    from iterpref.pairing.dataset import write_dataset
+    from iterpref.pairing.parquet import write_dataset
 
     pairs = example_pairs(chat=True)
     write_dataset(tmp_path, pairs)

@@ -11,8 +11,8 @@ import torch
 from torch.nn.functional import logsigmoid
 
 from iterpref.records import PreferencePair
+from iterpref.training import read_pairs
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.dataset import read_pairs
 from iterpref.training.trainer import FocalDPOTrainer
 
 from .conftest import example_pairs, make_pair, write_pairs
@@ -104,7 +104,7 @@ def check(trainer: FocalDPOTrainer, pairs, tokenizer, method, **how) -> None:
     expected = reference_loss(policy, reference, pairs, tokenizer, method, **how)
     expected.backward()
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(len(pairs))])
-    with trainer._trunk(trainer.model, batch):
+    with trainer.packed(trainer.model, batch):
         got = trainer.compute_loss(trainer.model, batch)
         got.backward()
     asked = trainer.args.trunk_attention

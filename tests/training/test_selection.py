@@ -7,13 +7,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from iterpref.config import parse_config
+from iterpref.config import SelectionConfig, parse_config
 from iterpref.errors import ConfigError, TrainingError
 from iterpref.pipeline import Run, train_run
 from iterpref.pipeline.selection import CheckpointScorer, checkpoint_scorer, validation_tasks
 from iterpref.playground.tasks import playground_tasks
 from iterpref.store import Store
-from iterpref.training.section import SelectionConfig
 from iterpref.training.train import train
 
 from .conftest import example_pairs, make_pair, write_pairs

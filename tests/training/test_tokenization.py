@@ -10,7 +10,7 @@ from trl import DPOTrainer
 
 from iterpref.errors import SpanError, TrainingError
 from iterpref.records import Message
-from iterpref.training.tokenization import check_tokenizer, encode_pair
+from iterpref.training.encoding import check_tokenizer, encode_pair
 
 from .conftest import CHATML, example_pairs, make_pair, make_tokenizer
 

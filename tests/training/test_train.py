@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from iterpref.errors import ClientError, ConfigError, TrainingError
-from iterpref.training import run_folder
+from iterpref.training import resuming
 from iterpref.training import trainer as trainer_module
 from iterpref.training.train import train
 
@@ -142,7 +142,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, run, workshop, preco
 
 def test_a_run_killed_after_its_last_step_is_completed(tmp_path, run):
     finished = run()
-    run_file = tmp_path / "out" / run_folder.RUN_FILE
+    run_file = tmp_path / "out" / resuming.RUN_FILE
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "model.safetensors").unlink()
     again = run()
@@ -182,8 +182,7 @@ def test_sft_loads_no_reference_and_logs_no_rewards(tmp_path, run):
 
 
 def test_sft_runs_the_chosen_rows_only(tmp_path, workshop):
-    from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-    from iterpref.training.dataset import read_pairs
+    from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
 
     model, tokenizer = workshop()
     pairs = read_pairs(write_pairs(tmp_path / "pairs", example_pairs()))
@@ -201,8 +200,7 @@ def test_sft_runs_the_chosen_rows_only(tmp_path, workshop):
 
 def test_pairs_can_be_batched_by_length(tmp_path, workshop):
     """Pairs of two lengths, mixed: batches by length need less padding, so fewer positions are run."""
-    from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-    from iterpref.training.dataset import read_pairs
+    from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
 
     long = [make_pair(f"long-{i}", "Write f!\n", ["a = 1"] * 30 + [">b"], ["a = 1"] * 30 + [">c"]) for i in range(32)]
     short = [make_pair(f"short-{i}", "Write f!\n", [">b"], [">c"]) for i in range(32)]
@@ -233,8 +231,7 @@ def test_dropped_pairs_are_counted(tmp_path, workshop):
 
 
 def test_evaluation_pairs_get_focal_metrics(tmp_path, workshop):
-    from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-    from iterpref.training.dataset import read_pairs
+    from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
 
     model, tokenizer = workshop()
     pairs = read_pairs(write_pairs(tmp_path / "pairs", example_pairs()))
@@ -289,7 +286,7 @@ def test_checkpoints_of_others_are_not_touched(tmp_path, run):
 def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(tmp_path, run):
     """Deleting old checkpoints (save_total_limit) may be cut short too."""
     run()
-    run_file = tmp_path / "out" / run_folder.RUN_FILE
+    run_file = tmp_path / "out" / resuming.RUN_FILE
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "checkpoint-6" / "optimizer.pt").unlink()
     assert run().resumed_step == 4
@@ -298,7 +295,7 @@ def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(tmp_path, run):
 
 def test_a_damaged_run_file_is_told(tmp_path, run):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / run_folder.RUN_FILE).write_text("{")
+    (tmp_path / "out" / resuming.RUN_FILE).write_text("{")
     with pytest.raises(TrainingError, match=r"training_run\.json: can't be read"):
         run()
 

@@ -4,9 +4,10 @@ import pytest
 
 from iterpref.errors import SpanError
 from iterpref.records import Span
+from iterpref.training import read_pairs
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.dataset import read_pairs, tokenize_pairs
-from iterpref.training.variants import is_plain, widened
+from iterpref.training.methods import is_plain, widened
+from iterpref.training.tokenized import tokenize_pairs
 
 from .conftest import example_pairs, make_pair, write_pairs
 from .test_loss import by_hand

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from iterpref.errors import RecordError
 from iterpref.records import Record, Result
+from iterpref.statistics import pass_at_k_by_task
 
 DRAWS = 10_000
 
@@ -141,7 +142,6 @@ def task_scores(result: Result, k: int = 1) -> dict[str, float]:
         RecordError: No samples, or a task with fewer than k.
     """
     drawn = Counter(sample.task_id for sample in result.samples)
-    correct = Counter(sample.task_id for sample in result.samples if sample.execution.passed)
     if not drawn:
         raise RecordError(f"result {result.result_id}: no samples; evaluate the model again")
     few = next((task_id for task_id, count in drawn.items() if count < k), None)
@@ -150,9 +150,7 @@ def task_scores(result: Result, k: int = 1) -> dict[str, float]:
             f"result {result.result_id}: task {few} has {drawn[few or '']} samples, and pass@{k} needs {k}; evaluate "
             "with more samples, or compare with a smaller k"
         )
-    return {
-        task_id: 1 - math.comb(count - correct[task_id], k) / math.comb(count, k) for task_id, count in drawn.items()
-    }
+    return pass_at_k_by_task(result.samples, k)
 
 
 def _check_same_data(first: Result, second: Result) -> None:

@@ -52,14 +52,14 @@ class DatasetFacts:
 
 def dataset_facts(store: Store) -> DatasetFacts:
     """Read a run; its pairs must be made."""
-    origins = [origin for origin in ("debugging", "sampling") if store.count("trajectories", "origin = ?", origin)]
+    origins = [origin for origin in ("debugging", "sampling") if origin in store.trajectories_by_origin()]
     qualities = list(store.qualities())
     funnel = [("candidates", store.count("pairs")), *((row.name, row.left) for row in pair_funnel(store.pairs()))]
     return DatasetFacts(
-        pairs=store.count("pairs", "kept = 1"),
+        pairs=store.count_kept_pairs(),
         origins={pair.origin for pair in store.pairs(kept=True)},
-        tasks=store.count("tasks"),
-        solved=store.count("tasks", "task_id IN (SELECT task_id FROM trajectories WHERE status = 'passed')"),
+        tasks=store.count_tasks(),
+        solved=store.count_solved(),
         iterations={origin: iteration_rows(store.trajectories(origin)) for origin in origins},
         funnel=funnel,
         costs=store.costs(),

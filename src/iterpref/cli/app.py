@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RunFolder = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
+RunOption = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
@@ -55,7 +55,7 @@ def resolve(
 
     stored = run / CONFIG_FILE
     path = config or (stored if stored.is_file() and base is None else None)
-    return load_config(path, overrides or [], base)
+    return load_config(path, overrides or [], base, of_run=path == stored)
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:

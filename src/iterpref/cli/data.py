@@ -8,7 +8,7 @@ import typer
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run, resolve
+from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
 
 if TYPE_CHECKING:
     from iterpref.debugging.debug import DebugProgress
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @app.command("import")
 def import_(
     source: Annotated[str, typer.Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
-    run: RunFolder,
+    run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
@@ -37,7 +37,7 @@ def import_(
 
 
 @app.command()
-def synthesize(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def synthesize(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
 
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
@@ -49,7 +49,7 @@ def synthesize(run: RunFolder, config: ConfigFile = None, set_: Overrides = None
 
 @app.command()
 def debug(
-    run: RunFolder,
+    run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
@@ -85,7 +85,7 @@ def debug(
 
 
 @app.command()
-def merge(run: RunFolder, as_json: AsJson = False) -> None:
+def merge(run: RunOption, as_json: AsJson = False) -> None:
     """Bring the shards of a run together.
 
     Reads shards/. Writes calls, executions and trajectories into the run; merge again after more shards.
@@ -99,7 +99,7 @@ def merge(run: RunFolder, as_json: AsJson = False) -> None:
 
 
 @app.command()
-def validate(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def validate(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Measure how far the tests can be trusted: repeats, trivially wrong programs, coverage, planted faults.
 
     Reads tasks and the programs that pass them. Writes test qualities, for `pairing.min_mutation_score` and its like.
@@ -110,7 +110,7 @@ def validate(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, 
 
 
 @app.command("revise")
-def revise_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Ask a model whether tests that different programs fail alike contradict their task; if so, make a new task.
 
     Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
@@ -122,7 +122,7 @@ def revise_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, a
 
 @app.command("export")
 def export_(
-    run: RunFolder,
+    run: RunOption,
     output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
     format_: Annotated[
         str, typer.Option("--format", help="trajectories, or pairs as trl, trl_conversational or ms_swift.")
@@ -136,7 +136,7 @@ def export_(
     Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
     Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
-    from iterpref.importing import export_trajectories
+    from iterpref.exporting import export_trajectories
     from iterpref.pipeline import Run
     from iterpref.store import Store
 

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run, resolve
+from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
 
 
 @app.command()
-def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def pair(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Make focal preference pairs of the run's trajectories and imported pairs.
 
     Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
@@ -20,14 +20,14 @@ def pair(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_j
         funnel = opened.pair()
         left = {row.name: row.left for row in funnel}
         finish(
-            {"pairs": opened.store.count("pairs"), "kept": opened.store.count("pairs", "kept = 1"), "left": left},
+            {"pairs": opened.store.count("pairs"), "kept": opened.store.count_kept_pairs(), "left": left},
             as_json,
         )
 
 
 @app.command()
 def judge(
-    run: RunFolder,
+    run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
@@ -43,7 +43,7 @@ def judge(
 
 
 @app.command()
-def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def train(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Train the model on the run's pairs.
 
     Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/.
@@ -61,7 +61,7 @@ def train(run: RunFolder, config: ConfigFile = None, set_: Overrides = None, as_
 
 
 @app.command("run")
-def run_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None) -> None:
+def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> None:
     """Do all steps: evaluate, debug, pair, train, evaluate again, report. Run again to continue.
 
     Reads the run's tasks and the config. Writes the whole run folder.
@@ -74,7 +74,7 @@ def run_(run: RunFolder, config: ConfigFile = None, set_: Overrides = None) -> N
 
 @app.command()
 def demo(
-    run: RunFolder = Path("runs/demo"),
+    run: RunOption = Path("runs/demo"),
     set_: Overrides = None,
     as_json: AsJson = False,
     quick: Annotated[bool, typer.Option(help="A smaller one, for CI.")] = False,

@@ -7,7 +7,7 @@ import typer
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, RunFolder, app, finish, open_run
+from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run
 
 if TYPE_CHECKING:
     from iterpref.records import Result
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def evaluate(
-    run: RunFolder,
+    run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
@@ -81,7 +81,7 @@ def compare(
 
 
 @app.command()
-def report(run: RunFolder) -> None:
+def report(run: RunOption) -> None:
     """Write report.html: what the run did, with its numbers and example pairs, as one static page.
 
     Reads the run's records. Example: iterpref report --run runs/a

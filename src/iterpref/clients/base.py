@@ -1,6 +1,6 @@
 """Messages → completions: the protocol that every source of completions speaks."""
 
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from iterpref.records import Message, Record
 
@@ -29,6 +29,11 @@ class Request(Record):
     sampling: Sampling = Sampling()
     sample_index: int = 0
     raw: bool = False
+
+    @classmethod
+    def from_user(cls, text: str, sampling: Sampling) -> Self:
+        """A request with one turn of the user's."""
+        return cls(messages=(Message(role="user", content=text),), sampling=sampling)
 
 
 class Completion(Record):

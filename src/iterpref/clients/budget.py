@@ -7,12 +7,23 @@ exceeded by calls in flight. Only answered calls are counted: an endpoint may al
 import asyncio
 from dataclasses import dataclass
 
+from pydantic import Field
+
 from iterpref.clients.base import Completion, Request
-from iterpref.config import BudgetConfig, ClientConfig
 from iterpref.errors import BudgetError
+from iterpref.section import Section
 from iterpref.store import Store
 
 TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
+
+
+class BudgetConfig(Section):
+    """What calls to endpoints may cost, over the whole life of the run folder."""
+
+    max_calls: int | None = Field(default=None, ge=0)
+    """Answered calls; default: unbounded."""
+    max_budget_usd: float | None = Field(default=None, ge=0)
+    """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
 
 
 @dataclass(frozen=True)
@@ -21,13 +32,6 @@ class Price:
 
     prompt: float
     completion: float
-
-    @classmethod
-    def of(cls, settings: ClientConfig) -> "Price | None":
-        """The price of an endpoint; None for models of our own machine, which no budget counts."""
-        if settings.kind != "openai":
-            return None
-        return cls(settings.prompt_usd_per_million / 1e6, settings.completion_usd_per_million / 1e6)
 
     def most(self, request: Request) -> float:
         """An upper bound before the call: a token is at least one byte."""

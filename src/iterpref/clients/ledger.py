@@ -8,9 +8,12 @@ row die, the endpoint is at fault: the stage is stopped, and those calls are no 
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from iterpref.clients.base import Client, Completion, Request
 from iterpref.clients.budget import Budget, Price
+from iterpref.clients.settings import ClientConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 from iterpref.store import Store
@@ -23,13 +26,22 @@ class Ledger:
 
     Args:
         price: What the client's calls cost; None: nothing, and no budget counts them.
+        at_a_time: How many requests to ask together; None: all there are, as one wave.
     """
 
-    def __init__(self, client: Client, store: Store, budget: Budget | None = None, price: Price | None = None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        budget: Budget | None = None,
+        price: Price | None = None,
+        at_a_time: int | None = 64,
+    ) -> None:
         self._client = client
         self._store = store
         self._budget = budget if price else None
         self._price = price
+        self.at_a_time = at_a_time
         self._in_flight: dict[str, asyncio.Task[Completion]] = {}
         self._dead_in_a_row: list[str] = []
         self.paid = 0
@@ -40,9 +52,9 @@ class Ledger:
         return self._client.name
 
     def key(self, request: Request) -> str:
-        """Identity of a call. Greedy decoding ignores the seed and the sample index, so they are left out then."""
+        """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
         values = request.model_dump(mode="json")
-        if not request.raw:  # keys from before these existed stay valid
+        if not request.raw:
             del values["raw"]
         if not request.sampling.stop:
             del values["sampling"]["stop"]
@@ -104,3 +116,14 @@ class Ledger:
                 f"{self.name}: the last {len(self._dead_in_a_row)} calls all failed; the last one: {error}. "
                 "What was answered is stored; run the same command again when the endpoint works"
             ) from error
+
+
+@contextmanager
+def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None) -> Iterator[Ledger]:
+    """The client that `settings` asks for, behind the ledger of a run.
+
+    Raises:
+        ClientError: The client can't be opened.
+    """
+    with settings.open(store.folder) as client:
+        yield Ledger(client, store, budget, settings.price(), settings.at_a_time)

@@ -1,4 +1,4 @@
-"""A client that answers with recorded completions: tutorials and tests without a model, and reruns of bought calls.
+"""The `replay` kind of client: recorded completions, for tutorials and tests without a model, and bought calls again.
 
 The recording is JSONL, one object a line: `{"messages": [...], "completions": ["...", "..."]}`. A request is matched by
 its messages, and its `sample_index` picks the completion. Nothing is invented: an unrecorded request is an error.
@@ -7,24 +7,50 @@ Memory doesn't grow with the recording: it is checked once, line by line, and re
 
 import hashlib
 import json
-import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from iterpref.clients.base import Completion, Request
+from iterpref.clients.base import Client, Completion, Request
+from iterpref.clients.settings import ClientConfig
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
+from iterpref.store import LineIndex
+
+AT_A_TIME = 256  # answers are at hand; enough to keep a sandbox busy with them
 
 
-class Recorded(Record):
+class ReplayConfig(ClientConfig):
+    """A recording."""
+
+    kind: Literal["replay"] = "replay"
+    model: str = "playground"
+    """The recording: a JSONL file."""
+
+    @property
+    def at_a_time(self) -> int:
+        return AT_A_TIME
+
+    def price(self) -> None:
+        return None
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Client]:
+        with closing(ReplayClient(self.model)) as client:
+            yield client
+
+
+class RecordedCall(Record):
     """One line of a recording."""
 
     messages: tuple[Message, ...]
     completions: tuple[str, ...]
 
 
-_LINE = TypeAdapter(Recorded)
+_LINE = TypeAdapter(RecordedCall)
 
 
 class ReplayClient:
@@ -32,9 +58,7 @@ class ReplayClient:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        # An unnamed database of SQLite: in memory while it is small, else in a file that goes with it.
-        self._index = sqlite3.connect("", check_same_thread=False)
-        self._index.execute("CREATE TABLE lines (key TEXT PRIMARY KEY, start INTEGER, size INTEGER) WITHOUT ROWID")
+        self._index = LineIndex()
         try:
             self._file = self._path.open("rb")
         except OSError as error:
@@ -44,12 +68,11 @@ class ReplayClient:
         for number, line in enumerate(self._file, start=1):
             content.update(line)
             if line.strip():
-                row = (_key(self._recorded(number, line).messages), start, len(line))
-                self._index.execute("INSERT OR REPLACE INTO lines VALUES (?, ?, ?)", row)
+                self._index.put(_key(self._recorded(number, line).messages), start, len(line))
             start += len(line)
         self.name = f"replay:{content.hexdigest()[:24]}"
 
-    def _recorded(self, number: int, line: bytes) -> Recorded:
+    def _recorded(self, number: int, line: bytes) -> RecordedCall:
         try:
             return _LINE.validate_python(json.loads(line))
         except (ValidationError, ValueError) as error:
@@ -66,8 +89,7 @@ class ReplayClient:
         return Completion(text=completions[request.sample_index])
 
     def _completions(self, request: Request) -> tuple[str, ...]:
-        query = "SELECT start, size FROM lines WHERE key = ?"
-        found = self._index.execute(query, (_key(request.messages),)).fetchone()
+        found = self._index.find(_key(request.messages))
         if found is None:
             return ()
         self._file.seek(found[0])

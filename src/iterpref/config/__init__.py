@@ -6,25 +6,25 @@ The resolved configuration is written into the run folder. Secrets have no place
 `training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
 """
 
-from .clients import BudgetConfig, ClientConfig, EvaluationSamplingConfig, SamplingConfig, Section
 from .load import dump_config, load_config, parse_config
 from .stages import (
     Config,
     DebuggingConfig,
     EvaluationConfig,
+    EvaluationSamplingConfig,
     ImportingConfig,
     PairingConfig,
     ParallelConfig,
     PlaygroundConfig,
+    SamplingConfig,
     SandboxConfig,
+    SelectionConfig,
     SynthesisConfig,
     SynthesisSamplingConfig,
     ValidationConfig,
 )
 
 __all__ = [
-    "BudgetConfig",
-    "ClientConfig",
     "Config",
     "DebuggingConfig",
     "EvaluationConfig",
@@ -35,7 +35,7 @@ __all__ = [
     "PlaygroundConfig",
     "SamplingConfig",
     "SandboxConfig",
-    "Section",
+    "SelectionConfig",
     "SynthesisConfig",
     "SynthesisSamplingConfig",
     "ValidationConfig",

@@ -1,4 +1,7 @@
-"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one."""
+"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one.
+
+Not here: which keys a section has, of which kinds (keys.py).
+"""
 
 import copy
 import difflib
@@ -7,25 +10,40 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from iterpref.errors import ConfigError
 
-from .clients import MAY_HOLD_SECRETS
+from .keys import Place, forget_removed_keys, kind_of, leave_kind, place_of
 from .stages import Config
 
 
 def load_config(
-    path: str | Path | None = None, overrides: Sequence[str] = (), base: Mapping[str, Any] | None = None
+    path: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    base: Mapping[str, Any] | None = None,
+    *,
+    of_run: bool = False,
 ) -> Config:
     """Read a YAML file (or take `base` instead) and apply `a.b=value` overrides, the values read as YAML.
+
+    An override of a section's kind leaves the keys of the kind before behind.
+
+    Args:
+        of_run: The file is what a run was started with, perhaps by an earlier version: keys that exist no more are
+            dropped where they hold their defaults.
 
     Raises:
         ConfigError: The file is missing or not a mapping, a key is unknown, or a value is of the wrong kind.
     """
     values = _read_yaml(Path(path)) if path else copy.deepcopy(dict(base or {}))
-    for override in overrides:
-        _apply_override(values, override)
+    if of_run:
+        forget_removed_keys(values)
+    changes = [_read_override(override) for override in overrides]
+    for keys, value in changes:
+        leave_kind(values, keys, value)
+    for (keys, value), override in zip(changes, overrides, strict=True):
+        _apply(values, keys, value, override)
     return parse_config(values, source=str(path) if path else "the built-in defaults")
 
 
@@ -56,7 +74,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _apply_override(values: dict[str, Any], override: str) -> None:
+def _read_override(override: str) -> tuple[list[str], Any]:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected key=value, for example --set debugging.max_iterations=3")
@@ -66,13 +84,17 @@ def _apply_override(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from None
     if isinstance(value, str) and (number := _scientific(value)) is not None:
         value = number
-    *parents, last = key.split(".")
-    for parent in parents:
-        child = values.setdefault(parent, {})
-        if not isinstance(child, dict):
+    return key.split("."), value
+
+
+def _apply(values: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:
+    for parent in keys[:-1]:
+        if values.get(parent) is None:  # absent, or a section that is none yet
+            values[parent] = {}
+        if not isinstance(values[parent], dict):
             raise ConfigError(f"--set {override}: {parent} is a value, not a section")
-        values = child
-    values[last] = value
+        values = values[parent]
+    values[keys[-1]] = value
 
 
 def _scientific(text: str) -> float | None:
@@ -84,24 +106,28 @@ def _scientific(text: str) -> float | None:
 
 
 def _explain(error: dict[str, Any], source: str) -> str:
-    location = [str(part) for part in error["loc"]]
-    name = ".".join(location)
+    place = place_of(error["loc"])
     if error["type"] == "extra_forbidden":
-        known = _known_keys(location[:-1])
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        advice = f"did you mean {'.'.join([*location[:-1], near[0]])}?" if near else f"known: {', '.join(known)}"
-        return f"{source}: unknown key {name}; {advice}"
-    if location[-1] in MAY_HOLD_SECRETS:
-        return f"{source}: {name}: {error['msg']} (what was given is not shown)"
-    return f"{source}: {name}: {error['msg']}, got {error['input']!r}"
+        return f"{source}: {_unknown(place)}"
+    if error["type"] == "union_tag_invalid":
+        expected = " or ".join(error["ctx"]["expected_tags"].rsplit(", ", 1))
+        return f"{source}: {place.name}.kind: Input should be {expected}, got {error['input']['kind']!r}"
+    if place.field is not None and not place.field.repr:
+        return f"{source}: {place.name}: {error['msg']} (what was given is not shown)"
+    return f"{source}: {place.name}: {error['msg']}, got {error['input']!r}"
 
 
-def _known_keys(parents: Sequence[str]) -> list[str]:
-    section: Any = Config
-    for parent in parents:
-        field = section.model_fields.get(parent)
-        options = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
-        section = next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-        if section is None:
-            return []
-    return list(section.model_fields)
+def _unknown(place: Place) -> str:
+    """What to do about a key that its section doesn't have."""
+    parents, _, key = place.name.rpartition(".")
+    owners = [f"{parents}.kind={kind_of(kind)}" for kind in place.kinds if key in kind.model_fields]
+    if owners:
+        own = kind_of(place.section)
+        return (
+            f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {own}; "
+            f"remove it or set {parents}.kind"
+        )
+    known = list(place.section.model_fields)
+    near = difflib.get_close_matches(key, [*known, *(name for kind in place.kinds for name in kind.model_fields)], n=1)
+    advice = f"did you mean {'.'.join(filter(None, (parents, near[0])))}?" if near else f"known: {', '.join(known)}"
+    return f"unknown key {place.name}; {advice}"

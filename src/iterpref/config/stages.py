@@ -2,11 +2,13 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
+from iterpref.clients import AnyClientConfig, BudgetConfig
+from iterpref.clients.registry import DEFAULT
 from iterpref.records import Isolation, Limits, Style
-
-from .clients import BudgetConfig, ClientConfig, EvaluationSamplingConfig, SamplingConfig, Section
+from iterpref.sandbox import RUNGS
+from iterpref.section import Section
 
 
 class SandboxConfig(Section):
@@ -14,12 +16,31 @@ class SandboxConfig(Section):
 
     workers: int | None = Field(default=None, gt=0)
     """Parallel executions; default: one per core this process may use."""
-    isolation: Isolation | Literal["auto"] = "auto"
+    isolation: Isolation = "auto"
     """Which rung to use; `auto` takes the highest that this machine permits."""
     min_isolation: Isolation | None = None
     """Refuse to run anything below this rung; default: `landlock`, or the rung that `isolation` names."""
     preload: tuple[str, ...] = ()
     """Modules imported once before programs start, so that each program finds them ready."""
+
+    @field_validator("isolation", "min_isolation")
+    @classmethod
+    def _rung(cls, name: str | None, info: ValidationInfo) -> str | None:
+        expected = ["auto", *RUNGS] if info.field_name == "isolation" else list(RUNGS)
+        if name is not None and name not in expected:
+            raise ValueError(f"expected one of {', '.join(expected)}")
+        return name
+
+
+class SamplingConfig(Section):
+    """How a model is asked for one completion."""
+
+    temperature: float = Field(default=0.8, ge=0)
+    """0 is greedy decoding."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus: the smallest set of tokens whose probability reaches this share."""
+    max_tokens: int = Field(default=1024, gt=0)
+    """New tokens per completion."""
 
 
 class DebuggingConfig(Section):
@@ -34,7 +55,7 @@ class DebuggingConfig(Section):
     sampling: SamplingConfig = SamplingConfig()
     """How programs are sampled."""
     concurrency: int = Field(default=256, gt=0)
-    """Tasks in flight at once."""
+    """Tasks in flight at once; with a client of batches all are."""
     split: str | None = None
     """Only tasks of this split; default: all tasks of the run."""
 
@@ -147,6 +168,26 @@ class PairingConfig(Section):
     """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
 
 
+class SelectionConfig(Section):
+    """Which checkpoint becomes the model: the one whose programs pass the tests of validation tasks most often."""
+
+    benchmark: str = "playground"
+    """`playground`, or the path of a JSONL file of tasks of your own; never a published benchmark."""
+    split: str | None = "validation"
+    """Only tasks of this split; null: all tasks of the file."""
+    tasks: int | None = Field(default=None, gt=0)
+    """Only the first so many tasks."""
+    max_tokens: int = Field(default=1024, gt=0)
+    """Most new tokens of a completion; decoding is greedy, pass@1."""
+
+
+class EvaluationSamplingConfig(SamplingConfig):
+    """The same, greedy unless said otherwise."""
+
+    temperature: float = Field(default=0.0, ge=0)
+    """0 is greedy decoding."""
+
+
 class EvaluationConfig(Section):
     """Benchmark → completions → Result."""
 
@@ -174,7 +215,7 @@ class EvaluationConfig(Section):
     """pass@k for these k, each at most `samples`."""
     sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
     """How completions are sampled; greedy by default."""
-    client: ClientConfig | None = None
+    client: AnyClientConfig | None = None
     """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""
 
 
@@ -207,10 +248,11 @@ class Config(Section):
     """Seeds sampling, random negatives and training order."""
     model: str = "playground"
     """The model that is trained and evaluated: `playground`, a model folder, or a hub id."""
-    client: ClientConfig = ClientConfig()
-    repair_client: ClientConfig | None = None
+    client: AnyClientConfig = DEFAULT
+    """Answers: writes programs and tasks, repairs, and judges where no other client does."""
+    repair_client: AnyClientConfig | None = None
     """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
-    judge_client: ClientConfig | None = None
+    judge_client: AnyClientConfig | None = None
     """Judges differences and tests; default: `client`."""
     budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()

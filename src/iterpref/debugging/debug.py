@@ -9,13 +9,12 @@ own, whatever the model wrote.
 Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: which version becomes chosen (`pairing`).
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import takewhile
 from typing import Literal
 
 from iterpref.clients import Ledger, Request, Sampling
+from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.feedback import feedback_text
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
@@ -50,7 +49,6 @@ class DebugProgress:
     done: int = 0
     failed_tools: int = 0
     errors: list[str] = field(default_factory=list)
-    out_of_budget: str = ""
 
     @property
     def pass_rates(self) -> list[float]:
@@ -113,8 +111,17 @@ class Debugger:
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
 
     @property
+    def at_a_time(self) -> int | None:
+        """Tasks in flight at once; None: all, so that a client of batches gets each iteration as one wave."""
+        return None if any(ledger.at_a_time is None for ledger in self._ledgers) else self.settings.concurrency
+
+    @property
+    def _ledgers(self) -> list[Ledger]:
+        return [self.ledger, *([self.repair_ledger] if self.repair_ledger else [])]
+
+    @property
     def _names(self) -> list[str]:
-        return [self.ledger.name, *([self.repair_ledger.name] if self.repair_ledger else [])]
+        return [ledger.name for ledger in self._ledgers]
 
     @property
     def _draws_all(self) -> bool:
@@ -162,7 +169,7 @@ class Debugger:
 async def debug(
     debugger: Debugger, tasks: Iterable[Task], total: int, on_progress: Callable[[DebugProgress], None] | None = None
 ) -> DebugProgress:
-    """Debug many tasks, `settings.concurrency` at a time, streamed.
+    """Debug many tasks, streamed.
 
     A task whose tools fail (the model can't answer, the sandbox is broken) is counted and doesn't stop the others.
 
@@ -172,61 +179,35 @@ async def debug(
     """
     progress = DebugProgress(total=total, passed=[0] * (debugger.settings.max_iterations + 1))
 
-    async def one(task: Task) -> None:
+    async def one(task: Task) -> Trajectory | str:
         try:
-            trajectory = await debugger.run(task)
+            return await debugger.run(task)
         except EndpointError:
             raise
-        except BudgetError as error:
-            progress.out_of_budget = str(error)
-            return
         except (ClientError, RecordError, SandboxError) as error:
-            progress.failed_tools += 1
-            progress.errors.append(f"task {task.task_id}: {error}")
-        else:
-            _count(progress, trajectory)
-        progress.done += 1
-        if on_progress:
-            on_progress(progress)
+            return f"task {task.task_id}: {error}"
 
-    affordable = takewhile(lambda _: not progress.out_of_budget, tasks)
-    await _bounded((one(task) for task in affordable), debugger.settings.concurrency)
-    if progress.out_of_budget:
-        raise BudgetError(f"{progress.done} of {total} tasks are finished; {progress.out_of_budget}")
+    try:
+        async for outcome in as_finished(map(one, tasks), debugger.at_a_time):
+            _count(progress, outcome)
+            if on_progress:
+                on_progress(progress)
+    except BudgetError as error:
+        raise BudgetError(f"{progress.done} of {total} tasks are finished; {error}") from None
     return progress
 
 
-def _count(progress: DebugProgress, trajectory: Trajectory) -> None:
-    if trajectory.status == "passed":
+def _count(progress: DebugProgress, outcome: Trajectory | str) -> None:
+    """Count a trajectory, or what kept a task from one."""
+    progress.done += 1
+    if isinstance(outcome, str):
+        progress.failed_tools += 1
+        progress.errors.append(outcome)
+    elif outcome.status == "passed":
         # A trajectory of an earlier run with more iterations may have passed later than this run asks for.
-        first = next(attempt.iteration for attempt in trajectory.attempts if attempt.execution.passed)
+        first = next(attempt.iteration for attempt in outcome.attempts if attempt.execution.passed)
         if first < len(progress.passed):
             progress.passed[first] += 1
-    elif trajectory.status == "failed_tools":
+    elif outcome.status == "failed_tools":
         progress.failed_tools += 1
-        progress.errors.append(f"task {trajectory.task_id}: the sandbox could not run its program; run again to retry")
-
-
-async def _bounded(work: Iterable[Awaitable[None]], limit: int) -> None:
-    """Await all of `work`, at most `limit` at a time, starting in order; the first error ends it."""
-    running: set[asyncio.Future[None]] = set()
-    try:
-        for item in work:
-            running.add(asyncio.ensure_future(item))
-            if len(running) >= limit:
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                _raise_first(done)
-        if running:
-            done, running = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-            _raise_first(done)
-    finally:
-        for unfinished in running:
-            unfinished.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-
-
-def _raise_first(done: Iterable[asyncio.Future[None]]) -> None:
-    """Read all outcomes, as Python prints each error that nobody read; raise one of the errors."""
-    errors = [error for finished in done if (error := finished.exception())]
-    if errors:
-        raise errors[0]
+        progress.errors.append(f"task {outcome.task_id}: the sandbox could not run its program; run again to retry")

@@ -4,8 +4,8 @@ Expected figures come from this run's own finished trajectories and calls, else 
 (arXiv:2503.02783: 36.7 % at first, 67.5 % after five repairs) and from guesses said to be such.
 """
 
-from iterpref.clients import Price
-from iterpref.config import ClientConfig, DebuggingConfig
+from iterpref.clients import ClientConfig
+from iterpref.config import DebuggingConfig
 from iterpref.records import as_messages
 from iterpref.store import Store
 
@@ -19,14 +19,13 @@ def estimate(
     store: Store, settings: DebuggingConfig, client: ClientConfig, repair_client: ClientConfig | None
 ) -> dict[str, int | float | str]:
     """Calls and US dollars that are left to spend on the run's tasks, expected and at most."""
-    where = ("split = ?", settings.split) if settings.split else ()
-    tasks = store.count("tasks", *where)
-    closed = store.count("trajectories", "origin = ? AND status != 'failed_tools'", settings.mode)
+    tasks = store.count_tasks(settings.split)
+    closed = store.count_finished(settings.mode)
     left = max(0, tasks - closed)
     reached, source = _reached(store, settings, closed)
     prompt_tokens, completion_tokens = _tokens(store, settings)
     repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
-    first, repair = Price.of(client), Price.of(repair_client or client)
+    first, repair = client.price(), (repair_client or client).price()
 
     def usd(repairs: float, completion: float) -> float:
         paid = 0.0
@@ -53,7 +52,7 @@ def _reached(store: Store, settings: DebuggingConfig, closed: int) -> tuple[list
         last = _PAPER_REACHED[-1]
         reached = [_PAPER_REACHED[i] if i < len(_PAPER_REACHED) else last for i in range(settings.max_iterations + 1)]
         return reached, "the paper's pass rates"
-    made = [store.count("attempts", "iteration = ?", i) for i in range(settings.max_iterations + 1)]
+    made = [store.count_attempts(i) for i in range(settings.max_iterations + 1)]
     return [count / max(1, made[0]) for count in made], f"{closed} finished tasks of this run"
 
 

@@ -34,6 +34,11 @@ class Answers(Protocol):
     @property
     def protocol(self) -> str: ...
 
+    @property
+    def at_a_time(self) -> int | None:
+        """How many to ask for together; None: all."""
+        ...
+
     def count(self, task: Task) -> int:
         """How many answers there are to a task."""
         ...
@@ -75,6 +80,10 @@ class Generated:
         number = "1 sample" if self._settings.samples == 1 else f"{self._settings.samples} samples"
         return f"{self._protocol}, {how}, {number} per task, at most {sampling.max_tokens} new tokens"
 
+    @property
+    def at_a_time(self) -> int | None:
+        return self._ledger.at_a_time
+
     def count(self, task: Task) -> int:
         return self._settings.samples
 
@@ -108,6 +117,10 @@ class Recorded:
         counts = {len(given) for given in self._samples.by_task.values()}
         number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
         return f"samples of a file, {number} per task"
+
+    @property
+    def at_a_time(self) -> int:
+        return 0  # they are at hand
 
     def count(self, task: Task) -> int:
         return len(self._samples.by_task[task.task_id])

@@ -14,21 +14,23 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from iterpref.clients.ask import as_finished
 from iterpref.config import EvaluationConfig
 from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answers import Answers
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.difficulty import difficulties
-from iterpref.evaluation.pass_at_k import mean_and_error, pass_at_k
 from iterpref.evaluation.preflight import preflight
 from iterpref.executor import Executor
 from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
 from iterpref.sandbox import Sandbox
+from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
 Progress = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
+RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
 _NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
 
 
@@ -95,7 +97,7 @@ def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
 
     Where tasks have base and plus tests, `pass@k` asks for both, and `base_pass@k` for the base tests only.
     """
-    values = _pass_at_k(samples, k, "", lambda sample: sample.execution.passed)
+    values = _pass_at_k(samples, k, "", passes)
     if any(test.name == PLUS for sample in samples for test in sample.execution.tests):
         values |= _pass_at_k(samples, k, "base_", passed_base)
     return values
@@ -110,11 +112,9 @@ def passed_base(sample: Sample) -> bool:
 def _pass_at_k(
     samples: Sequence[Sample], k: Sequence[int], prefix: str, right: Callable[[Sample], bool]
 ) -> dict[str, float]:
-    drawn = Counter(sample.task_id for sample in samples)
-    correct = Counter(sample.task_id for sample in samples if right(sample))
     values: dict[str, float] = {}
     for size in k:
-        estimates = [pass_at_k(count, correct[task_id], size) for task_id, count in drawn.items()]
+        estimates = list(pass_at_k_by_task(samples, size, right).values())
         values[f"{prefix}pass@{size}"], error = mean_and_error(estimates)
         if error is not None:
             values[f"{prefix}pass@{size}_stderr"] = error
@@ -132,23 +132,23 @@ class _Evaluation:
         """All samples, in the order of the tasks. The first error stops the rest."""
         places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
         # Tasks with slow references first: the last one to finish should not be a long one.
-        order = sorted(range(len(places)), key=lambda i: -places[i][0].limits.cpu_s)
-        work = {i: asyncio.create_task(self._sample(*places[i])) for i in order}
+        order = sorted(places, key=lambda place: -place[0].limits.cpu_s)
+        asked = self.answers.at_a_time
+        limit = None if asked is None else asked + RUN_AT_A_TIME
+        drawn: dict[tuple[str, int], Sample] = {}
         passed = 0
-        try:
-            for done, finished in enumerate(asyncio.as_completed(list(work.values())), start=1):
-                passed += (await finished).execution.passed
-                if on_progress:
-                    on_progress(done, len(work), f"passed {passed}")
-        finally:
-            for item in work.values():
-                item.cancel()
-            await asyncio.gather(*work.values(), return_exceptions=True)
-        samples = [work[i].result() for i in range(len(places))]
-        for i, (task, _) in enumerate(places):
-            if samples[i].execution.verdict == "timeout":
-                again = await self._execute(task, samples[i].program, again=True)
-                samples[i] = samples[i].model_copy(update={"execution": again})
+        async for sample in as_finished((self._sample(*place) for place in order), limit):
+            drawn[sample.task_id, sample.sample_index] = sample
+            passed += sample.execution.passed
+            if on_progress:
+                on_progress(len(drawn), len(places), f"passed {passed}")
+        samples = []
+        for task, index in places:
+            sample = drawn[task.task_id, index]
+            if sample.execution.verdict == "timeout":
+                again = await self._execute(task, sample.program, again=True)
+                sample = sample.model_copy(update={"execution": again})
+            samples.append(sample)
         return samples
 
     async def _sample(self, task: Task, index: int) -> Sample:

@@ -14,7 +14,7 @@ from typing import Any
 from iterpref.errors import RecordError
 from iterpref.records import Message, PreferencePair, Span, as_messages
 
-Row = dict[str, Any]
+ExportedRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -22,11 +22,11 @@ class Format:
     """One format: how a pair becomes a row, and what becomes of its spans, in a sentence for the card."""
 
     name: str
-    row: Callable[[PreferencePair], Row]
+    row: Callable[[PreferencePair], ExportedRow]
     focal: str
 
 
-def _trl(pair: PreferencePair) -> Row:
+def _trl(pair: PreferencePair) -> ExportedRow:
     """Texts; a prompt of one user turn is its text, any other has no single text.
 
     Raises:
@@ -43,7 +43,7 @@ def _trl(pair: PreferencePair) -> Row:
     return {"prompt": prompt, "chosen": pair.chosen, "rejected": pair.rejected, **_spans(pair)}
 
 
-def _trl_conversational(pair: PreferencePair) -> Row:
+def _trl_conversational(pair: PreferencePair) -> ExportedRow:
     return {
         "prompt": _turns(as_messages(pair.prompt)),
         "chosen": [_answer(pair.chosen)],
@@ -52,7 +52,7 @@ def _trl_conversational(pair: PreferencePair) -> Row:
     }
 
 
-def _ms_swift(pair: PreferencePair) -> Row:
+def _ms_swift(pair: PreferencePair) -> ExportedRow:
     """The rejected side in parts, of which only those in D⁻ have a loss."""
     prompt = _turns(as_messages(pair.prompt))
     rejected = [_answer(text) | {"loss": focal} for text, focal in parts(pair.rejected, pair.rejected_spans)]
@@ -86,18 +86,18 @@ def merged(spans: tuple[Span, ...]) -> list[tuple[int, int]]:
     return found
 
 
-def _spans(pair: PreferencePair) -> Row:
+def _spans(pair: PreferencePair) -> ExportedRow:
     """What focal training needs besides the texts."""
     names = ("pair_id", "task_id", "chosen_spans", "rejected_spans")
     values = pair.model_dump(mode="json", include=set(names))
     return {name: values[name] for name in names} | {"content_hash": pair.content_hash}
 
 
-def _turns(messages: tuple[Message, ...]) -> list[Row]:
+def _turns(messages: tuple[Message, ...]) -> list[ExportedRow]:
     return [turn.model_dump() for turn in messages]
 
 
-def _answer(text: str) -> Row:
+def _answer(text: str) -> ExportedRow:
     return {"role": "assistant", "content": text}
 
 

@@ -4,12 +4,12 @@ JSON lines, not Parquet: rows of ms-swift have messages of different shapes, and
 """
 
 import json
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from iterpref.errors import RecordError
 from iterpref.exporting.formats import Format
+from iterpref.files import whole, write_text
 from iterpref.records import PreferencePair
 
 DATA_FILE = "train.jsonl"
@@ -23,21 +23,17 @@ def write_export(folder: Path, pairs: Iterable[PreferencePair], target: Format, 
         RecordError: A pair doesn't fit the format, there are none, or the folder can't be written; then nothing there
             was changed.
     """
-    partial = folder / f".{DATA_FILE}.partial"
     written = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("w", encoding="ascii") as file:
+        with whole(folder / DATA_FILE) as partial, partial.open("w", encoding="ascii") as file:
             for pair in pairs:
                 # Escaped: a program may hold a lone surrogate, which UTF-8 can't carry.
                 file.write(json.dumps(target.row(pair)) + "\n")
                 written += 1
-        if not written:
-            raise RecordError(f"{folder}: no pairs to export; make some first (iterpref pair)")
-        (folder / CARD_FILE).write_text(card + "\n", encoding="utf-8")
-        os.replace(partial, folder / DATA_FILE)
+            if not written:
+                raise RecordError(f"{folder}: no pairs to export; make some first (iterpref pair)")
+            write_text(folder / CARD_FILE, card + "\n")
     except OSError as error:
         raise RecordError(f"{folder}: can't write there ({error.strerror}); choose another folder") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return written

@@ -1,11 +1,10 @@
-"""Tasks, recorded debugging runs and preference pairs made elsewhere → records of a run; and our own export of runs."""
+"""Tasks, recorded debugging runs and preference pairs made elsewhere → records of a run."""
 
-from iterpref.importing.export import export_trajectories
-from iterpref.importing.mapped import Instruction, import_mapped_tasks, read_instructions
+from iterpref.importing.detect import detect_format
+from iterpref.importing.own_tasks import Instruction, import_own_tasks, read_instructions
 from iterpref.importing.pairs import PairsSummary, import_pairs
 from iterpref.importing.recorded import Disagreement, ImportSummary, import_recorded
-from iterpref.importing.rows import detect_format
-from iterpref.importing.tasks import TasksSummary, import_tasks
+from iterpref.importing.schema_tasks import TasksSummary, import_tasks
 
 __all__ = [
     "Disagreement",
@@ -14,8 +13,7 @@ __all__ = [
     "PairsSummary",
     "TasksSummary",
     "detect_format",
-    "export_trajectories",
-    "import_mapped_tasks",
+    "import_own_tasks",
     "import_pairs",
     "import_recorded",
     "import_tasks",

@@ -14,9 +14,10 @@ from typing import Any
 from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.rows import Refused, Row, explain
-from iterpref.importing.sources import source_rows
+from iterpref.importing.columns import Columns, source_name
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
+from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
+from iterpref.run_folder import import_note
 from iterpref.store import Store
 
 BATCH = 1024  # rows per transaction
@@ -48,8 +49,8 @@ def import_pairs(
         ConfigError: `columns` names a column that pairs don't have.
         RecordError: The source can't be read, or some rows can't be used; all others are imported.
     """
-    reader = _PairReader(_names(columns or {}), Path(source).name if Path(source).exists() else str(source))
-    refused = Refused(reader.source)
+    reader = _PairReader(_columns(columns or {}), source_name(source))
+    refused = RefusedRows(reader.source)
     pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
     stored = 0
     batch: list[ImportedPair] = []
@@ -65,28 +66,28 @@ def import_pairs(
     finally:  # also when the source breaks half way
         store.put_imported_pairs(batch)
     summary = PairsSummary(pairs=stored)
-    store.put_note(f"import:{reader.source}", summary.model_dump(mode="json"))
+    store.put_note(import_note(reader.source), summary.model_dump(mode="json"))
     refused.check(f"{stored} pairs")
     if not stored:
         raise RecordError(f"{source}: no rows; expected pairs with {', '.join(COLUMNS[:3])}")
     return summary
 
 
-def _names(columns: Mapping[str, str]) -> dict[str, str]:
+def _columns(columns: Mapping[str, str]) -> Columns:
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
         raise ConfigError(f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}")
-    return {name: columns.get(name, name) for name in COLUMNS}
+    return Columns(COLUMNS, columns)
 
 
 @dataclass(frozen=True)
 class _PairReader:
     """Rows of one source → pairs."""
 
-    names: Mapping[str, str]
+    columns: Columns
     source: str
 
-    def checked(self, rows: Iterator[Row]) -> Iterator[Row]:
+    def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
         """The rows, unless the first one lacks a column: one message then, not one for each row.
 
         Raises:
@@ -95,19 +96,19 @@ class _PairReader:
         first = next(rows, None)
         if first is not None:
             for name in ("chosen", "rejected"):
-                if self.names[name] not in first.values:
+                if self.columns[name] not in first.values:
                     self._present(first, name, None)
             yield first
         yield from rows
 
-    def pairs(self, rows: Iterator[Row], refused: Refused) -> Iterator[ImportedPair]:
+    def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
         for row in rows:
             try:
                 yield self._pair(row)
             except RecordError as error:
                 refused.add(error)
 
-    def _pair(self, row: Row) -> ImportedPair:
+    def _pair(self, row: SourceRow) -> ImportedPair:
         chosen, rejected = (self._present(row, name, self._value(row, name)) for name in ("chosen", "rejected"))
         prompt = self._prompt(row, chosen, rejected)
         texts = [self._completion(row, side, turns) for side, turns in (("chosen", chosen), ("rejected", rejected))]
@@ -116,23 +117,22 @@ class _PairReader:
         pair_id = f"{row.source}:{row.number:07}-{content[:8]}"
         return ImportedPair(
             pair_id=pair_id,
-            task_id=self._text(row, "task_id") or pair_id,
+            task_id=self.columns.text(row, "task_id") or pair_id,
             prompt=prompt,
             chosen=texts[0],
             rejected=texts[1],
             source=self.source,
-            license=self._text(row, "license"),
+            license=self.columns.text(row, "license"),
         )
 
-    def _present(self, row: Row, name: str, value: Prompt | None) -> Prompt:
+    def _present(self, row: SourceRow, name: str, value: Prompt | None) -> Prompt:
         if value is None:
             found = ", ".join(row.values) or "none"
-            raise RecordError(
-                f"{row.where}: no {self.names[name]}; its columns are {found}. Name the right one: --column {name}=NAME"
-            )
+            advice = f"Name the right one: --column {name}=NAME"
+            raise RecordError(f"{row.where}: no {self.columns[name]}; its columns are {found}. {advice}")
         return value
 
-    def _prompt(self, row: Row, chosen: Prompt, rejected: Prompt) -> Prompt:
+    def _prompt(self, row: SourceRow, chosen: Prompt, rejected: Prompt) -> Prompt:
         """The turns that both sides begin with, else the prompt column; where there are both they must agree."""
         prompt = self._value(row, "prompt")
         turns = _before_last(chosen)
@@ -152,7 +152,7 @@ class _PairReader:
             )
         return turns
 
-    def _completion(self, row: Row, name: str, side: Prompt) -> str:
+    def _completion(self, row: SourceRow, name: str, side: Prompt) -> str:
         """The last turn, which is what is trained on."""
         if not isinstance(side, str):
             last = side[-1]
@@ -165,10 +165,9 @@ class _PairReader:
             raise RecordError(f"{row.where}: empty completion in {name}; drop the row or fill it in")
         return side
 
-    def _value(self, row: Row, name: str) -> Prompt | None:
+    def _value(self, row: SourceRow, name: str) -> Prompt | None:
         """A text, or messages without their other keys; None when absent or null."""
-        column = self.names[name]
-        value = row.values.get(column)
+        column, value = self.columns[name], self.columns.value(row, name)
         if value is None or isinstance(value, str):
             return value
         if not isinstance(value, list):
@@ -177,7 +176,7 @@ class _PairReader:
             raise RecordError(f"{row.where}: {column} is an empty list; expected at least one message")
         return tuple(self._message(row, f"{column}.{index}", turn) for index, turn in enumerate(value))
 
-    def _message(self, row: Row, where: str, turn: Any) -> Message:
+    def _message(self, row: SourceRow, where: str, turn: Any) -> Message:
         if not isinstance(turn, dict):
             raise RecordError(
                 f"{row.where}: {where} is {type(turn).__name__}; expected a message with role and content"
@@ -186,13 +185,6 @@ class _PairReader:
             return Message.model_validate({key: turn[key] for key in ("role", "content") if key in turn})
         except ValidationError as error:
             raise explain(f"{row.where}: {where}", error) from None
-
-    def _text(self, row: Row, name: str) -> str:
-        """An optional text or number; "" when absent."""
-        value = row.values.get(self.names[name])
-        if value is None or isinstance(value, str | int):
-            return "" if value is None else str(value)
-        raise RecordError(f"{row.where}: {self.names[name]} is {type(value).__name__}; expected text")
 
 
 def _before_last(side: Prompt) -> tuple[Message, ...]:

@@ -1,19 +1,21 @@
 """Recorded debugging runs → Tasks and Trajectories, every version executed again here.
 
-In: JSONL in the formats of `runs.py`. Out: tasks and trajectories in the store, and how far the recorded verdicts were
-reproduced. What counts afterwards is the verdict reached here; a disagreement is listed, never hidden. A killed import
-goes on where it stopped: executions are rows the moment they exist, and no finished one is repeated.
+In: JSONL in the formats of `recorded_rows.py`. Out: tasks and trajectories in the store, and how far the recorded
+verdicts were reproduced. What counts afterwards is the verdict reached here; a disagreement is listed, never hidden. A
+killed import goes on where it stopped: executions are rows the moment they exist, and no finished one is repeated.
 Not here: which version becomes chosen or rejected (`pairing`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.importing.rows import Refused, Row, batches, count_lines, read_rows
-from iterpref.importing.runs import Run, Status, Version, parse_run, status_of
+from iterpref.importing.recorded_rows import RecordedRun, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
+from iterpref.rows import RefusedRows, SourceRow, count_lines, read_rows
+from iterpref.run_folder import import_note
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 
@@ -63,16 +65,16 @@ def import_recorded(
         RecordError: The file can't be read, or some rows can't be used; all others are imported.
     """
     path = Path(path)
-    refused = Refused(path.name)
+    refused = RefusedRows(path.name)
     importer = _Importer(store, sandbox, limits, refused)
     done, total = 0, count_lines(path)
-    for batch in batches(read_rows(path, refused), BATCH):
+    for batch in _batches(read_rows(path, refused), BATCH):
         importer.add(batch)
         if on_progress:
             done += len(batch)
             on_progress(done, max(done, total))
     summary = importer.summary()
-    store.put_note(f"import:{path.name}", summary.model_dump(mode="json"))
+    store.put_note(import_note(path.name), summary.model_dump(mode="json"))
     refused.check(f"{summary.trajectories} trajectories")
     return summary
 
@@ -84,7 +86,7 @@ class _Importer:
     store: Store
     sandbox: Sandbox
     limits: Limits | None
-    refused: Refused
+    refused: RefusedRows
     versions: int = 0
     agree: int = 0
     trajectories: int = 0
@@ -97,9 +99,9 @@ class _Importer:
     def __post_init__(self) -> None:
         self._tasks = {task.task_id: _identity(task) for task in self.store.tasks()}
 
-    def add(self, rows: list[Row]) -> None:
+    def add(self, rows: list[SourceRow]) -> None:
         """Execute and store a batch of rows; one that can't be used is noted in `refused`."""
-        accepted: list[tuple[Run, list[Job]]] = []
+        accepted: list[tuple[RecordedRun, list[Job]]] = []
         for row in rows:
             try:
                 accepted.append(self._accept(row))
@@ -119,7 +121,7 @@ class _Importer:
             failed_tools=tuple(self.failed_tools),
         )
 
-    def _accept(self, row: Row) -> tuple[Run, list[Job]]:
+    def _accept(self, row: SourceRow) -> tuple[RecordedRun, list[Job]]:
         """A row as a run with the jobs of its versions, its task stored under an id of its own.
 
         Raises:
@@ -152,7 +154,7 @@ class _Importer:
         self._tasks[task.task_id] = identity
         return task
 
-    def _jobs(self, run: Run) -> list[Job]:
+    def _jobs(self, run: RecordedRun) -> list[Job]:
         jobs = [Job.from_task(run.task, version.program, seed=run.seed) for version in run.versions]
         return [job.model_copy(update={"limits": self.limits}) for job in jobs] if self.limits else jobs
 
@@ -168,7 +170,7 @@ class _Importer:
                 self.store.put_execution(key, execution)
         return executions
 
-    def _finish(self, run: Run, executed: list[tuple[str, Execution]]) -> None:
+    def _finish(self, run: RecordedRun, executed: list[tuple[str, Execution]]) -> None:
         """Store a run as a trajectory and count it; one the sandbox could not execute is left for another time."""
         if any(execution.verdict == "sandbox_error" for _, execution in executed):
             self.failed_tools.append(run.trajectory_id)
@@ -208,6 +210,12 @@ class _Importer:
                 why=_why(version, execution),
             )
         )
+
+
+def _batches(rows: Iterator[SourceRow], size: int) -> Iterator[list[SourceRow]]:
+    """Rows in lists of `size`, the last one shorter."""
+    while batch := list(islice(rows, size)):
+        yield batch
 
 
 def _attempt(version: Version, execution: Execution) -> Attempt:

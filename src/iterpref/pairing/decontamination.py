@@ -6,8 +6,6 @@ solution, since single n-grams of code are anybody's. N-grams that stand in seve
 that ...") are phrases and don't count.
 """
 
-import gzip
-import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -16,6 +14,7 @@ from pathlib import Path
 from iterpref.errors import RecordError
 from iterpref.programs import extract_program
 from iterpref.records import PreferencePair, as_messages
+from iterpref.rows import BrokenRow, UnreadableSource, read_rows
 
 N = 8
 COMMON = 3  # tasks of one file from which on an n-gram is a phrase
@@ -93,12 +92,10 @@ def _grams(words: list[str]) -> set[Gram]:
 def _tasks(file: Path) -> Iterator[tuple[str, str, str]]:
     """(name, prompt, solution) of every task of a file."""
     try:
-        with gzip.open(file, "rt", encoding="utf-8") if file.suffix == ".gz" else file.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, start=1):
-                if line.strip():
-                    task = json.loads(line)
-                    prompt = " ".join(str(task[key]) for key in _PROMPTS if task.get(key))
-                    solution = next((str(task[key]) for key in _SOLUTIONS if task.get(key)), "")
-                    yield f"{task.get('task_id', task.get('question_id', f'{file.name}:{number}'))}", prompt, solution
-    except (OSError, ValueError, AttributeError) as error:
-        raise RecordError(f"{file}: not a benchmark in JSONL ({error}); check pairing.benchmarks") from None
+        for row in read_rows(file):
+            task = row.values
+            prompt = " ".join(str(task[key]) for key in _PROMPTS if task.get(key))
+            solution = next((str(task[key]) for key in _SOLUTIONS if task.get(key)), "")
+            yield str(task.get("task_id", task.get("question_id", row.where))), prompt, solution
+    except (UnreadableSource, BrokenRow) as error:
+        raise RecordError(f"{file}: not a benchmark in JSONL ({error.reason}); check pairing.benchmarks") from None

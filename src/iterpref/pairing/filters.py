@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
-from iterpref.pairing.spans import code_lines
-from iterpref.programs import defines, extract_program
+from iterpref.programs import code_lines, defines, extract_program
 from iterpref.records import FilterVerdict, PreferencePair
 
 CountTokens = Callable[[str], int]

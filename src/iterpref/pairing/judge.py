@@ -4,12 +4,11 @@ In: kept pairs and a ledger. Out: judgements in the store, by the texts of a pai
 The paper's last filter (84k → 59k pairs). A reply without a verdict leaves the pair unjudged.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from iterpref.clients import Ledger, Request, Sampling
-from iterpref.errors import ClientError, EndpointError
+from iterpref.clients import Ledger, Request, Sampling, ask_all
+from iterpref.errors import ClientError
 from iterpref.programs import extract_program
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
@@ -17,7 +16,6 @@ from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
 
 JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=1024)
-AT_A_TIME = 64
 
 
 @dataclass
@@ -47,27 +45,23 @@ async def judge_pairs(
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
     progress = JudgeProgress()
-    window = asyncio.Semaphore(AT_A_TIME)
-
-    async def one(pair: PreferencePair) -> None:
-        async with window:
-            try:
-                _, completion = await ledger.complete(Request(messages=_question(pair), sampling=JUDGE_SAMPLING))
-            except EndpointError:
-                raise
-            except ClientError:
-                progress.failed_calls += 1
-                return
-        verdict = json_answer(completion.text) or {}
+    questions = (
+        (pair, Request(messages=_question(pair), sampling=JUDGE_SAMPLING))
+        for pair in pairs
+        if store.judgement(judgement_key(pair)) is None
+    )
+    async for pair, answer in ask_all(ledger, questions):
+        if isinstance(answer, ClientError):
+            progress.failed_calls += 1
+            continue
+        verdict = json_answer(answer.text) or {}
         if not isinstance(verdict.get("logical"), bool):
             progress.without_verdict += 1
-            return
+            continue
         store.put_judgement(judgement_key(pair), verdict["logical"], str(verdict.get("reason", ""))[:300])
         progress.judged += 1
         progress.cosmetic += not verdict["logical"]
         on_progress(progress)
-
-    await asyncio.gather(*(one(pair) for pair in pairs if store.judgement(judgement_key(pair)) is None))
     return progress
 
 

@@ -14,8 +14,8 @@ from iterpref.errors import ConfigError
 from iterpref.pairing.diff import DIFF_VERSION
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
-from iterpref.pairing.spans import changed_spans, code_lines
-from iterpref.programs import fenced
+from iterpref.pairing.spans import changed_spans
+from iterpref.programs import code_lines, fenced
 from iterpref.records import (
     Attempt,
     ImportedPair,

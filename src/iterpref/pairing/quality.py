@@ -11,7 +11,7 @@ from iterpref.config import PairingConfig
 from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.judge import judgement_key
 from iterpref.programs import extract_program
-from iterpref.records import FilterVerdict, PreferencePair, TestQuality, fingerprint
+from iterpref.records import FilterVerdict, PreferencePair, TestQuality, program_hash
 from iterpref.store import Store
 
 
@@ -95,11 +95,6 @@ class QualityFilters:
             return FilterVerdict(name="contamination", kept=True)
         flagged = pair.origin == "import" or pair.task_id.split("~")[0] in hits
         return FilterVerdict(name="contamination", kept=flagged, reason=f"close to {', '.join(hits[:3])}")
-
-
-def program_hash(program: str) -> str:
-    """Identity of a program, whatever blank lines surround it."""
-    return fingerprint(program.strip())
 
 
 def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:

@@ -8,29 +8,8 @@ wrong lines. A text without a block is all code.
 from typing import NamedTuple
 
 from iterpref.pairing.diff import DIFFS, LCS
-from iterpref.programs import code_blocks
+from iterpref.programs import code_lines
 from iterpref.records import Span
-
-
-class Line(NamedTuple):
-    """One line of code and where it stands; `stop` lies behind its newline."""
-
-    text: str
-    start: int
-    stop: int
-
-
-def code_lines(text: str) -> list[Line]:
-    """The lines of code in a completion, in order."""
-    lines = []
-    for block_start, block_stop in code_blocks(text) or [(0, len(text))]:
-        start = block_start
-        while start < block_stop:
-            newline = text.find("\n", start, block_stop)
-            stop = block_stop if newline < 0 else newline + 1
-            lines.append(Line(text[start:stop].removesuffix("\n"), start, stop))
-            start = stop
-    return lines
 
 
 class ChangedSpans(NamedTuple):

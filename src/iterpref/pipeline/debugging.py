@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from iterpref.clients import Budget
-from iterpref.config import BudgetConfig, Config, DebuggingConfig
+from iterpref.clients import Budget, BudgetConfig
+from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
 from iterpref.executor import Executor
 from iterpref.parallel import Shard, run_many, shards_folder
-from iterpref.store import DATABASE, Store
+from iterpref.run_folder import DATABASE
+from iterpref.store import Store
 
 from .opening import OnProgress, Opened, open_grading, quiet
 
@@ -31,7 +32,7 @@ class DebuggingSteps(Opened):
         if self.config.parallel.backend != "serial" and self.config.parallel.what == "shards":
             self._debug_in_parallel(settings)
         tasks = self.store.tasks(settings.split)
-        total = self.store.count("tasks", *(("split = ?", settings.split) if settings.split else ()))
+        total = self.store.count_tasks(settings.split)
         if not total:
             where = f" of split {settings.split}" if settings.split else ""
             raise StoreError(f"{self.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
@@ -80,7 +81,7 @@ def debug_shard(
     with Store.open(folder, write=False) as whole, Store.open(own, wait_s=wait_s) as store:
         store.put_tasks(task for task in whole.tasks(config.debugging.split) if shard.holds(task.task_id))
         store.absorb(folder)
-        if not store.count("tasks"):
+        if not store.count_tasks():
             return DebugProgress(total=0, passed=[])
         here = {
             "budget": _share(config.budget, *whole.spending(), shard.count),
@@ -112,7 +113,7 @@ def merge_shards(store: Store) -> dict[str, int]:
             store.absorb(folder)
     return {
         "shards": len(folders),
-        "tasks": store.count("tasks"),
+        "tasks": store.count_tasks(),
         "trajectories": store.count("trajectories"),
         "calls": store.count("calls"),
     }

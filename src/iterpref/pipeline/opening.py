@@ -3,18 +3,17 @@
 In: a run folder's store and configuration. Out: `Opened`, which the steps build on. Not here: any step.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
-from iterpref.clients import Budget, Ledger, Price, open_client
-from iterpref.clients.serve import served
-from iterpref.config import ClientConfig, Config
+from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
+from iterpref.config import Config
 from iterpref.errors import ConfigError
-from iterpref.playground.coder import coder_path
+from iterpref.playground.coder import resolve_model
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import Store
@@ -46,16 +45,9 @@ class Opened:
     def model_folder(self) -> Path:
         return self.store.folder / "model"
 
-    @contextmanager
-    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> Iterator[Ledger]:
+    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> AbstractContextManager[Ledger]:
         """A client behind this run's ledger."""
-        with ExitStack() as tools:
-            if settings.serve:
-                settings = tools.enter_context(served(settings, self.store.folder / "logs"))
-            model = resolve_model(settings.model) if settings.kind == "local" else settings.model
-            client = open_client(settings, model, self.store.folder)
-            tools.callback(client.close)
-            yield Ledger(client, self.store, budget, Price.of(settings))
+        return open_ledger(settings, self.store, budget)
 
 
 def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:
@@ -77,11 +69,6 @@ def open_grading(config: Config) -> Sandbox | RemoteSandbox:
                           "runs programs on all cores already (sandbox.workers)")  # fmt: skip
     alone = config.model_copy(update={"sandbox": config.sandbox.model_copy(update={"workers": 1})})
     return RemoteSandbox(partial(open_sandbox, alone), parallel.workers)
-
-
-def resolve_model(name: str) -> str:
-    """`playground` is the coder that ships with the package; anything else is a folder or a hub id."""
-    return str(coder_path()) if name == "playground" else name
 
 
 def token_counter(tokenizer: str) -> Callable[[str], int]:

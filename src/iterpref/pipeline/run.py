@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iterpref.analysis.dataset import dataset_facts
 from iterpref.analysis.funnel import FilterRow, pair_funnel
-from iterpref.clients import Budget
+from iterpref.clients import Budget, in_this_process
 from iterpref.config import Config
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answers import Generated, Recorded
@@ -17,15 +17,16 @@ from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.samples import read_samples, write_samples
 from iterpref.exporting import FORMATS, dataset_card, push_to_hub, write_export
 from iterpref.exporting.write import DATA_FILE
-from iterpref.pairing.dataset import PARQUET, write_dataset
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.pair import pair
+from iterpref.pairing.parquet import PARQUET, write_dataset
+from iterpref.playground.coder import resolve_model
 from iterpref.records import Result
 from iterpref.training.train import TrainSummary, train
 from iterpref.viewer.report import write_report
 
 from .debugging import DebuggingSteps
-from .opening import OnProgress, open_sandbox, quiet, resolve_model, token_counter
+from .opening import OnProgress, open_sandbox, quiet, token_counter
 from .selection import checkpoint_scorer
 from .tasks import TaskSteps
 
@@ -109,8 +110,8 @@ class Run(TaskSteps, DebuggingSteps):
                 given = read_samples(samples, benchmark.tasks, sanitized, benchmark.broken)
                 result = asyncio.run(score(Recorded(given, benchmark.tasks, settings.k)))
             else:
-                local = self.config.client.model_copy(update={"kind": "local"})
-                client = (settings.client or local).model_copy(update={"model": model})
+                asked = settings.client and settings.client.model_copy(update={"model": model})
+                client = asked or in_this_process(self.config.client, model)
                 budget = Budget(self.config.budget, self.store) if settings.client else None
                 with self.ledger(client, budget) as ledger:
                     result = asyncio.run(score(Generated(ledger, benchmark, settings, seed)))

@@ -11,7 +11,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from iterpref.clients import Ledger, open_client
+from iterpref.clients import in_this_process, open_ledger
 from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answers import Generated
@@ -21,7 +21,7 @@ from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 if TYPE_CHECKING:
-    from iterpref.training.section import SelectionConfig
+    from iterpref.config import SelectionConfig
 
 # How published benchmarks begin their tasks' names, in lower case.
 PUBLISHED = ("humaneval", "mbpp", "bigcodebench", "livecodebench", "apps", "codecontests")
@@ -32,7 +32,7 @@ def checkpoint_scorer(folder: Path, config: Config) -> "CheckpointScorer | None"
     """What scores the checkpoints of a run's training; None if its configuration selects none."""
     if config.training.get("selection") is None:
         return None
-    from iterpref.training.section import read_selection
+    from iterpref.training.checkpoint_choice import read_selection
 
     selection = read_selection(config.training["selection"])
     return None if selection is None else CheckpointScorer(folder, config, selection)
@@ -65,20 +65,20 @@ class CheckpointScorer:
 
         threads = torch.get_num_threads()  # a client of a small model takes one
         sandbox = self._config.sandbox
-        client = open_client(self._config.client.model_copy(update={"kind": "local"}), str(checkpoint))
+        client = in_this_process(self._config.client, str(checkpoint))
         try:
             with (
                 Store.open(self._folder) as store,
+                open_ledger(client, store) as ledger,
                 Sandbox(sandbox.workers, sandbox.preload, sandbox.isolation, sandbox.min_isolation) as opened,
             ):
-                answers = Generated(Ledger(client, store), self._tasks, self._settings, self._config.seed)
+                answers = Generated(ledger, self._tasks, self._settings, self._config.seed)
                 result = asyncio.run(
                     evaluate(
                         self._tasks, answers, opened, store, self._settings, self._config.seed, self._config.limits
                     )
                 )
         finally:
-            client.close()
             torch.set_num_threads(threads)
         return {**result.metrics, "tasks": float(len({sample.task_id for sample in result.samples}))}
 

@@ -13,15 +13,14 @@ from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.executor import Executor
 from iterpref.importing import (
     detect_format,
-    import_mapped_tasks,
+    import_own_tasks,
     import_pairs,
     import_recorded,
     import_tasks,
     read_instructions,
 )
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
-from iterpref.pairing.quality import program_hash
-from iterpref.records import Task
+from iterpref.records import Task, program_hash
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
@@ -41,7 +40,7 @@ class TaskSteps(Opened):
         columns = {**self.config.importing.columns, **columns}
         if "tests" in columns:
             settings = self.config.importing.model_copy(update={"columns": columns})
-            return import_mapped_tasks(source, self.store, settings).model_dump()
+            return import_own_tasks(source, self.store, settings).model_dump()
         kind = detect_format(source, columns)
         if kind == "tasks":
             return import_tasks(source, self.store).model_dump()

@@ -24,3 +24,8 @@ def coder_path() -> Path:
             f"Rebuild it: python -m iterpref.playground.pretrain --output {_FOLDER} --seed 0"
         )
     return _FOLDER
+
+
+def resolve_model(name: str) -> str:
+    """`playground` is the coder; anything else is a folder or a hub id already."""
+    return str(coder_path()) if name == "playground" else name

@@ -14,7 +14,7 @@ from itertools import islice
 
 from iterpref.playground.operations import Site, program, prompt
 from iterpref.playground.tasks import OPERATIONS, Puzzle, distinct_puzzles
-from iterpref.playground.trials import Outcome, as_newer_python, feedback, outcomes, syntax_feedback
+from iterpref.playground.trials import CallOutcome, as_newer_python, feedback, outcomes, syntax_feedback
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Message
@@ -24,7 +24,7 @@ SLIP_SHARE = 0.12  # of the shown failing programs: a fault outside the misconce
 
 
 @dataclass(frozen=True)
-class Draft:
+class ProgramDraft:
     """A program before it is text: a form and a spelling for each site.
 
     `slip` is (site, what stands there instead): another step, a line of text, or None for nothing.
@@ -56,7 +56,7 @@ class Draft:
         wrong = [i for i, form in enumerate(self.forms) if form != self.puzzle.wanted[i]]
         return sorted({*wrong, self.slip[0]} if self.slip else set(wrong))
 
-    def fixed(self, place: int) -> "Draft":
+    def fixed(self, place: int) -> "ProgramDraft":
         """The draft with the site's code as the tests want it."""
         forms = (*self.forms[:place], self.puzzle.wanted[place], *self.forms[place + 1 :])
         return replace(self, forms=forms, slip=self.slip if self.slip and self.slip[0] != place else None)
@@ -96,7 +96,7 @@ def _repair(puzzle: Puzzle, rng: random.Random) -> tuple[Message, Message, Messa
     return _reply(draft), asked, _reply(target)
 
 
-def diagnose(text: str, puzzle: Puzzle) -> tuple[int, Outcome | None, str] | None:
+def diagnose(text: str, puzzle: Puzzle) -> tuple[int, CallOutcome | None, str] | None:
     """First failing call, its outcome and its wording; None when the program passes."""
     try:
         results = outcomes(text, puzzle.arguments)
@@ -108,7 +108,7 @@ def diagnose(text: str, puzzle: Puzzle) -> tuple[int, Outcome | None, str] | Non
     return None
 
 
-def _exposed(draft: Draft, case: int, got: Outcome | None, rng: random.Random) -> int:
+def _exposed(draft: ProgramDraft, case: int, got: CallOutcome | None, rng: random.Random) -> int:
     """The fault whose fix clears the shown failure; else one that changes it; else any."""
     if got is None and draft.slip:
         return draft.slip[0]
@@ -126,7 +126,7 @@ def _exposed(draft: Draft, case: int, got: Outcome | None, rng: random.Random) -
     return changing[0] if changing else rng.choice(draft.faults)
 
 
-def _draft(puzzle: Puzzle, rng: random.Random, rightness: float) -> Draft:
+def _draft(puzzle: Puzzle, rng: random.Random, rightness: float) -> ProgramDraft:
     """Forms by habit, except that each site is what the tests want with probability `rightness`."""
     forms, spellings = [], []
     for site in puzzle.sites:
@@ -134,10 +134,10 @@ def _draft(puzzle: Puzzle, rng: random.Random, rightness: float) -> Draft:
         habitual = rng.choices(range(len(weights)), weights)[0]
         forms.append(site.wanted if rng.random() < rightness else habitual)
         spellings.append(rng.randrange(2))
-    return Draft(puzzle, tuple(forms), tuple(spellings))
+    return ProgramDraft(puzzle, tuple(forms), tuple(spellings))
 
 
-def _slipped(draft: Draft, rng: random.Random) -> Draft:
+def _slipped(draft: ProgramDraft, rng: random.Random) -> ProgramDraft:
     """A draft with a step forgotten, cut short, with another parameter, or replaced by another operation."""
     place = rng.randrange(len(draft.forms))
     site = draft.puzzle.sites[place]
@@ -160,5 +160,5 @@ def _slipped(draft: Draft, rng: random.Random) -> Draft:
     return replace(draft, slip=(place, rng.choice(others))) if others else draft
 
 
-def _reply(draft: Draft) -> Message:
+def _reply(draft: ProgramDraft) -> Message:
     return Message(role="assistant", content=fenced(draft.text))

@@ -23,7 +23,7 @@ from iterpref.playground.corpus import conversations
 from iterpref.playground.tokenization import train_tokenizer
 from iterpref.records import Message
 
-Example = tuple[list[int], int]  # token ids, and where the reply starts
+_Example = tuple[list[int], int]  # token ids, and where the reply starts
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def pretrain(output: Path, settings: Settings) -> dict[str, Any]:
     return log
 
 
-def _example(talk: Sequence[Message], tokenizer: Any) -> Example:
+def _example(talk: Sequence[Message], tokenizer: Any) -> _Example:
     turns = [message.model_dump() for message in talk]
     whole = tokenizer.apply_chat_template(turns, tokenize=False)
     asked = tokenizer.apply_chat_template(turns[:-1], tokenize=False, add_generation_prompt=True)
@@ -96,7 +96,7 @@ def _model_config(settings: Settings, tokenizer: Any) -> LlamaConfig:
     )
 
 
-def _train(model: LlamaForCausalLM, examples: list[Example], settings: Settings) -> list[dict[str, float]]:
+def _train(model: LlamaForCausalLM, examples: list[_Example], settings: Settings) -> list[dict[str, float]]:
     """AdamW with warm-up and cosine decay; returns (step, loss, seconds) every hundred steps."""
     batches = list(_batches(examples, settings))
     decayed = [p for p in model.parameters() if p.dim() > 1]
@@ -125,14 +125,14 @@ def _train(model: LlamaForCausalLM, examples: list[Example], settings: Settings)
     return curve
 
 
-def _batches(examples: list[Example], settings: Settings) -> Iterator[list[Example]]:
+def _batches(examples: list[_Example], settings: Settings) -> Iterator[list[_Example]]:
     """Examples of like length together, about `batch_tokens` a batch, in random order."""
     rng = random.Random(settings.seed)
     for _ in range(settings.epochs):
         shuffled = rng.sample(examples, len(examples))
-        batches: list[list[Example]] = []
+        batches: list[list[_Example]] = []
         for start in range(0, len(shuffled), 2048):
-            batch: list[Example] = []
+            batch: list[_Example] = []
             for example in sorted(shuffled[start : start + 2048], key=lambda e: len(e[0])):
                 if (len(batch) + 1) * len(example[0]) > settings.batch_tokens and batch:
                     batches.append(batch)
@@ -143,7 +143,7 @@ def _batches(examples: list[Example], settings: Settings) -> Iterator[list[Examp
         yield from batches
 
 
-def _reply_loss(model: LlamaForCausalLM, batch: list[Example]) -> torch.Tensor:
+def _reply_loss(model: LlamaForCausalLM, batch: list[_Example]) -> torch.Tensor:
     """Mean cross entropy over the replies' tokens. Right padding needs no mask: attention is causal."""
     width = max(len(ids) for ids, _ in batch)
     ids = torch.zeros(len(batch), width, dtype=torch.long)

@@ -18,7 +18,7 @@ from iterpref.playground.inputs import candidates
 from iterpref.playground.lists import LIST_OPERATIONS
 from iterpref.playground.operations import INPUT_KINDS, Kind, Operation, Site, program, prompt
 from iterpref.playground.strings import STRING_OPERATIONS
-from iterpref.playground.trials import Outcome, outcomes
+from iterpref.playground.trials import CallOutcome, outcomes
 from iterpref.records import Task, TestFile, fingerprint
 
 Split = Literal["pretraining", "train", "validation", "held_out"]
@@ -37,7 +37,7 @@ class Puzzle:
 
     sites: tuple[Site, ...]
     arguments: tuple[Any, ...]
-    expected: tuple[Outcome, ...]
+    expected: tuple[CallOutcome, ...]
 
     @property
     def signature(self) -> tuple[str, ...]:
@@ -145,7 +145,7 @@ def _with_tests(sites: tuple[Site, ...], rng: random.Random) -> Puzzle | None:
 
 
 def _catching_calls(
-    sites: tuple[Site, ...], right: list[int], pool: list[Any], expected: list[Outcome], usable: list[int]
+    sites: tuple[Site, ...], right: list[int], pool: list[Any], expected: list[CallOutcome], usable: list[int]
 ) -> Iterator[list[int]]:
     """For each other form of each site, the calls whose outcome it changes."""
     for place, site in enumerate(sites):

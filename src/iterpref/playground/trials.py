@@ -18,7 +18,7 @@ _REPR_CHARS = 200
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CallOutcome:
     """What one call gave: `shown` is the repr of its value, or the exception's one line.
 
     `key` compares outcomes as tests do, by value. `frames`: (line, function) of an exception, innermost last.
@@ -29,11 +29,11 @@ class Outcome:
     raised: bool = False
     frames: tuple[tuple[int, str], ...] = ()
 
-    def same(self, other: "Outcome") -> bool:
+    def same(self, other: "CallOutcome") -> bool:
         return self.raised == other.raised and bool(self.key == other.key)
 
 
-def outcomes(program: str, arguments: Sequence[Any]) -> list[Outcome]:
+def outcomes(program: str, arguments: Sequence[Any]) -> list[CallOutcome]:
     """Call `solve` once per argument, each time on a copy of it.
 
     Raises:
@@ -44,13 +44,13 @@ def outcomes(program: str, arguments: Sequence[Any]) -> list[Outcome]:
     return [_call(namespace["solve"], argument) for argument in arguments]
 
 
-def as_newer_python(outcome: Outcome) -> Outcome:
+def as_newer_python(outcome: CallOutcome) -> CallOutcome:
     """The outcome as Python 3.12 and later show it, where comprehensions have no frame of their own."""
     frames = tuple(f for f in outcome.frames if f[1] not in ("<listcomp>", "<dictcomp>", "<setcomp>"))
     return replace(outcome, frames=frames)
 
 
-def feedback(program: str, argument: Any, got: Outcome, expected: Outcome) -> str:
+def feedback(program: str, argument: Any, got: CallOutcome, expected: CallOutcome) -> str:
     """One failed call as a model reads it; `argument` is what `solve` was called with."""
     call = f"solve({_cut(repr(argument))})"
     if not got.raised:
@@ -67,14 +67,14 @@ def syntax_feedback(program: str, error: SyntaxError) -> str:
     return f"SyntaxError: {error.msg} (line {line})\n  line {line}: {source}"
 
 
-def _call(solve: Any, argument: Any) -> Outcome:
+def _call(solve: Any, argument: Any) -> CallOutcome:
     try:
         value = solve(copy.copy(argument))  # arguments are flat containers of immutable values
     except Exception as error:
         frames = _program_frames(error.__traceback__)
         shown = "".join(traceback.format_exception_only(error)).strip()
-        return Outcome(shown, (shown, frames), raised=True, frames=frames)
-    return Outcome(repr(value), value)
+        return CallOutcome(shown, (shown, frames), raised=True, frames=frames)
+    return CallOutcome(repr(value), value)
 
 
 def _program_frames(trace: TracebackType | None) -> tuple[tuple[int, str], ...]:

@@ -2,7 +2,7 @@
 
     from iterpref.sandbox import Job, Limits, Sandbox, TestFile
 
-    tests = (TestFile(path="test_it.py", content="assert double(2) == 4"),)
+    tests = (TestFile(path="test.py", content="assert double(2) == 4"),)
     job = Job(program="def double(x): return 3 * x", tests=tests, style="assert", limits=Limits(cpu_s=2.0))
     with Sandbox(workers=2) as sandbox:
         execution = sandbox.run(job)
@@ -17,14 +17,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iterpref.records import Execution, Limits, TestFile
 
+    from .inside.rungs.table import RUNGS
     from .job import Job
     from .sandbox import Sandbox
 
-__all__ = ["Execution", "Job", "Limits", "Sandbox", "TestFile"]
+__all__ = ["RUNGS", "Execution", "Job", "Limits", "Sandbox", "TestFile"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    where = {"Job": ".job", "Sandbox": ".sandbox"}.get(name, "iterpref.records")
+    where = {"Job": ".job", "Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}.get(name, "iterpref.records")
     return getattr(import_module(where, __name__), name)

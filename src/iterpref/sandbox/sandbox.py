@@ -22,7 +22,7 @@ from .grading.calls import CallResults, grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
-from .inside.request import Request
+from .inside.request import RunRequest
 from .job import Job
 from .reading import required_tests
 from .reading.plan import Unliftable
@@ -187,7 +187,7 @@ class Sandbox:
         found = grade_tests(raw, request["nonce"], required, self.isolation, may_skip)
         return self._confirmed(found, job, request) if found.passed else found
 
-    def _confirmed(self, found: Execution, job: Job, request: Request) -> Execution:
+    def _confirmed(self, found: Execution, job: Job, request: RunRequest) -> Execution:
         """A pass, after its negative control; as it was where no worker could run that."""
         control = requests.control_request(request)
         try:

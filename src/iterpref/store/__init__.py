@@ -1,8 +1,9 @@
-"""One run folder ⇄ records: `Store` (run.py) on rows (rows.py) of a SQLite database (database.py)."""
+"""One run folder ⇄ records: `Store` (store.py) on rows (tables.py) of a SQLite database (database.py)."""
 
 from .calls import ClientCosts
-from .database import DATABASE, SCHEMA_VERSION
-from .rows import LONG_TEXT
-from .run import Store
+from .database import SCHEMA_VERSION
+from .line_index import LineIndex
+from .store import Store
+from .tables import LONG_TEXT
 
-__all__ = ["DATABASE", "LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "Store"]
+__all__ = ["LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "LineIndex", "Store"]

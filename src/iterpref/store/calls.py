@@ -1,7 +1,7 @@
-"""Rows of what costs time or money: model calls, calls that were given up, executions. None is made twice.
+"""Tables of what costs time or money: model calls, calls that were given up, executions. None is made twice.
 
 In: keys that fingerprint everything that a result depends on. Out: the stored result, or None.
-Not here: making the keys (`clients.ledger`, `sandbox.executor`).
+Not here: making the keys (`clients.ledger`, `executor`).
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from iterpref.records import Execution, Record
 
-from .rows import R, Rows
+from .tables import R, Tables
 
 
 class ClientCosts(NamedTuple):
@@ -22,7 +22,7 @@ class ClientCosts(NamedTuple):
     usd: float | None
 
 
-class Calls(Rows):
+class Calls(Tables):
     """What was paid for."""
 
     def put_call(self, key: str, client: str, sample_index: int, tokens: tuple[int, int], usd: float | None,

@@ -1,22 +1,23 @@
 """The database file of a run folder: its schema, its journal and the lock that lets one process write.
 
 In: a run folder. Out: a connection of the newest schema. Released migrations never change.
-Not here: what the rows mean (rows.py, run.py).
+Not here: what the rows mean (rows.py, store.py).
 """
 
 import fcntl
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from iterpref.errors import StoreError
 
-DATABASE = "run.sqlite"
+from .frames_migration import split_frames
 
-# Entry i brings a database from version i to i + 1; released entries never change.
-MIGRATIONS = (
+# Entry i, SQL or a function, brings a database from version i to i + 1; released entries never change.
+MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     """
     CREATE TABLE texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE tasks (task_id TEXT PRIMARY KEY, split TEXT, tests_hash TEXT, record TEXT NOT NULL);
@@ -37,6 +38,7 @@ MIGRATIONS = (
     CREATE INDEX attempts_by_task ON attempts (task_id);
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
     """,
+    split_frames,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
@@ -81,7 +83,13 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
             connection.execute(f"PRAGMA journal_mode = {_journal_mode(database)}")
             connection.execute("PRAGMA synchronous = NORMAL")
             for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-                connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+                if isinstance(migration, str):
+                    connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+                else:
+                    connection.execute("BEGIN IMMEDIATE")
+                    migration(connection)
+                    connection.execute(f"PRAGMA user_version = {number}")
+                    connection.commit()
         return connection
     except sqlite3.DatabaseError as error:
         message = f"{database}: not a readable run database ({error}); restore it or choose another --run"

@@ -4,20 +4,19 @@ In: measured test qualities and a ledger. Out: the same records with scores from
 a thousand samples this way and drops none; here a threshold may (`pairing.min_judge_score`).
 """
 
-import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iterpref.clients import Ledger, Request, Sampling
-from iterpref.errors import ClientError, EndpointError
+from iterpref.clients import Ledger, Request, Sampling, ask_all
+from iterpref.errors import ClientError
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Message, Task, TestQuality, as_messages, fingerprint
+from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs
 
 SCORES = ("accuracy", "effectiveness", "reasonableness")
 JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=1024)
-AT_A_TIME = 64
 
 
 @dataclass
@@ -38,31 +37,14 @@ async def judge_tests(store: Store, ledger: Ledger) -> TestJudgeProgress:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
     progress = TestJudgeProgress()
-    window = asyncio.Semaphore(AT_A_TIME)
-
-    async def one(quality: TestQuality, question: str) -> None:
-        async with window:
-            try:
-                request = Request(messages=(Message(role="user", content=question),), sampling=JUDGE_SAMPLING)
-                _, completion = await ledger.complete(request)
-            except EndpointError:
-                raise
-            except ClientError:
-                progress.failed_calls += 1
-                return
-        scores = read_scores(completion.text)
-        if scores is None:
+    async for quality, answer in ask_all(ledger, _questions(store)):
+        if isinstance(answer, ClientError):
+            progress.failed_calls += 1
+        elif (scores := read_scores(answer.text)) is None:
             progress.without_scores += 1
-            return
-        store.put_quality(quality.model_copy(update={"judge": scores}))
-        progress.judged += 1
-
-    work = []
-    for task, program in passing_programs(store):
-        quality = store.quality(task.task_id, fingerprint(program.strip()))
-        if quality is not None and not quality.judge:
-            work.append(one(quality, _question(task, program)))
-    await asyncio.gather(*work)
+        else:
+            store.put_quality(quality.model_copy(update={"judge": scores}))
+            progress.judged += 1
     return progress
 
 
@@ -73,6 +55,13 @@ def read_scores(reply: str) -> dict[str, int] | None:
     if not all(isinstance(score, int) and not isinstance(score, bool) and 1 <= score <= 5 for score in scores.values()):
         return None
     return {name: int(str(score)) for name, score in scores.items()}
+
+
+def _questions(store: Store) -> Iterator[tuple[TestQuality, Request]]:
+    for task, program in passing_programs(store):
+        quality = store.quality(task.task_id, program_hash(program))
+        if quality is not None and not quality.judge:
+            yield quality, Request.from_user(_question(task, program), JUDGE_SAMPLING)
 
 
 def _question(task: Task, program: str) -> str:

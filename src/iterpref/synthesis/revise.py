@@ -7,22 +7,20 @@ must keep every other test: models that may edit tests like to empty them. The n
 """
 
 import ast
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
-from iterpref.clients import Ledger, Request, Sampling
-from iterpref.errors import ClientError, EndpointError
+from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
+from iterpref.errors import ClientError
 from iterpref.programs import syntax_tree
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer, tagged
-from iterpref.records import FailingCase, Message, Task, TestFile, as_messages, fingerprint
+from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
 
 DIFFERENT_PROGRAMS = 3
 JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=4096)
-AT_A_TIME = 64
 
 
 @dataclass
@@ -43,31 +41,28 @@ async def revise(store: Store, ledger: Ledger) -> RevisionProgress:
         BudgetError, EndpointError: It must stop; what was answered is stored, and not asked for again.
     """
     progress = RevisionProgress()
-    window = asyncio.Semaphore(AT_A_TIME)
-
-    async def one(task: Task, case: FailingCase) -> Task | None:
-        request = Request(messages=(Message(role="user", content=_question(task, case)),), sampling=JUDGE_SAMPLING)
-        async with window:
-            try:
-                _, completion = await ledger.complete(request)
-            except EndpointError:
-                raise
-            except ClientError:
-                progress.failed_calls += 1
-                return None
-        if (json_answer(completion.text.split("<file")[0]) or {}).get("contradicts") is not True:
-            return None
-        progress.contradictions += 1
-        made = revised_task(task, completion.text)
-        progress.unusable += made is None
-        return made
-
     found = list(suspects(store))
     progress.suspects = len(found)
-    made = [task for task in await asyncio.gather(*(one(*suspect) for suspect in found)) if task is not None]
-    store.put_tasks(made)
-    progress.revised = len(made)
+    requests = [Request.from_user(_question(*suspect), JUDGE_SAMPLING) for suspect in found]
+    answers = {number: answer async for number, answer in ask_all(ledger, enumerate(requests))}
+    made = [_revised(found[number][0], answers[number], progress) for number in range(len(found))]
+    revised = [task for task in made if task is not None]
+    store.put_tasks(revised)
+    progress.revised = len(revised)
     return progress
+
+
+def _revised(task: Task, answer: Completion | ClientError, progress: RevisionProgress) -> Task | None:
+    """The task that an answer makes of a suspect one; None if none, which is counted."""
+    if isinstance(answer, ClientError):
+        progress.failed_calls += 1
+        return None
+    if (json_answer(answer.text.split("<file")[0]) or {}).get("contradicts") is not True:
+        return None
+    progress.contradictions += 1
+    made = revised_task(task, answer.text)
+    progress.unusable += made is None
+    return made
 
 
 def suspects(store: Store) -> Iterator[tuple[Task, FailingCase]]:

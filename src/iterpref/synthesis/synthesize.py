@@ -7,7 +7,6 @@ whose own solution fails its tests is kept too: debugging repairs the solution, 
 at fault shows later.
 """
 
-import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,18 +14,18 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from iterpref.clients import Ledger, Request, Sampling
+from iterpref.clients import Ledger, Request, Sampling, ask_all
+from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
-from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError
+from iterpref.errors import ClientError, EndpointError, RecordError
 from iterpref.executor import Executor
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
-from iterpref.records import Message, Task, fingerprint
+from iterpref.records import Task, fingerprint
 from iterpref.store import Store
 from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
 from iterpref.synthesis.features import Feature, load_tree
 
-AT_A_TIME = 64
 EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCoder)
 SNIPPET_CHARS = 6000
 
@@ -64,20 +63,21 @@ class Synthesizer:
         """
         ideas = await self._ideas()
         progress = SynthesisProgress(total=len(ideas))
-        window = asyncio.Semaphore(AT_A_TIME)
-
-        async def one(idea: Idea, number: int) -> Task | None:
-            async with window:
-                task = await self._draft(idea, number, progress)
+        work = (self._draft(idea, number, progress) for number, idea in enumerate(ideas))
+        early: dict[int, Task | None] = {}  # drafts whose turn has not come
+        made: set[str] = set()
+        turn = 0
+        async for number, drafted in as_finished(work, self.ledger.at_a_time):
+            early[number] = drafted
+            # In the order of the ideas, whatever the order of the answers: a later run adds the same rows.
+            while turn in early:
+                if task := early.pop(turn):
+                    self.store.put_tasks([task])
+                    made.add(task.task_id)
+                turn += 1
             progress.done += 1
+            progress.tasks = len(made)
             on_progress(progress)
-            return task
-
-        drafts = await asyncio.gather(*(one(idea, number) for number, idea in enumerate(ideas)))
-        # In the order of the ideas, whatever the order of the answers: a later run adds the same rows.
-        made = {task.task_id: task for task in drafts if task is not None}
-        self.store.put_tasks(made.values())
-        progress.tasks = len(made)
         return progress
 
     async def _ideas(self) -> list[Idea]:
@@ -140,7 +140,7 @@ class Synthesizer:
             )
         return texts
 
-    async def _draft(self, idea: Idea, number: int, progress: SynthesisProgress) -> Task | None:
+    async def _draft(self, idea: Idea, number: int, progress: SynthesisProgress) -> tuple[int, Task | None]:
         sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
         try:
             request = Request(messages=idea.messages, sampling=sampling, sample_index=number)
@@ -149,32 +149,23 @@ class Synthesizer:
             draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", license, idea.instruction)
         except Unusable as reason:
             progress.unusable[str(reason)] += 1
-            return None
-        except (EndpointError, BudgetError):
+            return number, None
+        except EndpointError:
             raise
         except ClientError:
             progress.failed_calls += 1
-            return None
+            return number, None
         _, execution = await self.executor.execute(draft.task, draft.solution)
         progress.solution_passes += execution.passed
-        return draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
+        return number, draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
 
     async def _ask_all(self, texts: Sequence[str]) -> list[str]:
         """Replies in order; "" for a call that failed."""
-        window = asyncio.Semaphore(AT_A_TIME)
-
-        async def one(text: str) -> str:
-            sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
-            async with window:
-                try:
-                    request = Request(messages=(Message(role="user", content=text),), sampling=sampling)
-                    return (await self.ledger.complete(request))[1].text
-                except EndpointError:
-                    raise
-                except ClientError:
-                    return ""
-
-        return list(await asyncio.gather(*map(one, texts)))
+        sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
+        requests = [Request.from_user(text, sampling) for text in texts]
+        answers = {number: answer async for number, answer in ask_all(self.ledger, enumerate(requests))}
+        ordered = [answers[number] for number in range(len(texts))]
+        return ["" if isinstance(answer, ClientError) else answer.text for answer in ordered]
 
 
 def graft(tree: Feature, grown: Feature) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 
 from iterpref.config import ValidationConfig
 from iterpref.programs import syntax_tree
-from iterpref.records import Execution, Limits, Task, TestFile, TestQuality, fingerprint
+from iterpref.records import Execution, Limits, Task, TestFile, TestQuality, fingerprint, program_hash
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
@@ -62,7 +62,7 @@ class Validator:
         return TestQuality(
             task_id=task.task_id,
             tests_hash=task.tests_hash,
-            program_hash=fingerprint(program.strip()),
+            program_hash=program_hash(program),
             repeats=len(repeats),
             repeats_passed=sum(repeats),
             passing_stubs=tuple(passing_stubs),
@@ -80,7 +80,7 @@ class Validator:
         return TestQuality(
             task_id=task.task_id,
             tests_hash=task.tests_hash,
-            program_hash=fingerprint(program.strip()),
+            program_hash=program_hash(program),
             repeats=len(repeats),
             repeats_passed=sum(repeats),
             failing=True,
@@ -138,7 +138,7 @@ def failing_programs(store: Store) -> Iterator[tuple[Task, str]]:
         if trajectory.status != "passed":
             continue
         for attempt in trajectory.attempts:
-            key = (trajectory.task_id, fingerprint(attempt.program.strip()))
+            key = (trajectory.task_id, program_hash(attempt.program))
             if not attempt.execution.passed and attempt.program.strip() and key not in seen:
                 seen.add(key)
                 yield store.task(trajectory.task_id), attempt.program

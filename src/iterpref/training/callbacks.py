@@ -1,4 +1,8 @@
-"""What happens beside the training loop: checkpoints are certified complete, and progress is told to the caller."""
+"""What happens beside the training loop: checkpoints are certified complete and scored, progress is told.
+
+A run that was killed while scoring scores that checkpoint when it goes on. TrainerState's best checkpoint is the best
+scored one; transformers never deletes it.
+"""
 
 # mypy: disable-error-code="misc,has-type,no-any-return"
 # The base class comes from an untyped library.
@@ -11,7 +15,8 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from iterpref.training.run_folder import certify
+from iterpref.training.checkpoint_choice import METRIC, Scorer, best_step, read_scores, write_scores
+from iterpref.training.resuming import certify, checkpoints
 
 # (steps done, steps in all, the metrics logged last)
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -25,6 +30,44 @@ class CheckpointCertifier(TrainerCallback):
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
             certify(folder)
+
+
+class CheckpointSelection(TrainerCallback):
+    """Scores checkpoints on the first process while the others wait; comes after the callback that certifies them."""
+
+    def __init__(self, folder: Path, scorer: Scorer) -> None:
+        self._folder = folder
+        self._scorer = scorer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Take up what an earlier process scored, as far as this one goes on from there."""
+        if state.is_world_process_zero:
+            known = read_scores(self._folder)
+            kept = {step: score for step, score in known.items() if step <= state.global_step}
+            if kept != known:
+                write_scores(self._folder, kept)
+        self._score(state)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._score(state)
+
+    def _score(self, state: Any) -> None:
+        """Score the checkpoint of the present step, if there is one without a score; agree on the best one."""
+        there = checkpoints(self._folder)
+        if state.is_world_process_zero:
+            scores = read_scores(self._folder)
+            if state.global_step in there and state.global_step not in scores:
+                metrics = dict(self._scorer(there[state.global_step]))
+                write_scores(self._folder, {**scores, state.global_step: metrics})
+                state.log_history.append(
+                    {"step": state.global_step, **{f"validation_{k}": v for k, v in metrics.items()}}
+                )
+        PartialState().wait_for_everyone()
+        best = best_step(self._folder)
+        if best is not None:
+            state.best_global_step = best
+            state.best_metric = read_scores(self._folder)[best][METRIC]
+            state.best_model_checkpoint = str(there[best])
 
 
 class ProgressReporter(TrainerCallback):

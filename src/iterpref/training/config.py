@@ -16,25 +16,16 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import DPOConfig
 
 from iterpref.errors import ConfigError, TrainingError
+from iterpref.training.methods import METHODS
 
 SUPPORTED_TRL = "1.16"
-
-# method → TRL's loss terms. `sft` is TRL's name for the NLL of the chosen side.
-LOSSES = {
-    "sft": ["sft"],
-    "dpo": ["sigmoid"],
-    "rpo": ["sigmoid", "sft"],
-    "target_dpo": ["sigmoid"],
-    "target_rpo": ["sigmoid", "sft"],
-    # the paper's ablations; alpha=0 leaves their preference term alone
-    "hybrid": ["sigmoid", "sft"],
-    "diff_augmentation": ["sigmoid", "sft"],
-    "symmetric": ["sigmoid", "sft"],
+CHOICES = {
+    "method": tuple(METHODS),
+    "empty_removed": ("drop", "full", "error"),
+    "empty_added": ("drop", "full", "error"),
+    "sft_on": ("chosen", "rejected"),
+    "trunk_attention": ("auto", "split", "sdpa", "varlen", "off"),
 }
-FOCAL_METHODS = ("target_dpo", "target_rpo", "hybrid", "diff_augmentation", "symmetric")
-SIDES = ("chosen", "rejected")
-EMPTY_POLICIES = ("drop", "full", "error")
-TRUNK_CHOICES = ("auto", "split", "sdpa", "varlen", "off")
 
 
 @dataclass
@@ -49,39 +40,36 @@ class FocalDPOConfig(DPOConfig):
     method: str = field(
         default="target_rpo",
         metadata={
-            "help": "Loss: sft (NLL of the chosen side), dpo, rpo (dpo + alpha * NLL), target_dpo, target_rpo (the "
-            "same with the rejected side reduced to D-); ablations of the paper, with the terms of target_rpo: hybrid "
-            "(half of the pairs as in rpo), diff_augmentation (D- and 1-2 lines around it), symmetric (the chosen "
-            "side reduced to D+ too).",
-            "choices": list(LOSSES),
+            "help": "Loss: " + "; ".join(f"{name}: {method.help}" for name, method in METHODS.items()) + ".",
+            "choices": list(CHOICES["method"]),
         },
     )
     alpha: float = field(default=1.0, metadata={"help": "Weight of the NLL term of rpo and target_rpo (paper: 1.0)."})
     empty_removed: str = field(
         default="drop",
         metadata={
-            "help": "What target_dpo and target_rpo do with a pair without a token in D-, because its fix only inserts "
-            "lines or because truncation cut D- off: drop it, take the full rejected side, or stop with an error.",
-            "choices": list(EMPTY_POLICIES),
+            "help": "What becomes of a pair without a token in D- (a fix that only inserts lines, or D- cut off) "
+            "where the rejected side is reduced to it: drop it, take the full side, or stop with an error.",
+            "choices": list(CHOICES["empty_removed"]),
         },
     )
     empty_added: str = field(
         default="drop",
         metadata={
-            "help": "What symmetric does with a pair without a token in D+ (its fix only deletes lines, or truncation "
-            "cut D+ off): drop it, take the full chosen side, or stop with an error.",
-            "choices": list(EMPTY_POLICIES),
+            "help": "The same for the chosen side and D+ (a fix that only deletes lines leaves none).",
+            "choices": list(CHOICES["empty_added"]),
         },
     )
     sft_on: str = field(
-        default="chosen", metadata={"help": "The side that method=sft learns (a control).", "choices": list(SIDES)}
+        default="chosen",
+        metadata={"help": "The side that method=sft learns (a control).", "choices": list(CHOICES["sft_on"])},
     )
     trunk_attention: str = field(
         default="auto",
         metadata={
             "help": "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of "
             "attention with equal results, off runs every row by itself, auto takes the best that works.",
-            "choices": list(TRUNK_CHOICES),
+            "choices": list(CHOICES["trunk_attention"]),
         },
     )
     group_pairs: bool = field(
@@ -103,19 +91,44 @@ class FocalDPOConfig(DPOConfig):
         default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
     )
 
-    @property
-    def focal(self) -> bool:
-        """Whether the rejected side is reduced to D⁻."""
-        return self.method in FOCAL_METHODS
-
     def __post_init__(self) -> None:
-        _check_choice("method", self.method, tuple(LOSSES))
-        _check_choice("empty_removed", self.empty_removed, EMPTY_POLICIES)
-        _check_choice("empty_added", self.empty_added, EMPTY_POLICIES)
-        _check_choice("sft_on", self.sft_on, SIDES)
-        _check_choice("trunk_attention", self.trunk_attention, TRUNK_CHOICES)
+        for key, choices in CHOICES.items():
+            _check_choice(key, getattr(self, key), choices)
         self._fill_losses()
         self._refuse_meaningless()
+        self._fit_the_machine()
+        if not METHODS[self.method].reference:
+            self.precompute_ref_log_probs = True  # the trainer takes "precomputed" zeros, so none is loaded or run
+        try:
+            super().__post_init__()
+        except ValueError as error:
+            raise ConfigError(f"training: {error}") from error
+
+    def _fill_losses(self) -> None:
+        method = METHODS[self.method]
+        expected = list(method.terms)
+        given = [self.loss_type] if isinstance(self.loss_type, str) else self.loss_type
+        if given is not None and list(given) != expected:
+            raise ConfigError(
+                f"training: method={self.method} is loss_type={expected}, but loss_type={given} was given too; leave "
+                "loss_type out"
+            )
+        if self.alpha != 1.0 and not method.weighs_nll:
+            raise ConfigError(
+                f"training: alpha={self.alpha} weighs the NLL term of rpo, target_rpo and the ablations; "
+                f"method={self.method} has none, leave alpha out"
+            )
+        if self.alpha < 0:
+            raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
+        weights = [1.0, self.alpha] if method.weighs_nll else [1.0]
+        if self.loss_weights is not None and list(self.loss_weights) != weights:
+            raise ConfigError(
+                f"training: method={self.method} with alpha={self.alpha} is loss_weights={weights}, but "
+                f"loss_weights={self.loss_weights} was given too; set alpha instead"
+            )
+        self.loss_type, self.loss_weights = expected, weights
+
+    def _fit_the_machine(self) -> None:
         if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.accelerator.is_available():
             self.use_cpu = True  # otherwise accelerate forms no group, and every process trains by itself
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
@@ -123,36 +136,6 @@ class FocalDPOConfig(DPOConfig):
         if getattr(self, "activation_checkpointing", False) is None:
             # transformers' new name for the same field; TRL's default under the old one would warn in every run
             self.activation_checkpointing = self.gradient_checkpointing
-        if self.method == "sft":
-            # NLL needs no reference. The trainer takes "precomputed" zeros, so none is loaded or run.
-            self.precompute_ref_log_probs = True
-        try:
-            super().__post_init__()
-        except ValueError as error:
-            raise ConfigError(f"training: {error}") from error
-
-    def _fill_losses(self) -> None:
-        expected = LOSSES[self.method]
-        given = [self.loss_type] if isinstance(self.loss_type, str) else self.loss_type
-        if given is not None and list(given) != expected:
-            raise ConfigError(
-                f"training: method={self.method} is loss_type={expected}, but loss_type={given} was given too; leave "
-                "loss_type out"
-            )
-        if self.alpha != 1.0 and "sft" not in expected[1:]:
-            raise ConfigError(
-                f"training: alpha={self.alpha} weighs the NLL term of rpo, target_rpo and the ablations; "
-                f"method={self.method} has none, leave alpha out"
-            )
-        if self.alpha < 0:
-            raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
-        weights = [1.0, self.alpha] if len(expected) == 2 else [1.0]
-        if self.loss_weights is not None and list(self.loss_weights) != weights:
-            raise ConfigError(
-                f"training: method={self.method} with alpha={self.alpha} is loss_weights={weights}, but "
-                f"loss_weights={self.loss_weights} was given too; set alpha instead"
-            )
-        self.loss_type, self.loss_weights = list(expected), weights
 
     @property
     def groups_pairs(self) -> bool:
@@ -165,7 +148,7 @@ class FocalDPOConfig(DPOConfig):
                 f"training: max_tokens_per_batch={self.max_tokens_per_batch} must be positive, and needs "
                 "group_pairs=true and train_sampling_strategy=random"
             )
-        if self.sft_on != "chosen" and self.method != "sft":
+        if self.sft_on != "chosen" and METHODS[self.method].pairwise:
             raise ConfigError(
                 f"training: sft_on={self.sft_on} is for method=sft; method={self.method} learns both sides"
             )
@@ -174,7 +157,7 @@ class FocalDPOConfig(DPOConfig):
                 f"training: ld_alpha={self.ld_alpha} weighs tokens by their place in the whole completion, which has "
                 "no meaning for D-; leave it out"
             )
-        if self.use_weighting and "sft" in LOSSES[self.method]:
+        if self.use_weighting and METHODS[self.method].has_nll:
             raise ConfigError(
                 f"training: use_weighting can't be combined with the NLL term of method={self.method} (TRL fails on "
                 "it); use it with dpo or target_dpo, or leave it out"

@@ -19,9 +19,9 @@ from trl.trainer.utils import create_model_from_path
 
 from iterpref.errors import ClientError, TrainingError
 from iterpref.training.config import FocalDPOConfig
+from iterpref.training.resuming import ADAPTER_FOLDER
 from iterpref.training.section import AdapterConfig
 
-ADAPTER_FOLDER = "adapter"
 _ADAPTER_FILE = "adapter_config.json"
 
 

@@ -8,21 +8,24 @@ checked `TrainingSection`; an unknown key names its nearest neighbour.
 # A base class comes from an untyped library.
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from trl import ModelConfig
 
-from iterpref.config import Section
+from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError
+from iterpref.training.checkpoint_choice import read_selection
 from iterpref.training.config import FocalDPOConfig
 
 # ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.
 _ELSEWHERE = ("model_name_or_path", "model_revision", "dtype", "attn_implementation", "lora_task_type")
 _SET_BY_RUN = ("output_dir", "resume_from_checkpoint")
+_LISTS = ("loss_type", "lora_target_modules")
+SELECTION = "selection"
 
 
 @dataclass
@@ -36,19 +39,6 @@ class AdapterConfig(ModelConfig):
             "is kept in adapter/ either way."
         },
     )
-
-
-class SelectionConfig(Section):
-    """Which checkpoint becomes the model: the one whose programs pass the tests of validation tasks most often."""
-
-    benchmark: str = "playground"
-    """`playground`, or the path of a JSONL file of tasks of your own; never a published benchmark."""
-    split: str | None = "validation"
-    """Only tasks of this split; null: all tasks of the file."""
-    tasks: int | None = Field(default=None, gt=0)
-    """Only the first so many tasks."""
-    max_tokens: int = Field(default=1024, gt=0)
-    """Most new tokens of a completion; decoding is greedy, pass@1."""
 
 
 @dataclass(frozen=True)
@@ -66,26 +56,16 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
     Raises:
         ConfigError: A key is unknown, or a value is of the wrong kind, can't be used, or contradicts another.
     """
-    own = {f.name: FocalDPOConfig for f in fields(FocalDPOConfig) if f.init and f.name not in _SET_BY_RUN}
-    about_adapters = {f.name: AdapterConfig for f in fields(AdapterConfig) if f.init and f.name not in _ELSEWHERE}
-    kinds: dict[str, type[Any]] = {**own, **about_adapters}
-    for key in values:
-        if key in _SET_BY_RUN:
-            raise ConfigError(f"training: {key} is set by the run folder; leave it out")
-        if key not in kinds and key != "selection":
-            near = difflib.get_close_matches(key, [*kinds, "selection"], n=1)
-            advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
-            raise ConfigError(f"training: unknown key {key}; {advice}")
-    hints: dict[type[Any], dict[str, Any]] = {kind: get_type_hints(kind) for kind in (FocalDPOConfig, AdapterConfig)}
-    checked: dict[type[Any], dict[str, Any]] = {FocalDPOConfig: {}, AdapterConfig: {}}
-    for key, value in values.items():
-        if key != "selection":
-            listed = [value] if key in ("loss_type", "lora_target_modules") and isinstance(value, str) else value
-            checked[kinds[key]][key] = _coerce(key, listed, hints[kinds[key]][key])
+    settings = dict(values)
+    selection = settings.pop(SELECTION, None)
+    own = _kinds(FocalDPOConfig, _SET_BY_RUN)
+    about_adapters = _kinds(AdapterConfig, _ELSEWHERE)
+    _check_keys(settings, [*own, *about_adapters, SELECTION])
+    checked = {key: _coerce(key, value, (own | about_adapters)[key]) for key, value in settings.items()}
     section = TrainingSection(
-        FocalDPOConfig(output_dir=str(output_dir), **checked[FocalDPOConfig]),
-        _adapter(checked[AdapterConfig]),
-        read_selection(values.get("selection")),
+        FocalDPOConfig(output_dir=str(output_dir), **{k: v for k, v in checked.items() if k not in about_adapters}),
+        _adapter({key: value for key, value in checked.items() if key in about_adapters}),
+        read_selection(selection),
     )
     if section.selection and section.args.save_strategy not in ("steps", "epoch"):
         strategy = section.args.save_strategy.value
@@ -94,6 +74,22 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
             "save_strategy to steps (and save_steps) or epoch"
         )
     return section
+
+
+def _kinds(settings: type[Any], without: Sequence[str]) -> dict[str, Any]:
+    """Field → type of what a section may say about a dataclass."""
+    hints = get_type_hints(settings)
+    return {f.name: hints[f.name] for f in fields(settings) if f.init and f.name not in without}
+
+
+def _check_keys(given: Iterable[str], known: Sequence[str]) -> None:
+    for key in given:
+        if key in _SET_BY_RUN:
+            raise ConfigError(f"training: {key} is set by the run folder; leave it out")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
+            raise ConfigError(f"training: unknown key {key}; {advice}")
 
 
 def _adapter(values: Mapping[str, Any]) -> AdapterConfig:
@@ -108,21 +104,10 @@ def _adapter(values: Mapping[str, Any]) -> AdapterConfig:
     return adapter
 
 
-def read_selection(values: Any) -> SelectionConfig | None:
-    """The key `selection`, read; None without it."""
-    if values is None:
-        return None
-    try:
-        return SelectionConfig.model_validate(values)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(["training.selection", *map(str, first["loc"])])
-        known = ", ".join(SelectionConfig.model_fields)
-        raise ConfigError(f"{where}: {first['msg']}, got {first['input']!r}; its keys are {known}") from None
-
-
 def _coerce(key: str, value: Any, kind: Any) -> Any:
     """A value as its field's type; YAML 1.1 reads 1e-5 as text and a bare `no` as false."""
+    if key in _LISTS and isinstance(value, str):
+        value = [value]
     try:
         return TypeAdapter(kind, config=ConfigDict(arbitrary_types_allowed=True)).validate_python(value)
     except ValidationError as error:

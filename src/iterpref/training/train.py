@@ -7,22 +7,22 @@ Importing this module loads no torch. Not here: the loss (trainer.py), the table
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
 
 from pydantic import Field
 
 from iterpref.errors import TrainingError
+from iterpref.files import write_json
 from iterpref.records import Record
-from iterpref.training import run_folder
+from iterpref.run_folder import TRAINING_LOG
+from iterpref.training import resuming
+from iterpref.training.checkpoint_choice import METRIC, Scorer, read_scores
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
     from iterpref.training.section import TrainingSection
-    from iterpref.training.selection import Scorer
     from iterpref.training.trainer import FocalDPOTrainer
 
 
@@ -60,7 +60,7 @@ def train(
     *,
     on_progress: "OnProgress | None" = None,
     resume: bool = True,
-    scorer: "Scorer | None" = None,
+    scorer: Scorer | None = None,
 ) -> TrainSummary:
     """Train `model` on the pairs and save it with its tokenizer in `output_dir`.
 
@@ -79,36 +79,36 @@ def train(
         ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
     """
     started = time.monotonic()
+    from iterpref.training.pair_files import read_pairs
+    from iterpref.training.quiet import quiet
+
+    folder = Path(output_dir)
+    section = _read_section(config, folder, scorer)
+    pairs = read_pairs(pairs_path)
+    identity = resuming.run_identity(config, pairs._fingerprint, model)
+    finished, checkpoint = _enter(folder, identity, resume, section.args.distributed_state)
+    if finished is not None:
+        return TrainSummary.model_validate({**finished, "repeated": True})
+    with quiet(bars=on_progress is None):
+        trainer = _make_trainer(model, section, pairs, on_progress, scorer)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        _save(trainer, model, section, folder)
+    summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
+    _finish(trainer, folder, identity, summary)
+    return summary
+
+
+def _read_section(config: Mapping[str, Any], folder: Path, scorer: Scorer | None) -> "TrainingSection":
     from iterpref.training.config import check_trl
-    from iterpref.training.dataset import read_pairs
     from iterpref.training.section import parse_training
 
     check_trl()
-    folder = Path(output_dir)
     section = parse_training(config, folder)
     if (section.selection is None) != (scorer is None):
         raise TrainingError(
             "training: selection needs a scorer, and a scorer the key selection; `iterpref train` makes one"
         )
-    pairs = read_pairs(Path(pairs_path))
-    identity = run_folder.run_identity(config, pairs._fingerprint, model)
-    processes = section.args.distributed_state
-    _check_group(processes.num_processes)
-    with processes.main_process_first():
-        finished, checkpoint = _enter(folder, identity, resume, processes.is_main_process)
-    if finished is not None:
-        return TrainSummary.model_validate({**finished, "repeated": True})
-    with _quiet(bars=on_progress is None):
-        trainer = _make_trainer(model, section, pairs, on_progress, scorer)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        _save(trainer, model, section, folder)
-    summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
-    trainer.accelerator.wait_for_everyone()
-    if trainer.is_world_process_zero():
-        run_folder.write_json(folder / run_folder.LOG_FILE, trainer.state.log_history)
-        run_folder.write_run(folder, identity, summary.model_dump())
-    trainer.accelerator.wait_for_everyone()
-    return summary
+    return section
 
 
 def _check_group(processes: int) -> None:
@@ -126,43 +126,43 @@ def _check_group(processes: int) -> None:
 
 
 def _enter(
-    folder: Path, identity: Mapping[str, Any], resume: bool, first: bool
+    folder: Path, identity: Mapping[str, Any], resume: bool, processes: Any
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's."""
-    if first and not resume:
-        run_folder.clear_run(folder)
-    finished = run_folder.read_run(folder, identity)
-    if finished is not None:
-        return finished, None
-    if first:
-        folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write_run(folder, identity, None)
-    return None, run_folder.last_checkpoint(folder)
+    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's.
+
+    Args:
+        processes: accelerate's state of this process.
+    """
+    _check_group(processes.num_processes)
+    with processes.main_process_first():
+        first = processes.is_main_process
+        if first and not resume:
+            resuming.clear_run(folder)
+        finished = resuming.read_run(folder, identity)
+        if finished is not None:
+            return finished, None
+        if first:
+            folder.mkdir(parents=True, exist_ok=True)
+            resuming.write_run(folder, identity, None)
+        return None, resuming.last_checkpoint(folder)
 
 
 def _make_trainer(
-    model: str, section: "TrainingSection", pairs: Any, on_progress: "OnProgress | None", scorer: "Scorer | None"
+    model: str, section: "TrainingSection", pairs: Any, on_progress: "OnProgress | None", scorer: Scorer | None
 ) -> "FocalDPOTrainer":
     from transformers import PrinterCallback, ProgressCallback
 
-    from iterpref.training.callbacks import CheckpointCertifier, ProgressReporter
     from iterpref.training.model import load_model, load_tokenizer, peft_config
-    from iterpref.training.selection import CheckpointSelection
     from iterpref.training.trainer import FocalDPOTrainer
 
     tokenizer, network = load_tokenizer(model, section.args), load_model(model, section.args, section.adapter)
-    callbacks: list[Any] = [CheckpointCertifier()]
-    if scorer:
-        callbacks.append(CheckpointSelection(Path(section.args.output_dir), scorer))
-    if on_progress:
-        callbacks.append(ProgressReporter(on_progress))
     try:
         trainer = FocalDPOTrainer(
             network,
             args=section.args,
             train_dataset=pairs,
             processing_class=tokenizer,
-            callbacks=callbacks,
+            callbacks=_callbacks(Path(section.args.output_dir), on_progress, scorer),
             peft_config=peft_config(section.adapter),
         )
     except (ValueError, NotImplementedError, ImportError, RuntimeError) as error:
@@ -174,24 +174,31 @@ def _make_trainer(
     return trainer
 
 
+def _callbacks(folder: Path, on_progress: "OnProgress | None", scorer: Scorer | None) -> list[Any]:
+    from iterpref.training.callbacks import CheckpointCertifier, CheckpointSelection, ProgressReporter
+
+    certifier = CheckpointCertifier()
+    selection = [CheckpointSelection(folder, scorer)] if scorer else []
+    reporter = [ProgressReporter(on_progress)] if on_progress else []
+    return [certifier, *selection, *reporter]
+
+
 def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", folder: Path) -> None:
     """Save the selected model, or what training ended with; an adapter beside the model that it is merged into."""
-    from iterpref.training.model import ADAPTER_FOLDER, save_merged
+    from iterpref.training.model import save_merged
 
     if section.selection and trainer.state.best_global_step not in (None, trainer.state.global_step):
         trainer._load_best_model()
     if not section.adapter.use_peft:
         trainer.save_model(str(folder))
         return
-    trainer.save_model(str(folder / ADAPTER_FOLDER))
+    trainer.save_model(str(folder / resuming.ADAPTER_FOLDER))
     trainer.accelerator.wait_for_everyone()
     if section.adapter.merge_adapter and trainer.is_world_process_zero():
         save_merged(model, folder, trainer.processing_class, section.args)
 
 
 def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
-    from iterpref.training.selection import METRIC, read_scores
-
     logged: dict[str, float] = {}
     for entry in trainer.state.log_history:
         logged.update(entry)
@@ -213,27 +220,10 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
     )
 
 
-@contextmanager
-def _quiet(bars: bool) -> Iterator[None]:
-    """Silence what transformers and TRL deprecate in each other and, unless wanted, their bars; then undo that."""
-    import warnings
-
-    import datasets
-    from transformers.utils import logging as transformers_logging
-
-    restore = []
-    if not bars:
-        if datasets.utils.are_progress_bars_disabled() is False:
-            restore.append(datasets.utils.enable_progress_bars)
-        if transformers_logging.is_progress_bar_enabled():
-            restore.append(transformers_logging.enable_progress_bar)
-        datasets.utils.disable_progress_bars()
-        transformers_logging.disable_progress_bar()
-    try:
-        # TRL reads the variable when it computes reference values.
-        with patch.dict("os.environ", {} if bars else {"TQDM_DISABLE": "1"}), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-            yield
-    finally:
-        for enable in restore:
-            enable()
+def _finish(trainer: "FocalDPOTrainer", folder: Path, identity: Mapping[str, Any], summary: TrainSummary) -> None:
+    """On the first process, and after all have saved: write the log, and last that the model is whole."""
+    trainer.accelerator.wait_for_everyone()
+    if trainer.is_world_process_zero():
+        write_json(folder / TRAINING_LOG, trainer.state.log_history, indent=1, sort_keys=True)
+        resuming.write_run(folder, identity, summary.model_dump())
+    trainer.accelerator.wait_for_everyone()

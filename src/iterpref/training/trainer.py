@@ -1,6 +1,6 @@
 """`FocalDPOTrainer`: TRL's DPOTrainer on datasets with a focal mask. The loss itself is TRL's code, untouched.
 
-In: a model, pairs (`dataset.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
+In: a model, pairs (`pair_files.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
 TRL's `sigmoid` term on these batches is -logsigmoid(beta * (K⁺ - K⁻')), where K⁺ sums log(policy/reference) over the
 chosen completion's tokens and K⁻' over the rejected tokens in D⁻: Target-DPO (arXiv:2503.02783). Its `sft` term is the
 mean NLL of the batch's chosen completion tokens.
@@ -26,21 +26,22 @@ from iterpref.errors import TrainingError
 from iterpref.training.batching import GroupBatchSampler
 from iterpref.training.collator import TRUNK, FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig, check_trl
-from iterpref.training.dataset import on_disk, tokenize_pairs
 from iterpref.training.forward import ChosenRows, without_checkpointing
+from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.section import AdapterConfig
-from iterpref.training.trunk.choice import OFF, choose, obstacle
+from iterpref.training.tokenized import on_disk, tokenize_pairs
+from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
 
 logger = logging.getLogger(__name__)
 
-# These metrics of TRL's are sums or means over the rejected row's mask, which holds D⁻ only.
-_MASKED_METRICS = ("rewards/rejected", "logps/rejected", "logits/rejected")
+# These metrics of TRL's, one per side, are sums or means over the row's mask.
+_MASKED_METRICS = ("rewards", "logps", "logits")
 
 
 class FocalDPOTrainer(DPOTrainer):
-    """DPO, RPO or SFT, with the rejected side reduced to D⁻ where `args.method` says so.
+    """DPO, RPO or SFT, with a side reduced to the lines that differ where `args.method` says so (methods.py).
 
     Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them.
     `dropped` and `truncated` tell what became of the training pairs; `trunk_mode` and `trunk_off_reason` how shared
@@ -56,31 +57,20 @@ class FocalDPOTrainer(DPOTrainer):
         self, model: Any, *, args: FocalDPOConfig, train_dataset: Dataset, processing_class: Any = None, **kwargs: Any
     ) -> None:
         check_trl()
-        name = model if isinstance(model, str) else model.config._name_or_path
-        tokenizer = processing_class or load_tokenizer(name, args)
-        if isinstance(model, str) and kwargs.get("quantization_config") is None:
-            model = load_model(model, args, AdapterConfig())
-        elif not isinstance(model, str):
-            check_gives_logits(model, name)
+        tokenizer = processing_class or load_tokenizer(_name(model), args)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
-        collator = FocalPreferenceCollator(
-            pad_token_id=tokenizer.pad_token_id,
-            max_length=args.max_length,
-            truncation_mode=args.truncation_mode,
-            pad_to_multiple_of=args.pad_to_multiple_of,
-            trunk=args.trunk_attention != OFF,
-        )
+        self._method = METHODS[args.method]
         # The way of attention that was chosen at the first batch, or why there is none.
         self.trunk_mode: str | None = None
         self.trunk_off_reason: str | None = "trunk_attention=off" if args.trunk_attention == OFF else None
-        self._in_trunk = False
+        self._is_packed = False
         self.dropped: dict[str, int] = {}
         self.truncated = 0
         super().__init__(
-            model,
+            _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None),
             args=args,
-            data_collator=collator,
+            data_collator=_collator(tokenizer, args),
             train_dataset=train_dataset,
             processing_class=tokenizer,
             **kwargs,
@@ -92,7 +82,7 @@ class FocalDPOTrainer(DPOTrainer):
         tokenized = tokenize_pairs(dataset, processing_class, args)
         if dataset_name == "train":
             self.dropped, self.truncated = tokenized.dropped, tokenized.truncated
-        if args.precompute_ref_log_probs and args.method != "sft":
+        if args.precompute_ref_log_probs and self._method.reference:
             return on_disk(tokenized.dataset, Path(args.output_dir) / "reference_cache")
         return tokenized.dataset
 
@@ -102,7 +92,7 @@ class FocalDPOTrainer(DPOTrainer):
             self._signature_columns = [*self._signature_columns, "chosen_mask", "rejected_mask", "length"]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
-        if self.args.method == "sft":
+        if not self._method.reference:
             zeros = [0.0] * len(dataset)
             return dataset.add_column("ref_chosen_logps", zeros).add_column("ref_rejected_logps", zeros)
         return super()._precompute_ref_logps(dataset, name, batch_size)
@@ -133,31 +123,36 @@ class FocalDPOTrainer(DPOTrainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
-        with self._trunk(model, inputs):  # open until the backward pass is done, which may run layers again
+        with self.packed(model, inputs):  # open until the backward pass is done, which may run layers again
             return super().training_step(model, inputs, num_items_in_batch)
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         inputs = self._prepare_inputs(inputs)
-        with self._trunk(model, inputs):
+        with self.packed(model, inputs):
             return super().prediction_step(model, inputs, *args, **kwargs)
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
-        with self._trunk(model, inputs):
+        with self.packed(model, inputs):
             return super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != TRUNK})
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         layout = inputs.get(TRUNK)
-        if self._in_trunk and layout is not None:
+        if self._is_packed and layout is not None:
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
-        elif self.args.method == "sft":
+        elif not self._method.pairwise:
             model = ChosenRows(model)
         inputs = {k: v for k, v in inputs.items() if k != TRUNK}
         return super()._compute_loss(model, inputs, return_outputs)
 
     @contextmanager
-    def _trunk(self, model: Any, inputs: dict[str, Any]) -> Iterator[None]:
-        """Within the context, TRL's calls of the policy and the reference run each shared token once, if possible."""
+    def packed(self, model: Any, inputs: dict[str, Any]) -> Iterator[None]:
+        """Within the context, TRL's calls of the policy and the reference run each shared token once, if possible.
+
+        Args:
+            model: What TRL calls: the policy with its distributed wrapper.
+            inputs: The batch of these calls. The backward pass belongs into the context too.
+        """
         layout = inputs.get(TRUNK)
         if layout is None or layout.tokens == 0:
             yield
@@ -170,45 +165,47 @@ class FocalDPOTrainer(DPOTrainer):
             yield
             return
         with installed(models, layout, self.trunk_mode):
-            self._in_trunk = True
+            self._is_packed = True
             try:
                 yield
             finally:
-                self._in_trunk = False
+                self._is_packed = False
 
     def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
         """Set `trunk_mode` or `trunk_off_reason`; see `choose`."""
+        reason = self._obstacle(models[0])
+        if reason is None:
+            self.trunk_mode = self._choose_trunk(model, models, inputs)
+            if self.trunk_mode is not None:
+                return
+            reason = "no way of attention gave the same values"
+        if self.args.trunk_attention != AUTO:
+            raise TrainingError(
+                f"trunk_attention={self.args.trunk_attention} can't run {type(models[0]).__name__}: {reason}; set "
+                "it to auto or off"
+            )
+        logger.warning(
+            "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each "
+            "row, as TRL does: the same loss for more work.",
+            reason,
+        )
+        self.trunk_off_reason, self.data_collator.trunk = reason, False
+
+    def _obstacle(self, network: Any) -> str | None:
         parallelism = self.accelerator.parallelism_config
-        reason = obstacle(
-            models[0],
+        return obstacle(
+            network,
             aux_loss=self.aux_loss_enabled,
             sequence_parallel=parallelism is not None and max(parallelism.cp_size, parallelism.sp_size) > 1,
             dropout=not self.args.disable_dropout,
         )
-        if reason is None:
-            dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision)
-            self.trunk_mode = choose(
-                self.args.trunk_attention,
-                model,
-                models,
-                inputs,
-                dtype or models[0].dtype,
-                self._as_in_training,
-                lambda value: float(self.accelerator.gather(torch.tensor([value]).to(self.accelerator.device)).max()),
-            )
-            reason = None if self.trunk_mode else "no way of attention gave the same values"
-        if reason is not None:
-            if self.args.trunk_attention != "auto":
-                raise TrainingError(
-                    f"trunk_attention={self.args.trunk_attention} can't run {type(models[0]).__name__}: {reason}; set "
-                    "it to auto or off"
-                )
-            logger.warning(
-                "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each "
-                "row, as TRL does: the same loss for more work.",
-                reason,
-            )
-            self.trunk_off_reason, self.data_collator.trunk = reason, False
+
+    def _choose_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> str | None:
+        def worst(value: float) -> float:
+            return float(self.accelerator.gather(torch.tensor([value]).to(self.accelerator.device)).max())
+
+        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision, models[0].dtype)
+        return choose(self.args.trunk_attention, model, models, inputs, dtype, self._as_in_training, worst)
 
     @contextmanager
     def _as_in_training(self) -> Iterator[None]:
@@ -219,12 +216,33 @@ class FocalDPOTrainer(DPOTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]
-        if self.args.method == "sft":  # no reference and no rejected side: these would be meaningless
-            for name in [name for name in metrics if name.startswith("rewards/") or name.endswith("/rejected")]:
-                del metrics[name]
-        elif self.args.focal:
-            also = [name.replace("rejected", "chosen") for name in _MASKED_METRICS]
-            for name in (*_MASKED_METRICS, *(also if self.args.method == "symmetric" else [])):
-                if name in metrics:
-                    metrics[f"{name}_focal"] = metrics.pop(name)
+        without_reference = [name for name in metrics if name.startswith("rewards/") and not self._method.reference]
+        unlearned = [name for name in metrics if name.endswith("/rejected") and not self._method.pairwise]
+        for name in {*without_reference, *unlearned}:  # would be meaningless
+            del metrics[name]
+        for name in [f"{metric}/{side}" for side in self._method.focal_sides for metric in _MASKED_METRICS]:
+            if name in metrics:
+                metrics[f"{name}_focal"] = metrics.pop(name)
         super().log(logs, start_time)
+
+
+def _name(model: Any) -> str:
+    return model if isinstance(model, str) else str(model.config._name_or_path)
+
+
+def _checked_model(model: Any, args: FocalDPOConfig, quantized: bool) -> Any:
+    """The network; the name of one that is to be quantized is left to TRL."""
+    if not isinstance(model, str):
+        check_gives_logits(model, _name(model))
+        return model
+    return model if quantized else load_model(model, args, AdapterConfig())
+
+
+def _collator(tokenizer: Any, args: FocalDPOConfig) -> FocalPreferenceCollator:
+    return FocalPreferenceCollator(
+        pad_token_id=tokenizer.pad_token_id,
+        max_length=args.max_length,
+        truncation_mode=args.truncation_mode,
+        pad_to_multiple_of=args.pad_to_multiple_of,
+        trunk=args.trunk_attention != OFF,
+    )

@@ -146,7 +146,7 @@ def _gain(first: Result, last: Result) -> Gain:
 
 def solving(store: Store) -> Solving | None:
     """Pass rate by iteration beside sampling's on the same tasks; imported runs stand in where none were debugged."""
-    origin = next((o for o in _SOLVERS if store.count("trajectories", "origin = ?", o)), None)
+    origin = next((o for o in _SOLVERS if o in store.trajectories_by_origin()), None)
     if origin is None:
         return None
     ours = {trajectory.task_id for trajectory in store.trajectories(origin)}
@@ -174,12 +174,12 @@ def pair_counts(store: Store) -> PairCounts | None:
     candidates = store.count("pairs")
     if not candidates:
         return None
-    kept = store.count("pairs", "kept = 1")
-    debugged = store.count("trajectories", "origin = 'debugging'")
+    kept = store.count_kept_pairs()
+    origins = store.trajectories_by_origin()
     repaired = sum(1 for t in _repairing(store) if t.status == "passed" and not t.attempts[0].execution.passed)
-    cost = calls_per_pair(store.trajectories("debugging"), kept) if debugged else None
+    cost = calls_per_pair(store.trajectories("debugging"), kept) if "debugging" in origins else None
     return PairCounts(
-        trajectories=store.count("trajectories", "origin != 'sampling'"),
+        trajectories=sum(count for origin, count in origins.items() if origin != "sampling"),
         repaired=repaired,
         candidates=candidates,
         kept=kept,
@@ -238,4 +238,4 @@ def _executions(store: Store) -> Iterator[Execution]:
 
 def is_playground(store: Store) -> bool:
     """Whether any task or Result comes from the playground, whose mistakes are planted."""
-    return store.count("tasks", "task_id LIKE 'playground/%'") + store.count("results", "benchmark = 'playground'") > 0
+    return store.count_tasks(prefix="playground/") > 0 or "playground" in store.benchmarks()

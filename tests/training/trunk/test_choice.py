@@ -8,8 +8,7 @@ from peft import LoraConfig, PrefixTuningConfig, get_peft_model
 from transformers import AutoModelForCausalLM, LlamaForCausalLM, MambaConfig, MistralConfig, Qwen2Config
 
 from iterpref.errors import TrainingError
-from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-from iterpref.training.dataset import read_pairs
+from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
 from iterpref.training.trunk.choice import candidates, obstacle
 from iterpref.training.trunk.install import installed
 from iterpref.training.trunk.layout import plan_layout
@@ -89,7 +88,7 @@ def broken(monkeypatch, *modes):
         return states.transpose(1, 2)
 
     for mode in modes:
-        monkeypatch.setitem(attention._ATTEND, mode, forgetful)
+        monkeypatch.setitem(attention.ATTENTIONS, mode, forgetful)
 
 
 def test_auto_takes_the_next_way_if_one_gives_other_values(tmp_path, workshop, monkeypatch, caplog):
@@ -130,7 +129,7 @@ def test_the_model_is_untouched_outside_of_a_call(tmp_path, workshop):
     prompt = torch.tensor([[5, 6, 7]])
     expected = model.generate(prompt, max_new_tokens=5, do_sample=False)
     batch = trainer.data_collator([trainer.train_dataset[i] for i in range(2)])
-    with trainer._trunk(model, batch):
+    with trainer.packed(model, batch):
         assert model.config._attn_implementation != before
     assert model.config._attn_implementation == before
     assert hooks == (len(model._forward_hooks), len(model._forward_pre_hooks), len(model.base_model._forward_hooks))

@@ -9,8 +9,7 @@ from iterpref.playground.operations import program
 from iterpref.playground.tasks import as_task, distinct_puzzles
 from iterpref.programs import fenced
 from iterpref.records import PreferencePair
-from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-from iterpref.training.dataset import read_pairs
+from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
 
 from ..conftest import make_pair, write_pairs
 

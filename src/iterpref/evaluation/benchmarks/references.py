@@ -3,7 +3,7 @@
 In: for each task its program and its inputs, and how rows become tests. Out: for each its test files' contents and the
 CPU time that the solution took, or why there are none. The cache's name holds the identity of the rows and of the
 Python that computed them. Each task is made ready by the thread that waits for its outputs, so that the sandbox's
-workers don't wait for the host. Not here: judging programs against the outputs (`sandbox/tables.py`).
+workers don't wait for the host. Not here: grading programs against the outputs (`sandbox/reading/call_tables.py`).
 """
 
 import gzip

@@ -31,7 +31,7 @@ class Setup(TypedDict):
     prefix: str
 
 
-class Request(TypedDict):
+class RunRequest(TypedDict):
     """One run.
 
     `files` are written into its folder; of `calls` each is `[function, args, kwargs, how the result is sent]`, of

@@ -24,7 +24,7 @@ from typing import NoReturn
 from .harness import harness
 from .linux import syscalls
 from .linux.limits import reserve_memory
-from .request import ProbeRequest, Request, Setup, probe
+from .request import ProbeRequest, RunRequest, Setup, probe
 from .rungs.rung import Rung, make_rung
 from .worker import atfork, wire
 from .worker.supervise import HostGone, Supervisor
@@ -112,7 +112,7 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
     return 0
 
 
-def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin: bytes) -> wire.RawRun:
+def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, stdin: bytes) -> wire.RawRun:
     """Fork, confine, watch."""
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
     stdin_fd = _as_file(stdin)
@@ -142,7 +142,9 @@ def _run(sock: socket.socket, rung: Rung, request: Request | ProbeRequest, stdin
         os.close(stdin_fd)
 
 
-def _child(rung: Rung, request: Request | ProbeRequest, pipes: dict[str, tuple[int, int]], stdin_fd: int) -> NoReturn:
+def _child(
+    rung: Rung, request: RunRequest | ProbeRequest, pipes: dict[str, tuple[int, int]], stdin_fd: int
+) -> NoReturn:
     """The run's process. Never returns."""
     setup_fd = pipes["setup"][1]
     atfork.in_run = True

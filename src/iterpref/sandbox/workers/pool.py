@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from iterpref.errors import SandboxError
 
-from ..inside.request import Request
+from ..inside.request import RunRequest
 from ..inside.values.texts import shorten
 from ..inside.worker.wire import RawRun
 from .worker import RungRefused, Worker, WorkerBroken
@@ -45,7 +45,7 @@ class Pool:
             self._idle.put(None)
         self._idle.put(first)
 
-    def run(self, request: Request, stdin: str) -> RawRun:
+    def run(self, request: RunRequest, stdin: str) -> RawRun:
         """A run on some worker; a worker that fails is replaced and the run tried again.
 
         Raises:

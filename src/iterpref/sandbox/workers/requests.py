@@ -3,23 +3,23 @@
 import secrets
 from typing import Any, cast
 
-from ..inside.request import Mode, Request, RunLimits
+from ..inside.request import Mode, RunLimits, RunRequest
 from ..job import Job
 
 
-def calls_request(job: Job, calls: list[Any]) -> Request:
+def calls_request(job: Job, calls: list[Any]) -> RunRequest:
     """Make these calls of the program and send the results."""
     request = _request(job, "calls")
     request["calls"] = calls
     return request
 
 
-def script_request(job: Job) -> Request:
+def script_request(job: Job) -> RunRequest:
     """Run the program as a script."""
     return _request(job, "script")
 
 
-def tests_request(job: Job, entry_point: str | None) -> Request:
+def tests_request(job: Job, entry_point: str | None) -> RunRequest:
     """Run the job's tests in the program's process; `entry_point` is what `check` gets."""
     assert job.style != "calls" and job.style != "stdio"
     request = _request(job, job.style)
@@ -30,12 +30,12 @@ def tests_request(job: Job, entry_point: str | None) -> Request:
     return request
 
 
-def control_request(request: Request) -> Request:
+def control_request(request: RunRequest) -> RunRequest:
     """The same tests under the negative control."""
     return {**request, "nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
 
 
-def _request(job: Job, mode: Mode) -> Request:
+def _request(job: Job, mode: Mode) -> RunRequest:
     program = f"{job.prefix}\n{job.program}" if job.prefix and job.program else job.prefix or job.program
     return {
         "mode": mode,

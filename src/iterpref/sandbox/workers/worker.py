@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..inside.request import ProbeRequest, Request, Setup, probe
+from ..inside.request import ProbeRequest, RunRequest, Setup, probe
 from ..inside.worker import boot, wire
 from ..inside.worker.wire import RawRun
 
@@ -79,7 +79,7 @@ class Worker:
             self.close()
             raise
 
-    def run(self, request: Request | ProbeRequest, stdin: bytes = b"") -> RawRun:
+    def run(self, request: RunRequest | ProbeRequest, stdin: bytes = b"") -> RawRun:
         """One run in a fresh process.
 
         Raises:

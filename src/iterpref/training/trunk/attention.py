@@ -96,7 +96,7 @@ def varlen_attention(
 
 
 # The value of `trunk_attention` → what computes it. `sdpa` is transformers' own function with our mask.
-_ATTEND: dict[str, Attend] = {"split": split_attention, "varlen": varlen_attention}
+ATTENTIONS: dict[str, Attend] = {"split": split_attention, "varlen": varlen_attention}
 
 
 def implementation(mode: str) -> str:
@@ -104,7 +104,7 @@ def implementation(mode: str) -> str:
     if mode == "sdpa":
         return "sdpa"
     name = f"iterpref_trunk_{mode}"
-    AttentionInterface.register(name, _interface(_ATTEND[mode]))
+    AttentionInterface.register(name, _interface(ATTENTIONS[mode]))
     return name
 
 

@@ -14,7 +14,7 @@ import types
 from typing import Any
 
 from ..linux.limits import release_spare_memory
-from ..request import PROBE_LIMITS, Request
+from ..request import PROBE_LIMITS, RunRequest
 from ..values import codec
 from . import asserts, negative_control
 from .session import Report, Session, reporter
@@ -24,7 +24,7 @@ _seeded: int | None = None
 _REHEARSALS = 20
 
 
-def run(request: Request, channel: int) -> None:
+def run(request: RunRequest, channel: int) -> None:
     """Do what `request["mode"]` says. The process is to end then, without any cleanup the program could hook into."""
     report = reporter(channel, request["nonce"])
     seed(request["seed"])
@@ -54,7 +54,7 @@ def rehearse() -> None:
     path = list(sys.path)
     named = {"d": [["y", {"t": [0.5, None]}]]}
     calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
-    request: Request = {
+    request: RunRequest = {
         "mode": "calls", "nonce": "", "program": program, "prefix": "", "program_path": "rehearsal.py",
         "files": {os.devnull: program}, "entry_point": None, "seed": 0, "limits": PROBE_LIMITS, "calls": calls,
         "tests": [], "control": "",
@@ -79,7 +79,7 @@ def seed(value: int) -> None:
     _seeded = value
 
 
-def _write_files(request: Request) -> None:
+def _write_files(request: RunRequest) -> None:
     """The program, and the test files of the styles that find their tests on disk, into the working directory."""
     for path, content in request["files"].items():
         if "/" in path:
@@ -91,7 +91,7 @@ def _write_files(request: Request) -> None:
         os.close(fd)
 
 
-def _load(request: Request, report: Report, files: UserFiles) -> dict[str, Any] | None:
+def _load(request: RunRequest, report: Report, files: UserFiles) -> dict[str, Any] | None:
     """Execute prefix and program as one module; None, and reported, if that raises."""
     path = request["program_path"]
     here = os.getcwd()
@@ -113,7 +113,7 @@ def _load(request: Request, report: Report, files: UserFiles) -> dict[str, Any] 
     return module.__dict__
 
 
-def _name_sources(request: Request, here: str, files: UserFiles) -> None:
+def _name_sources(request: RunRequest, here: str, files: UserFiles) -> None:
     for path, content in request["files"].items():
         files.add(f"{here}/{path}", path, content)
     files.add(f"{here}/{request['program_path']}", "", request["program"])
@@ -142,7 +142,7 @@ def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, fil
             report("call", index, encoded)
 
 
-def _run_tests(session: Session, request: Request) -> None:
+def _run_tests(session: Session, request: RunRequest) -> None:
     mode, control = request["mode"], session.control
     for path, content in session.tests:
         if control and mode in ("unittest", "pytest"):
@@ -161,7 +161,7 @@ def _await(coroutine: Any) -> Any:
     return asyncio.run(coroutine)
 
 
-def _run_script(request: Request, report: Report, files: UserFiles) -> None:
+def _run_script(request: RunRequest, report: Report, files: UserFiles) -> None:
     """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
     _write_files(request)
     module = types.ModuleType("__main__")

@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..request import Request
+from ..request import RunRequest
 from .flip_asserts import SEEN, WRONG, flip_tests
 
 WRONG_TEXT = "the negative control's answer"
@@ -67,7 +67,7 @@ class Control:
 current: dict[str, Any] = {}  # what the turned test files of unittest and pytest import
 
 
-def prepare(request: Request) -> Control:
+def prepare(request: RunRequest) -> Control:
     """The control that a request asks for."""
     control = Control(request["control"], request["tests"], request["mode"])
     current.update(control.names)

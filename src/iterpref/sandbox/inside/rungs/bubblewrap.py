@@ -17,7 +17,7 @@ from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, visible_directo
 from ..linux.limits import address_space, limiting, reserve_memory
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
-from ..request import ProbeRequest, Request, RunLimits
+from ..request import ProbeRequest, RunLimits, RunRequest
 from ..worker import boot
 from ..worker.boot import PACKAGE
 from ..worker.wire import RawRun
@@ -66,7 +66,7 @@ class Bubblewrap(Rung):
             become(self._uid)
         syscalls.die_with_parent()
 
-    def execute(self, request: Request | ProbeRequest, channel: int) -> None:
+    def execute(self, request: RunRequest | ProbeRequest, channel: int) -> None:
         """Never returns."""
         os.set_inheritable(channel, True)
         tasks = 0 if syscalls.version() >= (5, 14) else tasks_of_this_user()

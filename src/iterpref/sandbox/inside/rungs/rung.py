@@ -9,7 +9,7 @@ from importlib import import_module
 
 from ..harness import harness
 from ..linux import seccomp
-from ..request import ProbeRequest, Request, RunLimits
+from ..request import ProbeRequest, RunLimits, RunRequest
 from ..worker.wire import RawRun
 from . import selftest
 from .table import RUNGS
@@ -42,7 +42,7 @@ class Rung:
     def confine(self, limits: RunLimits) -> None:
         """In the run's process: shut it in."""
 
-    def execute(self, request: Request | ProbeRequest, channel: int) -> None:
+    def execute(self, request: RunRequest | ProbeRequest, channel: int) -> None:
         """In the run's process, confined: do what is asked."""
         doing(request)(request, channel)
 
@@ -71,7 +71,7 @@ def make_rung(name: str, python_dirs: list[str]) -> Rung:
     return rung
 
 
-def doing(request: Request | ProbeRequest) -> Callable[..., None]:
+def doing(request: RunRequest | ProbeRequest) -> Callable[..., None]:
     """What does it. Called by whoever asks: how deep a program may recurse depends on how many calls lie below it."""
     return _probe if request["mode"] == "probe" else harness.run
 

@@ -1,0 +1,188 @@
+"""A transformers model in this process: batched, with a KV cache, seeded per request.
+
+A completion depends on its request alone, not on what else is in the batch: tokens are drawn by the Gumbel-max trick
+with noise from a generator seeded by (seed, sample index, messages), so the same request gives the same text after a
+restart with other companions. (Up to float rounding: a batch of another shape may round logits differently, which can
+only matter where two tokens' perturbed logits agree to about six digits.)
+Not here: the draws themselves (gumbel.py).
+"""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
+from transformers.utils import logging
+
+from iterpref.clients.base import Completion, Request, Sampling
+from iterpref.clients.local.gumbel import GumbelDraw
+from iterpref.errors import ClientError
+from iterpref.model_identity import network_identity
+
+# Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
+SMALL_MODEL = 20_000_000
+
+
+class LocalClient:
+    """Decode with a local model. Requests that wait at the same time are decoded as one batch.
+
+    Args:
+        model: Folder or hub id that transformers can load; without a chat template it answers raw requests only.
+        batch_size: Most requests in one batch.
+        device: `auto`, or a torch device name.
+
+    Raises:
+        ClientError: The model or its tokenizer doesn't load.
+    """
+
+    def __init__(self, model: str | Path, batch_size: int = 64, device: str = "auto") -> None:
+        self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+        self._batch_size = batch_size
+        self._tokenizer, self._model = _load(str(model), self._device)
+        self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
+        self.name = f"local:{network_identity(str(model), self._model)}"
+        self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
+        self._pump: asyncio.Task[None] | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
+
+    async def complete(self, request: Request) -> Completion:
+        self._check_room(request)
+        future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
+        self._waiting.append((request, future))
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._decode_waiting())
+        return await future
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+
+    async def _decode_waiting(self) -> None:
+        """Decode batch after batch until nobody waits."""
+        await asyncio.sleep(0)  # lets everybody who asks in this turn of the loop join the first batch
+        while self._waiting:
+            batch = self._next_batch()
+            requests = [request for request, _ in batch]
+            try:
+                loop = asyncio.get_running_loop()
+                completions = await loop.run_in_executor(self._thread, self._decode, requests)
+            except Exception as error:
+                for _, future in batch:
+                    if not future.done():
+                        future.set_exception(error)
+                continue
+            for (_, future), completion in zip(batch, completions, strict=True):
+                if not future.done():
+                    future.set_result(completion)
+
+    def _next_batch(self) -> list[tuple[Request, asyncio.Future[Completion]]]:
+        """The first waiting request and those that share its parameters, of like length to keep padding small."""
+        first = _shape(self._waiting[0][0].sampling)
+        alike = [item for item in self._waiting if _shape(item[0].sampling) == first]
+        alike.sort(key=lambda item: sum(len(message.content) for message in item[0].messages))
+        batch = alike[: self._batch_size]
+        taken = {id(item) for item in batch}
+        self._waiting = [item for item in self._waiting if id(item) not in taken]
+        return batch
+
+    @torch.inference_mode()
+    def _decode(self, requests: Sequence[Request]) -> list[Completion]:
+        sampling = requests[0].sampling
+        prompts = [self._render(request) for request in requests]
+        with self._tokenizing:
+            encoded = self._tokenizer(
+                prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
+            ).to(self._device)
+        width = encoded["input_ids"].shape[1]
+        draw = [] if sampling.temperature == 0 else [GumbelDraw(requests, self._device)]
+        output = self._model.generate(
+            input_ids=encoded["input_ids"],
+            attention_mask=encoded["attention_mask"],
+            max_new_tokens=min(sampling.max_tokens, self._positions - width),
+            do_sample=False,
+            temperature=None,
+            top_p=None,
+            top_k=None,
+            logits_processor=LogitsProcessorList(draw),
+            pad_token_id=self._pad_id,
+            **({"stop_strings": list(sampling.stop), "tokenizer": self._tokenizer} if sampling.stop else {}),
+        )
+        lengths = encoded["attention_mask"].sum(dim=1).tolist()
+        rows = zip(output, lengths, strict=True)
+        return [self._completion(row[width:].tolist(), length, sampling.stop) for row, length in rows]
+
+    def _render(self, request: Request) -> str:
+        """The prompt as text: through the chat template, with a turn of the assistant left open if there is one."""
+        messages = request.messages
+        if request.raw:
+            bos = self._tokenizer.bos_token if getattr(self._tokenizer, "add_bos_token", False) else None
+            return f"{bos or ''}{messages[0].content}"
+        if not self._tokenizer.chat_template:
+            raise ClientError(f"{self.name}: its tokenizer has no chat template; use evaluation.protocol=base")
+        turns = [message.model_dump() for message in messages]
+        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + begun
+
+    def _completion(self, tokens: list[int], prompt_tokens: int, stops: tuple[str, ...]) -> Completion:
+        """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token, its text at a stop text."""
+        stop = next((i for i, token in enumerate(tokens) if token in self._eos_ids), None)
+        kept = tokens if stop is None else tokens[:stop]
+        text = self._tokenizer.decode(kept, skip_special_tokens=True)
+        cuts = [at for at in map(text.find, stops) if at >= 0]
+        return Completion(
+            text=text[: min(cuts)] if cuts else text,
+            finish_reason="length" if stop is None and not cuts else "stop",
+            prompt_tokens=prompt_tokens,
+            completion_tokens=len(kept) + (stop is not None),
+        )
+
+    @property
+    def _positions(self) -> int:
+        return getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+
+    def _check_room(self, request: Request) -> None:
+        """Refuse a prompt that fills the context, before it can spoil a batch."""
+        with self._tokenizing:
+            width = len(self._tokenizer(self._render(request), add_special_tokens=False)["input_ids"])
+        if width >= self._positions:
+            raise ClientError(
+                f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "
+                f"it begins with {request.messages[0].content[:80]!r}. Shorten it, or use a model with more context"
+            )
+
+    @property
+    def _eos_ids(self) -> set[int]:
+        eos = self._model.generation_config.eos_token_id
+        eos = self._tokenizer.eos_token_id if eos is None else eos
+        return set(eos) if isinstance(eos, list) else {eos}
+
+    @property
+    def _pad_id(self) -> int:
+        pad = self._tokenizer.pad_token_id
+        return int(pad) if pad is not None else next(iter(self._eos_ids))
+
+
+def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:
+    """Requests that agree in this can be decoded together; their seeds may differ."""
+    return (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop)
+
+
+def _load(model: str, device: str) -> tuple[Any, Any]:
+    logging.disable_progress_bar()  # commands show their own progress
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+        dtype = "auto" if device.startswith("cuda") else torch.float32
+        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
+    except Exception as error:  # loaders raise OSError, ValueError, KeyError, SafetensorError, RuntimeError, ...
+        raise ClientError(
+            f"{model}: this model doesn't load ({type(error).__name__}: {str(error).splitlines()[0]}); "
+            "expected a folder with config.json, weights and a tokenizer, or a hub id that this machine can reach"
+        ) from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
+        torch.set_num_threads(1)
+    return tokenizer, loaded.to(device).eval()

@@ -1,0 +1,203 @@
+"""The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
+
+Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches). It
+is submitted, polled, and read.
+What failed in it goes into the next batch, alone.
+
+No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
+goes with the batch as metadata; once the server has named the batch, a note of that name replaces the intent. A killed
+command finds its batches again by their notes, and one that was killed in between by looking the key up on the server.
+"""
+
+import asyncio
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any, Literal
+
+import openai
+
+from iterpref.clients.base import Completion, Request
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.clients.openai.reply import read_reply
+from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
+from iterpref.clients.openai.settings import OpenAIConfig
+from iterpref.errors import ClientError, EndpointError
+from iterpref.records import fingerprint
+
+INTENT = ".intent"  # ends the name of a note whose batch has no name yet
+METADATA = "iterpref_intent"
+PATH: Literal["/v1/chat/completions"] = "/v1/chat/completions"
+MOST_REQUESTS = 20_000  # of a batch; OpenAI takes 50,000 in a file of 200 MB, so that these may have 10 kB each
+QUIET_S = 1.0  # without a new request, a wave is complete
+_OVER = {"completed", "failed", "expired", "cancelled"}
+
+
+class BatchClient(OpenAIClient):
+    """Like `OpenAIClient`, through batches.
+
+    Args:
+        folder: Where submitted batches are noted.
+    """
+
+    def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
+        super().__init__(settings)
+        self._folder = folder
+        self._waiting: dict[str, tuple[dict[str, Any], asyncio.Future[Completion]]] = {}
+        self._tries: dict[str, int] = {}
+        self._pump: asyncio.Task[None] | None = None
+
+    async def complete(self, request: Request) -> Completion:
+        if request.raw:
+            raise ClientError(f"{self.name}: its batches are of chats and take no raw prompt; set client.batch=false")
+        body = self._body(request) | self._settings.extra_body
+        name = fingerprint([body, request.sample_index])
+        if name not in self._waiting:
+            self._waiting[name] = (body, asyncio.get_running_loop().create_future())
+        future = self._waiting[name][1]
+        if self._pump is None or self._pump.done():
+            self._pump = asyncio.create_task(self._run_waves())
+        return await asyncio.shield(future)
+
+    async def _run_waves(self) -> None:
+        try:
+            while self._waiting:
+                await self._until_quiet()
+                await self._settle_intents()
+                names = list(self._waiting)
+                parts = [names[start : start + MOST_REQUESTS] for start in range(0, len(names), MOST_REQUESTS)]
+                batches = self._noted() or [await self._submit(part) for part in parts]
+                await asyncio.gather(*(self._collect(batch) for batch in batches))
+        except (openai.OpenAIError, ClientError) as error:
+            failure = error if isinstance(error, ClientError) else EndpointError(self._clean(str(error)))
+            for _, future in self._waiting.values():
+                if not future.done():
+                    future.set_exception(failure)
+            self._waiting.clear()
+
+    async def _until_quiet(self) -> None:
+        known = -1
+        while known != len(self._waiting):
+            known = len(self._waiting)
+            await asyncio.sleep(QUIET_S)
+
+    def _noted(self, kind: str = ".json") -> list[str]:
+        """Batches (or intents) of an earlier, killed command that hold answers somebody waits for."""
+        notes = sorted(self._folder.glob(f"*{kind}"))
+        # The others' answers may be wanted in a later wave.
+        return [note.stem for note in notes if set(json.loads(note.read_text())) & self._waiting.keys()]
+
+    async def _settle_intents(self) -> None:
+        """Give the intents of a killed command the batch that came of them; drop those that never reached the server.
+
+        Raises:
+            EndpointError: The server doesn't list its batches, so that nobody can tell whether one was created.
+        """
+        for intent in self._noted(INTENT):
+            try:
+                batch = await self._patiently(lambda intent=intent: self._find(intent))  # type: ignore[misc]
+            except EndpointError as error:
+                raise EndpointError(
+                    f"{error}. A command was killed while it created a batch, and without the server's list nobody can "
+                    f"tell whether it exists: look for it there, and delete {self._folder / (intent + INTENT)} if not"
+                ) from None
+            note = self._folder / (intent + INTENT)
+            if batch is None:
+                note.unlink()
+            else:
+                os.replace(note, self._folder / f"{batch.id}.json")
+
+    async def _find(self, intent: str) -> Any:
+        """The server's batch with this key; None if there is none."""
+        async for batch in self._endpoints[0].sdk().batches.list(limit=100):
+            if (batch.metadata or {}).get(METADATA) == intent:
+                return batch
+        return None
+
+    async def _submit(self, names: list[str]) -> str:
+        lines = [
+            json.dumps({"custom_id": name, "method": "POST", "url": PATH, "body": self._waiting[name][0]})
+            for name in names
+        ]
+        content = ("\n".join(lines) + "\n").encode()
+        sdk = self._endpoints[0].sdk()
+        file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
+        intent = uuid.uuid4().hex
+        note = self._folder / (intent + INTENT)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(json.dumps(names))
+        batch = await self._create(file.id, intent)
+        os.replace(note, self._folder / f"{batch.id}.json")
+        return str(batch.id)
+
+    async def _create(self, file_id: str, intent: str) -> Any:
+        """Create a batch once, also where the answer to the first attempt got lost."""
+        tried = False
+
+        async def attempt() -> Any:
+            nonlocal tried
+            if tried and (found := await self._find(intent)) is not None:
+                return found
+            tried = True
+            return await self._endpoints[0].sdk().batches.create(
+                input_file_id=file_id, endpoint=PATH, completion_window="24h", metadata={METADATA: intent}
+            )  # fmt: skip
+
+        return await self._patiently(attempt)
+
+    async def _collect(self, batch_id: str) -> None:
+        """Wait for a batch and hand out its answers; what has none stays waiting for the next wave."""
+        sdk = self._endpoints[0].sdk()
+        note = self._folder / f"{batch_id}.json"
+        batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
+        while batch.status not in _OVER:
+            await asyncio.sleep(self._settings.batch_poll_s)
+            batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
+        said: dict[str, str] = {}
+        for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
+            content = await self._patiently(lambda file_id=file_id: sdk.files.content(file_id))  # type: ignore[misc]
+            said |= self._hand_out(content.text)
+        for name in json.loads(note.read_text()):
+            self._count_failure(name, said.get(name, f"batch {batch_id} ended as {batch.status} without an answer"))
+        note.unlink()
+
+    def _hand_out(self, lines: str) -> dict[str, str]:
+        """Answer who waits; returns what was wrong with the others, by name."""
+        wrong: dict[str, str] = {}
+        for line in filter(str.strip, lines.split("\n")):
+            row = json.loads(line)
+            response = row.get("response") or {}
+            try:
+                if response.get("status_code") != 200:
+                    raise BadReply(json.dumps(row.get("error") or response.get("body") or "no response")[:300])
+                completion = read_reply(json.dumps(response["body"]))
+            except BadReply as error:
+                wrong[row["custom_id"]] = str(error)
+                continue
+            waiting = self._waiting.pop(row["custom_id"], None)
+            if waiting and not waiting[1].done():
+                waiting[1].set_result(completion)
+        return wrong
+
+    def _count_failure(self, name: str, message: str) -> None:
+        """Give a request up after so many batches."""
+        if name not in self._waiting:
+            return
+        self._tries[name] = self._tries.get(name, 0) + 1
+        if self._tries[name] >= self._settings.max_attempts:
+            _, future = self._waiting.pop(name)
+            future.set_exception(ClientError(f"{self.name}: {self._clean(message)} (in {self._tries[name]} batches)"))
+
+    async def _patiently(self, call: Any) -> Any:
+        """One request about files or batches, retried like any other."""
+        for attempt in range(1, self._settings.max_attempts + 1):
+            try:
+                return await call()
+            except (openai.OpenAIError, TimeoutError) as error:
+                failure = classify(error)
+                fatal = failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED)
+                if fatal or attempt == self._settings.max_attempts:
+                    raise EndpointError(f"{self._endpoints[0].url}: batch: {self._clean(failure.message)}") from None
+                await asyncio.sleep(failure.wait_s if failure.wait_s is not None else backoff(attempt))
+        raise AssertionError("unreachable")

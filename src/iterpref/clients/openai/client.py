@@ -1,0 +1,191 @@
+"""Any OpenAI-compatible endpoint: vLLM, SGLang, Ollama, `transformers serve`, gateways, hosted models.
+
+Chat requests go to `chat/completions`, a begun turn of the assistant included (`client.prefill`), raw ones to
+`completions`. Stop texts also cut here, for servers that ignore or don't take them.
+Several addresses of one model share the load, each with its own limit (concurrency.py). Failures are handled here and
+in retry.py only. The key comes from the environment variable that the configuration names, and is cut out of every
+message.
+"""
+
+import asyncio
+import os
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import openai
+
+from iterpref.clients.base import Completion, Request
+from iterpref.clients.openai.concurrency import Limiter
+from iterpref.clients.openai.reply import read_reply
+from iterpref.clients.openai.retry import BadReply, FailedRequest, Meaning, backoff, classify
+from iterpref.clients.openai.settings import OpenAIConfig
+from iterpref.errors import ClientError, EndpointError
+from iterpref.records import fingerprint
+
+CONNECT_S = 10.0
+NO_KEY = "none"  # local servers ask for no key, and the SDK wants one
+
+
+class _Endpoint:
+    """One address, its limit, and the SDK's connection pool of the running event loop."""
+
+    def __init__(self, url: str, settings: OpenAIConfig, key: str) -> None:
+        self.url = url
+        self.limiter = Limiter(settings.concurrency)
+        self._settings = settings
+        self._key = key
+        self._pool: tuple[asyncio.AbstractEventLoop, openai.AsyncOpenAI] | None = None
+
+    async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
+        """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
+        async with asyncio.timeout(self._settings.timeout_s):
+            sdk = self.sdk()
+            create: Any = (sdk.completions if "prompt" in body else sdk.chat.completions).with_raw_response.create
+            response = await create(**body, extra_body=extra or None)
+            return bytes(response.content)
+
+    def sdk(self) -> openai.AsyncOpenAI:
+        loop = asyncio.get_running_loop()
+        if self._pool is None or self._pool[0] is not loop:
+            timeout = openai.Timeout(self._settings.timeout_s, connect=CONNECT_S)
+            self._pool = (
+                loop,
+                openai.AsyncOpenAI(base_url=self.url, api_key=self._key, max_retries=0, timeout=timeout),
+            )
+        return self._pool[1]
+
+
+class OpenAIClient:
+    """Completions of one model from one or more addresses.
+
+    Args:
+        settings: A client's section of the configuration.
+    """
+
+    def __init__(self, settings: OpenAIConfig) -> None:
+        key = os.environ.get(settings.api_key_env, "")
+        self._model = settings.model
+        self._settings = settings
+        self._secret = key
+        self._endpoints = [_Endpoint(url, settings, key or NO_KEY) for url in settings.urls]
+        self._omitted = set(settings.omit)
+        self.name = f"openai:{settings.identity or _identity(settings)}"
+
+    async def complete(self, request: Request) -> Completion:
+        attempts, waited_until = 0, time.monotonic() + self._settings.give_up_s
+        while True:
+            endpoint = min(self._endpoints, key=lambda e: e.limiter.load)
+            try:
+                return await self._once(endpoint, request)
+            except (openai.OpenAIError, TimeoutError, BadReply) as error:
+                failure = classify(error)
+            if failure.meaning is Meaning.PARAMETER and self._leave_out(failure):
+                continue
+            if failure.meaning in (Meaning.CALL, Meaning.ENDPOINT, Meaning.PARAMETER):
+                raise self._final(endpoint, failure, attempts + 1)
+            attempts += failure.meaning is Meaning.TRANSIENT
+            # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
+            wait = 0.0 if failure.wait_s is not None else backoff(attempts)
+            late = time.monotonic() + (failure.wait_s or wait) > waited_until
+            if attempts >= self._settings.max_attempts or late:
+                raise self._final(endpoint, failure, attempts)
+            await asyncio.sleep(wait)
+
+    def close(self) -> None:
+        """Connections belong to the event loop they were made in and end with it."""
+        self._endpoints.clear()
+
+    async def _once(self, endpoint: _Endpoint, request: Request) -> Completion:
+        limiter = endpoint.limiter
+        await limiter.acquire()
+        started = time.monotonic()
+        try:
+            extra = _continuing(request, self._settings.prefill) | self._settings.extra_body
+            completion = cut(read_reply(await endpoint.post(self._body(request), extra)), request.sampling.stop)
+        except (openai.OpenAIError, TimeoutError, BadReply) as error:
+            failure = classify(error)
+            if failure.meaning is Meaning.THROTTLED or isinstance(error, TimeoutError | openai.APITimeoutError):
+                limiter.troubled(started, failure.wait_s or 0.0)
+            raise
+        finally:
+            limiter.release()
+        limiter.answered(started, completion.completion_tokens or len(completion.text) // 3)
+        return completion
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        sampling = request.sampling
+        values: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
+        if sampling.temperature > 0:
+            values |= {"top_p": sampling.top_p, "seed": _seed(request)}
+        if sampling.stop:
+            values["stop"] = list(sampling.stop)
+        if "max_tokens" in self._omitted:  # the newer name of the same limit
+            values["max_completion_tokens"] = values.pop("max_tokens")
+        values = {name: value for name, value in values.items() if name not in self._omitted}
+        if request.raw:
+            return {"model": self._model, "prompt": request.messages[0].content, **values}
+        messages: list[dict[str, Any]] = [message.model_dump() for message in request.messages]
+        if _begun(request) and self._settings.prefill == "prefix":
+            messages[-1]["prefix"] = True
+        return {"model": self._model, "messages": messages, **values}
+
+    def _leave_out(self, failure: FailedRequest) -> bool:
+        """Remember a refused parameter; False if it was left out already."""
+        if failure.parameter in self._omitted:
+            return False
+        self._omitted.add(failure.parameter)
+        text = f"{self.name} refuses {failure.parameter} ({self._clean(failure.message)}); asked without it from now on"
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        return True
+
+    def _final(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
+        said = self._clean(failure.message)
+        if failure.meaning is Meaning.ENDPOINT:
+            advice = f"check client.base_url, client.model and the key in {self._settings.api_key_env}"
+            return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
+        if failure.meaning is Meaning.THROTTLED:
+            asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
+            return EndpointError(
+                f"{endpoint.url}: throttled for longer than client.give_up_s={self._settings.give_up_s:g}{asked} "
+                f"({said}); run again later, or raise it"
+            )
+        return ClientError(
+            f"{endpoint.url}: {self._model}: {said} ({attempts} of {self._settings.max_attempts} attempts)"
+        )
+
+    def _clean(self, text: str) -> str:
+        return text.replace(self._secret, "***") if self._secret else text
+
+
+def cut(completion: Completion, stops: Sequence[str]) -> Completion:
+    """The completion up to the first of the stop texts."""
+    places = [place for place in map(completion.text.find, stops) if place >= 0]
+    if not places:
+        return completion
+    return completion.model_copy(update={"text": completion.text[: min(places)], "finish_reason": "stop"})
+
+
+def _begun(request: Request) -> bool:
+    return not request.raw and request.messages[-1].role == "assistant"
+
+
+def _continuing(request: Request, prefill: str) -> dict[str, Any]:
+    """Keys of the request that make vLLM and SGLang continue the last turn rather than open a new one."""
+    if not _begun(request) or prefill != "continue_final_message":
+        return {}
+    return {"continue_final_message": True, "add_generation_prompt": False}
+
+
+def _seed(request: Request) -> int:
+    """A seed for endpoints that honour one: draws of one request differ, and repeat in a run with the same seed."""
+    return int(fingerprint([request.sampling.seed, request.sample_index])[:7], 16)
+
+
+def _identity(settings: OpenAIConfig) -> str:
+    """Model, address and whatever else changes the answers."""
+    parts = urlsplit(settings.urls[0])
+    suffix = f":{fingerprint(settings.extra_body)[:8]}" if settings.extra_body else ""
+    return f"{settings.model}@{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}{suffix}"

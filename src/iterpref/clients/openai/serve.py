@@ -1,0 +1,108 @@
+"""A `vllm serve` process of our own for a checkpoint or a LoRA: started, awaited, stopped.
+
+    with served(settings, log_folder) as endpoint:   # settings with base_url, model name and ledger identity filled in
+        ...
+
+The process listens on 127.0.0.1 only and dies with this one. Not here: what is asked of it (client.py).
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iterpref.errors import ClientError
+from iterpref.model_identity import folder_identity
+from iterpref.records import fingerprint
+
+if TYPE_CHECKING:
+    from iterpref.clients.openai.settings import OpenAIConfig
+
+LORA_NAME = "lora"
+STOP_S = 20.0
+
+
+@contextmanager
+def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig]":
+    """Serve `settings.model` while the context lasts; yields the settings of a client for it.
+
+    Raises:
+        ClientError: vLLM is not installed, ended early, or is not ready within `serve_start_s`.
+    """
+    port = _free_port()
+    log_folder.mkdir(parents=True, exist_ok=True)
+    log = log_folder / "vllm.log"
+    with log.open("ab") as output:
+        try:
+            process = subprocess.Popen(
+                command(settings, port), stdout=output, stderr=output, stdin=subprocess.DEVNULL, start_new_session=True
+            )
+        except FileNotFoundError:
+            raise ClientError("client.serve is vllm, but there is no command vllm; pip install vllm") from None
+    try:
+        _await_ready(process, port, settings.serve_start_s, log)
+        values = {
+            "base_url": f"http://127.0.0.1:{port}/v1",
+            "model": LORA_NAME if settings.lora else settings.model,
+            # The port differs every time, and a folder may be trained again in place.
+            "identity": settings.identity or _identity(settings),
+        }
+        yield settings.model_copy(update=values)
+    finally:
+        _stop(process)
+
+
+def command(settings: "OpenAIConfig", port: int) -> list[str]:
+    """The command line of the server."""
+    line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port)]
+    if settings.lora:
+        line += ["--enable-lora", "--lora-modules", f"{LORA_NAME}={settings.lora}"]
+    return [*line, *settings.serve_args]
+
+
+def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, log: Path) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise ClientError(f"vllm ended with status {process.returncode} before it was ready:\n{_tail(log)}")
+        with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=5) as reply:
+            if reply.status == 200:
+                return
+        time.sleep(0.2)
+    raise ClientError(
+        f"vllm is not ready after client.serve_start_s={seconds:g} s; raise it, or see {log}:\n{_tail(log)}"
+    )
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Ask the server to end; then end it, with all that it started."""
+    with suppress(ProcessLookupError):
+        process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(STOP_S)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _identity(settings: "OpenAIConfig") -> str:
+    """Names of the model and the LoRA, and what their folders hold, so that a retrained one differs."""
+    folders = [folder for folder in (settings.model, settings.lora) if folder]
+    names = "+".join(Path(folder).name for folder in folders)
+    return f"{names}:{fingerprint([folder_identity(folder) for folder in folders])[:12]}"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
+def _tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-1500:].strip() if log.is_file() else ""

@@ -1,0 +1,36 @@
+"""Files that appear whole or not at all: written beside their place, then renamed into it.
+
+A killed command leaves the earlier file, and a reader never sees half of one. JSON is escaped to ASCII, because a
+program or a reply may hold a lone surrogate, which UTF-8 can't carry.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; what is there when the context ends without an error becomes `path`."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with partial.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str, errors: str = "strict") -> None:
+    """Write UTF-8; `errors` as in `str.encode`."""
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8", errors=errors)
+
+
+def write_json(path: Path, value: Any, *, indent: int | None = None, sort_keys: bool = False) -> None:
+    """Write one JSON value."""
+    write_text(path, json.dumps(value, indent=indent, sort_keys=sort_keys))

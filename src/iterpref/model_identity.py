@@ -1,0 +1,53 @@
+"""Which model is this? A short text that changes with the weights, for a folder on disk and for a loaded network.
+
+A folder may be trained again in place and keep its name, so samples of its contents enter: enough to tell trained
+weights apart, and quick for any size. Loads no torch.
+Not here: whose training a folder holds (training/resuming.py).
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from iterpref.records import fingerprint
+
+_MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
+# Training's own records, which it writes beside the model that it saves.
+_NOT_THE_MODEL = ("training_run.json", "training_log.json")
+_SAMPLE_BYTES = 1 << 20
+_SAMPLES_PER_TENSOR = 256
+
+
+def folder_identity(model: str) -> str:
+    """What tells one model folder from another: names, sizes, and the first and last MiB of each weight or config file.
+
+    A hub id stands for itself.
+    """
+    folder = Path(model)
+    if not folder.is_dir():
+        return model
+    files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in _NOT_THE_MODEL)
+    return fingerprint([[p.name, p.stat().st_size, _sample_hash(p)] for p in files])
+
+
+def _sample_hash(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
+        file.seek(max(0, path.stat().st_size - _SAMPLE_BYTES))
+        digest.update(file.read())
+    return digest.hexdigest()
+
+
+def network_identity(name: str, network: Any) -> str:
+    """The last part of a model's name, and a hash of a sample of every tensor.
+
+    Args:
+        name: Folder or hub id that the network was loaded from.
+        network: A torch module.
+    """
+    digest = hashlib.sha256()
+    for tensor_name, parameter in network.named_parameters():
+        flat = parameter.detach().flatten()
+        sample = flat[:: max(1, flat.numel() // _SAMPLES_PER_TENSOR)].float().cpu().numpy()
+        digest.update(f"{tensor_name}{tuple(parameter.shape)}".encode() + sample.tobytes())
+    return f"{Path(name).name}:{digest.hexdigest()[:12]}"

@@ -1,0 +1,268 @@
+"""Files and data sets of JSON objects → rows, each with the place it came from; the one reader of them all.
+
+In: JSONL, gzipped or not, one JSON array, Parquet, a folder of these, a data set that `datasets` saved, or one on the
+hub. Out: `SourceRow`s, streamed (but for an array, and the hub, which downloads first).
+With `RefusedRows` a row that can't be used does not stop the others: all are raised together when the file has been
+read. Not here: what the fields mean.
+"""
+
+import gzip
+import io
+import json
+import re
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from iterpref.errors import IterPrefError, RecordError
+
+BATCH = 1024  # rows of a Parquet file held at once
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_FILE_ENDINGS = {".json", ".jsonl", ".parquet", ".gz"}
+
+
+class UnreadableSource(RecordError):
+    """A file or data set that can't be read at all; `reason` is the system's word."""
+
+    def __init__(self, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class BrokenRow(RecordError):
+    """A line that is no JSON object: its number, what is wrong, and its value where it is JSON of another kind."""
+
+    def __init__(self, where: str, number: int, reason: str, message: str, value: Any = None) -> None:
+        super().__init__(f"{where}:{number}: {message}")
+        self.number = number
+        self.reason = reason
+        self.value = value
+
+
+class SourceRow(NamedTuple):
+    """One object, and where it stands."""
+
+    source: str
+    number: int
+    values: dict[str, Any]
+
+    @property
+    def where(self) -> str:
+        """For messages: `runs.jsonl:3`."""
+        return f"{self.source}:{self.number}"
+
+
+@dataclass
+class RefusedRows:
+    """Rows that can't be used: counted, the first few kept word for word."""
+
+    source: str
+    count: int = 0
+    shown: list[str] = field(default_factory=list)
+
+    def add(self, error: IterPrefError) -> None:
+        self.count += 1
+        if len(self.shown) < 5:
+            self.shown.append(str(error))
+
+    def check(self, kept: str) -> None:
+        """Raise if any row was refused; `kept` says what was imported nevertheless.
+
+        Raises:
+            RecordError: With the message of the first few rows.
+        """
+        if not self.count:
+            return
+        if self.count == 1:
+            raise RecordError(f"{self.shown[0]}\nThe other rows are imported ({kept}); fix this one and import again.")
+        more = f"\n  … and {self.count - len(self.shown)} more" if self.count > len(self.shown) else ""
+        rows = "\n  ".join(self.shown)
+        raise RecordError(
+            f"{self.source}: {self.count} rows can't be used:\n  {rows}{more}\n"
+            f"The other rows are imported ({kept}); fix these and import again."
+        )
+
+
+def source_rows(source: str, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
+    """The rows of a file, a folder or a data set; `split` is for the hub and for datasets saved with several splits.
+
+    Raises:
+        RecordError: No such file or data set, or one that can't be read.
+    """
+    path = Path(source)
+    if is_hub_id(source):
+        return hub_rows(source, split)
+    return _folder_rows(path, split, refused) if path.is_dir() else read_rows(path, refused)
+
+
+def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") -> Iterator[SourceRow]:
+    """The objects of one file; `name` is what its rows are said to come from (default: the file's own).
+
+    Raises:
+        UnreadableSource: The file can't be read.
+        BrokenRow: A line is no JSON object, and there is no `refused` to note it.
+    """
+    name = name or path.name
+    if path.suffix == ".parquet":
+        yield from _parquet_rows(path, name)
+        return
+    for number, text in _numbered_texts(path):
+        try:
+            if text.strip():
+                yield SourceRow(name, number, _object(name, number, text))
+        except BrokenRow as error:
+            if refused is None:
+                raise
+            refused.add(error)
+
+
+def count_lines(path: Path) -> int:
+    """Lines of a file, for progress.
+
+    Raises:
+        UnreadableSource: The file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return sum(1 for _ in file)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def is_hub_id(source: str) -> bool:
+    """Whether a source is meant as `owner/name` on the hub: nothing of that name is here, and it names no file type."""
+    missing = not Path(source).exists()
+    return missing and bool(_HUB_ID.fullmatch(source)) and Path(source).suffix not in _FILE_ENDINGS
+
+
+def hub_rows(source: str, split: str, config: str | None = None, revision: str | None = None) -> Iterator[SourceRow]:
+    """Rows of a data set by its hub id; `datasets` keeps the download in its cache.
+
+    Raises:
+        UnreadableSource: There is none of this name, split and revision, or no network.
+    """
+    try:
+        from datasets import load_dataset
+    except ImportError:
+        raise UnreadableSource(
+            f"{source}: no such file here, and reading it from the hub needs the datasets package "
+            "(pip install 'iterpref[train]'); or give a file"
+        ) from None
+    try:
+        rows = load_dataset(source, config, split=split, revision=revision)
+    except Exception as error:  # the hub's client has no common base for its many errors
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        raise UnreadableSource(
+            f"{source}: no such file here, and the hub gave no data set of this name, split {split} "
+            f"({type(error).__name__}: {reason}); check the name and the network, or download it and give the file",
+            reason,
+        ) from error
+    for number, values in enumerate(rows, start=1):
+        yield SourceRow(source, number, dict(values))
+
+
+def explain(where: str, error: ValidationError) -> RecordError:
+    """The first thing wrong with a row, in one line."""
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    got = "" if problem["type"] in {"missing", "value_error"} else f", got {_kind(problem['input'])}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return RecordError(f"{where}: {f'{name}: ' if name else ''}{message}{got}{others}")
+
+
+def _numbered_texts(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSONL file, or the items of a JSON array as JSON again, numbered from 1."""
+    try:
+        with path.open("rb") as raw:
+            zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+            with gzip.open(raw) if zipped else raw as file:
+                lead = file.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+                yield from _array(file.read()) if lead.startswith(b"[") else enumerate(file, start=1)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise UnreadableSource(
+            f"{path}: damaged ({error}); expected JSONL in UTF-8, gzipped or not", f"damaged ({error})"
+        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
+    try:
+        items = json.loads(text.decode("utf-8-sig"))
+    except (ValueError, RecursionError):
+        return enumerate(io.BytesIO(text), start=1)  # not one array: perhaps lines that start with a list
+    return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
+
+
+def _object(name: str, number: int, text: bytes) -> dict[str, Any]:
+    try:
+        values = json.loads(text.decode("utf-8-sig").rstrip())
+    except UnicodeDecodeError as error:
+        reason = f"not UTF-8 text (byte {error.start} of the line)"
+        raise BrokenRow(name, number, reason, f"{reason}; expected a JSON object") from None
+    except (ValueError, RecursionError) as error:
+        lfs = text.startswith(b"version https://git-lfs")
+        hint = "; this is a Git LFS pointer, fetch the file itself" if lfs else ""
+        reason = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
+        message = f"not valid JSON ({reason}); expected one object a line{hint}"
+        raise BrokenRow(name, number, reason, message) from None
+    if not isinstance(values, dict):
+        message = f"expected a JSON object, got {_kind(values)}"
+        raise BrokenRow(name, number, message, message, value=values)
+    return values
+
+
+def _folder_rows(path: Path, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
+    """A data set as `save_to_disk` writes it, or files of one kind."""
+    if (path / "state.json").is_file() or (path / "dataset_dict.json").is_file():
+        return _saved_rows(path, split)
+    if files := sorted(path.rglob("*.parquet")):
+        return (row for file in files for row in read_rows(file, refused, str(file.relative_to(path))))
+    if files := sorted(path.rglob("*.jsonl")):
+        return (row for file in files for row in read_rows(file, refused))
+    raise RecordError(f"{path}: no *.parquet and no *.jsonl in this folder; give such a folder, or a file")
+
+
+def _saved_rows(path: Path, split: str) -> Iterator[SourceRow]:
+    try:
+        from datasets import DatasetDict, load_from_disk
+    except ImportError:
+        raise RecordError(f"{path}: reading it needs the datasets package (pip install 'iterpref[train]')") from None
+    rows = load_from_disk(str(path))
+    if isinstance(rows, DatasetDict):
+        if split not in rows:
+            raise RecordError(f"{path}: no split {split}; it has {', '.join(rows)} (importing.split)")
+        rows = rows[split]
+    return (SourceRow(path.name, number, dict(values)) for number, values in enumerate(rows, start=1))
+
+
+def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            number = 0
+            for batch in file.iter_batches(BATCH):
+                for values in batch.to_pylist():
+                    number += 1
+                    yield SourceRow(name, number, values)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    except pa.ArrowException as error:
+        raise UnreadableSource(f"{path}: not a readable Parquet file ({error}); get it again", str(error)) from None
+
+
+def _unreadable(path: Path, error: OSError) -> UnreadableSource:
+    reason = str(error.strerror or error)
+    return UnreadableSource(f"{path}: can't read this file ({reason}); check the path", reason)
+
+
+def _kind(value: object) -> str:
+    names = {list: "a list", str: "a text", bool: "a truth value", int: "a number", float: "a number"}
+    return names.get(type(value), "null" if value is None else type(value).__name__)

@@ -1,0 +1,65 @@
+"""How likely is it that at least one of k completions of a task is right?
+
+In: per task, how many completions were drawn and how many passed. Out: pass@k and its standard error over tasks.
+The estimator is that of Chen et al., "Evaluating Large Language Models Trained on Code" (arXiv:2107.03374), sec. 2.1.
+Pure arithmetic. Not here: significance of a difference between two models (`analysis/compare.py`).
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from iterpref.records import Sample
+
+
+def pass_at_k(samples: int, correct: int, k: int) -> float:
+    """Unbiased pass@k of one task: 1 - C(n - c, k) / C(n, k).
+
+    Computed in integers and divided once, so the result is correctly rounded for every size.
+
+    Args:
+        samples: Completions drawn (n).
+        correct: Completions that passed (c), 0 to n.
+        k: 1 to n.
+
+    Raises:
+        ValueError: The numbers contradict each other; fewer than k completions can't tell pass@k.
+    """
+    if not 0 <= correct <= samples or not 1 <= k <= samples:
+        raise ValueError(f"pass@{k} of {correct} correct among {samples} samples: expected correct and k within them")
+    ways = math.comb(samples, k)
+    return (ways - math.comb(samples - correct, k)) / ways
+
+
+def passes(sample: Sample) -> bool:
+    """Whether a sample's program passed all of its tests."""
+    return sample.execution.passed
+
+
+def pass_at_k_by_task(samples: Iterable[Sample], k: int, right: Callable[[Sample], bool] = passes) -> dict[str, float]:
+    """Task id → pass@k, in the order of the samples.
+
+    Raises:
+        ValueError: A task has fewer than k samples.
+    """
+    drawn: Counter[str] = Counter()
+    correct: Counter[str] = Counter()
+    for sample in samples:
+        drawn[sample.task_id] += 1
+        correct[sample.task_id] += right(sample)
+    return {task_id: pass_at_k(count, correct[task_id], k) for task_id, count in drawn.items()}
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float | None]:
+    """Mean over tasks and its standard error; the error is None for a single task, which says nothing about others.
+
+    Raises:
+        ValueError: No values.
+    """
+    if not values:
+        raise ValueError("no tasks to average over; expected at least one")
+    mean = math.fsum(values) / len(values)
+    if len(values) == 1:
+        return mean, None
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))

@@ -1,0 +1,50 @@
+"""How much a run holds, in words: for funnels, estimates and progress. Nothing is unpacked.
+
+Not here: the records themselves (store.py), what calls cost (calls.py).
+"""
+
+from typing import Literal
+
+from .tables import Tables
+
+Counted = Literal["tasks", "calls", "dead_letters", "executions", "trajectories", "pairs", "results", "texts"]
+
+
+class Counts(Tables):
+    """Numbers of rows."""
+
+    def count(self, table: Counted) -> int:
+        """All rows of a table; trajectories are counted when they are closed."""
+        return self._count(table)
+
+    def count_tasks(self, split: str | None = None, *, prefix: str = "") -> int:
+        """Tasks of one split (None: of all); with `prefix` only those whose id begins so."""
+        where, values = ("AND split = ?", (split,)) if split is not None else ("", ())
+        return self._count(f"tasks WHERE substr(task_id, 1, ?) = ? {where}", len(prefix), prefix, *values)
+
+    def count_solved(self) -> int:
+        """Tasks that some trajectory passed."""
+        return self._count("tasks WHERE task_id IN (SELECT task_id FROM trajectories WHERE status = 'passed')")
+
+    def count_kept_pairs(self) -> int:
+        """Pairs that no filter dropped."""
+        return self._count("pairs WHERE kept = 1")
+
+    def count_finished(self, origin: str) -> int:
+        """Closed trajectories of an origin whose tools did not fail."""
+        return self._count("trajectories WHERE origin = ? AND status != 'failed_tools'", origin)
+
+    def count_attempts(self, iteration: int) -> int:
+        """Attempts at one iteration, of closed and open trajectories."""
+        return self._count("attempts WHERE iteration = ?", iteration)
+
+    def trajectories_by_origin(self) -> dict[str, int]:
+        """Origin → closed trajectories; origins without any are not in it."""
+        return dict(self._rows("SELECT origin, count(*) FROM trajectories GROUP BY origin ORDER BY origin"))
+
+    def benchmarks(self) -> set[str]:
+        """Names of the benchmarks that there are Results on."""
+        return {name for (name,) in self._rows("SELECT DISTINCT benchmark FROM results")}
+
+    def _count(self, rows: str, *values: object) -> int:
+        return int(self._one(f"SELECT count(*) FROM {rows}", *values)[0])

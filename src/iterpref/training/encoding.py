@@ -1,0 +1,179 @@
+"""A preference pair → token ids and masks, from one encode of each side's whole text.
+
+In: prompt (text, or messages), chosen, rejected, and the spans that carry loss. Out: `EncodedPair`, in TRL's names.
+The ids are those that TRL's DPOTrainer makes: plain text gets the tokenizer's special tokens and an EOS, messages go
+through the chat template. Spans index the completion; here they move to where the rendered text holds it.
+Not here: truncation (collator.py), which spans carry loss (methods.py), pairs without a focal token (tokenized.py).
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from iterpref.errors import SpanError, TrainingError
+from iterpref.records import Message, Prompt, Span
+from iterpref.training.masking import Offset, contiguous, fence_spans, focal_mask, shift_spans
+
+logger = logging.getLogger(__name__)
+
+# Stands for an assistant's reply, to see what a chat template puts before and after it.
+_PROBE = "iterpref probe of the chat template"
+
+
+@dataclass(frozen=True)
+class EncodedPair:
+    """Token ids of one pair; the masks say with 1 which tokens of their side carry loss."""
+
+    prompt_ids: list[int]
+    chosen_ids: list[int]
+    rejected_ids: list[int]
+    chosen_mask: list[int]
+    rejected_mask: list[int]
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a pair, encoded: `start` is its first completion token, `content` where the completion stands."""
+
+    ids: list[int]
+    offsets: list[Offset]
+    start: int
+    content: Span
+    shift: int
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """Refuse tokenizers that can't say which characters a token stands for.
+
+    Raises:
+        TrainingError: The tokenizer has no offsets, or no EOS to end a completion with.
+    """
+    if not getattr(tokenizer, "is_fast", False):
+        raise TrainingError(
+            f"{type(tokenizer).__name__} reports no character offsets, which focal masks need; use a tokenizer with "
+            "a tokenizer.json (the `tokenizers` library)"
+        )
+    if tokenizer.eos_token is None:
+        raise TrainingError(f"{type(tokenizer).__name__} has no eos_token, so no completion would ever end; set one")
+
+
+def encode_pair(
+    prompt: Prompt,
+    chosen: str,
+    rejected: str,
+    rejected_spans: Sequence[Span] | None,
+    tokenizer: Any,
+    chosen_spans: Sequence[Span] | None = None,
+) -> EncodedPair:
+    """Encode both sides and mark the tokens of each that lie in its spans, or all of them for None.
+
+    A token that holds the end of the prompt and the start of the completion counts as completion. The two sides share
+    their prompt tokens; should the tokenizer cut the prompt's end in two ways, the sides part where they differ.
+
+    Raises:
+        SpanError: The chat template changed the completion, so its spans can't be found.
+        TrainingError: The tokenizer has no chat template, or the template refuses the messages.
+    """
+    one, other = (_encode_side(prompt, text, tokenizer) for text in (chosen, rejected))
+    shared = min(one.start, other.start)
+    cut = _common_length(one.ids[:shared], other.ids[:shared])
+    return EncodedPair(
+        prompt_ids=one.ids[:cut],
+        chosen_ids=one.ids[cut:],
+        rejected_ids=other.ids[cut:],
+        chosen_mask=_mark(one, chosen, chosen_spans)[cut:],
+        rejected_mask=_mark(other, rejected, rejected_spans)[cut:],
+    )
+
+
+def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[int]:
+    """The mask of a whole side, prompt included; spans and fences move to where the completion stands."""
+    if spans is None:
+        return [1] * len(side.ids)
+    moved, fences = (
+        shift_spans(ranges, side.shift, side.content.start, side.content.stop)
+        for ranges in (spans, fence_spans(completion))
+    )
+    return focal_mask(side.offsets, moved, fences)
+
+
+def _encode_side(prompt: Prompt, completion: str, tokenizer: Any) -> _Side:
+    if isinstance(prompt, str):
+        text, prompt_stop, content = _render_plain(prompt, completion, tokenizer.eos_token)
+        shift = content.start
+    else:
+        text, prompt_stop, content, shift = _render_chat(prompt, completion, tokenizer)
+    # A chat template writes its own special tokens.
+    encoded = tokenizer(text, add_special_tokens=isinstance(prompt, str), return_offsets_mapping=True, verbose=False)
+    ids, offsets = list(encoded["input_ids"]), contiguous(encoded["offset_mapping"])
+    start = next((i for i, (_, stop) in enumerate(offsets) if stop > prompt_stop), len(ids))
+    return _Side(ids, offsets, start, content, shift)
+
+
+def _render_plain(prompt: str, completion: str, eos_token: str) -> tuple[str, int, Span]:
+    ending = "" if completion.endswith(eos_token) else eos_token
+    stop = len(prompt) + len(completion)
+    return prompt + completion + ending, len(prompt), Span(start=len(prompt), stop=stop)
+
+
+def _render_chat(prompt: Sequence[Message], completion: str, tokenizer: Any) -> tuple[str, int, Span, int]:
+    """The conversation as text, where its completion part starts, where the reply stands, and the spans' shift.
+
+    A probe reply shows what the template writes around a reply; searching for the reply itself could find another
+    copy of it. Templates that strip a reply are followed.
+    """
+    turns = [message.model_dump() for message in prompt]
+    opening = _apply_template(tokenizer, turns, add_generation_prompt=True)
+    before, found, after = _apply_template(tokenizer, [*turns, _reply(_PROBE)]).partition(_PROBE)
+    if not found:
+        raise TrainingError("the chat template leaves out the assistant's reply; use the template of a chat model")
+    text = _apply_template(tokenizer, [*turns, _reply(completion)])
+    content = Span(start=len(before), stop=max(len(text) - len(after), len(before)))
+    rendered = text[content.start : content.stop]
+    lead = 0 if completion.startswith(rendered) else len(completion) - len(completion.lstrip())
+    same = text.startswith(before) and text.endswith(after) and rendered.strip() == completion.strip()
+    if not same or not completion.startswith(rendered, lead):
+        raise SpanError(
+            "the chat template changes the completion by more than stripping it, so its spans can't be found in the "
+            f"rendered text (got {rendered[:80]!r}, expected {completion[:80]!r}); use another template"
+        )
+    prompt_stop = _common_length(opening, text)
+    if prompt_stop < len(opening):
+        _warn_once(
+            f"The chat template ends a prompt with {opening[prompt_stop:]!r}, but leaves that out before a reply; the "
+            "model is trained without it."
+        )
+    return text, min(prompt_stop, content.start), content, content.start - lead
+
+
+def _reply(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = False) -> str:
+    if not tokenizer.chat_template:
+        raise TrainingError(
+            "the prompt is a list of messages, but the tokenizer has no chat template; train a chat model, or make "
+            "the pairs again with pairing.prompt_format=text"
+        )
+    from jinja2 import TemplateError
+
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
+    except TemplateError as error:
+        roles = ", ".join(message["role"] for message in messages)
+        raise TrainingError(f"the chat template refuses a conversation of {roles}: {error}") from None
+    return str(text)
+
+
+def _common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
+    """How many leading elements two sequences share."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+@cache
+def _warn_once(message: str) -> None:
+    logger.warning(message)

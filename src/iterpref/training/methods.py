@@ -1,0 +1,134 @@
+"""The training methods, one entry each: everything in which they differ.
+
+To add one, add an entry to `METHODS`, and if it learns other tokens, a mask above the table; nothing else compares
+names of methods. Masks are drawn once per pair, from its id and the seed: they are data, so references computed
+beforehand fit them and a run can be repeated. Loads no torch.
+Not here: what the terms compute (TRL), how spans become tokens (masking.py).
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from iterpref.programs import code_lines
+from iterpref.records import Span
+
+# TRL's names: the preference term, and the NLL of the chosen side.
+DPO, NLL = "sigmoid", "sft"
+# "D⁻ widened by 1-2 lines on both sides, at random" (arXiv:2503.02783, ablation of the diff).
+_WIDEN_BY = (1, 2)
+
+
+@dataclass(frozen=True)
+class PairSide:
+    """What a mask may depend on: a pair's completion, the lines in it that the fix changed, and the run's seed."""
+
+    pair_id: str
+    completion: str
+    changed: Sequence[Span]
+    seed: int
+
+
+# The characters whose tokens carry loss; None: all tokens, those of no character included.
+Mask = Callable[[PairSide], Sequence[Span] | None]
+
+
+def everything(side: PairSide) -> None:
+    """The whole side."""
+
+
+def changed_lines(side: PairSide) -> Sequence[Span]:
+    """D⁻ of a rejected side, D⁺ of a chosen one."""
+    return side.changed
+
+
+def changed_lines_of_half(side: PairSide) -> Sequence[Span] | None:
+    """The changed lines of about half of the pairs, by a hash of their ids; the whole side of the others."""
+    return None if is_plain(side.pair_id) else side.changed
+
+
+def widened_lines(side: PairSide) -> Sequence[Span]:
+    """The changed lines and 1 or 2 lines around them."""
+    return widened(side.completion, side.changed, f"{side.seed}:{side.pair_id}")
+
+
+@dataclass(frozen=True)
+class Method:
+    """What a method decides.
+
+    Attributes:
+        terms: TRL's loss terms; an NLL term after another is weighed by `alpha`.
+        help: What is learned, for the help text.
+        rejected_mask, chosen_mask: Which tokens of a side carry loss. A side whose mask is another than `everything` is
+            focal: its metrics get the suffix `_focal`, and of a pair without a token there `empty_removed` or
+            `empty_added` says what becomes.
+        pairwise: Whether both sides are learned; else one alone, which `sft_on` chooses, and the other is not run.
+        reference: Whether the loss compares with the frozen model.
+    """
+
+    terms: tuple[str, ...]
+    help: str
+    rejected_mask: Mask = everything
+    chosen_mask: Mask = everything
+    pairwise: bool = True
+    reference: bool = True
+
+    @property
+    def masks(self) -> dict[str, Mask]:
+        return {"chosen": self.chosen_mask, "rejected": self.rejected_mask}
+
+    @property
+    def focal_sides(self) -> list[str]:
+        return [side for side, mask in self.masks.items() if mask is not everything]
+
+    @property
+    def has_nll(self) -> bool:
+        return NLL in self.terms
+
+    @property
+    def weighs_nll(self) -> bool:
+        """Whether `alpha` weighs its NLL term: not where that is all there is."""
+        return NLL in self.terms[1:]
+
+
+METHODS: dict[str, Method] = {
+    "sft": Method((NLL,), "NLL of the chosen side", pairwise=False, reference=False),
+    "dpo": Method((DPO,), "the whole chosen against the whole rejected side"),
+    "rpo": Method((DPO, NLL), "dpo + alpha * NLL of the chosen side"),
+    "target_dpo": Method((DPO,), "dpo with the rejected side reduced to D-", rejected_mask=changed_lines),
+    "target_rpo": Method((DPO, NLL), "target_dpo + alpha * NLL of the chosen side", rejected_mask=changed_lines),
+    # the paper's ablations; alpha=0 leaves their preference term alone
+    "hybrid": Method((DPO, NLL), "target_rpo, half of the pairs as in rpo", rejected_mask=changed_lines_of_half),
+    "diff_augmentation": Method((DPO, NLL), "target_rpo, 1-2 lines around D- in it too", rejected_mask=widened_lines),
+    "symmetric": Method(
+        (DPO, NLL),
+        "target_rpo with the chosen side reduced to D+ too",
+        rejected_mask=changed_lines,
+        chosen_mask=changed_lines,
+    ),
+}
+
+
+def is_plain(pair_id: str) -> bool:
+    """Whether `hybrid` trains this pair with all of its rejected side; about half of all ids."""
+    return hashlib.sha256(pair_id.encode()).digest()[0] % 2 == 0
+
+
+def widened(text: str, spans: Sequence[Span], key: str) -> list[Span]:
+    """Each run of wrong lines with 1 or 2 more lines of code before and after it, their number drawn by `key`.
+
+    Args:
+        text: The completion; only lines in its code blocks are added, or any line if it has none.
+        spans: Ranges of whole lines, as the pairing stage makes them.
+    """
+    draw = random.Random(hashlib.sha256(key.encode()).digest())
+    lines = code_lines(text)
+    wrong = [at for at, line in enumerate(lines) if any(s.start < line.stop and line.start < s.stop for s in spans)]
+    kept = set(wrong)
+    for at in wrong:
+        if at - 1 not in wrong:
+            kept.update(range(at - draw.choice(_WIDEN_BY), at))
+        if at + 1 not in wrong:
+            kept.update(range(at + 1, at + 1 + draw.choice(_WIDEN_BY)))
+    return [Span(start=line.start, stop=line.stop) for at, line in enumerate(lines) if at in kept]

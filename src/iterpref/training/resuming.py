@@ -1,0 +1,119 @@
+"""Whose training a folder holds, what of it can be resumed, and whether it is finished.
+
+`training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
+summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
+Not here: what tells one model from another (model_identity).
+"""
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iterpref.errors import TrainingError
+from iterpref.files import write_json
+from iterpref.model_identity import folder_identity
+from iterpref.run_folder import VALIDATION_STORE
+
+RUN_FILE = "training_run.json"
+CERTIFICATE = "complete.json"
+SCORES_FILE = "validation.json"
+ADAPTER_FOLDER = "adapter"
+_BESIDE_CHECKPOINTS = (SCORES_FILE, VALIDATION_STORE, ADAPTER_FOLDER)
+_CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str, Any]:
+    """What decides a run's outcome: settings, pairs (by fingerprint), model; as plain JSON."""
+    identity = {"config": dict(config), "pairs": pairs, "model": folder_identity(model)}
+    return dict(json.loads(json.dumps(identity, default=str)))
+
+
+def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The summary of the finished run in this folder; None if there is none, or it was cut short.
+
+    Raises:
+        TrainingError: The folder belongs to a run with another identity, or its run file is damaged.
+    """
+    run = _stored_run(folder)
+    if run is None:
+        return None
+    known, summary = run
+    if known != identity:
+        differing = _differences(known, identity)
+        raise TrainingError(
+            f"{folder} holds a training run with other settings ({differing}); use another folder, or start over with "
+            "resume=False"
+        )
+    return None if summary is None else dict(summary)
+
+
+def _stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
+    """Identity and summary in the run file."""
+    path = folder / RUN_FILE
+    if not path.exists():
+        if checkpoints(folder):
+            raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
+        return None
+    try:
+        run = json.loads(path.read_text(encoding="utf-8"))
+        return run["identity"], run["summary"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
+
+
+def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
+    flat = [{**run.get("config", {}), **{k: v for k, v in run.items() if k != "config"}} for run in (known, wanted)]
+    keys = sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
+    return "; ".join(f"{key}: {flat[0].get(key)!r} there, {flat[1].get(key)!r} now" for key in keys)
+
+
+def write_run(folder: Path, identity: Mapping[str, Any], summary: Mapping[str, Any] | None) -> None:
+    """Say whose folder this is, and with a summary, that its model is finished."""
+    write_json(folder / RUN_FILE, {"identity": identity, "summary": summary}, indent=1, sort_keys=True)
+
+
+def certify(checkpoint: Path) -> None:
+    """Say that a checkpoint is complete, and of which files.
+
+    The trainer writes and deletes the files of a checkpoint in place, so a killed run may leave a part of one.
+    """
+    files = {str(p.relative_to(checkpoint)): p.stat().st_size for p in sorted(checkpoint.rglob("*")) if p.is_file()}
+    write_json(checkpoint / CERTIFICATE, files, indent=1, sort_keys=True)
+
+
+def last_checkpoint(folder: Path) -> Path | None:
+    """The complete checkpoint with the most steps; incomplete ones are deleted. For a folder that is ours."""
+    complete = None
+    for _, path in sorted(checkpoints(folder).items()):
+        if _is_complete(path):
+            complete = path
+        else:
+            shutil.rmtree(path)
+    return complete
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    try:
+        files = json.loads((checkpoint / CERTIFICATE).read_text(encoding="utf-8"))
+        return all((checkpoint / name).stat().st_size == size for name, size in files.items())
+    except (OSError, ValueError):
+        return False
+
+
+def clear_run(folder: Path) -> None:
+    """Forget an earlier run of ours: its checkpoints and their scores, then its run file."""
+    if (folder / RUN_FILE).exists():
+        for path in checkpoints(folder).values():
+            shutil.rmtree(path)
+        for path in (folder / name for name in _BESIDE_CHECKPOINTS):
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        (folder / RUN_FILE).unlink()
+
+
+def checkpoints(folder: Path) -> dict[int, Path]:
+    """Step → folder of the checkpoints, complete or not."""
+    matches = ((path, _CHECKPOINT.fullmatch(path.name)) for path in folder.glob("checkpoint-*"))
+    return {int(match[1]): path for path, match in matches if match}

@@ -1,0 +1,178 @@
+"""Pairs → a tokenised dataset whose mask columns TRL's reference cache knows about.
+
+In: the rows of `pair_files.read_pairs`. Out: `TokenizedPairs`, with the columns prompt_ids, chosen_ids, rejected_ids,
+chosen_mask, rejected_mask, and length (for sampling by length).
+The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
+here covers ids, masks and truncation.
+Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
+"""
+
+import hashlib
+import logging
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+from accelerate import PartialState
+from datasets import Dataset, Features, List, Value, load_from_disk
+
+from iterpref.errors import IterPrefError, SpanError, TrainingError
+from iterpref.records import Span
+from iterpref.training.collator import truncate
+from iterpref.training.config import FocalDPOConfig
+from iterpref.training.encoding import check_tokenizer, encode_pair
+from iterpref.training.methods import METHODS, PairSide
+from iterpref.training.pair_files import TrainingPair
+
+logger = logging.getLogger(__name__)
+
+_ENCODED = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_mask", "rejected_mask")
+_FEATURES = Features(
+    {
+        **{name: List(Value("int32")) for name in _ENCODED[:3]},
+        **{name: List(Value("int8")) for name in _ENCODED[3:]},
+        "length": Value("int32"),
+        "outcome": Value("string"),
+    }
+)
+# Why a pair isn't trained on; the keys of TrainSummary.dropped.
+EMPTY, EMPTY_ADDED, LONG_PROMPT = "no_focal_token", "no_added_token", "prompt_fills_max_length"
+# Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
+_WITHOUT_A_TOKEN = {"rejected": ("D-", "empty_removed", EMPTY), "chosen": ("D+", "empty_added", EMPTY_ADDED)}
+
+Spans = Sequence[Span] | None
+
+
+@dataclass(frozen=True)
+class TokenizedPairs:
+    """Pairs ready for the trainer, what was left out and why, and how many were cut to `max_length`."""
+
+    dataset: Dataset
+    dropped: dict[str, int]
+    truncated: int
+
+
+def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> TokenizedPairs:
+    """Encode every pair; apply `empty_removed` and `empty_added` to those without a focal token after truncation.
+
+    A pair whose prompt alone fills `max_length` is dropped, as TRL does.
+
+    Raises:
+        SpanError: A pair has no focal token and the policy is `error`, or its spans can't be found.
+        TrainingError: The tokenizer can't be used, or no pair is left.
+    """
+    check_tokenizer(tokenizer)
+    encoded = pairs.map(
+        _encode_row,
+        fn_kwargs={"tokenizer": tokenizer, "config": config},
+        features=_FEATURES,
+        remove_columns=pairs.column_names,
+        num_proc=config.dataset_num_proc,
+        keep_in_memory=True,
+        new_fingerprint=pairs._fingerprint,  # replaced below; saves hashing the tokenizer
+        desc="Tokenizing pairs",
+    )
+    table, dropped = _kept(encoded)
+    dataset = Dataset(table, fingerprint=_content_fingerprint(table, config))
+    truncated = sum(length > (config.max_length or length) for length in dataset["length"])
+    return TokenizedPairs(dataset, dropped, truncated)
+
+
+def _kept(encoded: Dataset) -> tuple[pa.Table, dict[str, int]]:
+    """The rows that are trained on, and how many are left out for which reason."""
+    outcomes = encoded["outcome"]
+    dropped = {reason: n for reason, n in sorted(Counter(outcomes).items()) if reason != "kept"}
+    counts = ", ".join(f"{n} {reason}" for reason, n in dropped.items())
+    kept = [row for row, outcome in enumerate(outcomes) if outcome == "kept"]
+    if not kept:
+        raise TrainingError(
+            f"none of the {len(encoded)} pairs can be trained on ({counts}); see empty_removed and max_length"
+        )
+    if dropped:
+        logger.warning("Left out %d of %d pairs: %s.", len(encoded) - len(kept), len(encoded), counts)
+    return encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"]), dropped
+
+
+def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
+    pair = TrainingPair.of_row(row)
+    spans = _spans_with_loss(pair, config)
+    try:
+        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, spans["rejected"], tokenizer, spans["chosen"])
+    except IterPrefError as error:
+        raise type(error)(f"pair {pair.pair_id}: {error}") from error
+    columns: dict[str, list[int]] = {name: getattr(encoded, name) for name in _ENCODED}
+    if not METHODS[config.method].pairwise:  # TRL learns the chosen side; the other is never looked at
+        columns |= {"chosen_ids": columns[f"{config.sft_on}_ids"], "chosen_mask": columns[f"{config.sft_on}_mask"]}
+        columns |= {"rejected_ids": [], "rejected_mask": []}
+        spans = {"chosen": spans[config.sft_on], "rejected": None}
+    outcome = _settle(pair.pair_id, columns, spans, config)
+    length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
+    return {**columns, "length": length, "outcome": outcome}
+
+
+def _spans_with_loss(pair: TrainingPair, config: FocalDPOConfig) -> dict[str, Spans]:
+    sides = {
+        "chosen": PairSide(pair.pair_id, pair.chosen, pair.chosen_spans, config.seed),
+        "rejected": PairSide(pair.pair_id, pair.rejected, pair.rejected_spans, config.seed),
+    }
+    return {name: mask(sides[name]) for name, mask in METHODS[config.method].masks.items()}
+
+
+def _settle(pair_id: str, columns: dict[str, list[int]], spans: Mapping[str, Spans], config: FocalDPOConfig) -> str:
+    """Why the pair is left out, or `kept`; a side that is taken in full instead gets its mask here."""
+    if _prompt_fills(columns["prompt_ids"], config):
+        return LONG_PROMPT
+    for side, (lines, key, reason) in _WITHOUT_A_TOKEN.items():
+        if spans[side] is None or any(_visible(columns, side, config)):
+            continue
+        if getattr(config, key) == "drop":
+            return reason
+        if getattr(config, key) == "error":
+            raise SpanError(
+                f"pair {pair_id}: no token of the {side} side is in {lines}, after truncation to max_length="
+                f"{config.max_length}; raise max_length, or set {key} to drop or full"
+            )
+        columns[f"{side}_mask"] = [1] * len(columns[f"{side}_ids"])
+    return "kept"
+
+
+def _visible(columns: Mapping[str, Sequence[int]], side: str, config: FocalDPOConfig) -> list[int]:
+    """One row's mask after truncation."""
+    mask = [0] * len(columns["prompt_ids"]) + list(columns[f"{side}_mask"])
+    return truncate(mask, config.max_length, config.truncation_mode)
+
+
+def _prompt_fills(prompt_ids: Sequence[int], config: FocalDPOConfig) -> bool:
+    keeps_start = config.truncation_mode == "keep_start"
+    return config.max_length is not None and keeps_start and len(prompt_ids) >= config.max_length
+
+
+def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
+    """Hash of everything a reference value depends on, apart from the model (TRL hashes its weights)."""
+    digest = hashlib.sha256(repr((config.max_length, config.truncation_mode)).encode())
+    for name in _ENCODED:
+        column = table[name].combine_chunks()
+        digest.update(np.asarray(column.value_lengths()).tobytes())
+        digest.update(np.asarray(column.flatten()).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def on_disk(dataset: Dataset, folder: Path) -> Dataset:
+    """The dataset backed by a file, next to which TRL keeps its reference values for all processes and later runs."""
+    target = folder / dataset._fingerprint
+    with PartialState().main_process_first():
+        if not target.exists():
+            staging = folder / f".{uuid4().hex}"
+            dataset.save_to_disk(staging)
+            try:
+                os.replace(staging, target)
+            except OSError:  # another process was faster
+                shutil.rmtree(staging)
+    return load_from_disk(str(target))
