@@ -9,11 +9,9 @@ import warnings
 from dataclasses import dataclass
 
 from iterpref.errors import SandboxError
-from iterpref.records import Isolation, TestFile
+from iterpref.records import Isolation
 
-from .inside.rungs.table import RUNGS
-from .job import Job
-from .sandbox import Sandbox
+from . import RUNGS, Job, Sandbox, TestFile
 
 _PROGRAM = "def f(x):\n    return x + 1\n"
 _TESTS = TestFile(path="test_it.py", content="assert f(1) == 2\n")

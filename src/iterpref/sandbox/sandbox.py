@@ -22,7 +22,7 @@ from .grading.calls import CallResults, grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
-from .inside.request import RunRequest
+from .inside.values.request import RunRequest
 from .job import Job
 from .reading import required_tests
 from .reading.plan import Unliftable

@@ -24,8 +24,8 @@ from typing import NoReturn
 from .harness import harness
 from .linux import syscalls
 from .linux.limits import reserve_memory
-from .request import ProbeRequest, RunRequest, Setup, probe
 from .rungs.rung import Rung, make_rung
+from .values.request import ProbeRequest, RunRequest, Setup, probe
 from .worker import atfork, wire
 from .worker.supervise import HostGone, Supervisor
 

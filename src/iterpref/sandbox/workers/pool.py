@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from iterpref.errors import SandboxError
 
-from ..inside.request import RunRequest
+from ..inside.values.request import RunRequest
 from ..inside.values.texts import shorten
 from ..inside.worker.wire import RawRun
 from .worker import RungRefused, Worker, WorkerBroken

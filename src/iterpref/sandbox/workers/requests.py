@@ -1,9 +1,9 @@
-"""A job → what is asked of a worker; each kind of request is made here. Not here: their form (inside/request.py)."""
+"""A job → what is asked of a worker; each kind of request is made here. Not here: their form (inside/values/request.py)."""
 
 import secrets
 from typing import Any, cast
 
-from ..inside.request import Mode, RunLimits, RunRequest
+from ..inside.values.request import Mode, RunLimits, RunRequest
 from ..job import Job
 
 

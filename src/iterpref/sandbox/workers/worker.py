@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..inside.request import ProbeRequest, RunRequest, Setup, probe
+from ..inside.values.request import ProbeRequest, RunRequest, Setup, probe
 from ..inside.worker import boot, wire
 from ..inside.worker.wire import RawRun
 

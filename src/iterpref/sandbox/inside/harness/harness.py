@@ -14,8 +14,8 @@ import types
 from typing import Any
 
 from ..linux.limits import release_spare_memory
-from ..request import PROBE_LIMITS, RunRequest
 from ..values import codec
+from ..values.request import PROBE_LIMITS, RunRequest
 from . import asserts, negative_control
 from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe

@@ -13,7 +13,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..request import RunRequest
+from ..values.request import RunRequest
 from .flip_asserts import SEEN, WRONG, flip_tests
 
 WRONG_TEXT = "the negative control's answer"

@@ -11,7 +11,7 @@ import resource
 import sys
 from collections.abc import Iterator
 
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .syscalls import PreparedCall
 
 _SPARE_BYTES = 64 << 20  # above the memory limit, for the harness to report a MemoryError

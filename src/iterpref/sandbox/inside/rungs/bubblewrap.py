@@ -17,7 +17,7 @@ from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, visible_directo
 from ..linux.limits import address_space, limiting, reserve_memory
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
-from ..request import ProbeRequest, RunLimits, RunRequest
+from ..values.request import ProbeRequest, RunLimits, RunRequest
 from ..worker import boot
 from ..worker.boot import PACKAGE
 from ..worker.wire import RawRun

@@ -12,7 +12,7 @@ import time
 
 from ..linux import stale
 from ..linux.users import is_root
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .namespaces import Namespaces
 
 _MOUNT = "/sys/fs/cgroup"

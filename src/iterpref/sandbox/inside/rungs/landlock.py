@@ -11,7 +11,7 @@ import os
 
 from ..linux import seccomp, syscalls
 from ..linux.file_tree import ETC, ETC_FILES, SYSTEM
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .rlimits import Rlimits
 
 _SYS_CREATE, _SYS_ADD, _SYS_RESTRICT = 444, 445, 446  # the same numbers on every architecture

@@ -17,7 +17,7 @@ from ..linux.limits import address_space, limiting
 from ..linux.processes import tasks_of_this_user
 from ..linux.syscalls import PreparedCall
 from ..linux.users import RUN_UID, become, is_root
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .rung import Rung
 
 _NEW_PID_NAMESPACE = syscalls.unsharing(syscalls.CLONE_NEWPID)

@@ -13,7 +13,7 @@ from ..linux import stale, syscalls
 from ..linux.limits import address_space, limiting
 from ..linux.processes import kill_descendants, tasks_of_this_user
 from ..linux.users import RUN_UID, become, is_root, others_may_enter
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .rung import Rung
 
 

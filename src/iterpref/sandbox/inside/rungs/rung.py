@@ -9,7 +9,7 @@ from importlib import import_module
 
 from ..harness import harness
 from ..linux import seccomp
-from ..request import ProbeRequest, RunLimits, RunRequest
+from ..values.request import ProbeRequest, RunLimits, RunRequest
 from ..worker.wire import RawRun
 from . import selftest
 from .table import RUNGS

@@ -1,1 +1,1 @@
-"""Values as they travel between a run and the host, exactly, and what stands for those that can't."""
+"""What travels between the host and a run: requests, values exactly, and what stands for those that can't."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 
 from ..linux.limits import SLACK_BYTES
 from ..linux.processes import descendants
-from ..request import RunLimits
+from ..values.request import RunLimits
 from .wire import RawRun
 
 CHANNEL_BYTES = 16 << 20
