@@ -185,3 +185,9 @@ def test_every_field_is_documented() -> None:
         return missing
 
     assert undocumented(Config) == []
+
+
+@pytest.mark.parametrize(("key", "choices"), [("isolation", "auto, zygote_cgroup"), ("min_isolation", "zygote_cgroup")])
+def test_a_rung_that_does_not_exist_is_refused(key: str, choices: str) -> None:
+    with pytest.raises(ConfigError, match=rf"sandbox\.{key}: .*expected one of {choices}, zygote, .*, got 'gvisor'"):
+        load_config(None, [f"sandbox.{key}=gvisor"])
