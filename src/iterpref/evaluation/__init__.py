@@ -16,6 +16,7 @@ from iterpref.evaluation.answers import Answer, AnswerSource, GeneratedAnswers, 
 from iterpref.evaluation.benchmarks import NAMES, Benchmark, BenchmarkDefinition, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.results import write_result
 from iterpref.evaluation.samples import read_samples
 
@@ -30,7 +31,10 @@ __all__ = [
     "RecordedAnswers",
     "TaskChoice",
     "evaluate",
+    "evaluate_model",
+    "evaluate_samples",
     "load_benchmark",
     "read_samples",
+    "stronger_tasks",
     "write_result",
 ]
