@@ -1,10 +1,10 @@
 """Sources of completions behind one async protocol (`base.Client`), and the ledger that pays each call once.
 
-A new kind of client is a file with its settings (`base.ClientConfig`), and two words here: its import, and its place
-in `Kinds`.
+A new kind of client is a file with its settings (`base.ClientConfig`), and a line in `KINDS`.
 """
 
-from typing import Annotated, Any
+from importlib import import_module
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 from pydantic import BeforeValidator, Field
 
@@ -13,8 +13,6 @@ from iterpref.clients.base import Client, ClientConfig, Completion, Price, Reque
 from iterpref.clients.budget import Budget, BudgetConfig
 from iterpref.clients.ledger import Ledger, open_ledger
 from iterpref.clients.local import LocalConfig
-from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.replay import ReplayConfig
 
 __all__ = [
     "DEFAULT",
@@ -33,7 +31,12 @@ __all__ = [
     "open_ledger",
 ]
 
-Kinds = LocalConfig | OpenAIConfig | ReplayConfig
+# File or folder beside this one, and its settings; the first is meant where a section doesn't say its kind.
+KINDS = (
+    "local.LocalConfig",
+    "openai.OpenAIConfig",
+    "replay.ReplayConfig",
+)
 DEFAULT = LocalConfig()
 
 
@@ -41,8 +44,21 @@ def _default_unless_said(values: Any) -> Any:
     return {"kind": DEFAULT.kind, **values} if isinstance(values, dict) else values
 
 
-AnyClientConfig = Annotated[Kinds, Field(discriminator="kind"), BeforeValidator(_default_unless_said)]
-"""A section of the configuration that holds the keys of one kind."""
+def _settings(kind: str) -> type[ClientConfig]:
+    file, _, name = kind.partition(".")
+    found: type[ClientConfig] = getattr(import_module(f"{__name__}.{file}"), name)
+    return found
+
+
+if TYPE_CHECKING:
+    AnyClientConfig = ClientConfig
+else:
+    # A section of the configuration that holds the keys of one kind.
+    AnyClientConfig = Annotated[
+        Union[tuple(map(_settings, KINDS))],  # noqa: UP007
+        Field(discriminator="kind"),
+        BeforeValidator(_default_unless_said),
+    ]
 
 
 def in_this_process(settings: ClientConfig, model: str) -> LocalConfig:

@@ -101,14 +101,12 @@ _NATIVE = (
     "part alone."
 )
 
-FORMATS = {
-    made.name: made
-    for made in (
-        ExportFormat("trl", _trl, _COLUMNS),
-        ExportFormat("trl_conversational", _trl_conversational, _COLUMNS),
-        ExportFormat("ms_swift", _ms_swift, _NATIVE),
-    )
-}
+_FORMATS = (
+    ExportFormat("trl", _trl, _COLUMNS),
+    ExportFormat("trl_conversational", _trl_conversational, _COLUMNS),
+    ExportFormat("ms_swift", _ms_swift, _NATIVE),
+)
+FORMATS = {made.name: made for made in _FORMATS}
 
 
 def format_named(name: str) -> ExportFormat:

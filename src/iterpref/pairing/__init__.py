@@ -1,0 +1,30 @@
+"""Trajectory → focal preference pairs: which versions, which of their lines differ, and which pairs are worth keeping.
+
+    settings = PairingConfig(negatives="each")
+    with Store.open("runs/a") as store:
+        store.replace_pairs(make_pairs(store, settings))
+        write_dataset(Path("runs/a/pairs"), store.pairs(kept=True))
+
+Two texts of one's own, without a run: `focal_pair(ImportedPair(...), settings)` gives them their spans. No model is
+asked but by `judge_pairs`. What is not named here is private.
+"""
+
+from iterpref.pairing.filters import Filters, estimated_tokens
+from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
+from iterpref.pairing.pair import focal_pair, make_pairs, pairs_of
+from iterpref.pairing.parquet import PARQUET, write_dataset
+from iterpref.pairing.spans import ChangedSpans, changed_spans
+
+__all__ = [
+    "PARQUET",
+    "ChangedSpans",
+    "Filters",
+    "JudgeProgress",
+    "changed_spans",
+    "estimated_tokens",
+    "focal_pair",
+    "judge_pairs",
+    "make_pairs",
+    "pairs_of",
+    "write_dataset",
+]

@@ -1,4 +1,4 @@
-"""Line and branch coverage of a program by a task's tests, measured by coverage.py inside the sandbox.
+"""Line and branch coverage of a program by a task's tests, measured by the package coverage inside the sandbox.
 
 In: a task and a program. Out: a job whose standard output is the measurement, and the reader of that output. The tests
 run in the program's process here, whatever their style; verdicts come from ordinary runs only.
