@@ -2,7 +2,7 @@
 
 In: one test file. Out: calls and expectations, added to a `CallPlan`. Walks the file in order, as Python would run it,
 without running it: constants bound to names are followed and loops over constants unrolled. Looks only at the tests,
-never at the program, which could otherwise choose to be judged in its own process.
+never at the program, which could otherwise choose to be graded in its own process.
 Not here: the calls in an expression (names.py), evaluation (expressions.py).
 """
 

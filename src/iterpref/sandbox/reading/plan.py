@@ -1,4 +1,4 @@
-"""What the oracle makes of tests: calls to make inside, expectations to check outside.
+"""What tests are taken apart into: calls to make inside, expectations to check outside.
 
 Not here: how tests are taken apart (plan_tests.py, asserts.py), or the outcome (calls.py).
 """
