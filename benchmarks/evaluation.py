@@ -10,6 +10,7 @@ FOLDER holds `humanevalplus-v0.1.10.jsonl.gz`, `mbppplus-v0.2.0.jsonl.gz` and, f
 import argparse
 import asyncio
 import collections
+import dataclasses
 import json
 import os
 import shutil
@@ -22,12 +23,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from iterpref.config import EvaluationConfig
-from iterpref.evaluation.answers import Recorded
-from iterpref.evaluation.benchmarks import load_benchmark
-from iterpref.evaluation.benchmarks.sources import read_rows
-from iterpref.evaluation.evaluate import evaluate, passed_base
-from iterpref.evaluation.samples import read_samples
+from iterpref.config import Config, EvaluationConfig
+from iterpref.evaluation import RecordedAnswers, evaluate, load_benchmark, read_samples
+from iterpref.evaluation.benchmarks.releases import read_file
+from iterpref.evaluation.evaluate import passed_base
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
@@ -161,7 +160,7 @@ def explain(row: dict[str, Any]) -> str:
 
 def canonical(data: Path, name: str, work: Path) -> Path:
     """The canonical solutions as a samples file."""
-    rows = read_rows(data / FILES[name])
+    rows = read_file(data / FILES[name])
     path = work / f"canonical-{name}.jsonl"
     lines = [{"task_id": row["task_id"], "solution": row["prompt"] + row["canonical_solution"]} for row in rows]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
@@ -170,10 +169,10 @@ def canonical(data: Path, name: str, work: Path) -> Path:
 
 def recorded(data: Path, name: str, models: list[str] | None) -> Iterator[tuple[str, list[dict[str, str]], int]]:
     """(model, its recorded completions of a benchmark, how many are of tasks that the benchmark lacks)."""
-    known = {row["task_id"] for row in read_rows(data / FILES[name])}
+    known = {row["task_id"] for row in read_file(data / FILES[name])}
     prefix = next(iter(known)).split("/")[0]
     by_model: dict[str, list[dict[str, str]]] = collections.defaultdict(list)
-    for row in read_rows(data / "samples_greedy_mixed.jsonl.gz"):
+    for row in read_file(data / "samples_greedy_mixed.jsonl.gz"):
         if row["task_id"].split("/")[0].lower() == prefix.lower():
             task_id = f"{prefix}/{row['task_id'].split('/')[1]}"
             by_model[row["model"].replace(":", "-")].append({"task_id": task_id, "solution": row["solution"]})
@@ -185,7 +184,7 @@ def recorded(data: Path, name: str, models: list[str] | None) -> Iterator[tuple[
 
 def write_samples(data: Path, name: str, rows: list[dict[str, str]], path: Path) -> Path:
     """A samples file; evalplus wants every task, so absent ones get an empty program, which is not counted."""
-    absent = {row["task_id"] for row in read_rows(data / FILES[name])} - {row["task_id"] for row in rows}
+    absent = {row["task_id"] for row in read_file(data / FILES[name])} - {row["task_id"] for row in rows}
     lines = [*rows, *({"task_id": task_id, "solution": ""} for task_id in sorted(absent))]
     text = "".join(json.dumps(line) + "\n" for line in lines)
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
@@ -249,13 +248,12 @@ def iterpref(options: argparse.Namespace, work: Path, name: str, path: Path, tag
 
 def score(name: str, data: str, path: str, out: str) -> None:
     """Score a samples file, without the preflight: the same programs are what is measured."""
-    settings = EvaluationConfig(benchmark=name, path=data)
+    config = Config(evaluation=EvaluationConfig(benchmark=name, path=data))
     with tempfile.TemporaryDirectory() as folder, Sandbox(WORKERS) as sandbox, Store.open(folder) as store:
-        benchmark = load_benchmark(name, path=data, sandbox=lambda: sandbox)
-        benchmark = type(benchmark)(**{**vars(benchmark), "preflight": False})
+        benchmark = dataclasses.replace(load_benchmark(name, path=data, sandbox=sandbox), preflight=False)
         samples = read_samples(Path(path), benchmark.tasks, missing=benchmark.broken)
-        answers = Recorded(samples, benchmark.tasks, settings.k)
-        result = asyncio.run(evaluate(benchmark, answers, sandbox, store, settings))
+        answers = RecordedAnswers(samples, benchmark.tasks, config.evaluation.k)
+        result = asyncio.run(evaluate(benchmark, answers, config, sandbox=sandbox, store=store))
     rows = [
         [s.task_id, s.sample_index, [passed_base(s), s.execution.passed, s.execution.verdict, s.execution.error[:300]]]
         for s in result.samples

@@ -23,11 +23,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from evaluation import FILES, WORKERS, recorded
-from iterpref.config import EvaluationConfig
-from iterpref.evaluation.answers import Answer
-from iterpref.evaluation.benchmarks import Benchmark, load_benchmark
-from iterpref.evaluation.benchmarks.sources import read_rows
-from iterpref.evaluation.evaluate import evaluate
+from iterpref.config import Config, EvaluationConfig
+from iterpref.evaluation import Answer, Benchmark, evaluate, load_benchmark
+from iterpref.evaluation.benchmarks.releases import read_file
 from iterpref.records import Task
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
@@ -122,8 +120,8 @@ def completions(data: Path, name: str) -> list[dict[str, str]]:
     """Recorded completions of a benchmark's tasks; of `mbpp-full`, those of tasks that MBPP+ lacks."""
     if name in FILES:
         return [row for _, rows, _ in recorded(data, name, None) for row in rows]
-    known = {row["task_id"] for row in read_rows(data / FILES["mbpp+"])}
-    rows = [row for row in read_rows(data / "samples_greedy_mixed.jsonl.gz") if row["benchmark"] == "mbpp"]
+    known = {row["task_id"] for row in read_file(data / FILES["mbpp+"])}
+    rows = [row for row in read_file(data / "samples_greedy_mixed.jsonl.gz") if row["benchmark"] == "mbpp"]
     rows = [row | {"task_id": f"Mbpp/{row['task_id'].split('/')[1]}"} for row in rows]
     return [row for row in rows if row["task_id"] not in known]
 
@@ -138,11 +136,12 @@ def score(options: argparse.Namespace) -> Verdicts:
             by_task[row["task_id"]].append(row["solution"])
         with tempfile.TemporaryDirectory() as folder, Sandbox(WORKERS) as sandbox, Store.open(folder) as store:
             data = str(options.data / SOURCES[name])
-            found = load_benchmark(name, path=data, sandbox=lambda opened=sandbox: opened)  # type: ignore[misc]
+            found = load_benchmark(name, path=data, sandbox=sandbox)
             tasks = [task for task in found.tasks if task.task_id in by_task]
-            benchmark = Benchmark(name, tasks, found.family)
-            settings = EvaluationConfig(benchmark=name, path=data)
-            result = asyncio.run(evaluate(benchmark, Programs(by_task), sandbox, store, settings))
+            benchmark = Benchmark(name, tasks, found.definition)
+            config = Config(evaluation=EvaluationConfig(benchmark=name, path=data))
+            work = evaluate(benchmark, Programs(by_task), config, sandbox=sandbox, store=store)
+            result = asyncio.run(work)
         verdicts |= {(name, s.task_id, s.sample_index): s.execution.verdict for s in result.samples}
     return verdicts
 

@@ -16,8 +16,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from iterpref.evaluation.benchmarks import load_benchmark
-from iterpref.evaluation.benchmarks.sources import read_rows
+from iterpref.evaluation import load_benchmark
+from iterpref.evaluation.benchmarks.releases import read_file
 from iterpref.records import Execution, Limits, Task
 from iterpref.sandbox import Job, Sandbox
 
@@ -37,7 +37,7 @@ PREAMBLE = (
 
 
 def tasks_of(name: str, data: Path, sandbox: Sandbox) -> list[Task]:
-    return load_benchmark(name, path=str(data / FILES[name]), sandbox=lambda: sandbox).tasks
+    return load_benchmark(name, path=str(data / FILES[name]), sandbox=sandbox).tasks
 
 
 def canonical(name: str, data: Path, sandbox: Sandbox) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def canonical(name: str, data: Path, sandbox: Sandbox) -> dict[str, Any]:
 def recorded(data: Path, sandbox: Sandbox, limit: int | None) -> dict[str, Any]:
     """Run the recorded completions; agreement with `recorded_success`, and the disagreements by class."""
     known = {key(task.task_id): task for name in ("humaneval", "mbpp-full") for task in tasks_of(name, data, sandbox)}
-    rows = read_rows(data / "samples_greedy_mixed.jsonl.gz")[:limit]
+    rows = read_file(data / "samples_greedy_mixed.jsonl.gz")[:limit]
     sums = {row["model"]: row["solution"] for row in rows if row["task_id"] == "MBPP/126"}
     started = time.perf_counter()
     jobs = (job_of(known[key(row["task_id"])], row["solution"]) for row in rows)

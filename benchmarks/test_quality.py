@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from iterpref.config import ValidationConfig
-from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.evaluation import load_benchmark
 from iterpref.importing import import_recorded
 from iterpref.records import Task, TestQuality
 from iterpref.sandbox import Job, Sandbox
@@ -64,7 +64,7 @@ def main() -> None:
 def plus_tasks(options: argparse.Namespace, sandbox: Sandbox) -> dict[str, Task]:
     found = {}
     for name, path in (("humaneval+", options.humaneval_plus), ("mbpp+", options.mbpp_plus)):
-        for task in load_benchmark(name, path=str(path), sandbox=lambda: sandbox).tasks:
+        for task in load_benchmark(name, path=str(path), sandbox=sandbox).tasks:
             found[task.task_id] = task
     return found
 

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import pytest
 
 from iterpref.clients import Client, ClientConfig
-from iterpref.clients.local.settings import LocalConfig
-from iterpref.clients.openai.settings import OpenAIConfig
+from iterpref.clients.local import LocalConfig
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.replay import ReplayConfig
 from iterpref.config import Config, dump_config, load_config
 from iterpref.config.keys import sections

@@ -7,9 +7,11 @@ import ast
 import re
 import textwrap
 import threading
-from typing import NamedTuple
+from itertools import pairwise
+from typing import NamedTuple, TypeGuard
 
 _FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 PYTHON_INFO = {"python", "py", "python3", ""}
 
 
@@ -104,6 +106,28 @@ def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
     """
     with _PARSING:
         return ast.parse(source, filename)
+
+
+def without_docstrings(tree: ast.Module) -> ast.Module:
+    """The same tree, changed: the docstrings of module, classes and functions are gone."""
+    for node in ast.walk(tree):
+        if has_docstring(node):
+            del node.body[0]
+    return tree
+
+
+def has_docstring(node: ast.AST) -> TypeGuard[Documented]:
+    """Whether a node begins with a docstring."""
+    return isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None
+
+
+def length_label(lines: int) -> str:
+    """`6-10 lines`: the group of programs that a length belongs to."""
+    bounds = (0, 5, 10, 20, 40)
+    for low, high in pairwise(bounds):
+        if lines <= high:
+            return f"{low + 1}-{high} lines"
+    return f"{bounds[-1] + 1} lines or more"
 
 
 def expression(source: str) -> ast.expr:

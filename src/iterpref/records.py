@@ -8,7 +8,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Literal, Self
 
@@ -31,7 +31,7 @@ Verdict = Literal[
 Trust = Literal["oracle", "checked", "in_process"]
 Isolation = str  # a rung of the sandbox's, as its table names them
 Phase = Literal["import", "test", "none"]
-Origin = Literal["debugging", "sampling", "mutation", "import"]
+Origin = Literal["debugging", "sampling", "import"]
 
 
 class Record(BaseModel):
@@ -61,8 +61,7 @@ class TestFile(Record):
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
     Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}`, with plain values
-    as `sandbox/reading/call_tables.py` writes them.
-    `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    as `sandbox/reading/call_tables.py` writes them. `stdio`: likewise, `{"stdin": "3\\n", "stdout": "9\\n"}`.
     """
 
     __test__: ClassVar[bool] = False  # not a pytest class
@@ -250,6 +249,17 @@ class Span(Record):
 
     start: int = Field(ge=0)
     stop: int = Field(ge=0)
+
+
+def merged(spans: Iterable[Span]) -> list[tuple[int, int]]:
+    """[start, stop) of each run of spans that follow one another without a gap; empty ones are left out."""
+    found: list[tuple[int, int]] = []
+    for span in spans:
+        if found and found[-1][1] == span.start:
+            found[-1] = (found[-1][0], span.stop)
+        elif span.start < span.stop:
+            found.append((span.start, span.stop))
+    return found
 
 
 class FilterVerdict(Record):

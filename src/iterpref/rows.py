@@ -34,13 +34,15 @@ class UnreadableSource(RecordError):
 
 
 class BrokenRow(RecordError):
-    """A line that is no JSON object: its number, what is wrong, and its value where it is JSON of another kind."""
+    """A line that is no JSON object: its number, what is wrong, and its value where it is JSON of another kind; of a
+    line that is no UTF-8, the offset in the file of the first `byte` that is none."""
 
     def __init__(self, where: str, number: int, reason: str, message: str, value: Any = None) -> None:
         super().__init__(f"{where}:{number}: {message}")
         self.number = number
         self.reason = reason
         self.value = value
+        self.byte: int | None = None
 
 
 class SourceRow(NamedTuple):
@@ -110,14 +112,18 @@ def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") ->
     if path.suffix == ".parquet":
         yield from _parquet_rows(path, name)
         return
+    start = 0
     for number, text in _numbered_texts(path):
         try:
             if text.strip():
                 yield SourceRow(name, number, _object(name, number, text))
         except BrokenRow as error:
+            if error.byte is not None:
+                error.byte += start
             if refused is None:
                 raise
             refused.add(error)
+        start += len(text)
 
 
 def count_lines(path: Path) -> int:
@@ -195,7 +201,9 @@ def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
     try:
         items = json.loads(text.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        return enumerate(io.BytesIO(text), start=1)  # not one array: perhaps lines that start with a list
+        items = None
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
     return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
 
 
@@ -204,7 +212,9 @@ def _object(name: str, number: int, text: bytes) -> dict[str, Any]:
         values = json.loads(text.decode("utf-8-sig").rstrip())
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text (byte {error.start} of the line)"
-        raise BrokenRow(name, number, reason, f"{reason}; expected a JSON object") from None
+        broken = BrokenRow(name, number, reason, f"{reason}; expected a JSON object")
+        broken.byte = error.start
+        raise broken from None
     except (ValueError, RecursionError) as error:
         lfs = text.startswith(b"version https://git-lfs")
         hint = "; this is a Git LFS pointer, fetch the file itself" if lfs else ""

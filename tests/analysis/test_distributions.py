@@ -2,8 +2,8 @@
 
 import pytest
 
-from iterpref.analysis.distributions import by_size, by_tenths, categories, coverage, differences, run_lengths
-from iterpref.records import PreferencePair, Span, TestQuality
+from iterpref.analysis.distributions import by_size, by_tenths, categories, coverage, differences
+from iterpref.records import PreferencePair, Span, TestQuality, merged
 from iterpref.synthesis.features import load_tree
 
 
@@ -50,7 +50,7 @@ def test_shares_below_and_at_one() -> None:
     ],
 )
 def test_runs(spans: list[tuple[int, int]], lengths: list[int]) -> None:
-    assert run_lengths([Span(start=a, stop=b) for a, b in spans]) == lengths
+    assert [stop - start for start, stop in merged(Span(start=a, stop=b) for a, b in spans)] == lengths
 
 
 def test_differences_of_pairs() -> None:

@@ -9,7 +9,7 @@ from iterpref.records import Attempt, Execution, Trajectory
 
 
 def trajectory(name: str, *kinds: str, status: str = "unresolved") -> Trajectory:
-    """`kinds`: "+" for a pass, "-" for a wrong value, else an exception."""
+    """`kinds`: "+" for a pass, "-" for a test that failed, else an exception."""
 
     def outcome(kind: str) -> Execution:
         verdict = {"+": "passed", "-": "failed"}.get(kind, "error")
@@ -39,7 +39,7 @@ def test_by_kind_and_iteration() -> None:
         trajectory("e", "TypeError"),
     )
     assert found == [
-        ("wrong value", [1, 1, 1], [0, 0, 1], 1, 1),
+        ("assertion", [1, 1, 1], [0, 0, 1], 1, 1),
         ("KeyError", [2, 0, 0], [1, 0, 0], 0, 1),
     ]
     assert repairs([trajectory("a", "KeyError", "+")])[0].fixed_share == 1.0
@@ -48,7 +48,7 @@ def test_by_kind_and_iteration() -> None:
 def test_what_does_not_count() -> None:
     assert rows(trajectory("a", "-", "+", status="failed_tools")) == []
     assert rows(trajectory("a", "+", "-", "+")) == []  # solved at once; a recording may go on
-    assert rows(trajectory("a", "-", "+", "-", "+")) == [("wrong value", [1], [1], 0, 0)]
+    assert rows(trajectory("a", "-", "+", "-", "+")) == [("assertion", [1], [1], 0, 0)]
 
 
 def test_cost_per_pair() -> None:

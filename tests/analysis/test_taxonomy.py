@@ -2,7 +2,7 @@
 
 import pytest
 
-from iterpref.analysis.taxonomy import by_difficulty, by_length, kind, kinds_by_model, paper_counts, taxonomy
+from iterpref.analysis.taxonomy import by_difficulty, by_length, failure_kind, kinds_by_model, paper_counts, taxonomy
 from iterpref.records import Execution, FailingCase, Result, Sample
 
 CASE = FailingCase(call="f(1)", got="1", expected="2")
@@ -33,7 +33,7 @@ def outcome(verdict: str, error_type: str = "", case: FailingCase | None = None)
     ],
 )
 def test_kind(execution: Execution, completion: str, expected: str) -> None:
-    assert kind(execution, completion) == expected
+    assert failure_kind(execution, completion) == expected
 
 
 def result(*executions: Execution) -> Result:

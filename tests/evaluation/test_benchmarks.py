@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from iterpref.errors import ConfigError, IterPrefError, RecordError
-from iterpref.evaluation.benchmarks import dataset_hash, load_benchmark
+from iterpref.evaluation import TaskChoice, load_benchmark
+from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.records import Limits, Task, TestFile
 
 
@@ -23,8 +24,8 @@ def test_reads_tasks_in_order_and_skips_empty_lines(tmp_path: Path) -> None:
     lines = [task.model_dump_json() for task in tasks]
     path = write(tmp_path, lines[0], "", *lines[1:])
     assert load_benchmark(path).tasks == tasks
-    assert load_benchmark(path, split="test").tasks == tasks[:2]
-    assert load_benchmark(path, limit=1).tasks == tasks[:1]
+    assert load_benchmark(path, TaskChoice("test")).tasks == tasks[:2]
+    assert load_benchmark(path, TaskChoice(limit=1)).tasks == tasks[:1]
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,7 @@ def test_reads_tasks_in_order_and_skips_empty_lines(tmp_path: Path) -> None:
 )
 def test_bad_files_are_refused_with_their_line(tmp_path: Path, lines: list[str], message: str) -> None:
     with pytest.raises(RecordError, match=message):
-        load_benchmark(write(tmp_path, *lines), split="held_out")
+        load_benchmark(write(tmp_path, *lines), TaskChoice("held_out"))
 
 
 def test_unreadable_files(tmp_path: Path) -> None:
@@ -69,11 +70,11 @@ def test_unreadable_files(tmp_path: Path) -> None:
 
 
 def test_playground() -> None:
-    tasks = load_benchmark("playground", "held_out", 5).tasks
+    tasks = load_benchmark("playground", TaskChoice("held_out", 5)).tasks
     assert len(tasks) == 5 and {task.split for task in tasks} == {"held_out"}
-    assert load_benchmark("playground", None, 5).tasks == tasks
+    assert load_benchmark("playground", TaskChoice(limit=5)).tasks == tasks
     with pytest.raises(IterPrefError, match=r"split is test; expected one of .*train, validation, held_out"):
-        load_benchmark("playground", "test")
+        load_benchmark("playground", TaskChoice("test"))
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 
 from iterpref.evaluation.benchmarks import Benchmark
-from iterpref.evaluation.difficulty import difficulties
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS
 from iterpref.records import Task, TestFile
 
 
@@ -24,9 +24,9 @@ def task(name: str, reference: str | None, split: str = "test") -> Task:
     ],
 )  # fmt: skip
 def test_by_the_reference(reference: str, label: str) -> None:
-    assert difficulties(Benchmark("own", [task("a", reference), task("b", None)])) == {"a": label}
+    assert Benchmark("own", [task("a", reference), task("b", None)]).difficulty == {"a": label}
 
 
 def test_livecodebench_says_it() -> None:
-    benchmark = Benchmark("livecodebench-v1", [task("a", None, "hard")], "livecodebench")
-    assert difficulties(benchmark) == {"a": "hard"}
+    benchmark = Benchmark("livecodebench-v1", [task("a", None, "hard")], DEFINITIONS["livecodebench-v1"])
+    assert benchmark.difficulty == {"a": "hard"}

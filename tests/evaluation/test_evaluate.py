@@ -14,11 +14,10 @@ import pytest
 
 from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
-from iterpref.config import EvaluationConfig, EvaluationSamplingConfig
+from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig
 from iterpref.errors import ClientError, ConfigError, RecordError, SandboxError
-from iterpref.evaluation.answers import Generated
-from iterpref.evaluation.benchmarks import Benchmark, load_benchmark
-from iterpref.evaluation.evaluate import SANDBOX_TRIES, evaluate
+from iterpref.evaluation import Benchmark, GeneratedAnswers, TaskChoice, evaluate, load_benchmark
+from iterpref.evaluation.evaluate import SANDBOX_TRIES
 from iterpref.programs import fenced
 from iterpref.records import Execution, Limits, Result, Task, TestFile, as_messages
 from iterpref.sandbox import Job, Sandbox
@@ -73,13 +72,16 @@ class Bench:
         sandbox: Sandbox,
         settings: EvaluationConfig = GREEDY,
         tasks: Sequence[Task] | None = None,
+        on_progress: Any = None,
         **more: Any,
     ) -> Result:
         self.ledger = Ledger(ReplayClient(recording(self.folder / "recording.jsonl", completions)), self.store)
         tasks = [task(name) for name in completions] if tasks is None else tasks
         benchmark = Benchmark("own", list(tasks))
-        answers = Generated(self.ledger, benchmark, settings, more.get("seed", 0))
-        return asyncio.run(evaluate(benchmark, answers, sandbox, self.store, settings, **more))
+        config = Config(evaluation=settings, **more)
+        answers = GeneratedAnswers(self.ledger, benchmark, config)
+        work = evaluate(benchmark, answers, config, sandbox=sandbox, store=self.store, on_progress=on_progress)
+        return asyncio.run(work)
 
 
 @pytest.fixture
@@ -106,14 +108,14 @@ def test_outcomes_and_metrics(bench: Bench, sandbox: Sandbox) -> None:
 
 
 def test_references_of_the_playground_pass(store: Store, tmp_path: Path, sandbox: Sandbox) -> None:
-    benchmark = load_benchmark("playground", "held_out", 20)
+    benchmark = load_benchmark("playground", TaskChoice("held_out", 20))
     lines = [{"messages": [m.model_dump() for m in as_messages(t.prompt)], "completions": [fenced(t.reference or "")]}
              for t in benchmark.tasks]  # fmt: skip
     path = tmp_path / "references.jsonl"
     path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     ledger = Ledger(ReplayClient(path), store)
-    answers = Generated(ledger, benchmark, GREEDY, 0)
-    result = asyncio.run(evaluate(benchmark, answers, sandbox, store, GREEDY))
+    answers = GeneratedAnswers(ledger, benchmark, Config())
+    result = asyncio.run(evaluate(benchmark, answers, Config(), sandbox=sandbox, store=store))
     assert result.metrics == {"pass@1": 1.0, "pass@1_stderr": 0.0}
     assert {sample.execution.trust for sample in result.samples} == {"oracle"}
 
@@ -259,7 +261,8 @@ names = [f"t{i}" for i in range(12)]
 with Store.open(sys.argv[2]) as store, Sandbox(workers=1) as sandbox:
     ledger = Ledger(ReplayClient(sys.argv[3]), store)
     benchmark = Benchmark("own", [task(name) for name in names])
-    result = asyncio.run(evaluate(benchmark, Generated(ledger, benchmark, GREEDY, 0), sandbox, store, GREEDY))
+    answers = GeneratedAnswers(ledger, benchmark, Config())
+    result = asyncio.run(evaluate(benchmark, answers, Config(), sandbox=sandbox, store=store))
     print(json.dumps({"paid": ledger.paid, "pass@1": result.metrics["pass@1"]}))
 """
 

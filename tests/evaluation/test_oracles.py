@@ -16,11 +16,8 @@ import numpy as np
 import pytest
 from data import shared
 
-from iterpref.config import EvaluationConfig
-from iterpref.evaluation.answers import Recorded
-from iterpref.evaluation.benchmarks import load_benchmark
-from iterpref.evaluation.evaluate import evaluate
-from iterpref.evaluation.samples import read_samples
+from iterpref.config import Config, EvaluationConfig
+from iterpref.evaluation import RecordedAnswers, evaluate, load_benchmark, read_samples
 from iterpref.sandbox import Sandbox
 from iterpref.statistics import pass_at_k
 from iterpref.store import Store
@@ -83,8 +80,8 @@ def test_published_pass_at_1(model: str, imports: str, published: float, tmp_pat
     path = tmp_path / "samples.jsonl"
     lines = [{"task_id": row["task_id"], "solution": imports + row["solution"]} for row in rows]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    settings = EvaluationConfig(benchmark="humaneval")
-    answers = Recorded(read_samples(path, benchmark.tasks), benchmark.tasks, settings.k)
+    config = Config(evaluation=EvaluationConfig(benchmark="humaneval"))
+    answers = RecordedAnswers(read_samples(path, benchmark.tasks), benchmark.tasks, config.evaluation.k)
     with Store.open(tmp_path / "run") as store:
-        result = asyncio.run(evaluate(benchmark, answers, sandbox, store, settings))
+        result = asyncio.run(evaluate(benchmark, answers, config, sandbox=sandbox, store=store))
     assert round(100 * result.metrics["pass@1"], 1) == published

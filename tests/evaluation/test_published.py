@@ -16,11 +16,11 @@ import pytest
 from data import shared
 
 from iterpref.errors import ConfigError, RecordError
-from iterpref.evaluation import benchmarks
-from iterpref.evaluation.benchmarks import Window, load_benchmark
+from iterpref.evaluation import TaskChoice, load_benchmark
 from iterpref.evaluation.benchmarks.livecodebench import private_tests
 from iterpref.evaluation.benchmarks.mbpp import typed_inputs
-from iterpref.evaluation.benchmarks.sources import Source, load
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS
+from iterpref.evaluation.benchmarks.releases import Release, load
 from iterpref.evaluation.preflight import preflight
 from iterpref.sandbox import Job, Sandbox
 
@@ -68,7 +68,7 @@ def write(path: Path, *rows: dict[str, Any]) -> str:
 )
 def test_evalplus_tasks(tmp_path: Path, sandbox: Sandbox, program: str, base: bool, plus: bool) -> None:
     path = write(tmp_path / "plus.jsonl.gz", plus_row())
-    (task,) = load_benchmark("humaneval+", path=path, sandbox=lambda: sandbox).tasks
+    (task,) = load_benchmark("humaneval+", path=path, sandbox=sandbox).tasks
     execution = sandbox.run(Job.from_task(task, program))
     assert [test.verdict == "passed" for test in execution.tests] == [base, plus]
     assert execution.passed is plus and execution.trust == "oracle"
@@ -78,7 +78,7 @@ def test_references_are_computed_once(tmp_path: Path, sandbox: Sandbox) -> None:
     path = write(tmp_path / "plus.jsonl", plus_row())
     with pytest.raises(ConfigError, match="expected outputs are not cached"):
         load_benchmark("humaneval+", path=path)
-    first = load_benchmark("humaneval+", path=path, sandbox=lambda: sandbox)
+    first = load_benchmark("humaneval+", path=path, sandbox=sandbox)
     assert load_benchmark("humaneval+", path=path).tasks == first.tasks
     changed = write(tmp_path / "plus.jsonl", plus_row(canonical_solution="    return x / 4\n"))
     with pytest.raises(ConfigError, match="expected outputs are not cached"):
@@ -88,7 +88,7 @@ def test_references_are_computed_once(tmp_path: Path, sandbox: Sandbox) -> None:
 def test_a_reference_that_fails_is_reported_apart(tmp_path: Path, sandbox: Sandbox) -> None:
     broken = plus_row(task_id="HumanEval/1", canonical_solution="    return 1 / x\n")
     path = write(tmp_path / "plus.jsonl", plus_row(), broken)
-    found = load_benchmark("humaneval+", path=path, sandbox=lambda: sandbox)
+    found = load_benchmark("humaneval+", path=path, sandbox=sandbox)
     assert [task.task_id for task in found.tasks] == ["HumanEval/0"]
     assert found.broken["HumanEval/1"].startswith("error: call 3 raised ZeroDivisionError")
 
@@ -118,7 +118,7 @@ def test_a_task_twice(tmp_path: Path) -> None:
 
 
 def test_path_then_environment_then_release(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Release(BaseHTTPRequestHandler):
+    class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200 if self.path == "/v1/rows.jsonl.gz" else 404)
             self.end_headers()
@@ -126,10 +126,10 @@ def test_path_then_environment_then_release(tmp_path: Path, monkeypatch: pytest.
 
         def log_message(self, *_: object) -> None: ...
 
-    server = HTTPServer(("127.0.0.1", 0), Release)
+    server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}/v1/rows.jsonl.gz"
-    source = Source("own", "v1", ("ITERPREF_OWN_PATH",), ("a",), url=url)
+    source = Release("own", "v1", ("ITERPREF_OWN_PATH",), ("a",), url=url)
     released = load(source)
     assert released.rows == [{"a": "release"}] and "release v1" in released.place
     server.shutdown()
@@ -140,7 +140,7 @@ def test_path_then_environment_then_release(tmp_path: Path, monkeypatch: pytest.
     assert load(source, write(tmp_path / "path.jsonl", {"a": "path"})).rows == [{"a": "path"}]
     monkeypatch.delenv("ITERPREF_OWN_PATH")
     with pytest.raises(ConfigError, match=r"can't be reached .* ITERPREF_OWN_PATH"):
-        load(Source("other", "v1", ("ITERPREF_OWN_PATH",), ("a",), url=url))
+        load(Release("other", "v1", ("ITERPREF_OWN_PATH",), ("a",), url=url))
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_mbpp_inputs_get_their_types_back(task_id: str, given: Any, wanted: Any)
 
 
 def test_every_hub_source_is_pinned_to_a_commit() -> None:
-    sources = [source for source, _, _ in benchmarks._PUBLISHED.values()] + [benchmarks.LIVECODEBENCH]
+    sources = [definition.release for definition in DEFINITIONS.values() if definition.release]
     hub = {source.name: source.revision for source in sources if source.hub}
     assert "humanevalfix" in hub and len(hub) >= 6
     assert [name for name, revision in hub.items() if not re.fullmatch(r"[0-9a-f]{40}", revision)] == []
@@ -219,7 +219,7 @@ def test_livecodebench(tmp_path: Path, sandbox: Sandbox) -> None:
     assert sandbox.run(Job.from_task(method, good)).passed
     assert sandbox.run(Job.from_task(method, "def join(xs, x): return xs + [x]")).passed
     assert not sandbox.run(Job.from_task(method, "def join(xs, x): return xs")).passed
-    later = load_benchmark("livecodebench-v1", path=path, window=Window(since="2024-08-02"))
+    later = load_benchmark("livecodebench-v1", TaskChoice(options={"since": "2024-08-02"}), path=path)
     assert [task.task_id for task in later.tasks] == ["method"]
     with pytest.raises(ConfigError, match="can't read this file"):
         load_benchmark("livecodebench-v2", path=str(tmp_path))
@@ -235,7 +235,7 @@ def test_livecodebench(tmp_path: Path, sandbox: Sandbox) -> None:
 )
 @pytest.mark.timeout(300)
 def test_canonical_solutions_pass(name: str, file: str, count: int, sandbox: Sandbox) -> None:
-    found = load_benchmark(name, path=shared(file), sandbox=lambda: sandbox)
+    found = load_benchmark(name, path=shared(file), sandbox=sandbox)
     assert len(found.tasks) == count
     assert preflight(found.tasks, sandbox) == {}
 
@@ -250,7 +250,7 @@ def test_canonical_solutions_pass(name: str, file: str, count: int, sandbox: San
     ],
 )
 def test_canonical_solutions_pass_the_plus_tests(name: str, file: str, count: int, sandbox: Sandbox) -> None:
-    found = load_benchmark(name, path=shared(file), sandbox=lambda: sandbox)
+    found = load_benchmark(name, path=shared(file), sandbox=sandbox)
     assert len(found.tasks) == count and found.broken == {}
     assert preflight(found.tasks, sandbox) == {}
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from iterpref import pipeline
 from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, IterPrefError, RecordError
-from iterpref.evaluation.answers import Recorded
+from iterpref.evaluation import RecordedAnswers, read_samples
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS
+from iterpref.evaluation.benchmarks.tasks_file import TASKS_FILE
 from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
-from iterpref.evaluation.samples import read_samples
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.records import Message, Task, TestFile
 from iterpref.store import Store
 
@@ -80,11 +82,11 @@ def test_unreadable(tmp_path: Path) -> None:
 def test_k_larger_than_the_samples_of_a_task(tmp_path: Path) -> None:
     samples = read_samples(write(tmp_path, *GOOD), TASKS)
     with pytest.raises(ConfigError, match=r"evaluation.k is \[1, 2\], and task a has 1 samples"):
-        Recorded(samples, TASKS, (1, 2))
+        RecordedAnswers(samples, TASKS, (1, 2))
 
 
 def test_chat_protocol() -> None:
-    asked = ask(task("a"), "humaneval", "chat")
+    asked = ask(task("a"), DEFINITIONS["humaneval"], "chat")
     assert [message.role for message in asked.messages] == ["user", "assistant"]
     assert asked.messages[0].content.endswith("\n```\ndef f(x):\n```\n")
     assert asked.messages[1].content.endswith("\n```python\n") and FENCE_STOP in asked.stop and not asked.raw
@@ -103,14 +105,14 @@ def test_an_endpoint_that_begins_anew(reply: str) -> None:
 
 
 def test_base_protocol() -> None:
-    asked = ask(task("a"), "humaneval", "base")
+    asked = ask(task("a"), DEFINITIONS["humaneval"], "base")
     assert asked.raw and asked.messages == (Message(role="user", content="def f(x):\n"),) and "\ndef " in asked.stop
     assert program_of(task("a"), "    return x\n", "base") == "def f(x):\n    return x"
 
 
 def test_protocols_that_do_not_fit() -> None:
     with pytest.raises(ConfigError, match=r"evaluation.protocol is base, which own benchmarks don't have"):
-        ask(task("a"), "own", "base")
+        ask(task("a"), TASKS_FILE, "base")
 
 
 @pytest.mark.timeout(300)
@@ -118,9 +120,9 @@ def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:
     """The playground's coder, in process and from the file that evaluating it wrote."""
     config = Config(evaluation=EvaluationConfig(benchmark="playground", tasks=30))
     with Store.open(tmp_path / "run") as store:
-        run = Run(store, config)
-        before = run.evaluate("playground")
-        again = run.evaluate("playground", samples=tmp_path / f"run/results/{before.result_id}.samples.jsonl")
+        run = OpenedRun(store, config)
+        before = pipeline.evaluate(run, "playground")
+        again = pipeline.evaluate(run, "playground", samples=tmp_path / f"run/results/{before.result_id}.samples.jsonl")
     assert again.metrics == before.metrics and 0 < before.metrics["pass@1"] < 1
     assert again.dataset_hash == before.dataset_hash and again.result_id != before.result_id
     assert [s.execution.verdict for s in again.samples] == [s.execution.verdict for s in before.samples]
@@ -146,6 +148,6 @@ def test_bad_input_of_the_command(
     evaluation = EvaluationConfig.model_validate({"benchmark": "playground", "tasks": 2} | settings)
     given = None if rows is None else write(tmp_path, *rows)
     with Store.open(tmp_path / "run") as store, pytest.raises(IterPrefError, match=message):
-        Run(store, Config(evaluation=evaluation)).evaluate("playground", samples=given)
+        pipeline.evaluate(OpenedRun(store, Config(evaluation=evaluation)), "playground", samples=given)
     with Store.open(tmp_path / "run", write=False) as store:
         assert not list(store.results())

@@ -9,9 +9,9 @@ from small_run import HOSTILE, RIGHT, passed, put_trajectory, raised, result, ta
 from iterpref.records import Span
 from iterpref.store import Store
 from iterpref.viewer.charts import percent
+from iterpref.viewer.debugging_facts import solving
 from iterpref.viewer.examples import Line, highlighted
 from iterpref.viewer.report import duration, p_value, points, render_report, write_report
-from iterpref.viewer.sections import solving
 
 VOID = {"meta", "br", "line", "circle", "polyline"}
 SEPARATE = {"th", "td", "dt", "dd", "strong"}  # a reader sees them apart, without a space in the text
@@ -96,7 +96,7 @@ def test_feedback_of_the_rejected_program_is_shown(page: Page) -> None:
 def test_charts_and_errors_are_there(page: Page) -> None:
     assert page.tags.count("svg") == 1 + 5 + 3  # pass rates; sizes of differences; loss, margins, chosen reward
     assert re.search(r"IndexError 1 2 1", page.text)
-    assert re.search(r"wrong value 2 3 0", page.text)
+    assert re.search(r"wrong output 2 3 0", page.text)
 
 
 def test_hostile_text_stays_text(page: Page) -> None:

@@ -1,0 +1,14 @@
+"""Records → numbers: what a report, a dataset card and a comparison state. Nothing is run and no model is asked.
+
+    comparison = compare(before, after)  # two Results on the same tasks
+    print(comparison.difference, comparison.low, comparison.high, comparison.mcnemar_p)
+
+`funnel` and `repairs` read trajectories and pairs, `taxonomy` says how programs fail, `distributions` and
+`card_facts` describe the data, `compare` and `matrix` set Results side by side.
+Not here: how numbers are shown (`viewer`).
+"""
+
+from iterpref.analysis.compare import Comparison, compare
+from iterpref.analysis.matrix import Entrant, Matrix, compare_all, load_entrant
+
+__all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant"]

@@ -8,6 +8,7 @@ Not here: several benchmarks or models at once, and what that does to p-values (
 import math
 from collections import Counter
 from collections.abc import Mapping
+from statistics import fmean
 
 from iterpref.errors import RecordError
 from iterpref.records import Record, Result
@@ -28,8 +29,8 @@ class Comparison(Record):
     dataset_hash: str
     first: str
     second: str
-    first_pass_at_1: float
-    second_pass_at_1: float
+    first_pass_at_k: float
+    second_pass_at_k: float
     difference: float
     low: float
     high: float
@@ -43,16 +44,6 @@ class Comparison(Record):
     holm_p: float | None = None
     first_result: str = ""
     second_result: str = ""
-
-    @property
-    def first_pass_at_k(self) -> float:
-        """The first's pass@k; the field's name is from when k was always 1."""
-        return self.first_pass_at_1
-
-    @property
-    def second_pass_at_k(self) -> float:
-        """The second's pass@k."""
-        return self.second_pass_at_1
 
 
 def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
@@ -68,26 +59,21 @@ def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k
     """
     _check_same_data(first, second)
     before, after = task_scores(first, k), task_scores(second, k)
-    if before.keys() != after.keys():
-        odd = sorted(before.keys() ^ after.keys())
-        raise RecordError(
-            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
-            f"{odd[0]}); evaluate both models on the same tasks"
-        )
+    _check_same_tasks(first, second, before.keys() ^ after.keys())
     differences = {task_id: after[task_id] - score for task_id, score in before.items()}
     won = tuple(task_id for task_id, value in differences.items() if value > 0)
     lost = tuple(task_id for task_id, value in differences.items() if value < 0)
     equal = [task_id for task_id, value in differences.items() if value == 0]
     low, high = bootstrap_mean(Counter(differences.values()), level, seed)
-    single = all(len(result.samples) == len(before) for result in (first, second))
+    single = len(first.samples) == len(second.samples) == len(before)
     return Comparison(
         benchmark=first.benchmark,
         dataset_hash=first.dataset_hash,
         first=first.model,
         second=second.model,
-        first_pass_at_1=math.fsum(before.values()) / len(before),
-        second_pass_at_1=math.fsum(after.values()) / len(after),
-        difference=math.fsum(differences.values()) / len(before),
+        first_pass_at_k=fmean(before.values()),
+        second_pass_at_k=fmean(after.values()),
+        difference=fmean(differences.values()),
         low=low,
         high=high,
         level=level,
@@ -130,11 +116,6 @@ def bootstrap_mean(values: Mapping[float, int], level: float = 0.95, seed: int =
     return float(low), float(high)
 
 
-def bootstrap_interval(won: int, lost: int, tasks: int, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
-    """`bootstrap_mean` of the difference in pass@1: a task counts +1 (won), -1 (lost) or 0."""
-    return bootstrap_mean({-1.0: lost, 0.0: tasks - won - lost, 1.0: won}, level, seed)
-
-
 def task_scores(result: Result, k: int = 1) -> dict[str, float]:
     """Task id → unbiased pass@k of the task (arXiv:2107.03374).
 
@@ -161,3 +142,12 @@ def _check_same_data(first: Result, second: Result) -> None:
                 f"results {first.result_id} and {second.result_id}: {name} is {ours} in one and {theirs} in the other; "
                 "only results on the same data can be compared: evaluate both models again on the same file"
             )
+
+
+def _check_same_tasks(first: Result, second: Result, odd: set[str]) -> None:
+    """`odd`: tasks that only one of them has."""
+    if odd:
+        raise RecordError(
+            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
+            f"{min(odd)}); evaluate both models on the same tasks"
+        )

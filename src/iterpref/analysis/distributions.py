@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from iterpref.records import PreferencePair, Span, TestQuality
+from iterpref.records import PreferencePair, TestQuality, merged
 
 SEPARATOR = "---"  # between the names of a feature's path
 _SIZES = (0, 1, 2, 3, 4, 5, 10, 20, 50)  # upper bounds of the bins of counts; the last one is open
@@ -62,31 +62,18 @@ def differences(pairs: Iterable[PreferencePair]) -> list[Distribution]:
     lines, added, runs, lengths = sizes.values()
     shares = []
     for pair in pairs:
-        merged = run_lengths(pair.rejected_spans)
+        run_lengths = [stop - start for start, stop in merged(pair.rejected_spans)]
         lines.append(len(pair.rejected_spans))
         added.append(len(pair.chosen_spans))
-        runs.append(len(merged))
-        lengths += merged
-        shares.append(sum(merged) / len(pair.rejected))
+        runs.append(len(run_lengths))
+        lengths += run_lengths
+        shares.append(sum(run_lengths) / len(pair.rejected))
     if not shares:
         return []
     return [
         *(by_size(name, values) for name, values in sizes.items() if values),
         by_tenths("share of the rejected text that is wrong", shares),
     ]
-
-
-def run_lengths(spans: Sequence[Span]) -> list[int]:
-    """Characters of each run of spans that follow one another without a gap."""
-    lengths: list[int] = []
-    stop = -1
-    for span in spans:
-        if span.start == stop:
-            lengths[-1] += span.stop - span.start
-        else:
-            lengths.append(span.stop - span.start)
-        stop = span.stop
-    return lengths
 
 
 def by_tenths(name: str, values: Sequence[float]) -> Distribution:

@@ -6,10 +6,11 @@ Trajectories whose tools failed say nothing about the model and are left out.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 
-from iterpref.records import Attempt, PreferencePair, Trajectory
+from iterpref.analysis.taxonomy import failure_kind
+from iterpref.records import Attempt, Trajectory
 
 
 @dataclass(frozen=True)
@@ -24,17 +25,6 @@ class IterationRow:
     @property
     def pass_rate(self) -> float:
         return self.passed / self.trajectories
-
-
-@dataclass(frozen=True)
-class FilterRow:
-    """One filter: pairs that reached it, that it dropped, that were left, and its reasons with their counts."""
-
-    name: str
-    entered: int
-    dropped: int
-    left: int
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -76,50 +66,18 @@ def pass_rate_by_iteration(trajectories: Iterable[Trajectory], iterations: int) 
     return [row.pass_rate for row in iteration_rows(trajectories, iterations)]
 
 
-def pair_funnel(pairs: Iterable[PreferencePair]) -> list[FilterRow]:
-    """What each filter dropped, in the order in which the filters judge; a pair goes at the first that rejects it."""
-    entered: Counter[str] = Counter()  # keeps the order of first sight, which is the filters' order
-    reasons: dict[str, Counter[str]] = {}
-    for pair in pairs:
-        alive = True
-        for verdict in pair.filters:
-            entered[verdict.name] += alive
-            if alive and not verdict.kept:
-                reasons.setdefault(verdict.name, Counter())[verdict.reason] += 1
-                alive = False
-    dropped = {name: reasons.get(name, Counter()).total() for name in entered}
-    return [
-        FilterRow(name, count, dropped[name], count - dropped[name], reasons.get(name, Counter()))
-        for name, count in entered.items()
-    ]
-
-
 def error_types(trajectories: Iterable[Trajectory]) -> list[ErrorRow]:
     """How programs failed, the most frequent kind first; attempts after the first pass don't count."""
     first: Counter[str] = Counter()
     every: Counter[str] = Counter()
     unsolved: Counter[str] = Counter()
     for trajectory in _judged(trajectories):
-        kinds = [failure_kind(attempt) for attempt in _until_passed(trajectory)]
+        kinds = [failure_kind(attempt.execution, attempt.completion) for attempt in _until_passed(trajectory)]
         failures = [kind for kind in kinds if kind]
         every.update(failures)
         first.update(kind for kind in kinds[:1] if kind)
         unsolved.update(kind for kind in kinds[-1:] if kind)
     return [ErrorRow(name, first[name], count, unsolved[name]) for name, count in every.most_common()]
-
-
-def failure_kind(attempt: Attempt) -> str:
-    """One word for a failed attempt: an exception's class, a limit, or `wrong value`; "" for one that passed."""
-    execution = attempt.execution
-    match execution.verdict:
-        case "passed":
-            return ""
-        case "failed":
-            return execution.error_type or "wrong value"
-        case "error":
-            return execution.error_type or "error"
-        case verdict:
-            return verdict.replace("_", " ")
 
 
 def calls_per_pair(trajectories: Iterable[Trajectory], pairs: int) -> float | None:

@@ -3,11 +3,10 @@
 In: for each model its Results. Out: a `Matrix` of `Comparison`s. Not here: how it is shown (viewer/comparison.py).
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-
-from pydantic import ValidationError
 
 from iterpref.analysis.compare import Comparison, compare
 from iterpref.errors import RecordError
@@ -68,8 +67,8 @@ def compare_all(entrants: Sequence[Entrant], k: int = 1, level: float = 0.95, se
     names = [entrant.name for entrant in entrants]
     if len(set(names)) < len(names):
         raise RecordError(f"compare: the names {', '.join(names)} are not distinct; rename the files or folders")
-    comparisons, missing = [], []
     benchmarks = list(dict.fromkeys(name for entrant in entrants for name in entrant.results))
+    comparisons, missing = [], []
     for benchmark in benchmarks:
         for first, second in combinations(entrants, 2):
             if benchmark not in first.results or benchmark not in second.results:
@@ -83,11 +82,20 @@ def compare_all(entrants: Sequence[Entrant], k: int = 1, level: float = 0.95, se
     for found in comparisons:
         values[found.benchmark][found.first] = found.first_pass_at_k
         values[found.benchmark][found.second] = found.second_pass_at_k
-    tested = [c for c in comparisons if c.mcnemar_p is not None]
-    corrected = dict(zip(map(id, tested), holm([c.mcnemar_p or 0.0 for c in tested]), strict=True))
-    stamped = tuple(c.model_copy(update={"holm_p": corrected.get(id(c))}) for c in comparisons)
-    return Matrix(k=k, level=level, entrants=tuple(names), values=values, comparisons=stamped,
-                  not_compared=tuple(missing))  # fmt: skip
+    return Matrix(
+        k=k,
+        level=level,
+        entrants=tuple(names),
+        values=values,
+        comparisons=_corrected(comparisons),
+        not_compared=tuple(missing),
+    )
+
+
+def _corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Each with its p-value after Holm's correction, where it has one."""
+    adjusted = iter(holm([c.mcnemar_p for c in comparisons if c.mcnemar_p is not None]))
+    return tuple(c if c.mcnemar_p is None else c.model_copy(update={"holm_p": next(adjusted)}) for c in comparisons)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -109,12 +117,13 @@ def outcome_of(entrants: Mapping[str, Entrant], benchmark: str, name: str, task_
 
 def _read_result(path: Path) -> Result:
     try:
-        return Result.model_validate_json(path.read_text(encoding="utf-8"))
+        # Not model_validate_json: a program may hold a lone surrogate, which it refuses.
+        return Result.model_validate(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise RecordError(
             f"{path}: can't read this result ({error.strerror}); expected a run or results/ID.json"
         ) from None
-    except (ValidationError, UnicodeDecodeError):
+    except ValueError:
         raise RecordError(f"{path}: not a Result; expected a file that iterpref evaluate wrote into results/") from None
 
 

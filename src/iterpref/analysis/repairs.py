@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from iterpref.analysis.funnel import failure_kind
+from iterpref.analysis.taxonomy import failure_kind
 from iterpref.records import Trajectory
 
 
@@ -63,12 +63,12 @@ def repairs(trajectories: Iterable[Trajectory]) -> list[RepairRow]:
         if trajectory.status == "failed_tools":
             continue
         for failing, following in pairwise(trajectory.attempts):
-            kind = failure_kind(failing)
+            kind = failure_kind(failing.execution, failing.completion)
             if not kind:
                 break  # solved; a recorded run may go on
             row = counts.setdefault(kind, _Counts())
             row.tried[failing.iteration] += 1
-            after = failure_kind(following)
+            after = failure_kind(following.execution, following.completion)
             row.fixed[failing.iteration] += not after
             row.same += after == kind
             row.other += bool(after) and after != kind

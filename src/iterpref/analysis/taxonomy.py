@@ -1,8 +1,8 @@
-"""How programs fail, in kinds that can be counted and compared between models.
+"""How programs fail, in kinds that can be counted and compared: one vocabulary, for attempts and for samples.
 
-In: Executions of Results' samples. Out: counts by kind with an example each, the paper's Table 18, and kinds by length
-of the program and difficulty of the task.
-Each failing sample has exactly one kind. Not here: trajectories (funnel.py).
+In: Executions. Out: the kind of each; of Results, counts by kind with an example each, the paper's Table 18, and kinds
+by length of the program and difficulty of the task.
+Each failing program has exactly one kind. Not here: counting those of trajectories (funnel.py, repairs.py).
 """
 
 import re
@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from iterpref.programs import length_label
 from iterpref.records import Execution, Result, Sample
 
 # The four that the paper's Table 18 counts, then the rest, as they are listed.
@@ -27,7 +28,6 @@ _REFUSALS = ("i'm sorry", "i am sorry", "i cannot", "i can't", "as an ai", "i'm 
 KINDS = ("wrong output", "assertion", *_NAMED, "other exception", "extraction", "refusal",
          *dict.fromkeys(_BY_VERDICT.values()))  # fmt: skip
 _DIFFICULTIES = ("easy", "medium", "hard")
-LENGTHS = (5, 10, 20, 40)  # program lines; upper bounds of the bins but the last
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,8 @@ class PaperRow:
         return sum(self.counts)
 
 
-def kind(execution: Execution, completion: str = "") -> str:
-    """The kind of one outcome; "" for a pass. `completion` tells a refusal from a reply without code."""
+def failure_kind(execution: Execution, completion: str = "") -> str:
+    """The kind of one outcome, of `KINDS`; "" for a pass. `completion` tells a refusal from a reply without code."""
     match execution.verdict:
         case "passed":
             return ""
@@ -87,7 +87,7 @@ def taxonomy(result: Result) -> list[KindRow]:
     counts: Counter[str] = Counter()
     examples: dict[str, Sample] = {}
     for sample in result.samples:
-        found = kind(sample.execution, sample.completion)
+        found = failure_kind(sample.execution, sample.completion)
         if found:
             counts[found] += 1
             examples.setdefault(found, sample)
@@ -128,7 +128,7 @@ def _crossed(result: Result, group_of: Mapping[int, str]) -> Crossed:
     outcomes: Counter[tuple[str, str]] = Counter()
     for sample in result.samples:
         if id(sample) in group_of:
-            outcomes[group_of[id(sample)], kind(sample.execution, sample.completion)] += 1
+            outcomes[group_of[id(sample)], failure_kind(sample.execution, sample.completion)] += 1
     rows = [(name, [outcomes[group, name] for group in groups]) for name in KINDS]
     return Crossed(
         groups,
@@ -147,10 +147,4 @@ def _in_order(group: str) -> tuple[int, str]:
 
 
 def _length_label(sample: Sample) -> str:
-    lines = max(1, sum(1 for line in sample.program.split("\n") if line.strip()))
-    low = 0
-    for high in LENGTHS:
-        if lines <= high:
-            return f"{low + 1}-{high} lines"
-        low = high
-    return f"{low + 1} lines or more"
+    return length_label(sum(1 for line in sample.program.split("\n") if line.strip()))

@@ -4,8 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from iterpref.clients import AnyClientConfig, BudgetConfig
-from iterpref.clients.registry import DEFAULT
+from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
 from iterpref.records import Isolation, Limits, Style
 from iterpref.sandbox import RUNGS
 from iterpref.section import Section
@@ -58,6 +57,8 @@ class DebuggingConfig(Section):
     """Tasks in flight at once; with a client of batches all are."""
     split: str | None = None
     """Only tasks of this split; default: all tasks of the run."""
+    feedback: str = "execution"
+    """What a model reads about its failed program: `execution`, what its tests said; `none`, only that they failed."""
 
 
 class ImportingConfig(Section):
@@ -201,12 +202,9 @@ class EvaluationConfig(Section):
     an instruction with a prefilled answer, or continuing the prompt without a chat template."""
     split: str | None = None
     """Only tasks of this split; null for all, in the playground for `held_out`."""
-    since: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
-    """LiveCodeBench: only contests from this date on, as 2024-08-01."""
-    until: str | None = Field(default=None, pattern=r"^\d{4}-\d\d-\d\d$")
-    """LiveCodeBench: only contests up to this date."""
-    difficulty: Literal["easy", "medium", "hard"] | None = None
-    """LiveCodeBench: only problems of this difficulty."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only this benchmark understands; LiveCodeBench: `since` and `until`, dates of contests as 2024-08-01, and
+    `difficulty`."""
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)

@@ -1,0 +1,40 @@
+"""Benchmark → completions → programs → Result: pass@k of a model, or of a file of completions.
+
+    config = Config(evaluation=EvaluationConfig(benchmark="humaneval+"))
+    with Store.open("runs/a") as store, Sandbox() as sandbox:
+        benchmark = load_benchmark("humaneval+", sandbox=sandbox)
+        samples = read_samples(Path("samples.jsonl"), benchmark.tasks, missing=benchmark.broken)
+        answers = RecordedAnswers(samples, benchmark.tasks, config.evaluation.k)
+        result = asyncio.run(evaluate(benchmark, answers, config, sandbox=sandbox, store=store))
+    write_result(result, Path("runs/a/results"))
+
+A model's completions are `GeneratedAnswers(ledger, benchmark, config)`. A benchmark is one file in benchmarks/.
+Not here: comparing Results, and what failures have in common (`analysis`).
+"""
+
+from iterpref.evaluation.answers import Answer, AnswerSource, GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.benchmarks import NAMES, Benchmark, BenchmarkDefinition, TaskChoice, load_benchmark
+from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
+from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
+from iterpref.evaluation.results import write_result
+from iterpref.evaluation.samples import read_samples
+
+__all__ = [
+    "NAMES",
+    "Answer",
+    "AnswerSource",
+    "Benchmark",
+    "BenchmarkDefinition",
+    "CheckpointScorer",
+    "GeneratedAnswers",
+    "RecordedAnswers",
+    "TaskChoice",
+    "evaluate",
+    "evaluate_model",
+    "evaluate_samples",
+    "load_benchmark",
+    "read_samples",
+    "stronger_tasks",
+    "write_result",
+]

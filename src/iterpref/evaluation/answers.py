@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from iterpref.clients import Ledger, Request, Sampling
-from iterpref.config import EvaluationConfig
+from iterpref.config import Config
 from iterpref.errors import ConfigError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
@@ -25,7 +25,7 @@ class Answer:
     cut: bool = False
 
 
-class Answers(Protocol):
+class AnswerSource(Protocol):
     """A source of answers. `name` is the identity of the model or file, `protocol` how it was asked, in words."""
 
     @property
@@ -48,26 +48,25 @@ class Answers(Protocol):
         ...
 
 
-class Generated:
+class GeneratedAnswers:
     """Ask a model through the ledger: what was answered before costs nothing.
 
     Raises:
         ConfigError: The benchmark has no such protocol.
     """
 
-    def __init__(self, ledger: Ledger, benchmark: Benchmark, settings: EvaluationConfig, seed: int) -> None:
+    def __init__(self, ledger: Ledger, benchmark: Benchmark, config: Config) -> None:
+        settings = config.evaluation
         if settings.samples > 1 and settings.sampling.temperature == 0:
             raise ConfigError(
                 f"evaluation.samples is {settings.samples} at temperature 0, where all completions of a task are "
                 "equal; set evaluation.sampling.temperature, or samples to 1"
             )
         self._ledger = ledger
-        self._family = benchmark.family
+        self._definition = benchmark.definition
         self._settings = settings
-        self._seed = seed
-        self._protocol = (
-            protocols.default_protocol(benchmark.family) if settings.protocol == "auto" else settings.protocol
-        )
+        self._seed = config.seed
+        self._protocol = benchmark.definition.protocol if settings.protocol == "auto" else settings.protocol
 
     @property
     def name(self) -> str:
@@ -88,7 +87,7 @@ class Generated:
         return self._settings.samples
 
     async def answer(self, task: Task, index: int) -> Answer:
-        asked = protocols.ask(task, self._family, self._protocol)
+        asked = protocols.ask(task, self._definition, self._protocol)
         sampling = Sampling(**self._settings.sampling.model_dump(), seed=self._seed, stop=asked.stop)
         request = Request(messages=asked.messages, sampling=sampling, sample_index=index, raw=asked.raw)
         _, completion = await self._ledger.complete(request)
@@ -96,7 +95,7 @@ class Generated:
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
 
 
-class Recorded:
+class RecordedAnswers:
     """Take the completions of a file."""
 
     def __init__(self, samples: Samples, tasks: Sequence[Task], k: Sequence[int]) -> None:

@@ -6,24 +6,25 @@ finished execution; a finished one is returned as it is. Decoding and execution 
 
 Canonical solutions run first: a task whose own fails here is listed in the Result and not scored. A program that runs
 out of time is run once more, alone, so that a busy machine changes no score. A broken sandbox is never scored as a
-failing program. Not here: comparing two Results (`analysis/compare.py`).
+failing program. Not here: Result files (results.py), comparing two Results
+(`analysis/compare.py`).
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from iterpref.clients.ask import as_finished
-from iterpref.config import EvaluationConfig
+from iterpref.config import Config
 from iterpref.errors import ConfigError, RecordError, SandboxError
-from iterpref.evaluation.answers import Answers
+from iterpref.evaluation.answers import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
-from iterpref.evaluation.difficulty import difficulties
 from iterpref.evaluation.preflight import preflight
 from iterpref.executor import Executor
-from iterpref.records import Execution, Limits, Result, Sample, Task, fingerprint
+from iterpref.records import Execution, Result, Sample, Task, fingerprint
 from iterpref.sandbox import Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
@@ -36,18 +37,17 @@ _NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client i
 
 async def evaluate(
     benchmark: Benchmark,
-    answers: Answers,
+    answers: AnswerSource,
+    config: Config,
+    *,
     sandbox: Sandbox,
     store: Store,
-    settings: EvaluationConfig,
-    seed: int = 0,
-    limits: Limits | None = None,
     on_progress: Progress | None = None,
 ) -> Result:
     """Score the answers to a benchmark's tasks.
 
     Args:
-        limits: Bounds of every execution, in place of each task's own.
+        config: Its `evaluation`, `seed` and `limits` say how; limits are in place of each task's own.
         on_progress: Called with (samples done, samples in all, a few words such as "passed 12").
 
     Raises:
@@ -56,40 +56,55 @@ async def evaluate(
         ClientError: The model can't answer.
         SandboxError: The sandbox could not run a program in `SANDBOX_TRIES` tries.
     """
-    _check(benchmark, answers, settings)
+    _check(benchmark, answers, config.evaluation.k)
+    settings = _settings(config)
     data = dataset_hash(benchmark.tasks)
-    described = {
-        **settings.model_dump(mode="json", exclude=_NOT_DATA),
-        "seed": seed,
-        "limits": limits.model_dump() if limits else None,
-    }
-    result_id = fingerprint([benchmark.name, data, answers.name, answers.protocol, described])
+    result_id = fingerprint([benchmark.name, data, answers.name, answers.protocol, settings])
     finished = store.result(result_id)
     if finished is not None:
         return finished
-    broken = dict(benchmark.broken)
-    if benchmark.preflight:
-        broken |= await asyncio.to_thread(preflight, benchmark.tasks, sandbox)
+    broken = await asyncio.to_thread(_broken, benchmark, sandbox)
     tasks = [task for task in benchmark.tasks if task.task_id not in broken]
-    if not tasks:
-        task_id, why = next(iter(broken.items()))
-        raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
-    samples = await _Evaluation(answers, Executor(sandbox, store, seed, limits)).run(tasks, on_progress)
+    executor = Executor(sandbox, store, config.seed, config.limits)
+    samples = await _Evaluation(answers, executor).run(tasks, on_progress)
     result = Result(
         result_id=result_id,
         benchmark=benchmark.name,
-        version=benchmark.version,
+        version=benchmark.definition.version,
         model=answers.name,
         dataset_hash=data,
         protocol=answers.protocol,
         samples=tuple(samples),
-        metrics=metrics(samples, settings.k),
-        settings=described | {"source": benchmark.place},
+        metrics=metrics(samples, config.evaluation.k),
+        settings=settings | {"source": benchmark.place},
         broken=broken,
-        difficulty=difficulties(benchmark),
+        difficulty=benchmark.difficulty,
     )
     store.put_result(result)
     return result
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """What the numbers depend on, for the Result and its id."""
+    values = config.evaluation.model_dump(mode="json", exclude=_NOT_DATA)
+    # LiveCodeBench's options stood here once, in each Result's id; as they do now, an option not given is none.
+    options = {"since": None, "until": None, "difficulty": None} | values.pop("options")
+    limits = config.limits.model_dump() if config.limits else None
+    return {**options, **values, "seed": config.seed, "limits": limits}
+
+
+def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
+    """Task id → why it can't be judged here.
+
+    Raises:
+        RecordError: No task can.
+    """
+    failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
+    broken = {**benchmark.broken, **failing}
+    if all(task.task_id in broken for task in benchmark.tasks):
+        task_id, why = next(iter(broken.items()))
+        raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
+    return broken
 
 
 def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
@@ -125,7 +140,7 @@ def _pass_at_k(
 class _Evaluation:
     """The tools of one evaluation, and the way of one sample through them."""
 
-    answers: Answers
+    answers: AnswerSource
     executor: Executor
 
     async def run(self, tasks: Sequence[Task], on_progress: Progress | None) -> list[Sample]:
@@ -173,7 +188,7 @@ class _Evaluation:
         )
 
 
-def _check(benchmark: Benchmark, answers: Answers, settings: EvaluationConfig) -> None:
+def _check(benchmark: Benchmark, answers: AnswerSource, k: Sequence[int]) -> None:
     name, tasks = benchmark.name, benchmark.tasks
     if not tasks:
         raise RecordError(f"benchmark {name}: no tasks; check evaluation.benchmark and evaluation.split")
@@ -181,8 +196,8 @@ def _check(benchmark: Benchmark, answers: Answers, settings: EvaluationConfig) -
     if count > 1:
         raise RecordError(f"benchmark {name}: {count} tasks have the id {task_id}; give each task its own id")
     fewest = min(answers.count(task) for task in tasks)
-    if not settings.k or min(settings.k) < 1 or max(settings.k) > fewest:
+    if not k or min(k) < 1 or max(k) > fewest:
         raise ConfigError(
-            f"evaluation.k is {list(settings.k)} with evaluation.samples = {fewest}; pass@k needs k from 1 "
+            f"evaluation.k is {list(k)} with evaluation.samples = {fewest}; pass@k needs k from 1 "
             "to samples: raise samples or lower k"
         )

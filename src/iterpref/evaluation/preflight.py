@@ -5,13 +5,13 @@ user's cache by the tasks' identity, the Python, the sandbox's engine and the pa
 """
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from iterpref.evaluation.benchmarks import dataset_hash
-from iterpref.evaluation.benchmarks.sources import cache_folder
+from iterpref.evaluation.benchmarks.releases import cache_folder
+from iterpref.files import write_json
 from iterpref.records import Execution, Task, fingerprint
 from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.job import ENGINE_VERSION
@@ -22,10 +22,7 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     known = [task for task in tasks if task.reference]
     if not known:
         return {}
-    packages = sorted({package for task in known for package in task.packages})
-    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in known]
-    state = [ENGINE_VERSION, sys.version, sandbox.isolation, [[name, _version(name)] for name in packages]]
-    path = cache_folder() / "preflight" / f"{fingerprint([dataset_hash(known), references, state])}.json"
+    path = cache_folder() / "preflight" / f"{_identity(known, sandbox)}.json"
     if path.is_file():
         stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
         return stored
@@ -35,15 +32,20 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     broken = {task.task_id: cause(execution) for task, execution in outcomes if not execution.passed}
     if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_text(json.dumps(broken), encoding="utf-8")
-        partial.replace(path)
+        write_json(path, broken)
     return broken
 
 
 def cause(execution: Execution) -> str:
     """Why an execution did not pass, in one line."""
     return f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
+
+
+def _identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:
+    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in tasks]
+    packages = [[name, _version(name)] for name in sorted({package for task in tasks for package in task.packages})]
+    state = [ENGINE_VERSION, sys.version, sandbox.isolation, packages]
+    return fingerprint([dataset_hash(tasks), references, state])
 
 
 def _version(package: str) -> str:

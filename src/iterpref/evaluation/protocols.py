@@ -4,21 +4,20 @@
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
 `base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
 endpoint's `completions`).
-Sources: evalplus 0.3.1 (codegen.py, provider/utility.py), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
-of the instructions are part of these protocols and are theirs. Not here: sampling parameters (`EvaluationConfig`).
+Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
+of the instructions are part of these protocols and are theirs. Not here: which
+protocol a benchmark has (its definition), sampling parameters (`EvaluationConfig`).
 """
 
 import re
 from dataclasses import dataclass
-from typing import Literal
 
 from iterpref.errors import ConfigError
-from iterpref.evaluation.benchmarks import Family
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, PromptProtocol
 from iterpref.evaluation.sanitize import sanitize
 from iterpref.programs import extract_program
 from iterpref.records import Message, Task, as_messages
 
-Protocol = Literal["plain", "chat", "base"]
 FENCE_STOP = "\n```\n"
 _INSTRUCTION = (
     "Please provide a self-contained Python script that solves the following problem in a markdown code block:"
@@ -27,11 +26,6 @@ _RESPONSE = (
     "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
 )
 _STOPS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
-_BASE_STOPS: dict[Family, tuple[str, ...]] = {
-    "humaneval": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
-    "mbpp": ('\n"""', "\nassert"),
-    "bigcodebench": ("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
-}
 _OPENING = re.compile(r"^```(?:python|py)\b", re.MULTILINE | re.IGNORECASE)
 
 
@@ -44,12 +38,7 @@ class Asked:
     raw: bool = False
 
 
-def default_protocol(family: Family) -> Protocol:
-    """The one that a benchmark's publishers use for chat models; `plain` for tasks of one's own."""
-    return "chat" if family in ("humaneval", "mbpp", "bigcodebench") else "plain"
-
-
-def ask(task: Task, family: Family, protocol: Protocol) -> Asked:
+def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -> Asked:
     """The messages and stop sequences for a task.
 
     Raises:
@@ -57,18 +46,19 @@ def ask(task: Task, family: Family, protocol: Protocol) -> Asked:
     """
     if protocol == "plain":
         return Asked(as_messages(task.prompt))
-    if not isinstance(task.prompt, str) or family not in _BASE_STOPS:
-        raise ConfigError(f"evaluation.protocol is {protocol}, which {family} benchmarks don't have; expected plain")
+    if not isinstance(task.prompt, str) or not definition.base_stops:
+        name = definition.name
+        raise ConfigError(f"evaluation.protocol is {protocol}, which {name} benchmarks don't have; expected plain")
     prompt = task.prompt.strip() + "\n"
     if protocol == "base":
-        return Asked((Message(role="user", content=prompt),), (*_STOPS, *_BASE_STOPS[family]), raw=True)
+        return Asked((Message(role="user", content=prompt),), (*_STOPS, *definition.base_stops), raw=True)
     question = f"{_INSTRUCTION}\n```\n{task.prompt.strip()}\n```\n"
     answer = f"{_RESPONSE}\n```python\n"
     turns = (Message(role="user", content=question), Message(role="assistant", content=answer))
     return Asked(turns, (*_STOPS, FENCE_STOP))
 
 
-def program_of(task: Task, completion: str, protocol: Protocol) -> str:
+def program_of(task: Task, completion: str, protocol: PromptProtocol) -> str:
     """The program that is run: what the reply says, cut down to what the entry point needs."""
     if protocol == "plain":
         return extract_program(completion, task.entry_point)

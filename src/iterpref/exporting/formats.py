@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from iterpref.errors import RecordError
-from iterpref.records import Message, PreferencePair, Span, as_messages
+from iterpref.errors import ConfigError, RecordError
+from iterpref.records import Message, PreferencePair, Span, as_messages, merged
 
 ExportedRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One format: how a pair becomes a row, and what becomes of its spans, in a sentence for the card."""
 
     name: str
@@ -75,17 +75,6 @@ def parts(text: str, spans: tuple[Span, ...]) -> Iterator[tuple[str, bool]]:
         yield text[done:], False
 
 
-def merged(spans: tuple[Span, ...]) -> list[tuple[int, int]]:
-    """Spans that touch as one: a trainer that tokenizes each part alone should see as few cuts as possible."""
-    found: list[tuple[int, int]] = []
-    for span in spans:
-        if found and found[-1][1] == span.start:
-            found[-1] = (found[-1][0], span.stop)
-        elif span.start < span.stop:
-            found.append((span.start, span.stop))
-    return found
-
-
 def _spans(pair: PreferencePair) -> ExportedRow:
     """What focal training needs besides the texts."""
     names = ("pair_id", "task_id", "chosen_spans", "rejected_spans")
@@ -115,8 +104,19 @@ _NATIVE = (
 FORMATS = {
     made.name: made
     for made in (
-        Format("trl", _trl, _COLUMNS),
-        Format("trl_conversational", _trl_conversational, _COLUMNS),
-        Format("ms_swift", _ms_swift, _NATIVE),
+        ExportFormat("trl", _trl, _COLUMNS),
+        ExportFormat("trl_conversational", _trl_conversational, _COLUMNS),
+        ExportFormat("ms_swift", _ms_swift, _NATIVE),
     )
 }
+
+
+def format_named(name: str) -> ExportFormat:
+    """One of `FORMATS`.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in FORMATS:
+        raise ConfigError(f"--format {name}: expected one of trajectories, {', '.join(FORMATS)}")
+    return FORMATS[name]

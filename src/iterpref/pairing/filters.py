@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
-from iterpref.programs import code_lines, defines, extract_program
+from iterpref.programs import code_lines, defines, extract_program, syntax_tree, without_docstrings
 from iterpref.records import FilterVerdict, PreferencePair
 
 CountTokens = Callable[[str], int]
@@ -33,7 +33,7 @@ class Filters:
     count_tokens: CountTokens = estimated_tokens
     _seen: set[str] = field(default_factory=set)
 
-    def judge(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
+    def check(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
         """The pair with the verdict of every filter, in the order of the funnel.
 
         Raises:
@@ -78,18 +78,10 @@ def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:
 def same_ast(first: str, second: str) -> bool:
     """Whether two programs differ at most in layout, comments and docstrings; False when one doesn't parse."""
     try:
-        return _tree(first) == _tree(second)
+        one, other = (ast.dump(without_docstrings(syntax_tree(program))) for program in (first, second))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
-
-
-def _tree(program: str) -> str:
-    tree = ast.parse(program)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            has_docstring = ast.get_docstring(node, clean=False) is not None
-            node.body = node.body[has_docstring:]
-    return ast.dump(tree)
+    return one == other
 
 
 def _only_comments(pair: PreferencePair, program: str) -> bool:

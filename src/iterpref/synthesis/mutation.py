@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from iterpref.programs import syntax_tree
+from iterpref.programs import has_docstring, syntax_tree
 from iterpref.records import fingerprint
 
 Change = Callable[[], None]
@@ -78,16 +78,11 @@ def _changed(tree: ast.Module, number: int) -> str:
 
 def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, list[tuple[str, ast.AST | None, Change]]]]:
     """Each node with its changes: operator, the statement meant if it is not the node, and what makes the change."""
-    documentation = {id(node.body[0].value) for node in ast.walk(tree) if _has_docstring(node)}  # type: ignore[attr-defined]
+    documentation = {id(node.body[0].value) for node in ast.walk(tree) if has_docstring(node)}  # type: ignore[attr-defined]
     for node in list(ast.walk(tree)):
         if id(node) not in documentation:
             own = [(name, None, change) for name, change in (*_expression_changes(node), *_statement_changes(node))]
             yield node, [*own, *_block_changes(node)]
-
-
-def _has_docstring(node: ast.AST) -> bool:
-    kinds = ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
 
 
 def _expression_changes(node: ast.AST) -> Iterator[tuple[str, Change]]:

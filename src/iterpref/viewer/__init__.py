@@ -1,0 +1,14 @@
+"""A run, or several Results → pages: `report.html` of a run folder, and the comparison of models.
+
+    with Store.open("runs/a", write=False) as store:
+        path = write_report(store)
+
+Static pages without scripts; nothing on them is loaded from elsewhere. `*_facts` read the store for one part of the
+report each, `charts` turns numbers into geometry, `templates/` says how it looks.
+Not here: the numbers (`analysis`).
+"""
+
+from iterpref.viewer.comparison import as_markdown, write_page
+from iterpref.viewer.report import render_report, write_report
+
+__all__ = ["as_markdown", "render_report", "write_page", "write_report"]

@@ -4,13 +4,13 @@ The page lists, for each comparison, the tasks won and lost, each with both prog
 is loaded from elsewhere and all texts are escaped. Not here: the statistics (analysis/matrix.py).
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from iterpref.analysis.compare import Comparison
 from iterpref.analysis.matrix import Entrant, Matrix, outcome_of
+from iterpref.files import write_text
 from iterpref.viewer.charts import percent
 from iterpref.viewer.report import environment, p_value, points
 
@@ -78,9 +78,7 @@ def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
 
     lists = [Lists(c, shown(c, c.won), shown(c, c.lost)) for c in matrix.comparisons]
     page = environment().get_template("comparison.html.jinja").render(matrix=matrix, lists=lists, most=MOST_SHOWN)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(page, encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, path)
+    write_text(path, page, errors="backslashreplace")
 
 
 def _row(comparison: Comparison) -> list[str]:

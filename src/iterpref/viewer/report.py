@@ -2,59 +2,55 @@
 
 The page needs no network and no script: style and charts are inside it. It carries no time of its own, so the same run
 gives the same page. Texts of models and programs are escaped by the template engine. What each section holds is
-computed in the modules beside this one. Not here: the live pages of `iterpref view`.
+computed in the modules beside this one. Not here: comparing several models (comparison.py).
 """
 
 import math
-import os
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import iterpref
+from iterpref.files import write_text
+from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
-from iterpref.viewer import sections
+from iterpref.viewer import debugging_facts, result_facts
 from iterpref.viewer.charts import MINUS, percent
-from iterpref.viewer.data_sections import data_facts
+from iterpref.viewer.data_facts import data_facts
 from iterpref.viewer.examples import examples
 from iterpref.viewer.training_curves import training_curves
-
-REPORT = "report.html"
-CONFIG = "config.yaml"
 
 
 def write_report(store: Store) -> Path:
     """Write the page into the run's folder, whole or not at all, and return its path. A read-only store is enough."""
-    path = store.folder / REPORT
-    partial = path.with_name(f".{REPORT}.partial")
-    partial.write_text(render_report(store), encoding="utf-8", errors="backslashreplace")
-    os.replace(partial, path)
+    path = RunFolder(store.folder).report
+    write_text(path, render_report(store), errors="backslashreplace")
     return path
 
 
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
-    charts, no_training = training_curves(store.folder)
-    demo = (store.note("demo") or {}).get("summary") or {}
-    config = store.folder / CONFIG
+    folder = RunFolder(store.folder)
+    charts, no_training = training_curves(folder)
+    demo = (store.note(DEMO_NOTE) or {}).get("summary") or {}
     return environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
         version=iterpref.__version__,
-        playground=sections.is_playground(store),
-        gains=sections.gains(store),
+        playground=debugging_facts.is_playground(store),
+        gains=result_facts.gains(store),
         seconds=demo.get("seconds"),
-        solving=sections.solving(store),
-        pairs=sections.pair_counts(store),
+        solving=debugging_facts.solving(store),
+        pairs=debugging_facts.pair_counts(store),
         data=data_facts(store),
         charts=charts,
         no_training=no_training,
-        failures=sections.failures(store),
-        results=sections.scored(store),
-        kinds=sections.failure_kinds(store),
+        failures=debugging_facts.failures(store),
+        results=result_facts.scored(store),
+        kinds=result_facts.failure_kinds(store),
         examples=examples(store),
-        isolation=sections.isolation(store),
-        config=config.read_text(encoding="utf-8") if config.is_file() else "",
+        isolation=result_facts.isolation(store),
+        config=folder.config.read_text(encoding="utf-8") if folder.config.is_file() else "",
     )  # fmt: skip
 
 

@@ -2,11 +2,10 @@
 
 import json
 import math
-from pathlib import Path
 
+from iterpref.run_folder import RunFolder
 from iterpref.viewer.charts import Chart, metric_chart
 
-TRAINING_LOG = "model/training_log.json"
 # Metrics of TRL's log that are worth a chart, in this order, with what they mean.
 _METRICS = {
     "loss": "training loss",
@@ -24,20 +23,20 @@ _METRICS = {
 }
 
 
-def training_curves(run: Path) -> tuple[list[tuple[Chart, str]], str]:
+def training_curves(folder: RunFolder) -> tuple[list[tuple[Chart, str]], str]:
     """Charts of TRL's log with what each metric means, and a sentence that says why where there are none."""
-    path = run / TRAINING_LOG
+    name_of_log = folder.training_log.relative_to(folder.path)
     try:
-        log = json.loads(path.read_text(encoding="utf-8"))
+        log = json.loads(folder.training_log.read_text(encoding="utf-8"))
         entries = [entry for entry in log if "step" in entry]
     except FileNotFoundError:
-        return [], f"No training yet: {TRAINING_LOG} is not there."
+        return [], f"No training yet: {name_of_log} is not there."
     except (OSError, ValueError, TypeError) as error:
-        return [], f"{TRAINING_LOG} can't be read ({error}); train again to write it."
+        return [], f"{name_of_log} can't be read ({error}); train again to write it."
     charts = []
     for name, meaning in _METRICS.items():
         points = [(float(e["step"]), float(e[name])) for e in entries if isinstance(e.get(name), int | float)]
         points = [point for point in points if all(map(math.isfinite, point))]
         if len(points) > 1:
             charts.append((metric_chart(name, points), meaning))
-    return charts, "" if charts else f"{TRAINING_LOG} has no metric with two or more logged steps."
+    return charts, "" if charts else f"{name_of_log} has no metric with two or more logged steps."

@@ -8,13 +8,15 @@ Tasks whose libraries are not installed, or that want the network, fail the pref
 import ast
 import sys
 from collections.abc import Sequence
+from functools import partial
 
-from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, each
+from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 
 _FIELDS = ("task_id", "complete_prompt", "instruct_prompt", "canonical_solution", "code_prompt", "test", "entry_point",
            "libs")  # fmt: skip
-BIGCODEBENCH = Source(
+_FULL = Release(
     name="bigcodebench",
     version="v0.1.4",
     variables=("ITERPREF_BIGCODEBENCH_PATH", "BIGCODEBENCH_OVERRIDE_PATH"),
@@ -23,7 +25,7 @@ BIGCODEBENCH = Source(
     revision="b74c0d0bf70d2c0bc459be537895cca163007f1a",
     split="v0.1.4",
 )
-BIGCODEBENCH_HARD = Source(
+_HARD = Release(
     name="bigcodebench-hard",
     version="v0.1.4",
     variables=("ITERPREF_BIGCODEBENCH_HARD_PATH",),
@@ -36,12 +38,7 @@ _LIMITS = Limits(cpu_s=120.0, wall_s=240.0, memory_bytes=4 << 30, open_files=102
 _NAMES = "import os, sys\nfrom os import environ\n"  # the official harness gives programs these names
 
 
-def bigcodebench(loaded: Loaded, prompt: str) -> list[Task]:
-    """The tasks with their `complete` or `instruct` prompts."""
-    return [_task(row, prompt) for row in loaded.rows]
-
-
-def _task(row: Row, prompt: str) -> Task:
+def _task(row: PublishedRow, prompt: str) -> Task:
     return Task(
         task_id=row["task_id"],
         prompt=row[f"{prompt}_prompt"],
@@ -61,3 +58,17 @@ def _task(row: Row, prompt: str) -> Task:
 def _libraries(written: str | Sequence[str]) -> list[str]:
     """A list, or its repr as the files have it."""
     return list(ast.literal_eval(written)) if isinstance(written, str) else list(written)
+
+
+_define = partial(
+    BenchmarkDefinition,
+    protocol="chat",
+    base_stops=("\ndef ", "\nclass ", "\nimport ", "\nfrom ", "\nassert "),
+    id_prefix="bigcodebench",
+)
+BENCHMARKS = (
+    _define("bigcodebench-complete", each(partial(_task, prompt="complete")), _FULL),
+    _define("bigcodebench-hard-complete", each(partial(_task, prompt="complete")), _HARD),
+    _define("bigcodebench-instruct", each(partial(_task, prompt="instruct")), _FULL),
+    _define("bigcodebench-hard-instruct", each(partial(_task, prompt="instruct")), _HARD),
+)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from iterpref.evaluation.benchmarks.definition import MadeTasks, Material
 from iterpref.evaluation.benchmarks.references import Question, Reference, references
-from iterpref.evaluation.benchmarks.sources import Loaded
+from iterpref.evaluation.benchmarks.releases import PublishedRow
 from iterpref.records import Limits, Task, TestFile, fingerprint
-from iterpref.sandbox import Sandbox
 from iterpref.sandbox.inside.values.codec import decode
 from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
 
@@ -29,7 +29,7 @@ MEMORY_BYTES = 4 << 30  # as EvalPlus allows
 
 
 @dataclass(frozen=True)
-class Plan:
+class EvalPlusDataset:
     """How the rows of one dataset become tasks.
 
     Args:
@@ -47,20 +47,22 @@ class Plan:
     license: str
 
 
-def evalplus_tasks(loaded: Loaded, plan: Plan, sandbox: Callable[[], Sandbox]) -> tuple[list[Task], dict[str, str]]:
+def evalplus_tasks(material: Material, dataset: EvalPlusDataset) -> MadeTasks:
     """Tasks, and for those whose canonical solution doesn't answer all inputs here, why."""
-    identity = [plan.plus, fingerprint([[row[name] for name in FIELDS] for row in loaded.rows])]
-    base = {row["task_id"]: len(row["base_input"]) for row in loaded.rows}
+    rows = material.rows
+    identity = [dataset.plus, fingerprint([[row[name] for name in FIELDS] for row in rows])]
+    base = {row["task_id"]: len(row["base_input"]) for row in rows}
 
     def finish(question: Question, outputs: Sequence[Any]) -> list[str]:
         lines = [_line(asked, output) for asked, output in zip(question.rows, outputs, strict=True)]
         size = base[question.task_id]
         return ["\n".join(part) for part in (lines[:size], lines[size:]) if part]
 
-    asks = [partial(_question, row, plan) for row in loaded.rows]
-    found = references(plan.name, identity, asks, finish, sandbox)
+    asks = [partial(_question, row, dataset) for row in rows]
+    found = references(dataset.name, identity, asks, finish, material.sandbox)
     broken = {task_id: reference.problem for task_id, reference in found.items() if reference.problem}
-    return [_task(row, found[row["task_id"]], plan) for row in loaded.rows if row["task_id"] not in broken], broken
+    good = [row for row in rows if row["task_id"] not in broken]
+    return MadeTasks([_task(row, found[row["task_id"]], dataset) for row in good], broken)
 
 
 def limits_for(reference_cpu_s: float) -> Limits:
@@ -71,25 +73,25 @@ def limits_for(reference_cpu_s: float) -> Limits:
     return Limits(cpu_s=cpu_s, wall_s=10 + 4 * cpu_s, memory_bytes=MEMORY_BYTES)
 
 
-def _question(row: dict[str, Any], plan: Plan) -> Question:
+def _question(row: PublishedRow, dataset: EvalPlusDataset) -> Question:
     """Base and plus inputs of a task; some have no plus inputs, written as {}."""
     entry_point = row["entry_point"]
-    match = plan.match(entry_point)
-    given = [row["base_input"], *([row["plus_input"]] if plan.plus and row["plus_input"] else [])]
+    match = dataset.match(entry_point)
+    given = [row["base_input"], *([row["plus_input"]] if dataset.plus and row["plus_input"] else [])]
     asked = tuple(
         CallRow(
             arguments(list(values)),
-            accept=tuple(arguments(list(plan.accept(entry_point, values)))),
+            accept=tuple(arguments(list(dataset.accept(entry_point, values)))),
             match=match,
             atol=row["atol"],
         )
         for inputs in given
-        for values in plan.inputs(row["task_id"], inputs)
+        for values in dataset.inputs(row["task_id"], inputs)
     )
     return Question(row["task_id"], _solution(row), entry_point, asked)
 
 
-def _solution(row: dict[str, Any]) -> str:
+def _solution(row: PublishedRow) -> str:
     return str(row["prompt"] + row["canonical_solution"])
 
 
@@ -98,7 +100,7 @@ def _line(asked: CallRow, output: Any) -> str:
     return write_row(CallRow(asked.input, output, asked.accept, asked.match, atol))
 
 
-def _task(row: dict[str, Any], reference: Reference, plan: Plan) -> Task:
+def _task(row: PublishedRow, reference: Reference, dataset: EvalPlusDataset) -> Task:
     return Task(
         task_id=row["task_id"],
         prompt=row["prompt"],
@@ -110,8 +112,8 @@ def _task(row: dict[str, Any], reference: Reference, plan: Plan) -> Task:
         limits=limits_for(reference.cpu_s),
         reference=_solution(row),
         split="test",
-        origin=plan.name,
-        license=plan.license,
+        origin=dataset.name,
+        license=dataset.license,
     )
 
 

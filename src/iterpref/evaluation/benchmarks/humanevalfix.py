@@ -3,10 +3,11 @@
 Muennighoff et al., OctoPack, arXiv:2308.07124 (the `python` part of HumanEvalPack, in its form with tests).
 """
 
-from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, each
+from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 
-HUMANEVALFIX = Source(
+_RELEASE = Release(
     name="humanevalfix",
     version="2023-08",
     variables=("ITERPREF_HUMANEVALFIX_PATH",),
@@ -18,12 +19,7 @@ HUMANEVALFIX = Source(
 _LIMITS = Limits(cpu_s=5.0, wall_s=30.0)
 
 
-def humanevalfix(loaded: Loaded) -> list[Task]:
-    """The 164 repairs."""
-    return [_task(row) for row in loaded.rows]
-
-
-def _task(row: Row) -> Task:
+def _task(row: PublishedRow) -> Task:
     imports = row.get("import") or ""
     declaration = f"{imports}\n{row['declaration']}".lstrip("\n")
     tests = row["test"].strip("\n")
@@ -40,3 +36,6 @@ def _task(row: Row) -> Task:
         origin="humanevalfix",
         license="MIT",
     )
+
+
+BENCHMARKS = (BenchmarkDefinition("humanevalfix", each(_task), _RELEASE, id_prefix="python/"),)

@@ -12,28 +12,23 @@ import json
 import pickle
 import zlib
 from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
+from datetime import date
+from typing import Annotated, Any, Literal
 
-from iterpref.errors import ConfigError, RecordError
-from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source, read_rows
+from pydantic import BeforeValidator, Field
+
+from iterpref.errors import RecordError
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, BenchmarkOptions, each
+from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 from iterpref.sandbox.inside.values.codec import encode
 from iterpref.sandbox.reading.call_tables import CallRow as Call
 from iterpref.sandbox.reading.call_tables import arguments, write_row
 
-RELEASES = 6
 _MOST_BYTES = 1 << 30  # of one task's tests, unpacked
 _FIELDS = ("question_id", "question_content", "starter_code", "public_test_cases", "private_test_cases", "metadata",
            "difficulty", "contest_date")  # fmt: skip
-LIVECODEBENCH = Source(
-    name="livecodebench",
-    version="release_v6",
-    variables=("ITERPREF_LIVECODEBENCH_PATH",),
-    fields=_FIELDS,
-    hub="livecodebench/code_generation_lite",
-    revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
-)
+_FILES = ("test.jsonl", "test2.jsonl", "test3.jsonl", "test4.jsonl", "test5.jsonl", "test6.jsonl")
 _LIMITS = Limits(cpu_s=6.0, wall_s=30.0, memory_bytes=4 << 30)
 _IMPORTS = "\n".join(
     f"from {name} import *"
@@ -44,33 +39,31 @@ _IMPORTS = "\n".join(
 _ASKED = "Solve this problem in Python; put the whole program into one fenced code block.\n\n"
 
 
-def load_release(release: int, path: str | None) -> Loaded:
-    """The rows of releases 1 to `release`: from a folder of `test*.jsonl`, a single file, or the hub.
-
-    Raises:
-        ConfigError: A file is missing or can't be reached.
-        RecordError: A line lacks a field.
-    """
-    names = ["test.jsonl", *(f"test{number}.jsonl" for number in range(2, release + 1))]
-    if path and not Path(path).is_dir():
-        return Loaded(read_rows(Path(path), _FIELDS), f"file {Path(path).name}")
-    files = [Path(path) / name for name in names] if path else [_from_hub(name) for name in names]
-    rows = [row for file in files for row in read_rows(file, _FIELDS)]
-    return Loaded(rows, f"{LIVECODEBENCH.hub} {', '.join(names)}")
+# YAML reads 2024-08-01 as a date.
+_Day = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, date) else value),
+    Field(pattern=r"^\d{4}-\d\d-\d\d$"),
+]
 
 
-def livecodebench(
-    loaded: Loaded, since: str | None = None, until: str | None = None, difficulty: str | None = None
-) -> list[Task]:
-    """The problems of contests from `since` to `until` (dates as 2024-08-01, both included) and of one difficulty."""
-    chosen = [
-        row
-        for row in loaded.rows
-        if (since is None or row["contest_date"][:10] >= since)
-        and (until is None or row["contest_date"][:10] <= until)
-        and (difficulty is None or row["difficulty"] == difficulty)
-    ]
-    return [_task(row) for row in chosen]
+class LiveCodeBenchOptions(BenchmarkOptions):
+    """Which contests' problems."""
+
+    since: _Day | None = None
+    """Only contests from this date on, as 2024-08-01."""
+    until: _Day | None = None
+    """Only contests up to this date."""
+    difficulty: Literal["easy", "medium", "hard"] | None = None
+    """Only problems of this difficulty."""
+
+    def chooses(self, row: PublishedRow) -> bool:
+        day = row["contest_date"][:10]
+        return (
+            (self.since is None or day >= self.since)
+            and (self.until is None or day <= self.until)
+            and self.difficulty in (None, row["difficulty"])
+        )
 
 
 class _TextOnly(pickle.Unpickler):
@@ -105,7 +98,7 @@ def _checked(tests: Any) -> list[dict[str, str]]:
     return tests
 
 
-def _task(row: Row) -> Task:
+def _task(row: PublishedRow) -> Task:
     try:
         tests = [*_checked(json.loads(row["public_test_cases"])), *private_tests(row["private_test_cases"])]
         function = json.loads(row["metadata"] or "{}").get("func_name")
@@ -142,15 +135,26 @@ def _cases(tests: Iterable[dict[str, str]]) -> Iterable[str]:
         yield json.dumps({"stdin": test["input"], "stdout": test["output"]})
 
 
-def _from_hub(name: str) -> Path:
-    from huggingface_hub import hf_hub_download
+def _release(number: int) -> Release:
+    return Release(
+        name="livecodebench",
+        version=f"release_v{number}",
+        variables=("ITERPREF_LIVECODEBENCH_PATH",),
+        fields=_FIELDS,
+        hub="livecodebench/code_generation_lite",
+        revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
+        files=_FILES[:number],
+    )
 
-    try:
-        found = hf_hub_download(LIVECODEBENCH.hub, name, repo_type="dataset", revision=LIVECODEBENCH.revision)
-    except Exception as error:  # the hub's client raises many kinds
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ConfigError(
-            f"benchmark livecodebench: {name} can't be reached ({reason}); name the folder of test*.jsonl by "
-            f"evaluation.path or {LIVECODEBENCH.variables[0]}"
-        ) from None
-    return Path(found)
+
+BENCHMARKS = tuple(
+    BenchmarkDefinition(
+        f"livecodebench-v{number}",
+        each(_task),
+        _release(number),
+        id_prefix="livecodebench",
+        difficulty=lambda task: task.split,
+        options=LiveCodeBenchOptions,
+    )
+    for number in range(1, len(_FILES) + 1)
+)

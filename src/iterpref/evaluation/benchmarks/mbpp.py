@@ -7,16 +7,18 @@ inputs of some EvalPlus tasks are turned into what their programs take.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-from iterpref.evaluation.benchmarks.evalplus import FIELDS, Plan, evalplus_tasks
-from iterpref.evaluation.benchmarks.sources import Loaded, Row, Source
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, each
+from iterpref.evaluation.benchmarks.evalplus import FIELDS, EvalPlusDataset, evalplus_tasks
+from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
-from iterpref.sandbox import Sandbox
 
 _HUB = "google-research-datasets/mbpp"
 _REVISION = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
-MBPP_FULL = Source(
+_FULL = Release(
     name="mbpp-full",
     version="2021-08",
     variables=("ITERPREF_MBPP_FULL_PATH",),
@@ -26,7 +28,7 @@ MBPP_FULL = Source(
     split="train+validation+test+prompt",
     config="full",
 )
-MBPP_SANITIZED = Source(
+_SANITIZED = Release(
     name="mbpp-sanitized",
     version="2021-08",
     variables=("ITERPREF_MBPP_SANITIZED_PATH",),
@@ -36,7 +38,7 @@ MBPP_SANITIZED = Source(
     split="train+validation+test+prompt",
     config="sanitized",
 )
-MBPP_PLUS = Source(
+_PLUS = Release(
     name="mbpp+",
     version="v0.2.0",
     variables=("ITERPREF_MBPP_PLUS_PATH", "MBPP_OVERRIDE_PATH"),
@@ -53,19 +55,8 @@ _UNORDERED = {
 _FOUND = {"check_str", "text_match_three", "text_starta_endb"}
 
 
-def mbpp_plain(loaded: Loaded, name: str) -> list[Task]:
-    """Tasks judged by their own asserts: `mbpp-full` or `mbpp-sanitized`."""
-    return [_plain(row, name) for row in loaded.rows]
-
-
-def mbpp_plus(loaded: Loaded, sandbox: Callable[[], Sandbox], plus: bool) -> tuple[list[Task], dict[str, str]]:
-    """EvalPlus's 378 tasks, and those that can't be judged here, with the cause; `plus`: with the plus inputs."""
-    name = "mbpp+" if plus else "mbpp"
-    plan = Plan(name, typed_inputs, _match, _accept, plus, "Apache-2.0")
-    return evalplus_tasks(loaded, plan, sandbox)
-
-
-def _plain(row: Row, name: str) -> Task:
+def _asserted(row: PublishedRow, name: str) -> Task:
+    """Judged by the task's own asserts: `mbpp-full` or `mbpp-sanitized`."""
     text = row.get("text") or row["prompt"]
     shown = "\n".join(row["test_list"])
     setup = "\n".join([*row.get("test_imports", ()), row.get("test_setup_code", "")]).replace("\r\n", "\n").strip("\n")
@@ -165,3 +156,13 @@ def typed_inputs(task_id: str, inputs: Any) -> list[list[Any]]:
         return [[_SHAPE_OF_EVERY[number](value) for value in values] for values in inputs]
     shapes = _SHAPE_OF_EACH.get(number, ())
     return [[*(s(v) for s, v in zip(shapes, values, strict=False)), *values[len(shapes) :]] for values in inputs]
+
+
+_BASE = EvalPlusDataset("mbpp", typed_inputs, _match, _accept, plus=False, license="Apache-2.0")
+_define = partial(BenchmarkDefinition, protocol="chat", base_stops=('\n"""', "\nassert"), id_prefix="mbpp")
+BENCHMARKS = (
+    _define("mbpp", partial(evalplus_tasks, dataset=_BASE), _PLUS),
+    _define("mbpp+", partial(evalplus_tasks, dataset=replace(_BASE, name="mbpp+", plus=True)), _PLUS),
+    _define("mbpp-sanitized", each(partial(_asserted, name="mbpp-sanitized")), _SANITIZED),
+    _define("mbpp-full", each(partial(_asserted, name="mbpp-full")), _FULL),
+)

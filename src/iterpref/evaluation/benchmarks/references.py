@@ -8,14 +8,15 @@ workers don't wait for the host. Not here: grading programs against the outputs 
 
 import gzip
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from iterpref.evaluation.benchmarks.sources import cache_folder
+from iterpref.errors import ConfigError
+from iterpref.evaluation.benchmarks.releases import cache_folder
+from iterpref.files import whole
 from iterpref.records import Limits, TestFile, fingerprint
 from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.inside.values.codec import encode
@@ -50,9 +51,9 @@ Finish = Callable[[Question, Sequence[Any]], Sequence[str]]
 
 
 def references(
-    benchmark: str, identity: Any, asks: Sequence[Ask], finish: Finish, sandbox: Callable[[], Sandbox]
+    benchmark: str, identity: Any, asks: Sequence[Ask], finish: Finish, sandbox: Sandbox | None
 ) -> dict[str, Reference]:
-    """Task id → reference. `sandbox` is called only where the cache holds none.
+    """Task id → reference. The sandbox is needed only where the cache holds none.
 
     Args:
         identity: JSON value that changes whenever any question does.
@@ -60,16 +61,20 @@ def references(
         finish: (question, outputs in codec form) → contents of the test files.
 
     Raises:
+        ConfigError: The cache holds none, and there is no sandbox.
         SandboxError: The sandbox broke.
     """
     key = fingerprint([_VERSION, sys.version_info[:2], benchmark, identity])
     path = cache_folder() / "references" / f"{benchmark}-{key}.jsonl.gz"
     if not path.is_file():
-        found = _compute(asks, finish, sandbox())
+        if sandbox is None:
+            raise ConfigError(
+                "this benchmark's expected outputs are not cached; give load_benchmark a sandbox to compute them"
+            )
+        found = _compute(asks, finish, sandbox)
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-        partial.write_bytes(b"".join(packed for _, packed in found))
-        partial.replace(path)
+        with whole(path) as partial:
+            partial.write_bytes(b"".join(packed for _, packed in found))
         return {reference.task_id: reference for reference, _ in found}
     with gzip.open(path, "rt", encoding="utf-8") as file:
         rows = [json.loads(line) for line in file]

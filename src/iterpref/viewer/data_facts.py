@@ -1,7 +1,8 @@
 """A run's store → the facts of the report's data sections: coverage, sizes of differences, features, repairs, cost.
 
 Each is None or [] where the run has none yet; the template then names the command that makes it.
-Not here: evaluation and the funnel (sections.py), the numbers themselves (iterpref.analysis).
+Not here: evaluation (result_facts.py), pass rates and the funnel (debugging_facts.py), the numbers themselves
+(iterpref.analysis).
 """
 
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 
 from iterpref.analysis.distributions import CategoryRow, Distribution, categories, coverage, differences
 from iterpref.analysis.repairs import Cost, RepairRow, repairs
+from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
 from iterpref.viewer.charts import Bars, bars_chart
 
@@ -40,7 +42,7 @@ class DataFacts:
 
 def data_facts(store: Store) -> DataFacts:
     """All of them, each from the store's records alone."""
-    tree = store.note("feature_tree") or {}
+    tree = store.note(FEATURE_TREE_NOTE) or {}
     found = categories(tree.get("frequencies") or {})
     return DataFacts(
         coverage=_with_bars(coverage(store.qualities()), "programs that pass"),

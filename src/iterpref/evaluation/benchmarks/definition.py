@@ -1,0 +1,130 @@
+"""What there is to say about a benchmark, in one place: `BenchmarkDefinition`. Each file beside this one fills in some.
+
+To add a benchmark: a file here whose `BENCHMARKS` holds its definitions, and the file's name in registry.py. A
+published one maps the rows of its release to tasks; everything else has a default that means "nothing special".
+
+    BENCHMARKS = (BenchmarkDefinition("toy", each(_task), release=Release("toy", ...), id_prefix="toy/"),)
+
+Not here: how rows are found (releases.py), how a protocol asks (`evaluation/protocols.py`).
+"""
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from pydantic import ValidationError
+
+from iterpref.config import Config
+from iterpref.errors import ConfigError
+from iterpref.evaluation.benchmarks.difficulty import by_reference
+from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
+from iterpref.records import Task
+from iterpref.sandbox import Sandbox
+from iterpref.section import Section
+
+PromptProtocol = Literal["plain", "chat", "base"]
+
+
+@dataclass(frozen=True)
+class TaskChoice:
+    """Which tasks of a benchmark.
+
+    Args:
+        split: Only tasks of this split; None for all, in the playground for `held_out`. Published benchmarks have one.
+        limit: Only the first so many.
+        options: What only this benchmark understands, such as LiveCodeBench's `since`.
+        seed: Which of the playground's tasks; a file has no use for it.
+    """
+
+    split: str | None = None
+    limit: int | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    @classmethod
+    def of(cls, config: Config) -> "TaskChoice":
+        """What a configuration's `evaluation` asks for."""
+        settings = config.evaluation
+        return cls(settings.split, settings.tasks, settings.options, config.seed)
+
+
+class BenchmarkOptions(Section):
+    """Keys of `evaluation.options` that a benchmark understands; these are none."""
+
+    def chooses(self, row: PublishedRow) -> bool:
+        """Whether a published row becomes a task."""
+        return True
+
+
+class Material(NamedTuple):
+    """What tasks are made from: published rows, as many as asked for; or the choice, for tasks made or filed here."""
+
+    rows: list[PublishedRow]
+    choice: TaskChoice
+    path: str | None
+    sandbox: Sandbox | None
+
+
+class MadeTasks(NamedTuple):
+    """Tasks in their own order, and why others can't be judged here, by their ids."""
+
+    tasks: list[Task]
+    broken: dict[str, str]
+
+
+@dataclass(frozen=True)
+class BenchmarkDefinition:
+    """A benchmark under one name.
+
+    Args:
+        make: How it comes to its tasks.
+        release: Where its rows are published; None for tasks that are made here or come from the user's file.
+        protocol: The one its publishers use for chat models.
+        base_stops: Where a completion of its prompt ends, besides what ends any; without these it has `plain` only.
+        id_prefix: What its tasks' ids begin with, in lower case, so that they are known wherever they turn up.
+        difficulty: What its publishers call a task, "" if nothing.
+        options: The keys of `evaluation.options` that it understands.
+        validation_split: Tasks of it that may choose among checkpoints; "" where it only measures finished models.
+        preflight: Whether canonical solutions are to run before any model's.
+    """
+
+    name: str
+    make: Callable[[Material], MadeTasks]
+    release: Release | None = None
+    protocol: PromptProtocol = "plain"
+    base_stops: tuple[str, ...] = ()
+    id_prefix: str = ""
+    difficulty: Callable[[Task], str] = by_reference
+    options: type[BenchmarkOptions] = BenchmarkOptions
+    validation_split: str = ""
+    preflight: bool = True
+
+    @property
+    def version(self) -> str:
+        """Of the release, as its publishers write it; "" for tasks of one's own."""
+        return self.release.version if self.release else ""
+
+    def read_options(self, values: Mapping[str, Any]) -> BenchmarkOptions:
+        """The `evaluation.options`, checked.
+
+        Raises:
+            ConfigError: A key that this benchmark doesn't have, or a value that can't be used.
+        """
+        try:
+            return self.options.model_validate(dict(values))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(map(str, problem["loc"]))
+            if problem["type"] != "extra_forbidden":
+                raise ConfigError(f"evaluation.options.{key}: {problem['msg']}, got {problem['input']!r}") from None
+            keys = list(self.options.model_fields)
+            near = difflib.get_close_matches(key, keys, n=1)
+            known = f"its options are {', '.join(keys)}" if keys else "it has none"
+            advice = f"did you mean {near[0]}? {known.capitalize()}" if near else known
+            raise ConfigError(f"evaluation.options.{key}: no option of benchmark {self.name}; {advice}") from None
+
+
+def each(task: Callable[[PublishedRow], Task]) -> Callable[[Material], MadeTasks]:
+    """The usual way: one row, one task."""
+    return lambda material: MadeTasks([task(row) for row in material.rows], {})

@@ -1,0 +1,45 @@
+"""Which benchmarks there are, by name, and which task ids are theirs."""
+
+import difflib
+from importlib import import_module
+from pathlib import Path
+
+from iterpref.errors import ConfigError
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition
+
+# Files beside this one, each with its `BENCHMARKS`; in the order in which names are listed.
+FILES = (
+    "playground",
+    "humaneval",
+    "mbpp",
+    "bigcodebench",
+    "humanevalfix",
+    "livecodebench",
+)
+DEFINITIONS: dict[str, BenchmarkDefinition] = {
+    definition.name: definition for file in FILES for definition in import_module(f"{__package__}.{file}").BENCHMARKS
+}
+NAMES = tuple(DEFINITIONS)
+# What ids of other benchmarks begin with, which nothing here loads.
+_ELSEWHERE = ("apps", "codecontests")
+_ID_PREFIXES = (*_ELSEWHERE, *(d.id_prefix for d in DEFINITIONS.values() if d.id_prefix))
+
+
+def find(name: str) -> BenchmarkDefinition | None:
+    """The benchmark of a name; None where the name is the path of a file.
+
+    Raises:
+        ConfigError: Neither.
+    """
+    if name in DEFINITIONS:
+        return DEFINITIONS[name]
+    if Path(name).suffix or Path(name).exists():
+        return None
+    near = difflib.get_close_matches(name, NAMES, n=3, cutoff=0.5)
+    advice = f"did you mean {' or '.join(near)}? Known" if near else "known"
+    raise ConfigError(f"benchmark {name}: unknown; {advice}: {', '.join(NAMES)}, or the path of a JSONL file of tasks")
+
+
+def is_published(task_id: str) -> bool:
+    """Whether the id is like those of a published benchmark's tasks."""
+    return task_id.lower().startswith(_ID_PREFIXES)

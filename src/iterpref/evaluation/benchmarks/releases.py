@@ -1,0 +1,158 @@
+"""Where the rows of a published benchmark come from: a path, else an environment variable, else its release.
+
+In: a `Release`. Out: rows (dicts) as published, and a word on where they were found. A local file is whatever
+`iterpref.rows` reads. A release is pinned: an address with a version in it, or a hub data set at one commit; what was
+downloaded is kept in the user's cache. Not here: what the rows mean (one file per benchmark).
+"""
+
+import os
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iterpref.errors import ConfigError, RecordError
+from iterpref.files import whole
+from iterpref.rows import BrokenRow, SourceRow, UnreadableSource, hub_rows, read_rows
+
+PublishedRow = dict[str, Any]
+_DOWNLOAD_S = 60.0
+
+
+@dataclass(frozen=True)
+class Release:
+    """One release of a benchmark.
+
+    Args:
+        version: What `url` or `hub` gives; a file of one's own may be another.
+        variables: Environment variables that may name a local file, the first one set wins.
+        fields: Columns that each row must have.
+        url: A file to download.
+        hub: Data set id, `split` and `revision` (a commit), where there is no plain file.
+        config: Configuration of the hub data set.
+        files: Of the hub data set, where they are read instead of a split; a path may name a folder that has them.
+    """
+
+    name: str
+    version: str
+    variables: tuple[str, ...]
+    fields: tuple[str, ...]
+    url: str = ""
+    hub: str = ""
+    revision: str = ""
+    split: str = "test"
+    config: str | None = None
+    files: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Rows, and where they were found, in words."""
+
+    rows: list[PublishedRow]
+    place: str
+
+
+def load(release: Release, path: str | None = None) -> Loaded:
+    """The rows of a benchmark: from `path`, else from the file an environment variable names, else from its release.
+
+    Raises:
+        ConfigError: The file can't be read, or the release can't be reached.
+        RecordError: A line is not JSON or lacks a field.
+    """
+    named = path or next((os.environ[name] for name in release.variables if os.environ.get(name)), None)
+    chosen = Path(named) if named else None
+    if chosen and not (release.files and chosen.is_dir()):
+        rows, place = read_file(chosen, release.fields), f"file {chosen.name}"
+    elif release.files:
+        paths = [chosen / name if chosen else _file_of_hub(release, name) for name in release.files]
+        rows = [row for each in paths for row in read_file(each, release.fields)]
+        place = f"{release.hub} {', '.join(release.files)}"
+    elif release.url:
+        rows = read_file(_downloaded(release), release.fields)
+        place = f"release {release.version} ({release.url})"
+    else:
+        rows = _from_hub(release)
+        place = f"{release.hub} {release.split}, revision {release.revision}"
+    if not rows:
+        raise RecordError(f"benchmark {release.name}: {place} holds no rows; expected one JSON object a line")
+    return Loaded(rows, place)
+
+
+def read_file(path: Path, fields: tuple[str, ...] = ()) -> list[PublishedRow]:
+    """The objects of a local file.
+
+    Raises:
+        ConfigError: The file can't be read.
+        RecordError: A line is not a JSON object, or lacks a field; with its number.
+    """
+    try:
+        return _checked(read_rows(path, name=str(path)), fields)
+    except UnreadableSource as error:
+        raise ConfigError(str(error)) from None
+    except BrokenRow as error:
+        if error.byte is not None:
+            raise ConfigError(f"{path}: damaged ({error.reason}); expected JSONL in UTF-8, gzipped or not") from None
+        where = f"{path}:{error.number}"
+        if error.value is None:
+            raise RecordError(f"{where}: not JSON ({error.reason}); expected one object a line") from None
+        kind = type(error.value).__name__
+        raise RecordError(f"{where}: got {kind}, expected an object with {', '.join(fields)}") from None
+
+
+def cache_folder() -> Path:
+    """Where downloads and reference outputs are kept: `ITERPREF_CACHE`, else the user's cache folder."""
+    chosen = os.environ.get("ITERPREF_CACHE")
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(chosen) if chosen else base / "iterpref"
+
+
+def _checked(rows: Iterable[SourceRow], fields: tuple[str, ...]) -> list[PublishedRow]:
+    found = []
+    for row in rows:
+        missing = [name for name in fields if name not in row.values]
+        if missing:
+            got = ", ".join(sorted(row.values))
+            raise RecordError(f"{row.where}: without {', '.join(missing)}; got {got}, expected {', '.join(fields)}")
+        found.append(row.values)
+    return found
+
+
+def _downloaded(release: Release) -> Path:
+    """The release's file in the cache, fetched when it isn't there; whole or not at all."""
+    path = cache_folder() / "benchmarks" / f"{release.name}-{release.version}-{release.url.rsplit('/', 1)[-1]}"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole(path) as partial:
+            try:
+                with urllib.request.urlopen(release.url, timeout=_DOWNLOAD_S) as answer:
+                    partial.write_bytes(answer.read())
+            except OSError as error:
+                raise _unreachable(release, release.url, str(error)) from None
+    return path
+
+
+def _file_of_hub(release: Release, name: str) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(release.hub, name, repo_type="dataset", revision=release.revision))
+    except Exception as error:  # the hub's client raises many kinds
+        raise _unreachable(release, name, str(error) or type(error).__name__) from None
+
+
+def _from_hub(release: Release) -> list[PublishedRow]:
+    rows = hub_rows(release.hub, release.split, release.config, release.revision)
+    try:
+        return _checked(rows, release.fields)
+    except UnreadableSource as error:
+        raise _unreachable(release, release.hub, error.reason or str(error)) from None
+
+
+def _unreachable(release: Release, what: str, reason: str) -> ConfigError:
+    it = f"the folder of {', '.join(release.files)}" if release.files else "the file"
+    return ConfigError(
+        f"benchmark {release.name}: {what} can't be reached ({reason.splitlines()[0]}). Download it elsewhere and name "
+        f"{it} by evaluation.path or the environment variable {release.variables[0]}"
+    )

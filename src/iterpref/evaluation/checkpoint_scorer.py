@@ -1,0 +1,103 @@
+"""Checkpoint → pass@1 on validation tasks: what `training.selection` chooses by.
+
+In: a run's configuration. Out: a function of a checkpoint's folder, for `training.train`. It loads the checkpoint
+beside the model in training, decodes greedily, and runs the programs in the sandbox. What it asked and ran is kept in
+`model/validation/`, a store of its own, so that a killed run repeats nothing.
+A published benchmark, or what the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what
+chose it. Not here: choosing (`training/checkpoint_choice.py`).
+"""
+
+import asyncio
+from pathlib import Path
+
+from iterpref.clients import in_this_process, open_ledger
+from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig, SelectionConfig
+from iterpref.errors import ConfigError
+from iterpref.evaluation.answers import GeneratedAnswers
+from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published
+from iterpref.evaluation.evaluate import evaluate
+from iterpref.records import Result
+from iterpref.run_folder import RunFolder
+from iterpref.sandbox import Sandbox
+from iterpref.store import Store
+
+ADVICE = "take benchmark: playground (split: validation), or the path of a JSONL file of tasks of your own"
+
+
+class CheckpointScorer:
+    """Scores checkpoint folders; the tasks are read, and refused where need be, when it is made.
+
+    Args:
+        folder: Of the run.
+
+    Raises:
+        ConfigError, RecordError: The tasks can't be read, or must not be used.
+    """
+
+    def __init__(self, folder: Path, config: Config, selection: SelectionConfig) -> None:
+        self._folder = RunFolder(folder).validation
+        self._tasks = validation_tasks(selection, config)
+        validation = EvaluationConfig(
+            benchmark=selection.benchmark,
+            split=selection.split,
+            tasks=selection.tasks,
+            sampling=EvaluationSamplingConfig(max_tokens=selection.max_tokens),
+        )
+        self._config = config.model_copy(update={"evaluation": validation})
+
+    def __call__(self, checkpoint: Path) -> dict[str, float]:
+        """`pass@1` with its standard error, and the number of tasks."""
+        import torch
+
+        threads = torch.get_num_threads()  # a client of a small model takes one
+        try:
+            result = self._evaluate(checkpoint)
+        finally:
+            torch.set_num_threads(threads)
+        return {**result.metrics, "tasks": float(len({sample.task_id for sample in result.samples}))}
+
+    def _evaluate(self, checkpoint: Path) -> Result:
+        settings = self._config.sandbox
+        client = in_this_process(self._config.client, str(checkpoint))
+        with (
+            Store.open(self._folder) as store,
+            open_ledger(client, store) as ledger,
+            Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation) as sandbox,
+        ):
+            answers = GeneratedAnswers(ledger, self._tasks, self._config)
+            return asyncio.run(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))
+
+
+def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
+    """The tasks to choose by.
+
+    Raises:
+        ConfigError: They are a published benchmark's, or those the run is evaluated on.
+    """
+    name, split = selection.benchmark, selection.split
+    definition = DEFINITIONS.get(name)
+    if definition and not definition.validation_split:
+        raise ConfigError(f"training.selection.benchmark: {name} measures the finished model; {ADVICE}")
+    if definition and split != definition.validation_split:
+        raise ConfigError(
+            f"training.selection.split is {split}, but the {name} has {definition.validation_split} for this; models "
+            "are trained on train and measured on held_out"
+        )
+    _check_apart(selection, config.evaluation)
+    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed))
+    published = [task.task_id for task in found.tasks if is_published(task.task_id)]
+    if published:
+        raise ConfigError(f"training.selection.benchmark: {name} holds {published[0]}, a benchmark's task; {ADVICE}")
+    return found
+
+
+def _check_apart(selection: SelectionConfig, evaluation: EvaluationConfig) -> None:
+    """Refuse the file that the run is evaluated on, unless it is another split of it."""
+    files = Path(selection.benchmark), Path(evaluation.benchmark)
+    same = all(file.exists() for file in files) and files[0].samefile(files[1])
+    if same and (selection.split == evaluation.split or None in (selection.split, evaluation.split)):
+        raise ConfigError(
+            f"training.selection.benchmark: the run is evaluated on the same tasks ({evaluation.benchmark}, split "
+            f"{evaluation.split}); keep a split apart for selection"
+        )

@@ -1,0 +1,140 @@
+"""A run's store → what evaluation came to: gains, scores, kinds of failure; and how programs were isolated.
+
+Each function reads what it needs, streamed, and computes; nothing is written and no model is called.
+Not here: debugging and pairs (debugging_facts.py), how it looks (`templates/`).
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from iterpref.analysis.compare import Comparison, compare
+from iterpref.analysis.taxonomy import (
+    Crossed,
+    KindRow,
+    PaperRow,
+    by_difficulty,
+    by_length,
+    kinds_by_model,
+    paper_counts,
+    taxonomy,
+)
+from iterpref.errors import RecordError
+from iterpref.records import Execution, Result
+from iterpref.store import Store
+
+_LIMIT_VERDICTS = {"timeout", "out_of_memory", "output_limit"}
+
+
+@dataclass(frozen=True)
+class Gain:
+    """The first and the last Result on one benchmark; `comparison` is None where they can't be compared: see `why`."""
+
+    benchmark: str
+    protocol: str
+    comparison: Comparison | None
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class ScoredResult:
+    """One Result with its samples counted by outcome."""
+
+    result: Result
+    tasks: int
+    passed: int
+    wrong: int
+    raised: int
+    limits: int
+    other: int
+
+
+@dataclass(frozen=True)
+class IsolationFacts:
+    """On which rungs programs ran, and what executions warned of."""
+
+    rungs: Counter[str]
+    trust: Counter[str]
+    warnings: Counter[str]
+
+    @property
+    def unsafe(self) -> int:
+        """Executions with resource limits only: the program could read and write what its user can."""
+        return self.rungs["rlimits"]
+
+
+@dataclass(frozen=True)
+class Kinds:
+    """Kinds of failure by Result, the paper's Table 18, and of the last Result one example each and two breakdowns."""
+
+    models: list[str]
+    rows: list[tuple[str, list[int]]]
+    paper: list[PaperRow]
+    examples: list[KindRow]
+    lengths: Crossed
+    difficulty: Crossed | None
+
+
+def failure_kinds(store: Store) -> Kinds | None:
+    """How the samples of the run's Results failed."""
+    results = list(store.results())
+    rows = kinds_by_model(results)
+    if not rows:
+        return None
+    labels = [f"{result.model} on {result.benchmark}" for result in results]
+    last = results[-1]
+    return Kinds(labels, rows, paper_counts(results), taxonomy(last), by_length(last), by_difficulty(last))
+
+
+def gains(store: Store) -> list[Gain]:
+    """For each benchmark with at least two Results of one protocol: the first against the last."""
+    groups: dict[tuple[str, str, str], list[Result]] = {}
+    for result in store.results():
+        groups.setdefault((result.benchmark, result.dataset_hash, result.protocol), []).append(result)
+    return [_gain(results[0], results[-1]) for results in groups.values() if len(results) > 1]
+
+
+def _gain(first: Result, last: Result) -> Gain:
+    try:
+        return Gain(first.benchmark, first.protocol, compare(first, last))
+    except RecordError as error:
+        return Gain(first.benchmark, first.protocol, None, str(error))
+
+
+def scored(store: Store) -> list[ScoredResult]:
+    """All Results in the order in which they were made."""
+    return [_score(result) for result in store.results()]
+
+
+def _score(result: Result) -> ScoredResult:
+    verdicts = Counter(sample.execution.verdict for sample in result.samples)
+    limits = sum(verdicts[verdict] for verdict in verdicts if verdict in _LIMIT_VERDICTS)
+    known = verdicts["passed"] + verdicts["failed"] + verdicts["error"] + limits
+    return ScoredResult(
+        result=result,
+        tasks=len({sample.task_id for sample in result.samples}),
+        passed=verdicts["passed"],
+        wrong=verdicts["failed"],
+        raised=verdicts["error"],
+        limits=limits,
+        other=verdicts.total() - known,
+    )
+
+
+def isolation(store: Store) -> IsolationFacts:
+    """Every execution behind the report's numbers: attempts and samples."""
+    rungs: Counter[str] = Counter()
+    trust: Counter[str] = Counter()
+    warnings: Counter[str] = Counter()
+    for execution in _executions(store):
+        rungs[execution.isolation] += 1
+        trust[execution.trust] += 1
+        warnings.update(execution.warnings)
+    return IsolationFacts(rungs, trust, warnings)
+
+
+def _executions(store: Store) -> Iterator[Execution]:
+    for trajectory in store.trajectories():
+        yield from (attempt.execution for attempt in trajectory.attempts)
+    for result in store.results():
+        yield from (sample.execution for sample in result.samples)
