@@ -27,8 +27,9 @@ from pathlib import Path
 
 from iterpref.errors import SandboxError
 from iterpref.records import TestFile
-from iterpref.sandbox import Job, Sandbox, inside
+from iterpref.sandbox import Job, Sandbox
 from iterpref.sandbox.inside.linux.processes import descendants
+from iterpref.sandbox.inside.worker import boot
 from iterpref.sandbox.workers.pool import Pool
 from iterpref.sandbox.workers.worker import Worker
 
@@ -43,24 +44,20 @@ QUICK = {"trivial": (100, 7), "numpy_pandas": (25, 5)}  # runs a round, rounds
 Way = Callable[[], None]
 
 # The same zygote and harness without any isolation or limit: what isolation costs is measured against this.
-_PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
 _OFF = """
-import os
+import os, sys
 from _iterpref_sandbox.worker import atfork; atfork.note()
 from _iterpref_sandbox import zygote
 from _iterpref_sandbox.rungs import rung, selftest
 selftest.check = lambda *args, **more: None
-class Off(rung.NoGroup):
-    def __init__(self, dirs): pass
-    def prepare(self, *_): pass
-    settle = before_fork = after_fork = sweep = clear = prepare
+class Off(rung.Rung):
     def confine(self, limits): os.chdir('/tmp')
-zygote.RUNGS['off'] = Off
-zygote.main(int(sys.argv[1]))
+zygote.make_rung = lambda name, python_dirs: Off(python_dirs)
+zygote.main(int(sys.argv[2]))
 """
 # Fork and exit from a process with the same modules: the floor.
 _FORKS = """
-for name in (*zygote._STANDARD, *sys.argv[1].split()): importlib.import_module(name)
+for name in (*zygote._STANDARD, *sys.argv[2].split()): importlib.import_module(name)
 gc.collect(); gc.freeze()
 while sys.stdin.readline():
     pid = os.fork()
@@ -71,7 +68,7 @@ while sys.stdin.readline():
 
 
 class OffWorker(Worker):
-    boot = _PACKAGE + _OFF
+    main = _OFF
 
 
 def fresh_interpreter(program: str) -> Way:
@@ -139,12 +136,10 @@ def evalplus_check(python: str, program: str, modules: list[str], stack: ExitSta
 
 def bare_fork(modules: str, stack: ExitStack, lean: bool = False) -> Way:
     """Fork and exit, as Python does it; `lean`: without the handlers that the sandbox spares its forks (atfork.py)."""
-    boot = _PACKAGE.replace("sys.argv[2]", repr(str(Path(inside.__file__).parent)))
-    boot += "from _iterpref_sandbox.worker import atfork; atfork.note()\n" if lean else ""
-    script = boot + "import gc, importlib, os\nfrom _iterpref_sandbox import zygote\n" + _FORKS
-    process = stack.enter_context(
-        subprocess.Popen([sys.executable, "-c", script, modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    )
+    script = boot.LOADING + "\n" + ("from _iterpref_sandbox.worker import atfork; atfork.note()\n" if lean else "")
+    script += "import gc, importlib, os\nfrom _iterpref_sandbox import zygote\n" + _FORKS
+    command = [sys.executable, "-c", script, boot.FOLDER, modules]
+    process = stack.enter_context(subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     stack.callback(process.terminate)
     assert process.stdin is not None and process.stdout is not None
     stdin, stdout = process.stdin, process.stdout

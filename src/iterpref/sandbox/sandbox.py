@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.machinery import PathFinder
-from types import TracebackType
 from typing import Self
 
 from iterpref.errors import RecordError, SandboxError
@@ -162,9 +161,7 @@ class Sandbox:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _refuse_below(self, minimum: Isolation, refusals: Sequence[str]) -> None:

@@ -31,7 +31,8 @@ def confirm(found: Execution, raw: RawRun, nonce: str, token: str, neutral: set[
     reports = {test.name: test for test in reversed(claims.tests)}
     cut_short = bool(raw.limit) or raw.status < 0 or not claims.imported
     names = [test.name for test in found.tests if test.verdict == "passed" and test.name not in neutral]
-    said = [_says(reports.get(name), token, _must_see(name, asserting), cut_short) for name in names]
+    must_see = {name for name in names if any(reports_on(name, function) for function in asserting)}
+    said = [_says(reports.get(name), token, name in must_see, cut_short) for name in names]
     doubtful = [name for name, word in zip(names, said, strict=True) if word == "doubtful"]
     if doubtful:
         return _unverified(found, f"with every assertion turned around, these did not fail: {', '.join(doubtful[:5])}")
@@ -50,10 +51,6 @@ class _Proof(NamedTuple):
 
     seen: int
     held: int
-
-
-def _must_see(name: str, asserting: set[str]) -> bool:
-    return any(reports_on(name, function) for function in asserting)
 
 
 def _says(

@@ -128,17 +128,5 @@ def _sides(expectation: Expectation) -> tuple[ast.expr, ast.expr] | None:
 
 def _source(node: ast.expr, texts: dict[int, str]) -> str:
     """The expression as source, with the calls written out."""
-
-    class Writer(ast.NodeTransformer):
-        def visit(self, node: ast.AST) -> Any:
-            return ast.Name(texts[id(node)]) if id(node) in texts else self.generic_visit(copy.copy(node))
-
-        def generic_visit(self, node: ast.AST) -> ast.AST:
-            for name, value in ast.iter_fields(node):
-                if isinstance(value, list):
-                    setattr(node, name, [self.visit(item) if isinstance(item, ast.AST) else item for item in value])
-                elif isinstance(value, ast.AST):
-                    setattr(node, name, self.visit(value))
-            return node
-
-    return ast.unparse(Writer().visit(node))
+    written: dict[int, Any] = {call: ast.Name(text) for call, text in texts.items()}
+    return ast.unparse(copy.deepcopy(node, written))  # takes what it finds there for copies already made

@@ -2,13 +2,12 @@
 
 In: one test file. Out: calls and expectations, added to a `CallPlan`. Walks the file in order, as Python would run it,
 without running it: constants bound to names are followed and loops over constants unrolled. Looks only at the tests,
-never at the program, which could otherwise choose to be judged in its own process.
+never at the program, which could otherwise choose to be graded in its own process.
 Not here: the calls in an expression (names.py), evaluation (expressions.py).
 """
 
 import ast
 import builtins
-from collections.abc import Callable
 from typing import Any
 
 from iterpref.programs import syntax_tree
@@ -82,29 +81,18 @@ class _Lifter:
         self._scope = scope
         self._found = found
         self._functions: dict[str, ast.FunctionDef] = {}  # of the file, without parameters
-        self._handlers: dict[type, Callable[[Any], None]] = {
-            ast.Assert: self._assert,
-            ast.Assign: self._assign,
-            ast.For: self._for,
-            ast.Expr: self._expression,
-            ast.Import: self._import,
-            ast.ImportFrom: self._import,
-            ast.FunctionDef: self._define,
-            ast.AsyncFunctionDef: self._define,
-            ast.ClassDef: self._define,
-            ast.Pass: lambda _: None,
-            ast.Try: self._raises,
-            ast.With: self._raises,
-        }
 
     def block(self, body: list[ast.stmt]) -> None:
+        """Walk statements, each by the method of its name."""
         for statement in body:
-            handler = self._handlers.get(type(statement))
+            handler = getattr(self, f"_{type(statement).__name__}", None)
             if handler is None:
                 raise Unliftable(f"{type(statement).__name__}: {ast.unparse(statement)[:80]}")
             handler(statement)
 
-    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+    def _Pass(self, node: ast.Pass) -> None: ...
+
+    def _Import(self, node: ast.Import | ast.ImportFrom) -> None:
         module = node.module if isinstance(node, ast.ImportFrom) else ""
         for alias in node.names:
             name = alias.asname or alias.name.split(".")[0]
@@ -113,13 +101,17 @@ class _Lifter:
             run = {("", "asyncio"): f"{name}.run", ("asyncio", "run"): name}.get((module or "", alias.name), "")
             self._scope.bind_opaque(name, run)
 
-    def _define(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
+    _ImportFrom = _Import
+
+    def _FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> None:
         self._scope.bind_opaque(node.name)
         self._functions.pop(node.name, None)
         if isinstance(node, ast.FunctionDef) and not (ast.unparse(node.args) or node.decorator_list):
             self._functions[node.name] = node
 
-    def _assign(self, node: ast.Assign) -> None:
+    _AsyncFunctionDef = _ClassDef = _FunctionDef
+
+    def _Assign(self, node: ast.Assign) -> None:
         targets = [target.id for target in node.targets if isinstance(target, ast.Name)]
         if len(targets) != len(node.targets):
             raise Unliftable(f"assignment: {ast.unparse(node)[:80]}")
@@ -141,7 +133,7 @@ class _Lifter:
         for target in targets:
             self._scope.bind(target, value)
 
-    def _for(self, node: ast.For) -> None:
+    def _For(self, node: ast.For) -> None:
         if node.orelse:
             raise Unliftable("for ... else")
         for value in self._scope.constant(node.iter):
@@ -157,7 +149,7 @@ class _Lifter:
         else:
             raise Unliftable(f"loop target {ast.unparse(target)}")
 
-    def _expression(self, node: ast.Expr) -> None:
+    def _Expr(self, node: ast.Expr) -> None:
         called = node.value.func if isinstance(node.value, ast.Call) else None
         if isinstance(called, ast.Name) and called.id in self._functions and called.id in self._scope.opaque:
             self._call(self._functions[called.id], node.value)
@@ -175,15 +167,17 @@ class _Lifter:
             self.block(function.body)
         self._functions[function.name] = function
 
-    def _assert(self, node: ast.Assert) -> None:
+    def _Assert(self, node: ast.Assert) -> None:
         slots = self._scope.slots(node.test)
         name = f"{self._path} line {node.lineno}"
         self._found.expectations.append(Expectation(name, node.test, self._scope.constants(), slots))
 
-    def _raises(self, node: ast.Try | ast.With) -> None:
+    def _Try(self, node: ast.Try | ast.With) -> None:
         found = expected_raise(node, self._scope.opaque)
         slots = self._scope.call(found.call) if found else None
         if found is None or slots is None:
             raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
         name = f"{self._path} line {node.lineno}"
         self._found.expectations.append(Expectation(name, found.call, {}, slots, found.types))
+
+    _With = _Try

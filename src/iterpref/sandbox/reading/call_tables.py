@@ -105,10 +105,6 @@ def _equal(row: CallRow, value: Any, wanted: Any) -> bool:
     return bool(value == wanted) or (row.atol > 0 and close(value, wanted, row.atol))
 
 
-def _as_set(row: CallRow, value: Any, wanted: Any) -> bool:
-    return set(value) == set(wanted)
-
-
 def _not_none(row: CallRow, value: Any, wanted: Any) -> bool:
     return bool(value == wanted) if isinstance(value, bool) else bool(wanted) == (value is not None)
 
@@ -119,16 +115,12 @@ def _root(row: CallRow, value: Any, wanted: Any) -> bool:
     return bool(abs(sum(c * float(value) ** power for power, c in enumerate(coefficients))) <= row.atol)
 
 
-def _any(row: CallRow, value: Any, wanted: Any) -> bool:
-    return True
-
-
 _MATCHES: dict[str, Callable[[CallRow, Any, Any], bool]] = {
     "equal": _equal,
-    "set": _as_set,  # both sides as sets
+    "set": lambda _, value, wanted: set(value) == set(wanted),
     "not_none": _not_none,  # `output` tells whether there is a result at all
     "root": _root,
-    "any": _any,  # returning is enough
+    "any": lambda *_: True,  # returning is enough
 }
 
 

@@ -29,7 +29,7 @@ class Slot:
 
 
 class Instance:
-    """A `Solution`, bound to a name. Each call gets a new one: what is judged this way keeps no state."""
+    """A `Solution`, bound to a name. Each call gets a new one: what is graded this way keeps no state."""
 
 
 class Scope:

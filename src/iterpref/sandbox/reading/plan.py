@@ -1,4 +1,4 @@
-"""What the oracle makes of tests: calls to make inside, expectations to check outside.
+"""What tests are taken apart into: calls to make inside, expectations to check outside.
 
 Not here: how tests are taken apart (plan_tests.py, asserts.py), or the outcome (calls.py).
 """
@@ -19,25 +19,13 @@ class Unliftable(Exception):
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """One call to make inside.
-
-    `iterate`: an iterator result is to be run out, because the test opens it. `awaited`: the test hands the result to
-    `asyncio.run`, which takes coroutines only.
-    """
+    """One call to make inside. `sent_as`: how its result is to be sent, a key of `codec.ENCODERS`."""
 
     function: str
     args: list[Any]
     kwargs: dict[str, Any]
-    iterate: bool
+    sent_as: str
     text: str
-    awaited: bool = False
-
-    @property
-    def sent_as(self) -> str:
-        """How the result is to be sent, a key of `codec.ENCODERS`."""
-        if self.awaited:
-            return "awaited iterated" if self.iterate else "awaited"
-        return "iterated" if self.iterate else "value"
 
 
 @dataclass(frozen=True)
@@ -72,8 +60,14 @@ class CallPlan:
 def make_call(
     function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False
 ) -> PlannedCall:
-    """The call, with its text as a person would write it."""
+    """The call, with its text as a person would write it.
+
+    Args:
+        iterate: An iterator result is to be run out, because the test opens it.
+        awaited: The test hands the result to `asyncio.run`, which takes coroutines only.
+    """
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
     text = f"{function}({', '.join(shown)})"
     text = shorten(f"asyncio.run({text})" if awaited else text, CASE_CHARS)
-    return PlannedCall(function, args, kwargs, iterate, text, awaited)
+    sent_as = " ".join([*(["awaited"] if awaited else []), *(["iterated"] if iterate else [])])
+    return PlannedCall(function, args, kwargs, sent_as or "value", text)

@@ -19,12 +19,10 @@ from .plan_tests import json_rows
 
 def required_tests(job: Job) -> list[str]:
     """Names of the tests counted in the source, each of which must report."""
+    if job.style == "doctest":
+        return [name for name, _ in _examples(job)]
     names: list[str] = []
     for test in _python_tests(job):
-        if job.style == "doctest":
-            examples = doctest.DocTestParser().get_examples(test.content)
-            names += [f"{test.path} line {example.lineno + 1}" for example in examples]
-            continue
         body = syntax_tree(test.content, test.path).body
         if job.style == "check":
             names.append(test.path)
@@ -37,14 +35,13 @@ def required_tests(job: Job) -> list[str]:
 
 def can_not_fail(job: Job) -> set[str]:
     """Names of the tests that a negative control can't turn around: doctest examples that expect no output."""
-    if job.style != "doctest":
-        return set()
-    return {
-        f"{test.path} line {example.lineno + 1}"
-        for test in job.tests
-        for example in doctest.DocTestParser().get_examples(test.content)
-        if not example.want
-    }
+    return {name for name, example in _examples(job) if not example.want} if job.style == "doctest" else set()
+
+
+def _examples(job: Job) -> Iterator[tuple[str, doctest.Example]]:
+    for test in job.tests:
+        for example in doctest.DocTestParser().get_examples(test.content):
+            yield f"{test.path} line {example.lineno + 1}", example
 
 
 def asserting(job: Job) -> set[str]:

@@ -1,6 +1,6 @@
 """The workers of a sandbox: as many runs at a time as there are workers; broken and worn ones are replaced.
 
-In: a run's request. Out: how it ended, as the zygote saw it. Not here: what is asked and judged (sandbox.py), one
+In: a run's request. Out: how it ended, as the zygote saw it. Not here: what is asked (requests.py), one
 worker (worker.py).
 """
 

@@ -103,10 +103,10 @@ class Worker:
             said = raw.stderr.decode(errors="replace")[-500:]
             raise WorkerBroken(f"a trial run ended with status {raw.status}: {said}")
 
-    def _exchange(self, timeout_s: float, *frames: bytes) -> list[bytes]:
+    def _exchange(self, timeout_s: float, *parts: bytes) -> list[bytes]:
         try:
             self._socket.settimeout(timeout_s)
-            wire.send(self._socket, *frames)
+            wire.send(self._socket, *parts)
             return wire.receive(self._socket)
         except (wire.WireError, OSError) as error:
             reason = str(error) or f"no answer in {timeout_s} s"

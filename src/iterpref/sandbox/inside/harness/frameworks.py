@@ -211,14 +211,21 @@ def run_pytest(session: Session) -> None:
 
     for path, content in session.tests:
         session.files.add(os.path.abspath(path), path, content)
-    paths = [path for path, _ in session.tests if path.endswith(".py")]
-    pytest.main([*_pytest_options(), *paths], plugins=[Controlled() if control else Plugin()])
-
-
-def _pytest_options() -> list[str]:
     here = os.getcwd()  # `confcutdir` too: else pytest looks into every folder up to the root
-    options = ["-q", "--noconftest", "-c", os.devnull, "--rootdir", here, "--confcutdir", here]
-    return [*options, "-p", "no:cacheprovider"]
+    options = [
+        "-q",
+        "--noconftest",
+        "-c",
+        os.devnull,
+        "--rootdir",
+        here,
+        "--confcutdir",
+        here,
+        "-p",
+        "no:cacheprovider",
+    ]
+    paths = [path for path, _ in session.tests if path.endswith(".py")]
+    pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
 
 
 def _told(error: BaseException, files: UserFiles, item: Any) -> ErrorReport:

@@ -93,18 +93,12 @@ def _write_files(request: RunRequest) -> None:
 
 def _load(request: RunRequest, report: Report, files: UserFiles) -> dict[str, Any] | None:
     """Execute prefix and program as one module; None, and reported, if that raises."""
-    path = request["program_path"]
-    here = os.getcwd()
-    module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
-    module.__file__ = f"{here}/{path}"
-    sys.modules[module.__name__] = module
-    sys.path.insert(0, here)
-    sys.argv = [module.__file__]
-    _name_sources(request, here, files)
+    name = request["program_path"].removesuffix(".py").replace("/", ".")
+    module, path = _module(name, request, files)
     try:
         if request["prefix"]:
             _execute(request["prefix"], "<prefix>", module.__dict__)
-        _execute(request["program"], module.__file__, module.__dict__)
+        _execute(request["program"], path, module.__dict__)
     except BaseException as error:
         release_spare_memory()
         report("import", describe(error, files))
@@ -113,11 +107,20 @@ def _load(request: RunRequest, report: Report, files: UserFiles) -> dict[str, An
     return module.__dict__
 
 
-def _name_sources(request: RunRequest, here: str, files: UserFiles) -> None:
-    for path, content in request["files"].items():
-        files.add(f"{here}/{path}", path, content)
-    files.add(f"{here}/{request['program_path']}", "", request["program"])
+def _module(name: str, request: RunRequest, files: UserFiles) -> tuple[types.ModuleType, str]:
+    """The program's module, empty, and its path; and all that lies beside it known by name."""
+    here = os.getcwd()
+    path = f"{here}/{request['program_path']}"
+    module = types.ModuleType(name)
+    module.__file__ = path
+    sys.modules[name] = module
+    sys.path.insert(0, here)
+    sys.argv = [path]
+    for beside, content in request["files"].items():
+        files.add(f"{here}/{beside}", beside, content)
+    files.add(path, "", request["program"])
     files.add("<prefix>", "prefix", request["prefix"])
+    return module, path
 
 
 def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
@@ -164,18 +167,12 @@ def _await(coroutine: Any) -> Any:
 def _run_script(request: RunRequest, report: Report, files: UserFiles) -> None:
     """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
     _write_files(request)
-    module = types.ModuleType("__main__")
-    here = os.getcwd()
-    module.__file__ = f"{here}/{request['program_path']}"
+    module, path = _module("__main__", request, files)
     module.__builtins__ = builtins  # type: ignore[attr-defined]
-    sys.modules["__main__"] = module
-    sys.path.insert(0, here)
-    sys.argv = [module.__file__]
-    _name_sources(request, here, files)
     failure = None
     try:
         _execute(request["prefix"], "<prefix>", module.__dict__)
-        _execute(request["program"], module.__file__, module.__dict__)
+        _execute(request["program"], path, module.__dict__)
     except SystemExit as error:
         if error.code not in (None, 0):
             failure = describe(error, files)

@@ -67,11 +67,6 @@ def probe(isolation: str) -> ProbeRequest:
 
 
 PROBE_LIMITS: RunLimits = {
-    "cpu_s": 5.0,
-    "wall_s": 20.0,
-    "memory_bytes": 1 << 28,
-    "processes": 8,
-    "open_files": 32,
-    "file_bytes": 1 << 20,
+    "cpu_s": 5.0, "wall_s": 20.0, "memory_bytes": 1 << 28, "processes": 8, "open_files": 32, "file_bytes": 1 << 20,
     "output_bytes": 1 << 16,
-}
+}  # fmt: skip

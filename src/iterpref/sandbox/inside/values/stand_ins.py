@@ -1,6 +1,6 @@
 """What stands for a value that isn't plain, or of which more must be known than that it is.
 
-In: what codec.py decodes, or what a test writes. Out: objects that compare as they must in a judgement: no result of a
+In: what codec.py decodes, or what a test writes. Out: objects that compare as they must in a comparison: no result of a
 hostile program equals what is expected by an `__eq__` of its own. Standard library only.
 """
 

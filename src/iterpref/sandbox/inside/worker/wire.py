@@ -1,4 +1,4 @@
-"""Length-prefixed frames over a socket: how the host and its zygote speak.
+"""Length-prefixed byte strings over a socket: how the host and its zygote speak.
 
 In and out: a sequence of byte strings per message. Standard library only, no pickle. What the host sends may be
 marshalled, for the host is trusted; what comes back is only unpacked as numbers and text.
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 _COUNT = struct.Struct("!I")
 _LENGTH = struct.Struct("!Q")
 _NUMBERS = struct.Struct("!iddQ")
-MAX_FRAME_BYTES = 1 << 30
+MAX_BYTES = 1 << 30
 _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
 
 
@@ -37,11 +37,11 @@ class WireError(Exception):
     """The other side is gone or doesn't speak this protocol."""
 
 
-def send(sock: socket.socket, *frames: bytes) -> None:
+def send(sock: socket.socket, *parts: bytes) -> None:
     """Write one message."""
-    header = struct.pack(f"!I{len(frames)}Q", len(frames), *map(len, frames))
+    header = struct.pack(f"!I{len(parts)}Q", len(parts), *map(len, parts))
     try:
-        sock.sendall(b"".join((header, *frames)))
+        sock.sendall(b"".join((header, *parts)))
     except OSError as error:
         raise WireError(f"could not write: {error}") from error
 
@@ -62,32 +62,32 @@ def receive(sock: socket.socket) -> list[bytes]:
     stop = _COUNT.size + count * _LENGTH.size
     _read_up_to(sock, data, stop)
     lengths = struct.unpack_from(f"!{count}Q", data, _COUNT.size)
-    if sum(lengths) > MAX_FRAME_BYTES:
+    if sum(lengths) > MAX_BYTES:
         raise WireError(f"message of {sum(lengths)} bytes")
     _read_up_to(sock, data, stop + sum(lengths))
     if len(data) > stop + sum(lengths):
         raise WireError("more than one message at a time")
-    frames, view = [], memoryview(data)
+    parts, view = [], memoryview(data)
     for length in lengths:
-        frames.append(bytes(view[stop : stop + length]))
+        parts.append(bytes(view[stop : stop + length]))
         stop += length
-    return frames
+    return parts
 
 
 def pack_run(run: RawRun) -> list[bytes]:
-    """How a run ended, as frames."""
+    """How a run ended, as one message."""
     numbers = _NUMBERS.pack(run.status, run.wall_s, run.cpu_s, run.max_rss_bytes)
     return [numbers, run.limit.encode(), run.setup_error.encode(), run.channel, run.stdout, run.stderr]
 
 
-def unpack_run(frames: list[bytes]) -> RawRun:
+def unpack_run(parts: list[bytes]) -> RawRun:
     """What `pack_run` was given.
 
     Raises:
         WireError: Not what it writes.
     """
     try:
-        numbers, limit, setup_error, *streams = frames
+        numbers, limit, setup_error, *streams = parts
         status, wall_s, cpu_s, max_rss_bytes = _NUMBERS.unpack(numbers)
     except (struct.error, ValueError) as error:
         raise WireError(f"outcome of a run: {error}") from error
