@@ -4,7 +4,7 @@ import pytest
 
 from iterpref.errors import ConfigError
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.section import parse_training
+from iterpref.training.settings import parse_training
 
 
 @pytest.mark.parametrize(

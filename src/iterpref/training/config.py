@@ -1,6 +1,6 @@
 """`FocalDPOConfig`: TRL's DPOConfig plus the loss's name. It fills `loss_type` and `loss_weights`.
 
-Not here: reading the `training:` section (section.py); defaults of TRL's fields, which stay TRL's.
+Not here: reading the `training:` section (settings.py); defaults of TRL's fields, which stay TRL's.
 """
 
 import difflib

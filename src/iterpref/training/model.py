@@ -1,6 +1,6 @@
 """The model that is trained: loading it, whole or quantized, and merging its adapter when it is done.
 
-In: a model folder or hub id and the settings of `section.AdapterConfig`. Out: a network and tokenizer; at the end a
+In: a model folder or hub id and the settings of `settings.AdapterConfig`. Out: a network and tokenizer; at the end a
 folder that any server loads (config, safetensors, tokenizer with its chat template). Quantized loading needs CUDA and
 bitsandbytes.
 Not here: what is trained (trainer.py).
@@ -20,7 +20,7 @@ from trl.trainer.utils import create_model_from_path
 from iterpref.errors import ClientError, TrainingError
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.resuming import ADAPTER_FOLDER
-from iterpref.training.section import AdapterConfig
+from iterpref.training.settings import AdapterConfig
 from iterpref.training.trunk.install import causal_model
 
 _ADAPTER_FILE = "adapter_config.json"

@@ -22,7 +22,7 @@ from iterpref.training.checkpoint_choice import METRIC, Scorer, read_scores
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
-    from iterpref.training.section import TrainingSection
+    from iterpref.training.settings import TrainingSection
     from iterpref.training.trainer import FocalDPOTrainer
 
 
@@ -69,7 +69,7 @@ def train(
         model: A model folder or a hub id; also the frozen reference.
         output_dir: Gets the model, `training_log.json` (TRL's log history), `training_run.json` and checkpoints; with
             an adapter `adapter/`, with `selection` `validation.json`.
-        config: The `training:` section; see `section.parse_training`.
+        config: The `training:` section; see `settings.parse_training`.
         on_progress: Called with (step, steps, last metrics) on the first process; replaces TRL's progress bars.
         resume: False starts over, and forgets the checkpoints in `output_dir`.
         scorer: What the `selection` key asks for: checkpoint folder → metrics with `pass@1`.
@@ -100,7 +100,7 @@ def train(
 
 def _read_section(config: Mapping[str, Any], folder: Path, scorer: Scorer | None) -> "TrainingSection":
     from iterpref.training.config import check_trl
-    from iterpref.training.section import parse_training
+    from iterpref.training.settings import parse_training
 
     check_trl()
     section = parse_training(config, folder)

@@ -26,7 +26,7 @@ from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.forward import ChosenRows, assigned
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
-from iterpref.training.section import AdapterConfig
+from iterpref.training.settings import AdapterConfig
 from iterpref.training.tokenized import on_disk, tokenize_pairs
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
