@@ -12,12 +12,12 @@ A model's completions are `GeneratedAnswers(ledger, benchmark, config)`. A bench
 Not here: comparing Results, and what failures have in common (`analysis`).
 """
 
-from iterpref.evaluation.answers import Answer, GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.answers import GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.results import write_result
-from iterpref.evaluation.samples import read_samples
+from iterpref.evaluation.samples import Answer, read_samples
 
 __all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice", "evaluate",
            "load_benchmark", "read_samples", "write_result"]  # fmt: skip

@@ -111,9 +111,16 @@ def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
 
     Where tasks have base and plus tests, `pass@k` asks for both, and `base_pass@k` for the base tests only.
     """
-    values = _pass_at_k(samples, k, "", passes)
+    counted = {"": passes}
     if any(test.name == PLUS for sample in samples for test in sample.execution.tests):
-        values |= _pass_at_k(samples, k, "base_", passed_base)
+        counted["base_"] = passed_base
+    values: dict[str, float] = {}
+    for prefix, right in counted.items():
+        for size in k:
+            name = f"{prefix}pass@{size}"
+            values[name], error = mean_and_error(list(pass_at_k_by_task(samples, size, right).values()))
+            if error is not None:
+                values[f"{name}_stderr"] = error
     return values
 
 
@@ -121,18 +128,6 @@ def passed_base(sample: Sample) -> bool:
     """Whether a sample passes the base tests of an EvalPlus task."""
     execution = sample.execution
     return execution.passed or any(t.name == BASE and t.verdict == "passed" for t in execution.tests)
-
-
-def _pass_at_k(
-    samples: Sequence[Sample], k: Sequence[int], prefix: str, right: Callable[[Sample], bool]
-) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for size in k:
-        estimates = list(pass_at_k_by_task(samples, size, right).values())
-        values[f"{prefix}pass@{size}"], error = mean_and_error(estimates)
-        if error is not None:
-            values[f"{prefix}pass@{size}_stderr"] = error
-    return values
 
 
 @dataclass(frozen=True)
