@@ -12,7 +12,7 @@ A model's completions are `GeneratedAnswers(ledger, benchmark, config)`. A bench
 Not here: comparing Results, and what failures have in common (`analysis`).
 """
 
-from iterpref.evaluation.answers import GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.answer_sources import GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate

@@ -19,7 +19,7 @@ from typing import Any
 from iterpref.clients.ask import as_finished
 from iterpref.config import Config
 from iterpref.errors import ConfigError, RecordError, SandboxError
-from iterpref.evaluation.answers import AnswerSource
+from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.preflight import preflight
