@@ -23,10 +23,11 @@ from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.debug import Debugger, debug
 from iterpref.debugging.feedback import feedback_text
+from iterpref.executor import Executor
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Execution, FailingCase, Task, TestFile
-from iterpref.sandbox import Executor, Job
+from iterpref.sandbox import Job
 from iterpref.store import Store
 
 PASSES_AT = 2

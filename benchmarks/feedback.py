@@ -20,10 +20,11 @@ from iterpref.clients import Ledger
 from iterpref.clients.local.client import LocalClient
 from iterpref.config import DebuggingConfig, SamplingConfig
 from iterpref.debugging.debug import Debugger, debug, own_feedback
+from iterpref.executor import Executor
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Execution, Task, fingerprint
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 Feedback = Callable[[Task, int, Execution], str]

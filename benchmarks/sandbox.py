@@ -27,10 +27,10 @@ from pathlib import Path
 
 from iterpref.errors import SandboxError
 from iterpref.records import TestFile
-from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.pool import Pool
-from iterpref.sandbox.processes import descendants
-from iterpref.sandbox.worker import Worker
+from iterpref.sandbox import Job, Sandbox, inside
+from iterpref.sandbox.inside.linux.processes import descendants
+from iterpref.sandbox.workers.pool import Pool
+from iterpref.sandbox.workers.worker import Worker
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sandbox_soak import soak
@@ -46,10 +46,11 @@ Way = Callable[[], None]
 _PACKAGE = "\n".join(line.strip() for line in Worker.boot.split(";")[:4]) + "\n"
 _OFF = """
 import os
-from _iterpref_sandbox import atfork; atfork.note()
-from _iterpref_sandbox import zygote, isolation, selftest
+from _iterpref_sandbox.worker import atfork; atfork.note()
+from _iterpref_sandbox import zygote
+from _iterpref_sandbox.rungs import rung, selftest
 selftest.check = lambda *args, **more: None
-class Off(isolation.NoGroup):
+class Off(rung.NoGroup):
     def __init__(self, dirs): pass
     def prepare(self, *_): pass
     settle = before_fork = after_fork = sweep = clear = prepare
@@ -138,8 +139,8 @@ def evalplus_check(python: str, program: str, modules: list[str], stack: ExitSta
 
 def bare_fork(modules: str, stack: ExitStack, lean: bool = False) -> Way:
     """Fork and exit, as Python does it; `lean`: without the handlers that the sandbox spares its forks (atfork.py)."""
-    boot = _PACKAGE.replace("sys.argv[2]", repr(str(Path(sys.modules[Worker.__module__].__file__ or "").parent)))
-    boot += "from _iterpref_sandbox import atfork; atfork.note()\n" if lean else ""
+    boot = _PACKAGE.replace("sys.argv[2]", repr(str(Path(inside.__file__).parent)))
+    boot += "from _iterpref_sandbox.worker import atfork; atfork.note()\n" if lean else ""
     script = boot + "import gc, importlib, os\nfrom _iterpref_sandbox import zygote\n" + _FORKS
     process = stack.enter_context(
         subprocess.Popen([sys.executable, "-c", script, modules], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

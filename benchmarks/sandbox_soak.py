@@ -17,7 +17,7 @@ from pathlib import Path
 
 from iterpref.records import TestFile
 from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.processes import descendants
+from iterpref.sandbox.inside.linux.processes import descendants
 
 BLOCKS = 20
 CONTROLS = 40

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from iterpref import records
 from iterpref.cli import app
 from iterpref.config import Config
-from iterpref.config.keys import kind_of, places_of_kinds, sections
+from iterpref.config.keys import kind_of, sections
 from iterpref.section import Section
 
 PAGE = Path(__file__).parent / "reference.md"
@@ -48,15 +48,24 @@ def configuration() -> Iterator[str]:
     yield TABLE
     yield from section_rows(Config, "")
     yield ""
-    places = [(path, kinds) for path, kinds in places_of_kinds(Config)]
-    names = ", ".join(f"`{'.'.join(path)}`" for path, _ in places)
+    places = dict(sections_of_kinds(Config, ""))
+    names = ", ".join(f"`{name}`" for name in places)
     yield f"Each of {names} is a section of one `kind`, with the keys of that only; without `kind` of the first:\n"
-    for kind in places[0][1]:
+    for kind in places["client"]:
         yield f"### kind: {kind_of(kind)}\n"
         yield inspect.cleandoc(kind.__doc__ or "") + "\n"
         yield TABLE
         yield from section_rows(kind, "")
         yield ""
+
+
+def sections_of_kinds(section: type[BaseModel], prefix: str) -> Iterator[tuple[str, list[type[BaseModel]]]]:
+    for name, field in section.model_fields.items():
+        kinds = sections(field.annotation)
+        if len(kinds) > 1:
+            yield f"{prefix}{name}", kinds
+        elif kinds:
+            yield from sections_of_kinds(kinds[0], f"{prefix}{name}.")
 
 
 def section_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:

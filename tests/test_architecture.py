@@ -17,6 +17,7 @@ LEVELS = [
     {"pipeline"},
     {"viewer"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
+    {"executor"},
     {"config"},
     {"clients", "sandbox"},
     {"playground"},

@@ -6,8 +6,8 @@ from typing import ClassVar, Literal
 import pytest
 
 from iterpref.clients import Client, ClientConfig
-from iterpref.clients.local.settings import LocalConfig
-from iterpref.clients.openai.settings import OpenAIConfig
+from iterpref.clients.local import LocalConfig
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.replay import ReplayConfig
 from iterpref.config import Config, dump_config, load_config
 from iterpref.config.keys import sections
@@ -185,3 +185,9 @@ def test_every_field_is_documented() -> None:
         return missing
 
     assert undocumented(Config) == []
+
+
+@pytest.mark.parametrize(("key", "choices"), [("isolation", "auto, zygote_cgroup"), ("min_isolation", "zygote_cgroup")])
+def test_a_rung_that_does_not_exist_is_refused(key: str, choices: str) -> None:
+    with pytest.raises(ConfigError, match=rf"sandbox\.{key}: .*expected one of {choices}, zygote, .*, got 'gvisor'"):
+        load_config(None, [f"sandbox.{key}=gvisor"])

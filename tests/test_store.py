@@ -11,6 +11,8 @@ import pytest
 from iterpref.errors import StoreError
 from iterpref.records import Execution, TestFile
 from iterpref.store import SCHEMA_VERSION, Store
+from iterpref.store.database import MIGRATIONS
+from iterpref.store.tables import Tables
 from test_records import ATTEMPT, EXECUTION, PAIR, RESULT, TASK, TRAJECTORY
 
 
@@ -101,6 +103,66 @@ def test_newer_schema_is_refused(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "run.sqlite") as connection:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     Store.open(tmp_path).close()  # the refusal left the lock free and the rows alone
+
+
+TRACE = "IndexError: list index out of range\n  test_it.py line 7, in test_f: got = f(i)\n  line 2, in f: return x[i]"
+ERRORS = {
+    "": ("", ()),
+    "The run hit its limit cpu_s.": ("The run hit its limit cpu_s.", ()),
+    f"{TRACE}\n  with i = 2": (TRACE.split("\n")[0], (*TRACE.split("\n")[1:], "  with i = 2")),
+    "RecursionError: deep\n  line 2, in f: return f(n - 1) (about 1000 times)\n  ... about 900 more frames": (
+        "RecursionError: deep",
+        ("  line 2, in f: return f(n - 1) (about 1000 times)", "  ... about 900 more frames"),
+    ),
+    "SyntaxError: '(' was never closed (line 2)\n  line 2: return (x": (
+        "SyntaxError: '(' was never closed (line 2)",
+        ("  line 2: return (x",),
+    ),
+    "AssertionError: Lists differ: [1] != [2]\n\n- [1]\n+ [2]\n  line 3: assertEqual(f(1), [2])": (
+        "AssertionError: Lists differ: [1] != [2]\n\n- [1]\n+ [2]",
+        ("  line 3: assertEqual(f(1), [2])",),
+    ),
+    "TypeError: no\n  f(3) returned 'abc'": ("TypeError: no", ("  f(3) returned 'abc'",)),
+    "This example\n  f(1)\ngave\n  3\nexpected\n  4\n  test.txt line 3": (
+        "This example\n  f(1)\ngave\n  3\nexpected\n  4",
+        ("  test.txt line 3",),
+    ),
+    # What a script read stands below; the text is as before.
+    f"{TRACE}\nInput:\n  3": (f"{TRACE}\nInput:\n  3", ()),
+    f"ValueError: {'x' * 300}\n  line 9: {'y' * 300}": (f"ValueError: {'x' * 300}", (f"  line 9: {'y' * 300}",)),
+    "ValueError: \udc80\n  line 9: f()": ("ValueError: \udc80", ("  line 9: f()",)),
+}
+
+
+def test_a_database_of_schema_1_gets_frames(tmp_path: Path) -> None:
+    """Written as schema 1 was: errors whole, executions without `frames`."""
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection:
+        connection.executescript(str(MIGRATIONS[0]))
+        connection.execute("PRAGMA user_version = 1")
+        old = Tables(tmp_path, connection)
+        executions = [EXECUTION.model_copy(update={"error": error}) for error in ERRORS]
+        for key, execution in enumerate(executions):
+            record = execution.model_dump(mode="json", exclude={"frames"})
+            old._put("executions", str(key), execution.verdict, old._pack_json(record))
+        samples = tuple(RESULT.samples[0].model_copy(update={"execution": execution}) for execution in executions)
+        record = RESULT.model_copy(update={"samples": samples}).model_dump(mode="json")
+        for sample in record["samples"]:
+            del sample["execution"]["frames"]
+        old._put("results", "r", "b", "m", old._pack_json(record))
+    connection.close()
+    with Store.open(tmp_path, write=False) as reader:
+        assert reader.execution("2") == executions[2]  # not yet split
+    with Store.open(tmp_path) as store:
+        stored = [store.execution(str(key)) for key in range(len(ERRORS))]
+        result = store.result("r")
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
+    assert result is not None
+    assert stored == [sample.execution for sample in result.samples]
+    for (text, parts), execution in zip(ERRORS.items(), stored, strict=True):
+        assert execution is not None
+        assert (execution.error, execution.frames) == parts
+        assert execution.text == text
 
 
 def test_not_a_database(tmp_path: Path) -> None:

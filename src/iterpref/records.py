@@ -29,7 +29,7 @@ Verdict = Literal[
     "sandbox_error",  # the tool broke; says nothing about the program
 ]
 Trust = Literal["oracle", "checked", "in_process"]
-Isolation = Literal["zygote_cgroup", "zygote", "bubblewrap", "landlock", "rlimits"]
+Isolation = str  # a rung of the sandbox's, as its table names them
 Phase = Literal["import", "test", "none"]
 Origin = Literal["debugging", "sampling", "import"]
 
@@ -61,7 +61,7 @@ class TestFile(Record):
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
     Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}`, with plain values
-    as `sandbox/tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    as `sandbox/reading/call_tables.py` writes them. `stdio`: one JSON object a line, `{"stdin": "3\\n", "stdout": "9\\n"}`.
     """
 
     __test__: ClassVar[bool] = False  # not a pytest class
@@ -147,7 +147,8 @@ class Execution(Record):
 
     `verdict` is the outcome, `trust` how far it can be believed (`oracle`: expected values stayed outside the child),
     `isolation` the rung it ran on; `warnings` carries whatever must not be overlooked (for example, no isolation).
-    `error_type` is the exception's class name or the limit hit; `error` the message with the user's frames.
+    `error_type` is the exception's class name or the limit hit, `error` the message; `frames` are the lines below it:
+    where in the user's files it came up, the innermost last, and with which values.
     """
 
     verdict: Verdict
@@ -156,6 +157,7 @@ class Execution(Record):
     phase: Phase = "test"
     error_type: str = ""
     error: str = ""
+    frames: tuple[str, ...] = ()
     tests: tuple[TestOutcome, ...] = ()
     failing_case: FailingCase | None = None
     stdout: str = ""
@@ -168,6 +170,16 @@ class Execution(Record):
     @property
     def passed(self) -> bool:
         return self.verdict == "passed"
+
+    @property
+    def headline(self) -> str:
+        """The first line of the message."""
+        return self.error.split("\n", 1)[0]
+
+    @property
+    def text(self) -> str:
+        """The message with its frames, as it is shown."""
+        return "\n".join((self.error, *self.frames))
 
 
 class Attempt(Record):

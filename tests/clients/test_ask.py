@@ -11,16 +11,17 @@ from endpoints import BatchServer, Scripted, completion
 
 from iterpref.clients import Completion, Ledger, Request, ask_all, open_ledger
 from iterpref.clients.ask import as_finished
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import batch as batch_module
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.config import DebuggingConfig, SynthesisConfig
 from iterpref.debugging.debug import Debugger, debug
 from iterpref.errors import BudgetError, ClientError, EndpointError
+from iterpref.executor import Executor
 from iterpref.pairing.judge import judge_pairs
 from iterpref.playground.tasks import playground_tasks
 from iterpref.programs import fenced
 from iterpref.records import Message, PreferencePair
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.synthesize import Synthesizer
 

@@ -12,9 +12,9 @@ from endpoints import Scripted, completion
 
 from iterpref.clients import Budget, BudgetConfig, Completion, Ledger, Request, Sampling
 from iterpref.clients.ledger import DEAD_IN_A_ROW
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import retry as retry_module
 from iterpref.clients.openai.client import OpenAIClient
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Message

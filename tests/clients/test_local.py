@@ -62,20 +62,20 @@ def test_seed_and_sample_index_decide_the_draw(client: LocalClient) -> None:
 
 def test_the_draw_follows_the_model_distribution(random_model: Path) -> None:
     """First tokens over 2,000 draws against softmax(logits / T): total variation within sampling noise."""
-    from iterpref.clients.local.gumbel import GumbelDraw
+    from iterpref.clients.local.client import _GumbelDraw
 
     logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
     requests = [ask("x", sample_index=i, temperature=0.7) for i in range(2000)]
-    drawn = GumbelDraw(requests, "cpu")(torch.zeros(2000, 1), logits.expand(2000, -1)).argmax(dim=-1)
+    drawn = _GumbelDraw(requests, "cpu")(torch.zeros(2000, 1), logits.expand(2000, -1)).argmax(dim=-1)
     share = torch.bincount(drawn, minlength=4) / 2000
     assert (share - (logits[0] / 0.7).softmax(-1)).abs().sum() / 2 < 0.04
 
 
 def test_nucleus_leaves_the_unlikely_out() -> None:
-    from iterpref.clients.local.gumbel import nucleus
+    from iterpref.clients.local.client import _nucleus
 
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.05, 0.9, 0.03, 0.02]]))
-    assert (nucleus(logits, 0.7) > float("-inf")).tolist() == [[True, True, False, False], [False, True, False, False]]
+    assert (_nucleus(logits, 0.7) > float("-inf")).tolist() == [[True, True, False, False], [False, True, False, False]]
 
 
 def test_max_tokens_is_reported(client: LocalClient) -> None:

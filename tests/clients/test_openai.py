@@ -7,10 +7,10 @@ import pytest
 from endpoints import FAULTS, FaultyProxy, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import retry as retry_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.reply import split_reasoning
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import Message
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from iterpref.clients import Request, Sampling
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.serve import command, served
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError
 from iterpref.records import as_messages
 

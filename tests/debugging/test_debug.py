@@ -9,10 +9,11 @@ from iterpref.clients import Completion, Ledger, Request
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.executor import Executor
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Task, TestFile
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 WRONG = "def f(x):\n    return x + 1"

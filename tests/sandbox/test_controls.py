@@ -9,8 +9,8 @@ import pytest
 from jobs import job
 
 from iterpref.sandbox import Sandbox
-from iterpref.sandbox.controls import Wrong
-from iterpref.sandbox.flipping import SEEN, WRONG, flip_tests
+from iterpref.sandbox.inside.harness.flip_asserts import SEEN, WRONG, flip_tests
+from iterpref.sandbox.inside.harness.negative_control import Wrong
 
 
 class Cheat:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iterpref.sandbox.difference import beginning, difference, lines_compared
+from iterpref.sandbox.grading.output_difference import beginning, difference, lines_compared
 
 
 @pytest.mark.parametrize(

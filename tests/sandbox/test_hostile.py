@@ -215,7 +215,7 @@ def f(x): return 7
 """, "tampered", id="forged lines"),
         pytest.param("""
 import sys
-harness = next(m for n, m in sys.modules.items() if n.endswith(".harness"))
+harness = next(m for n, m in sys.modules.items() if n.endswith(".harness.harness"))
 harness.codec.ENCODERS = {name: lambda value: {"?": "2"} for name in harness.codec.ENCODERS}
 def f(x): return 7
 """, "failed", id="patched harness"),
@@ -259,7 +259,7 @@ def test_who_looks_for_the_control_still_wins_but_is_never_called_oracle(cage: S
     program = """
 import sys, unittest
 def assertEqual(self, first, second):
-    assert first == second or not sys.modules["_iterpref_sandbox.controls"].current
+    assert first == second or not sys.modules["_iterpref_sandbox.harness.negative_control"].current
 unittest.TestCase.assertEqual = assertEqual
 def f(x): return 7
 """
@@ -420,7 +420,7 @@ def test_a_hostile_result_does_not_stall_the_host(cage: Sandbox) -> None:
     """A set of a hundred thousand numbers with one hash would take minutes to build."""
     program = """
 import sys
-harness = next(m for n, m in sys.modules.items() if n.endswith(".harness"))
+harness = next(m for n, m in sys.modules.items() if n.endswith(".harness.harness"))
 forged = {"s": [{"i": hex(n * (2**61 - 1))} for n in range(100_000)]}
 harness.codec.ENCODERS = {name: lambda value: forged for name in harness.codec.ENCODERS}
 def f(): return 1

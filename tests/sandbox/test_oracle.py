@@ -15,10 +15,19 @@ from jobs import job, returns
 
 from iterpref.errors import RecordError
 from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.channel import Raw, Tampered, read_claims
-from iterpref.sandbox.codec import CodecError, Iterated, Opaque, decode, encode, encode_iterated, opaque_text
-from iterpref.sandbox.oracle import plan
-from iterpref.sandbox.plan import Unliftable
+from iterpref.sandbox.grading.claims import Tampered, read_claims
+from iterpref.sandbox.inside.values.codec import (
+    CodecError,
+    Iterated,
+    Opaque,
+    decode,
+    encode,
+    encode_iterated,
+    opaque_text,
+)
+from iterpref.sandbox.inside.worker.wire import RawRun
+from iterpref.sandbox.reading.plan import Unliftable
+from iterpref.sandbox.reading.plan_tests import plan_tests
 
 LIFTED = [
     ("assert f([3, 1]) == [1, 3]", "[1, 3]", "[3, 1]"),
@@ -91,7 +100,7 @@ def test_lifted(cage: Sandbox, style: str, tests: str, right: str, wrong: str) -
 )  # fmt: skip
 def test_not_lifted(tests: str, names: str) -> None:
     with pytest.raises(Unliftable):
-        plan(job("", tests))
+        plan_tests(job("", tests))
 
 
 def test_one_assert_that_does_not_lift_keeps_the_whole_file_in_process(sandbox: Sandbox) -> None:
@@ -111,12 +120,12 @@ def test_one_assert_that_does_not_lift_keeps_the_whole_file_in_process(sandbox: 
     ],
 )
 def test_the_tested_functions_are_inferred_from_the_tests(tests: str, functions: set[str]) -> None:
-    assert {call.function for call in plan(job("", tests)).calls} == functions
+    assert {call.function for call in plan_tests(job("", tests)).calls} == functions
 
 
 def test_the_program_does_not_decide_what_is_lifted() -> None:
     tests = "assert set(f(1)) == {1}"
-    assert plan(job("def set(x): return 1", tests)).calls == plan(job("", tests)).calls
+    assert plan_tests(job("def set(x): return 1", tests)).calls == plan_tests(job("", tests)).calls
 
 
 Point = namedtuple("Point", "x y")
@@ -258,8 +267,8 @@ def test_colliding_hashes_are_refused() -> None:
         decode({"s": [{"i": hex(n * step)} for n in range(2000)]})
 
 
-def raw(channel: bytes, status: int = 0) -> Raw:
-    return Raw(status, "", 0.0, 0.0, 0, "", channel, b"", b"")
+def raw(channel: bytes, status: int = 0) -> RawRun:
+    return RawRun(status, "", 0.0, 0.0, 0, "", channel, b"", b"")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +313,7 @@ def test_half_a_line_of_a_killed_process_is_not_tampering() -> None:
 def test_unreadable_call_tables(line: str, message: str) -> None:
     table = '{"args": "(1,)", "expected": "1"}\n' + line
     with pytest.raises(RecordError, match=message):
-        plan(job("", table, "calls", entry_point="f"))
+        plan_tests(job("", table, "calls", entry_point="f"))
 
 
 def test_call_table_with_keywords_and_special_floats(sandbox: Sandbox) -> None:
@@ -355,14 +364,16 @@ def test_results_too_long_to_print_still_compare(cage: Sandbox) -> None:
 
 
 def test_jobs_with_equal_tests_share_one_plan() -> None:
-    first, second = (plan(Job.model_validate(job(p, "assert f(1) == 2").model_dump())) for p in ("a = 1", "b = 2"))
+    first, second = (
+        plan_tests(Job.model_validate(job(p, "assert f(1) == 2").model_dump())) for p in ("a = 1", "b = 2")
+    )
     assert first is second
 
 
 def test_only_displays_of_constants_travel_as_source() -> None:
     """The host never reads sources, and even where they are read nothing but a set can come of one."""
     program = """
-        from iterpref.sandbox import codec
+        from iterpref.sandbox.inside.values import codec
         def refused(decode, source):
             try:
                 decode({"S": source})

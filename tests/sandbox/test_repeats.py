@@ -5,8 +5,9 @@ import os
 import pytest
 from jobs import job
 
-from iterpref.sandbox import Sandbox, selftest
-from iterpref.sandbox.processes import descendants
+from iterpref.sandbox import Sandbox
+from iterpref.sandbox.inside.linux.processes import descendants
+from iterpref.sandbox.inside.rungs import selftest
 
 FLAKY = "def f():\n    return list({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'})[0]"
 

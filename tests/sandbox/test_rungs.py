@@ -20,8 +20,8 @@ from iterpref.errors import SandboxError
 from iterpref.records import Limits
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.doctor import diagnose
-from iterpref.sandbox.processes import descendants
-from iterpref.sandbox.sandbox import RUNGS
+from iterpref.sandbox.inside.linux.processes import descendants
+from iterpref.sandbox.inside.rungs.table import RUNGS
 
 SOURCE = Path(__file__).parents[2] / "src"
 RIGHT = job("def f(x): return x + 1", "assert f(1) == 2")
@@ -56,6 +56,7 @@ def test_namespaces_need_no_stamp(cage: Sandbox) -> None:
         ),
         ({"isolation": "zygote", "min_isolation": "zygote_cgroup"}, "expected at least 'zygote_cgroup'"),
         ({"isolation": "gvisor"}, "expected one of auto, zygote_cgroup, zygote, bubblewrap, landlock, rlimits"),
+        ({"min_isolation": "gvisor"}, "got min_isolation 'gvisor', expected one of zygote_cgroup, zygote, bubblewrap"),
         ({"workers": 0}, "got workers=0"),
         ({"preload": ["no_such_module"]}, "no_such_module"),
     ],

@@ -9,7 +9,7 @@ import pytest
 from jobs import returns
 
 from iterpref.sandbox import Sandbox
-from iterpref.sandbox.seccomp import _ABSENT, _ARCHITECTURES, _REFUSED, available
+from iterpref.sandbox.inside.linux.seccomp import _ABSENT, _ARCHITECTURES, _REFUSED, available
 
 pytestmark = pytest.mark.skipif(bool(available()), reason=available() or "seccomp works here")
 

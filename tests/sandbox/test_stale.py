@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from jobs import job
 
-from iterpref.sandbox import Sandbox, stale
-from iterpref.sandbox.processes import descendants
+from iterpref.sandbox import Sandbox
+from iterpref.sandbox.inside.linux import stale
+from iterpref.sandbox.inside.linux.processes import descendants
 
 RIGHT = job("def f(x): return x + 1", "assert f(1) == 2")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -5,9 +5,9 @@ import pytest
 from iterpref.errors import RecordError
 from iterpref.records import Limits, TestFile
 from iterpref.sandbox import Job
-from iterpref.sandbox.codec import encode
-from iterpref.sandbox.folding import LARGE, fold, is_large
-from iterpref.sandbox.tables import Row, arguments, close, read_row, write_row
+from iterpref.sandbox.inside.values.codec import encode
+from iterpref.sandbox.inside.values.fingerprints import LARGE, fingerprint, is_large
+from iterpref.sandbox.reading.call_tables import CallRow, arguments, close, read_row, write_row
 
 
 def job(program, *rows, entry_point="f", **limits):
@@ -17,7 +17,7 @@ def job(program, *rows, entry_point="f", **limits):
 
 
 def row(args, output, **how):
-    return Row(arguments(args), encode(output), **how)
+    return CallRow(arguments(args), encode(output), **how)
 
 
 @pytest.mark.parametrize(
@@ -93,14 +93,14 @@ def test_a_table_after_literal_rows_keeps_its_numbering(sandbox):
 )
 def test_large_results_are_compared_by_fingerprint(sandbox, program, passed):
     size = 3_000_000  # more than the result channel takes
-    answers = sandbox.answers(job("def f(n): return [1] * n", Row(arguments([size]))))
-    expected = Row(arguments([size]), encode(answers.values[0]))
+    answers = sandbox.answers(job("def f(n): return [1] * n", CallRow(arguments([size]))))
+    expected = CallRow(arguments([size]), encode(answers.values[0]))
     execution = sandbox.run(job(program, expected))
     assert execution.passed is passed, execution.error
 
 
 def test_answers_are_the_results_in_order(sandbox):
-    answers = sandbox.answers(job("def f(x): return (x, {x})", Row(arguments([1])), Row(arguments(["a"]))))
+    answers = sandbox.answers(job("def f(x): return (x, {x})", CallRow(arguments([1])), CallRow(arguments(["a"]))))
     assert answers.values == ((1, {1}), ("a", {"a"}))
     assert answers.problem == ""
 
@@ -115,7 +115,7 @@ def test_answers_are_the_results_in_order(sandbox):
     ],
 )
 def test_answers_say_why_there_are_none(sandbox, program, problem):
-    answers = sandbox.answers(job(program, Row(arguments([1])), Row(arguments([0]))))
+    answers = sandbox.answers(job(program, CallRow(arguments([1])), CallRow(arguments([0]))))
     assert answers.values == ()
     assert answers.problem.startswith(problem)
 
@@ -134,7 +134,7 @@ def test_a_wrong_row_is_an_error(values):
 
 
 def test_rows_survive_being_written():
-    written = Row([1, {"t": [2]}], {"s": [3]}, (4,), "set", 0.5)
+    written = CallRow([1, {"t": [2]}], {"s": [3]}, (4,), "set", 0.5)
     import json
 
     assert read_row("x", json.loads(write_row(written))) == written
@@ -158,7 +158,7 @@ def test_rows_survive_being_written():
 )
 def test_fingerprints_agree_with_equality(one, other, equal):
     assert (one == other) is equal
-    assert (fold(one) == fold(other)) is equal
+    assert (fingerprint(one) == fingerprint(other)) is equal
 
 
 @pytest.mark.parametrize(

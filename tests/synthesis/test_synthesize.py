@@ -9,7 +9,8 @@ import pytest
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.config import SynthesisConfig
 from iterpref.errors import BudgetError, ClientError, RecordError
-from iterpref.sandbox import Executor, Job, Sandbox
+from iterpref.executor import Executor
+from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.draft import Unusable, read_draft
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer

@@ -14,6 +14,7 @@ import trl
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+import iterpref.training
 from iterpref.errors import ClientError, ConfigError, TrainingError
 from iterpref.training import resuming
 from iterpref.training import trainer as trainer_module
@@ -300,8 +301,21 @@ def test_a_damaged_run_file_is_told(tmp_path, run):
         run()
 
 
+def test_the_usage_in_the_docstring_works(tmp_path, workshop, monkeypatch):
+    """Run as it is written, with pairs and a model where it names them."""
+    monkeypatch.chdir(tmp_path)
+    write_pairs(tmp_path / "runs" / "a" / "pairs", example_pairs(chat=True))
+    (tmp_path / "path" / "to").mkdir(parents=True)
+    (tmp_path / "path" / "to" / "model").symlink_to(workshop(chat=True)[0])
+    usage = [line for line in (iterpref.training.__doc__ or "").splitlines() if line.startswith("    ")]
+    exec("\n".join(line.removeprefix("    ") for line in usage), {})
+    assert (tmp_path / "out" / "model.safetensors").is_file()
+    assert (tmp_path / "out-2" / "checkpoint-10").is_dir()
+
+
 def test_importing_the_entry_loads_no_torch():
-    code = "import sys, iterpref.training.train; print(sorted({'torch', 'trl', 'transformers'} & set(sys.modules)))"
+    code = "import sys, iterpref.training, iterpref.training.checkpoint_choice as _; "
+    code += "print(sorted({'torch', 'trl', 'transformers'} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     started = time.monotonic()
     output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)

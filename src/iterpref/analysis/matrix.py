@@ -112,7 +112,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def outcome_of(entrants: Mapping[str, Entrant], benchmark: str, name: str, task_id: str) -> tuple[str, str]:
     """A program of an entrant for a task and what its tests said, for the task lists."""
     sample = next(s for s in entrants[name].results[benchmark].samples if s.task_id == task_id)
-    return sample.program, "passed" if sample.execution.passed else sample.execution.error or sample.execution.verdict
+    return sample.program, "passed" if sample.execution.passed else sample.execution.text or sample.execution.verdict
 
 
 def _read_result(path: Path) -> Result:

@@ -55,7 +55,8 @@ async def as_finished(work: Iterable[Awaitable[Result]], limit: int | None) -> A
     stop: BudgetError | None = None
     try:
         while True:
-            for started in islice(source, 0 if stop else _room(limit, len(running))):
+            room = None if limit is None else limit - len(running)
+            for started in islice(source, 0 if stop else room):
                 running.add(task := asyncio.ensure_future(started))
                 task.add_done_callback(finished.put_nowait)
             if not running:
@@ -73,7 +74,3 @@ async def as_finished(work: Iterable[Awaitable[Result]], limit: int | None) -> A
         await asyncio.gather(*running, return_exceptions=True)  # also reads errors, which Python prints otherwise
     if stop:
         raise stop
-
-
-def _room(limit: int | None, running: int) -> int | None:
-    return None if limit is None else limit - running

@@ -1,8 +1,18 @@
-"""Messages → completions: the protocol that every source of completions speaks."""
+"""Messages → completions: the protocol that every source of completions speaks, and what each says of itself.
 
+Not here: the kinds of clients there are (`clients/__init__.py`).
+"""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, Protocol, Self
 
 from iterpref.records import Message, Record
+from iterpref.section import Section
+
+TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
 
 
 class Sampling(Record):
@@ -69,3 +79,44 @@ class Client(Protocol):
     def close(self) -> None:
         """Free what the client holds."""
         ...
+
+
+@dataclass(frozen=True)
+class Price:
+    """US dollars per token of one model."""
+
+    prompt: float
+    completion: float
+
+    def most(self, request: Request) -> float:
+        """An upper bound before the call: a token is at least one byte."""
+        tokens = sum(len(message.content.encode()) + TEMPLATE_TOKENS for message in request.messages)
+        return tokens * self.prompt + request.sampling.max_tokens * self.completion
+
+    def paid(self, completion: Completion) -> float:
+        return completion.prompt_tokens * self.prompt + completion.completion_tokens * self.completion
+
+
+class ClientConfig(Section, ABC):
+    """The settings of one kind of client. What is heavy is imported when the client is opened."""
+
+    kind: str
+    model: str = "playground"
+    """What answers."""
+
+    @property
+    @abstractmethod
+    def at_a_time(self) -> int | None:
+        """Requests to ask together, so that the client is never idle; None: all there are, as one wave."""
+
+    @abstractmethod
+    def price(self) -> Price | None:
+        """What calls cost; None says that they cost nothing, and no budget counts them."""
+
+    @abstractmethod
+    def open(self, folder: Path) -> AbstractContextManager[Client]:
+        """The client, while the context lasts; logs and notes go into `folder`, the run's.
+
+        Raises:
+            ClientError: It can't be opened.
+        """

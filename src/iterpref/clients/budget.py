@@ -5,16 +5,12 @@ exceeded by calls in flight. Only answered calls are counted: an endpoint may al
 """
 
 import asyncio
-from dataclasses import dataclass
 
 from pydantic import Field
 
-from iterpref.clients.base import Completion, Request
 from iterpref.errors import BudgetError
 from iterpref.section import Section
 from iterpref.store import Store
-
-TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
 
 
 class BudgetConfig(Section):
@@ -24,22 +20,6 @@ class BudgetConfig(Section):
     """Answered calls; default: unbounded."""
     max_budget_usd: float | None = Field(default=None, ge=0)
     """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
-
-
-@dataclass(frozen=True)
-class Price:
-    """US dollars per token of one model."""
-
-    prompt: float
-    completion: float
-
-    def most(self, request: Request) -> float:
-        """An upper bound before the call: a token is at least one byte."""
-        tokens = sum(len(message.content.encode()) + TEMPLATE_TOKENS for message in request.messages)
-        return tokens * self.prompt + request.sampling.max_tokens * self.completion
-
-    def paid(self, completion: Completion) -> float:
-        return completion.prompt_tokens * self.prompt + completion.completion_tokens * self.completion
 
 
 class Budget:

@@ -11,9 +11,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from iterpref.clients.base import Client, Completion, Request
-from iterpref.clients.budget import Budget, Price
-from iterpref.clients.settings import ClientConfig
+from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
+from iterpref.clients.budget import Budget
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 from iterpref.store import Store

@@ -14,8 +14,7 @@ from typing import Literal
 
 from pydantic import TypeAdapter, ValidationError
 
-from iterpref.clients.base import Client, Completion, Request
-from iterpref.clients.settings import ClientConfig
+from iterpref.clients.base import Client, ClientConfig, Completion, Request
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
 from iterpref.store import LineIndex

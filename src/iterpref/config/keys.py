@@ -18,7 +18,7 @@ from .stages import Config
 Kinds = list[type[BaseModel]]
 Values = dict[str, Any]
 
-# Keys that earlier versions wrote into the config.yaml of every run, and what they held where nobody had set them.
+# `section.key` that earlier versions wrote into the config.yaml of every run, and its default then.
 REMOVED: tuple[tuple[str, Any], ...] = (
     ("evaluation.since", None),
     ("evaluation.until", None),
@@ -72,14 +72,13 @@ def kind_of(section: type[BaseModel]) -> str:
     return str(section.model_fields["kind"].default)
 
 
-def leave_kind(values: Values, keys: Sequence[str], value: Any) -> None:
-    """Before an override changes a section's kind: drop the keys that only the kind before has."""
-    *parents, last = keys
-    section, kinds = _at(values, parents), dict(places_of_kinds(Config)).get(tuple(parents), [])
-    after = next((kind for kind in kinds if kind_of(kind) == value), None)
-    if last == "kind" and section is not None and after is not None:
-        for key in _chosen(kinds, section).model_fields.keys() - after.model_fields.keys():
-            section.pop(key, None)
+def leave_kind(values: Values, key: str, value: Any) -> None:
+    """Before an override of a section's kind: drop the keys that only the kind before has."""
+    for name, kinds, section in _of_kinds(values):
+        after = next((kind for kind in kinds if kind_of(kind) == value), None)
+        if key == f"{name}.kind" and after is not None:
+            for lost in _chosen(kinds, section).model_fields.keys() - after.model_fields.keys():
+                section.pop(lost, None)
 
 
 def forget_removed_keys(values: Values) -> None:
@@ -87,37 +86,33 @@ def forget_removed_keys(values: Values) -> None:
 
     They wrote the keys of all kinds into every section of a kind.
     """
-    removed = [(tuple(name.split(".")), default) for name, default in REMOVED]
-    for path, kinds in places_of_kinds(Config):
-        own = _chosen(kinds, _at(values, path) or {}).model_fields
-        others = {key: field for kind in kinds for key, field in kind.model_fields.items() if key not in own}
-        defaults = {key: field.get_default(call_default_factory=True) for key, field in others.items()}
-        removed += [((*path, key), to_jsonable_python(default)) for key, default in defaults.items()]
-    for (*parents, key), default in removed:
-        section = _at(values, parents)
-        if section and key in section and section[key] == default:
-            del section[key]
+    for name, default in REMOVED:
+        parent, key = name.split(".")
+        _forget(values.get(parent), key, default)
+    for _, kinds, section in _of_kinds(values):
+        own = _chosen(kinds, section).model_fields
+        for kind in kinds:
+            for key in kind.model_fields.keys() - own.keys():
+                default = kind.model_fields[key].get_default(call_default_factory=True)
+                _forget(section, key, to_jsonable_python(default))
 
 
-def places_of_kinds(section: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Kinds]]:
-    """Where the configuration has sections of several kinds."""
+def _forget(section: Any, key: str, default: Any) -> None:
+    if isinstance(section, dict) and key in section and section[key] == default:
+        del section[key]
+
+
+def _of_kinds(
+    values: Values, section: type[BaseModel] = Config, prefix: str = ""
+) -> Iterator[tuple[str, Kinds, Values]]:
+    """Sections of several kinds in a file: their names, the kinds, and what they hold."""
     for name, field in section.model_fields.items():
-        kinds = sections(field.annotation)
-        if len(kinds) > 1:
-            yield (*path, name), kinds
-        elif kinds:
-            yield from places_of_kinds(kinds[0], (*path, name))
+        inner, kinds = values.get(name), sections(field.annotation)
+        if isinstance(inner, dict) and len(kinds) > 1:
+            yield f"{prefix}{name}", kinds, inner
+        elif isinstance(inner, dict) and kinds:
+            yield from _of_kinds(inner, kinds[0], f"{prefix}{name}.")
 
 
 def _chosen(kinds: Kinds, section: Values) -> type[BaseModel]:
     return next((kind for kind in kinds if kind_of(kind) == section.get("kind")), kinds[0])
-
-
-def _at(values: Values, path: Sequence[str]) -> Values | None:
-    """The section at a place of a file; None if there is none."""
-    for part in path:
-        inner = values.get(part)
-        if not isinstance(inner, dict):
-            return None
-        values = inner
-    return values

@@ -40,10 +40,10 @@ def load_config(
     if of_run:
         forget_removed_keys(values)
     changes = [_read_override(override) for override in overrides]
-    for keys, value in changes:
-        leave_kind(values, keys, value)
-    for (keys, value), override in zip(changes, overrides, strict=True):
-        _apply(values, keys, value, override)
+    for key, value in changes:
+        leave_kind(values, key, value)
+    for (key, value), override in zip(changes, overrides, strict=True):
+        _apply(values, key, value, override)
     return parse_config(values, source=str(path) if path else "the built-in defaults")
 
 
@@ -74,7 +74,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return values
 
 
-def _read_override(override: str) -> tuple[list[str], Any]:
+def _read_override(override: str) -> tuple[str, Any]:
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected key=value, for example --set debugging.max_iterations=3")
@@ -84,17 +84,18 @@ def _read_override(override: str) -> tuple[list[str], Any]:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from None
     if isinstance(value, str) and (number := _scientific(value)) is not None:
         value = number
-    return key.split("."), value
+    return key, value
 
 
-def _apply(values: dict[str, Any], keys: Sequence[str], value: Any, override: str) -> None:
-    for parent in keys[:-1]:
+def _apply(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+    *parents, last = key.split(".")
+    for parent in parents:
         if values.get(parent) is None:  # absent, or a section that is none yet
             values[parent] = {}
         if not isinstance(values[parent], dict):
             raise ConfigError(f"--set {override}: {parent} is a value, not a section")
         values = values[parent]
-    values[keys[-1]] = value
+    values[last] = value
 
 
 def _scientific(text: str) -> float | None:

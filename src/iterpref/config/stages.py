@@ -2,11 +2,11 @@
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
-from iterpref.clients import AnyClientConfig, BudgetConfig
-from iterpref.clients.registry import DEFAULT
+from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
 from iterpref.records import Isolation, Limits, Style
+from iterpref.sandbox import RUNGS
 from iterpref.section import Section
 
 
@@ -15,12 +15,20 @@ class SandboxConfig(Section):
 
     workers: int | None = Field(default=None, gt=0)
     """Parallel executions; default: one per core this process may use."""
-    isolation: Isolation | Literal["auto"] = "auto"
+    isolation: Isolation = "auto"
     """Which rung to use; `auto` takes the highest that this machine permits."""
     min_isolation: Isolation | None = None
     """Refuse to run anything below this rung; default: `landlock`, or the rung that `isolation` names."""
     preload: tuple[str, ...] = ()
     """Modules imported once before programs start, so that each program finds them ready."""
+
+    @field_validator("isolation", "min_isolation")
+    @classmethod
+    def _rung(cls, name: str | None, info: ValidationInfo) -> str | None:
+        expected = ["auto", *RUNGS] if info.field_name == "isolation" else list(RUNGS)
+        if name is not None and name not in expected:
+            raise ValueError(f"expected one of {', '.join(expected)}")
+        return name
 
 
 class SamplingConfig(Section):

@@ -18,6 +18,7 @@ from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.feedback import feedback_text
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
+from iterpref.executor import Executor
 from iterpref.programs import extract_program, fenced
 from iterpref.prompts import render
 from iterpref.records import (
@@ -29,7 +30,6 @@ from iterpref.records import (
     as_messages,
     fingerprint,
 )
-from iterpref.sandbox import Executor
 from iterpref.store import Store
 
 Feedback = Callable[[Task, int, Execution], str]

@@ -17,7 +17,7 @@ _LIMITS = {
 
 def feedback_text(execution: Execution) -> str:
     """What a model needs to know about a failed execution; at most `MAX_CHARS` characters."""
-    text = "\n".join(line for line in (_headline(execution), _frames(execution)) if line)
+    text = "\n".join(line for line in (_headline(execution), _below(execution)) if line)
     return _clip(text or "The tests did not pass.", MAX_CHARS)
 
 
@@ -29,7 +29,7 @@ def _headline(execution: Execution) -> str:
         case "exited_early":
             return _exited(execution, case)
         case "failed" if execution.error:
-            return execution.error.split("\n", 1)[0]
+            return execution.headline
         case "failed" if case:
             return f"{case.call} returned {case.got}, expected {case.expected}"
         case _ if case:
@@ -63,22 +63,22 @@ def _while(execution: Execution, case: FailingCase | None) -> str:
     """What was running, as far as it is known, on a line of its own."""
     if case:
         return f"\nIt was running {case.call}."
-    loading = execution.phase == "import" and not _frames(execution)
+    loading = execution.phase == "import" and not _below(execution)
     return "\nIt was still being loaded: its top-level code was running." if loading else ""
 
 
 def _exception(execution: Execution) -> str:
-    """`Type: message`, from the first line of the trimmed traceback."""
-    first = execution.error.split("\n", 1)[0].strip()
+    """`Type: message`, from the first line of the message."""
+    first = execution.headline.strip()
     if not execution.error_type:
         return first
     return first if first.startswith(execution.error_type) else f"{execution.error_type}: {first}".rstrip(": ")
 
 
-def _frames(execution: Execution) -> str:
-    """The lines of the trimmed traceback below the exception, as the sandbox wrote them."""
-    _, _, frames = execution.error.partition("\n")
-    return frames.rstrip()
+def _below(execution: Execution) -> str:
+    """All below the first line of the message: the rest of it, and the frames."""
+    _, newline, more = execution.error.partition("\n")
+    return "\n".join([*([more] if newline else []), *execution.frames]).rstrip()
 
 
 def _clip(text: str, limit: int) -> str:

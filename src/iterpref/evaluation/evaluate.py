@@ -23,8 +23,9 @@ from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.preflight import preflight
+from iterpref.executor import Executor
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
-from iterpref.sandbox import Executor, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 

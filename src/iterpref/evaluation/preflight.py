@@ -38,8 +38,7 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
 
 def cause(execution: Execution) -> str:
     """Why an execution did not pass, in one line."""
-    first = execution.error.split("\n")[0]
-    return f"{execution.verdict}: {first}" if first else execution.verdict
+    return f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
 
 
 def _identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:

@@ -232,7 +232,7 @@ def _attempt(version: Version, execution: Execution) -> Attempt:
 def _why(version: Version, execution: Execution) -> str:
     """What was recorded and what happened here, in one line."""
     recorded = f"recorded {version.error_type or version.status}"
-    first = execution.error.split("\n", 1)[0][:200]
+    first = execution.headline[:200]
     case = execution.failing_case
     call = f" in {case.call}" if case else ""
     return f"{recorded}, here {execution.verdict}{call}{f': {first}' if first else ''}"

@@ -13,9 +13,9 @@ from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.debugging.estimate import estimate
 from iterpref.errors import StoreError
+from iterpref.executor import Executor
 from iterpref.parallel import Shard, run_many, shards_folder
 from iterpref.run_folder import DATABASE
-from iterpref.sandbox import Executor
 from iterpref.store import Store
 
 from .opening import OnProgress, Opened, open_grading, quiet

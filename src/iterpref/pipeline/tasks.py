@@ -9,7 +9,8 @@ from itertools import chain
 from typing import Any
 
 from iterpref.clients import Budget
-from iterpref.evaluation import load_benchmark
+from iterpref.evaluation.benchmarks import load_benchmark
+from iterpref.executor import Executor
 from iterpref.importing import (
     detect_format,
     import_own_tasks,
@@ -20,7 +21,6 @@ from iterpref.importing import (
 )
 from iterpref.pairing.judge import JudgeProgress, judge_pairs
 from iterpref.records import Task, program_hash
-from iterpref.sandbox import Executor
 from iterpref.synthesis.judge import judge_tests
 from iterpref.synthesis.revise import revise, revision_summary
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
@@ -93,7 +93,7 @@ class TaskSteps(Opened):
         settings = self.config.validation
         with open_sandbox(self.config) as sandbox:
             name = settings.stronger_tests or ""
-            benchmark = load_benchmark(name, path=settings.stronger_path, sandbox=sandbox)
+            benchmark = load_benchmark(name, path=settings.stronger_path, sandbox=lambda: sandbox)
         return {task.task_id: task for task in benchmark.tasks}
 
     def judge(self, tests: bool = False) -> dict[str, int]:

@@ -1,38 +1,31 @@
 """Run untrusted programs against tests and say what happened: program + tests + limits → Execution.
 
-    with Sandbox(workers=2) as sandbox:
-        execution = sandbox.run(Job.from_task(task, program))
+    from iterpref.sandbox import Job, Limits, Sandbox, TestFile
 
-Names load when first used: importing this package starts nothing and costs nothing.
+    tests = (TestFile(path="test.py", content="assert double(2) == 4"),)
+    job = Job(program="def double(x): return 3 * x", tests=tests, style="assert", limits=Limits(cpu_s=2.0))
+    with Sandbox(workers=2) as sandbox:
+        execution = sandbox.run(job)
+    print(execution.verdict, execution.error)  # failed double(2) returned 6, expected 4
+
+Names load when first used: importing this package starts nothing and costs nothing. On a cluster: remote.py.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from iterpref.records import Limits
+    from iterpref.records import Execution, Limits, TestFile
 
-    from .executor import Executor
+    from .inside.rungs.table import RUNGS
     from .job import Job
     from .sandbox import Sandbox
 
-__all__ = ["Executor", "Job", "Limits", "Sandbox"]
+__all__ = ["RUNGS", "Execution", "Job", "Limits", "Sandbox", "TestFile"]
 
 
 def __getattr__(name: str) -> Any:
-    if name == "Sandbox":
-        from .sandbox import Sandbox
-
-        return Sandbox
-    if name == "Executor":
-        from .executor import Executor
-
-        return Executor
-    if name == "Job":
-        from .job import Job
-
-        return Job
-    if name == "Limits":
-        from iterpref.records import Limits
-
-        return Limits
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    where = {"Job": ".job", "Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}.get(name, "iterpref.records")
+    return getattr(import_module(where, __name__), name)

@@ -1,7 +1,7 @@
 """What can this machine isolate? Every rung tried, what blocks it, and how fast it runs.
 
 In: nothing. Out: one `Finding` a rung, best first. Runs a trivial program on each rung that starts.
-Not here: printing (cli.py).
+Not here: showing it (`iterpref doctor`).
 """
 
 import time
@@ -9,10 +9,9 @@ import warnings
 from dataclasses import dataclass
 
 from iterpref.errors import SandboxError
-from iterpref.records import Isolation, TestFile
+from iterpref.records import Isolation
 
-from .job import Job
-from .sandbox import RUNGS, Sandbox
+from . import RUNGS, Job, Sandbox, TestFile
 
 _PROGRAM = "def f(x):\n    return x + 1\n"
 _TESTS = TestFile(path="test_it.py", content="assert f(1) == 2\n")
@@ -43,7 +42,7 @@ def _try(rung: Isolation, measure_s: float) -> Finding:
     with sandbox:
         execution = sandbox.run(job)
         if not execution.passed:
-            return Finding(rung, f"a trivial program ended as {execution.verdict}: {execution.error}", 0.0)
+            return Finding(rung, f"a trivial program ended as {execution.verdict}: {execution.text}", 0.0)
         runs, started = 0, time.perf_counter()
         while time.perf_counter() - started < measure_s:
             sandbox.run(job)

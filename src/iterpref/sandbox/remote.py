@@ -8,10 +8,9 @@ from functools import cached_property
 from typing import Self
 
 from iterpref.parallel import RayWorkers
-from iterpref.records import Execution, Isolation
+from iterpref.records import Isolation
 
-from .job import Job
-from .sandbox import Sandbox
+from . import Execution, Job, Sandbox
 
 
 class RemoteSandbox:

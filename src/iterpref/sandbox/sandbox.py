@@ -1,12 +1,11 @@
 """`Sandbox`: jobs in, Executions out, over a pool of zygote processes.
 
 A failing program is data; a broken worker is replaced and the job run again, and only then is the verdict
-`sandbox_error`, which says nothing about the program. Not here: the workers (pool.py), how a run is isolated
-(isolation.py) or judged (judge_calls.py, judge_tests.py, judge_script.py).
+`sandbox_error`, which says nothing about the program. The way of a job: `reading` takes its tests apart, `workers` run
+it, `grading` says what its end amounts to. Not here: what runs beside the program (`inside`).
 """
 
 import os
-import secrets
 import threading
 import warnings
 from collections import deque
@@ -14,24 +13,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.machinery import PathFinder
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Self
 
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation, TestOutcome
 
-from . import counting, oracle
-from .confirm import confirm, flaky
-from .frames import shorten
+from .grading.calls import CallResults, grade_calls, read_results
+from .grading.control import confirm, flaky
+from .grading.reported_tests import grade_tests
+from .grading.script import grade_script
+from .inside.values.request import RunRequest
 from .job import Job
-from .judge_calls import Answers, judge_calls, read_answers
-from .judge_script import judge_script
-from .judge_tests import judge_tests
-from .ladder import RUNGS, below, climb, stamps
-from .plan import Unliftable
-from .pool import ATTEMPTS, Pool
-from .worker import Worker, import_path
-
-__all__ = ["RUNGS", "Sandbox"]
+from .reading import required_tests
+from .reading.plan import Unliftable
+from .reading.plan_tests import plan_tests
+from .workers import requests
+from .workers.ladder import LOWEST_ISOLATING, below, climb, stamps
+from .workers.pool import Pool, WorkersFailed
+from .workers.worker import Worker, import_path
 
 
 class Sandbox:
@@ -54,7 +53,7 @@ class Sandbox:
         self,
         workers: int | None = None,
         preload: Sequence[str] = (),
-        isolation: Isolation | Literal["auto"] = "auto",
+        isolation: Isolation = "auto",
         min_isolation: Isolation | None = None,
         hash_seed: int = 0,
         runs_per_worker: int = 5000,
@@ -70,19 +69,16 @@ class Sandbox:
         first, self.isolation, refusals = climb(isolation, self._preload, hash_seed)
         self.pool = Pool(first, self.workers, self._start, runs_per_worker)
         self.warnings = stamps(self.isolation, refusals)
-        min_isolation = min_isolation or ("landlock" if isolation == "auto" else self.isolation)
-        if below(self.isolation, min_isolation):
+        try:
+            self._refuse_below(min_isolation or (LOWEST_ISOLATING if isolation == "auto" else self.isolation), refusals)
+        except SandboxError:
             self.close()
-            raise SandboxError(
-                f"sandbox: got isolation {self.isolation!r}, expected at least {min_isolation!r}; "
-                + ("; ".join(refusals) or f"isolation={isolation!r} was asked for")
-                + (". min_isolation='rlimits' runs without isolation" if self.isolation == "rlimits" else "")
-            )
+            raise
         for text in self.warnings:
             warnings.warn(text, RuntimeWarning, stacklevel=2)
 
     def run(self, job: Job, repeat: int = 1) -> Execution:
-        """Run one job and judge it.
+        """Run one job and say what happened.
 
         Args:
             repeat: Run it so many times, each under another hash seed, until two verdicts differ; then the verdict is
@@ -100,36 +96,45 @@ class Sandbox:
         return found
 
     def _run_once(self, job: Job) -> Execution:
-        if job.style == "stdio":
-            return self._run_stdio(job)
         try:
-            plan = oracle.plan(job)
+            found = self._run_stdio(job) if job.style == "stdio" else self._run_tests(job)
+        except WorkersFailed as error:
+            text = f"The sandbox {error}"
+            found = Execution(
+                verdict="sandbox_error", trust="in_process", isolation=self.isolation, phase="none", error=text
+            )
+        except SyntaxError as error:
+            text = f"SyntaxError: {error.msg} ({error.filename or job.tests[0].path} line {error.lineno})"
+            found = Execution(
+                verdict="error", trust="in_process", isolation=self.isolation, error_type="SyntaxError", error=text
+            )
+        return found.model_copy(update={"warnings": (*found.warnings, *self.warnings)}) if self.warnings else found
+
+    def _run_tests(self, job: Job) -> Execution:
+        try:
+            plan = plan_tests(job)
         except Unliftable:
             return self._run_in_process(job)
-        except SyntaxError as error:
-            return self._unreadable(job, error)
-        request = self._request(job, "calls") | {"calls": plan.wire}
-        raw = self.pool.run(request, job.stdin)
-        if isinstance(raw, str):
-            return self._tool_failure(raw)
-        return self._stamp(judge_calls(raw, request["nonce"], plan, self.isolation))
+        request = requests.calls_request(job, plan.wire)
+        return grade_calls(self.pool.run(request, job.stdin), request["nonce"], plan, self.isolation)
 
-    def answers(self, job: Job) -> Answers:
-        """The results of the calls of a `calls` job, not judged: how the outputs of a reference are had.
+    def answers(self, job: Job) -> CallResults:
+        """The results of the calls of a `calls` job, not graded: how the outputs of a reference are had.
 
         Raises:
             RecordError: The job's tests are not call tables.
             SandboxError: The sandbox is closed or broken.
         """
         try:
-            plan = oracle.plan(job)
+            plan = plan_tests(job)
         except (Unliftable, SyntaxError) as error:
             raise RecordError(f"{job.tests[0].path}: no call table ({error}); answers need style calls") from None
-        request = self._request(job, "calls") | {"calls": plan.wire}
-        raw = self.pool.run(request, job.stdin)
-        if isinstance(raw, str):
-            raise SandboxError(f"sandbox: failed {ATTEMPTS} times: {shorten(raw, 1000)}")
-        return read_answers(raw, request["nonce"], plan)
+        request = requests.calls_request(job, plan.wire)
+        try:
+            raw = self.pool.run(request, job.stdin)
+        except WorkersFailed as error:
+            raise SandboxError(f"sandbox: {error}") from None
+        return read_results(raw, request["nonce"], plan)
 
     def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""
@@ -162,44 +167,35 @@ class Sandbox:
     ) -> None:
         self.close()
 
-    def _request(self, job: Job, mode: str) -> dict[str, Any]:
-        program = f"{job.prefix}\n{job.program}" if job.prefix and job.program else job.prefix or job.program
-        return {
-            "mode": mode,
-            "nonce": secrets.token_hex(8),
-            "program": job.program,
-            "prefix": job.prefix,
-            "program_path": job.program_path,
-            "files": {job.program_path: program, **{file.path: file.content for file in job.files}},
-            "entry_point": job.entry_point,
-            "seed": job.seed,
-            "limits": job.limits.model_dump(),
-        }
+    def _refuse_below(self, minimum: Isolation, refusals: Sequence[str]) -> None:
+        if not below(self.isolation, minimum):
+            return
+        blocked = "; ".join(refusals) or f"isolation={self.isolation!r} was asked for"
+        advice = f". min_isolation={self.isolation!r} runs without isolation" if self.warnings else ""
+        raise SandboxError(
+            f"sandbox: got isolation {self.isolation!r}, expected at least {minimum!r}; {blocked}{advice}"
+        )
 
     def _run_in_process(self, job: Job) -> Execution:
-        try:
-            required = counting.required_tests(job)
-        except SyntaxError as error:
-            return self._unreadable(job, error)
+        required = required_tests.required_tests(job)
         if job.style == "pytest" and PathFinder.find_spec("pytest", import_path()) is None:
             raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
-        request = self._request(job, job.style)
-        request["entry_point"] = job.entry_point or (counting.checked_name(job) if job.style == "check" else None)
-        request["tests"] = [[test.path, test.content] for test in job.tests]
-        if job.style in ("unittest", "pytest", "doctest"):
-            request["files"] |= {test.path: test.content for test in job.tests}
-        raw = self.pool.run(request, job.stdin)
-        if isinstance(raw, str):
-            return self._tool_failure(raw)
+        checked = required_tests.checked_name(job) if job.style == "check" else None
+        request = requests.tests_request(job, job.entry_point or checked)
         may_skip = any("skip" in test.content.lower() for test in job.tests)
-        found = judge_tests(raw, request["nonce"], required, self.isolation, may_skip)
-        if found.passed:
-            control = request | {"nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
+        raw = self.pool.run(request, job.stdin)
+        found = grade_tests(raw, request["nonce"], required, self.isolation, may_skip)
+        return self._confirmed(found, job, request) if found.passed else found
+
+    def _confirmed(self, found: Execution, job: Job, request: RunRequest) -> Execution:
+        """A pass, after its negative control; as it was where no worker could run that."""
+        control = requests.control_request(request)
+        try:
             raw = self.pool.run(control, job.stdin)
-            if not isinstance(raw, str):
-                neutral, asserting = counting.can_not_fail(job), counting.asserting(job)
-                found = confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
-        return self._stamp(found)
+        except WorkersFailed:
+            return found
+        neutral, asserting = required_tests.can_not_fail(job), required_tests.asserting(job)
+        return confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
 
     def _run_stdio(self, job: Job) -> Execution:
         """One process a case; the limits hold for each."""
@@ -207,15 +203,12 @@ class Sandbox:
         first: Execution | None = None
         last: Execution | None = None
         wall_s = cpu_s = 0.0
-        for name, stdin, stdout in counting.stdio_cases(job):
+        for name, stdin, stdout in required_tests.stdio_cases(job):
             if last is not None and last.verdict == "timeout":
                 outcomes.append(TestOutcome(name=name, verdict="not_run"))
                 continue
-            request = self._request(job, "script")
-            raw = self.pool.run(request, stdin)
-            if isinstance(raw, str):
-                return self._tool_failure(raw)
-            last = judge_script(raw, request["nonce"], name, stdin, stdout, self.isolation)
+            request = requests.script_request(job)
+            last = grade_script(self.pool.run(request, stdin), request["nonce"], name, stdin, stdout, self.isolation)
             outcomes += last.tests
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s
             first = first or (None if last.passed else last)
@@ -223,7 +216,7 @@ class Sandbox:
         if shown is None:
             raise RecordError("style stdio: no case found; one object with stdin and stdout a line expected")
         summed = {"tests": tuple(outcomes), "wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
-        return self._stamp(shown.model_copy(update=summed))
+        return shown.model_copy(update=summed)
 
     def _start(self) -> Worker:
         return Worker(self.isolation, self._preload, self._hash_seed)
@@ -239,24 +232,3 @@ class Sandbox:
                     warnings.simplefilter("ignore", RuntimeWarning)  # said once, by this one
                     self._twins.append(Sandbox(self.workers, self._preload, self.isolation, None, seed))
             return self._twins[number - 1]
-
-    def _stamp(self, found: Execution) -> Execution:
-        return found.model_copy(update={"warnings": (*found.warnings, *self.warnings)}) if self.warnings else found
-
-    def _tool_failure(self, reason: str) -> Execution:
-        text = f"The sandbox failed {ATTEMPTS} times: {shorten(reason, 1000)}"
-        return self._stamp(
-            Execution(verdict="sandbox_error", trust="in_process", isolation=self.isolation, phase="none", error=text)
-        )
-
-    def _unreadable(self, job: Job, error: SyntaxError) -> Execution:
-        text = f"SyntaxError: {error.msg} ({error.filename or job.tests[0].path} line {error.lineno})"
-        return self._stamp(
-            Execution(
-                verdict="error",
-                trust="in_process",
-                isolation=self.isolation,
-                error_type="SyntaxError",
-                error=text,
-            )
-        )

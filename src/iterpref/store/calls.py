@@ -1,7 +1,7 @@
 """Tables of what costs time or money: model calls, calls that were given up, executions. None is made twice.
 
 In: keys that fingerprint everything that a result depends on. Out: the stored result, or None.
-Not here: making the keys (`clients.ledger`, `sandbox.executor`).
+Not here: making the keys (`clients.ledger`, `executor`).
 """
 
 from collections.abc import Iterable

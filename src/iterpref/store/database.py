@@ -8,13 +8,16 @@ import fcntl
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from iterpref.errors import StoreError
 
-# Entry i brings a database from version i to i + 1; released entries never change.
-MIGRATIONS = (
+from .frames_migration import split_frames
+
+# Entry i, SQL or a function, brings a database from version i to i + 1; released entries never change.
+MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     """
     CREATE TABLE texts (hash BLOB PRIMARY KEY, body BLOB NOT NULL) WITHOUT ROWID;
     CREATE TABLE tasks (task_id TEXT PRIMARY KEY, split TEXT, tests_hash TEXT, record TEXT NOT NULL);
@@ -35,6 +38,7 @@ MIGRATIONS = (
     CREATE INDEX attempts_by_task ON attempts (task_id);
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
     """,
+    split_frames,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
@@ -79,7 +83,13 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
             connection.execute(f"PRAGMA journal_mode = {_journal_mode(database)}")
             connection.execute("PRAGMA synchronous = NORMAL")
             for number, migration in enumerate(MIGRATIONS[version:], start=version + 1):
-                connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+                if isinstance(migration, str):
+                    connection.executescript(f"BEGIN; {migration}; PRAGMA user_version = {number}; COMMIT;")
+                else:
+                    connection.execute("BEGIN IMMEDIATE")
+                    migration(connection)
+                    connection.execute(f"PRAGMA user_version = {number}")
+                    connection.commit()
         return connection
     except sqlite3.DatabaseError as error:
         message = f"{database}: not a readable run database ({error}); restore it or choose another --run"

@@ -18,10 +18,10 @@ from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError
+from iterpref.executor import Executor
 from iterpref.prompts import render
 from iterpref.prompts.answers import json_answer
 from iterpref.records import Task, fingerprint
-from iterpref.sandbox import Executor
 from iterpref.store import Store
 from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
 from iterpref.synthesis.features import Feature, load_tree

@@ -5,7 +5,6 @@ A whole run, resumed where it was cut short and not repeated when it is finished
     from iterpref.training import train
 
     summary = train("runs/a/pairs", "path/to/model", "out", {"method": "target_dpo", "max_steps": 10})
-    print(summary.steps, summary.train_loss)
 
 Or TRL's DPOTrainer with a focal mask, for a training loop of your own:
 

@@ -6,8 +6,10 @@ were left. A batch counts the tokens that trunk-and-branch runs, not those of pa
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,11 +17,14 @@ from torch.utils.data import Sampler
 
 from iterpref.training.trunk.layout import plan_layout
 
+# Row numbers → how much of a batch they take: pairs or tokens.
+SizeOf = Callable[[list[int]], int]
+
 
 @dataclass
 class _Batch:
     members: list[int] = field(default_factory=list)
-    tokens: int = 0
+    size: int = 0
 
 
 class GroupBatchSampler(Sampler[list[int]]):
@@ -47,14 +52,11 @@ class GroupBatchSampler(Sampler[list[int]]):
         self.drop_last = drop_last
         self._seed = seed
         self._epoch = 0
-        self._max_length = max_length
-        groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
-        for number, row in enumerate(rows):
-            groups[tuple(row["prompt_ids"])].append(number)
-        members = list(groups.values())
-        order = np.random.default_rng(seed).permutation(len(members))
+        groups = _groups(rows)
+        order = np.random.default_rng(seed).permutation(len(groups))
+        size_of: SizeOf = len if max_tokens is None else partial(_packed_tokens, rows, max_length)
         limit = max_pairs if max_tokens is None else max_tokens
-        self.batches = self._pack([members[at] for at in order], rows, limit, in_tokens=max_tokens is not None)
+        self.batches = _pack([groups[at] for at in order], limit, size_of)
 
     @property
     def sampler(self) -> "GroupBatchSampler":
@@ -71,46 +73,48 @@ class GroupBatchSampler(Sampler[list[int]]):
         for at in np.random.default_rng((self._seed, self._epoch)).permutation(len(self.batches)):
             yield list(self.batches[at])
 
-    def _pack(
-        self, groups: Sequence[list[int]], rows: Sequence[Mapping[str, Any]], limit: int, in_tokens: bool
-    ) -> list[list[int]]:
-        """First fit, group after group; a group over the limit is cut into parts that fit."""
-        batches: list[_Batch] = []
-        open_batches: list[_Batch] = []
-        for group in groups:
-            for part, size in self._parts(group, rows, limit, in_tokens):
-                batch = next((b for b in open_batches if b.tokens + size <= limit), None)
-                if batch is None:
-                    batch = _Batch()
-                    batches.append(batch)
-                    open_batches.append(batch)
-                batch.members += part
-                batch.tokens += size
-                if batch.tokens >= limit:
-                    open_batches.remove(batch)
-        return [batch.members for batch in batches]
 
-    def _parts(
-        self, group: list[int], rows: Sequence[Mapping[str, Any]], limit: int, in_tokens: bool
-    ) -> Iterator[tuple[list[int], int]]:
-        if not in_tokens:
-            for start in range(0, len(group), limit):
-                yield group[start : start + limit], len(group[start : start + limit])
-            return
-        part: list[int] = []
-        size = 0
-        for number in group:
-            grown = self._packed_tokens([rows[at] for at in (*part, number)])
-            if part and grown > limit:
-                yield part, size
-                part, grown = [], self._packed_tokens([rows[number]])
-            part, size = [*part, number], grown
-        yield part, size
+def _pack(groups: Iterable[list[int]], limit: int, size_of: SizeOf) -> list[list[int]]:
+    """First fit, group after group; a group over the limit is cut into parts that fit."""
+    batches: list[_Batch] = []
+    open_batches: list[_Batch] = []
+    for part in chain.from_iterable(_parts(group, limit, size_of) for group in groups):
+        size = size_of(part)
+        batch = next((b for b in open_batches if b.size + size <= limit), None)
+        if batch is None:
+            batch = _Batch()
+            batches.append(batch)
+            open_batches.append(batch)
+        batch.members += part
+        batch.size += size
+        if batch.size >= limit:
+            open_batches.remove(batch)
+    return [batch.members for batch in batches]
 
-    def _packed_tokens(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        ids, loss = [], []
-        for side in ("chosen", "rejected"):
-            for row in rows:
-                ids.append([*row["prompt_ids"], *row[f"{side}_ids"]][: self._max_length])
-                loss.append([*[0] * len(row["prompt_ids"]), *row[f"{side}_mask"]][: self._max_length])
-        return plan_layout(ids, loss, max(map(len, ids))).tokens
+
+def _parts(group: Iterable[int], limit: int, size_of: SizeOf) -> Iterator[list[int]]:
+    part: list[int] = []
+    for number in group:
+        if part and size_of([*part, number]) > limit:
+            yield part
+            part = []
+        part = [*part, number]
+    yield part
+
+
+def _packed_tokens(rows: Sequence[Mapping[str, Any]], max_length: int | None, members: Iterable[int]) -> int:
+    pairs = [rows[at] for at in members]
+    ids, loss = [], []
+    for side in ("chosen", "rejected"):
+        for row in pairs:
+            ids.append([*row["prompt_ids"], *row[f"{side}_ids"]][:max_length])
+            loss.append([*[0] * len(row["prompt_ids"]), *row[f"{side}_mask"]][:max_length])
+    return plan_layout(ids, loss, max(map(len, ids))).tokens
+
+
+def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
+    """The numbers of the rows of each prompt, in the order of their first."""
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for number, row in enumerate(rows):
+        groups[tuple(row["prompt_ids"])].append(number)
+    return list(groups.values())

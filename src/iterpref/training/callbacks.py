@@ -4,9 +4,6 @@ A run that was killed while scoring scores that checkpoint when it goes on. Trai
 scored one; transformers never deletes it.
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any

@@ -5,9 +5,6 @@ Target-DPO is TRL's DPO on these batches. A row ends with its last token that ca
 loss. Not here: which tokens are focal (masking.py), how rows share their beginnings (trunk/layout.py).
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 from dataclasses import dataclass
 from typing import Any
 

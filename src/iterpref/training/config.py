@@ -3,12 +3,10 @@
 Not here: reading the `training:` section (section.py); defaults of TRL's fields, which stay TRL's.
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 import difflib
 import os
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 import trl
@@ -16,16 +14,16 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import DPOConfig
 
 from iterpref.errors import ConfigError, TrainingError
-from iterpref.training.methods import METHODS
+from iterpref.training.methods import METHODS, NLL
 
 SUPPORTED_TRL = "1.16"
-CHOICES = {
-    "method": tuple(METHODS),
-    "empty_removed": ("drop", "full", "error"),
-    "empty_added": ("drop", "full", "error"),
-    "sft_on": ("chosen", "rejected"),
-    "trunk_attention": ("auto", "split", "sdpa", "varlen", "off"),
-}
+_WITHOUT_A_TOKEN = ("drop", "full", "error")
+_TRUNK = ("auto", "split", "sdpa", "varlen", "off")
+
+
+def setting(default: Any, text: str, *choices: str) -> Any:
+    """A field with a help text, as TRL has them."""
+    return field(default=default, metadata={"help": text, "choices": list(choices)} if choices else {"help": text})
 
 
 @dataclass
@@ -37,54 +35,35 @@ class FocalDPOConfig(DPOConfig):
             has no meaning with focal masks.
     """
 
-    method: str = field(
-        default="target_rpo",
-        metadata={
-            "help": "Loss: " + "; ".join(f"{name}: {method.help}" for name, method in METHODS.items()) + ".",
-            "choices": list(CHOICES["method"]),
-        },
+    method: str = setting(
+        "target_rpo",
+        "Loss: " + "; ".join(f"{name}: {method.help}" for name, method in METHODS.items()) + ".",
+        *METHODS,
     )
-    alpha: float = field(default=1.0, metadata={"help": "Weight of the NLL term of rpo and target_rpo (paper: 1.0)."})
-    empty_removed: str = field(
-        default="drop",
-        metadata={
-            "help": "What becomes of a pair without a token in D- (a fix that only inserts lines, or D- cut off) "
-            "where the rejected side is reduced to it: drop it, take the full side, or stop with an error.",
-            "choices": list(CHOICES["empty_removed"]),
-        },
+    alpha: float = setting(1.0, "Weight of the NLL term of rpo and target_rpo (paper: 1.0).")
+    empty_removed: str = setting(
+        "drop",
+        "Where the rejected side is reduced to D-: drop a pair without a token in it (its fix only inserts lines, or "
+        "truncation cut D- off), take its full rejected side, or stop with an error.",
+        *_WITHOUT_A_TOKEN,
     )
-    empty_added: str = field(
-        default="drop",
-        metadata={
-            "help": "The same for the chosen side and D+ (a fix that only deletes lines leaves none).",
-            "choices": list(CHOICES["empty_added"]),
-        },
+    empty_added: str = setting("drop", "The same for the chosen side and D+.", *_WITHOUT_A_TOKEN)
+    sft_on: str = setting("chosen", "The side that method=sft learns (a control).", "chosen", "rejected")
+    trunk_attention: str = setting(
+        "auto",
+        "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of attention with "
+        "equal results, off runs every row by itself, auto takes the best that works.",
+        *_TRUNK,
     )
-    sft_on: str = field(
-        default="chosen",
-        metadata={"help": "The side that method=sft learns (a control).", "choices": list(CHOICES["sft_on"])},
+    group_pairs: bool = setting(
+        True,
+        "Put all pairs of one prompt into one batch, where they share a trunk. Only with "
+        "train_sampling_strategy=random.",
     )
-    trunk_attention: str = field(
-        default="auto",
-        metadata={
-            "help": "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of "
-            "attention with equal results, off runs every row by itself, auto takes the best that works.",
-            "choices": list(CHOICES["trunk_attention"]),
-        },
-    )
-    group_pairs: bool = field(
-        default=True,
-        metadata={
-            "help": "Put all pairs of one prompt into one batch, where they share a trunk. Only with "
-            "train_sampling_strategy=random."
-        },
-    )
-    max_tokens_per_batch: int | None = field(
-        default=None,
-        metadata={
-            "help": "Fill a process's batches up to this many tokens (each shared token counted once) instead of "
-            "per_device_train_batch_size pairs."
-        },
+    max_tokens_per_batch: int | None = setting(
+        None,
+        "Fill a process's batches up to this many tokens (each shared token counted once) instead of "
+        "per_device_train_batch_size pairs.",
     )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
     loss_type: list[str] | None = field(
@@ -92,8 +71,8 @@ class FocalDPOConfig(DPOConfig):
     )
 
     def __post_init__(self) -> None:
-        for key, choices in CHOICES.items():
-            _check_choice(key, getattr(self, key), choices)
+        for key in FocalDPOConfig.__annotations__:
+            _check_choice(key, getattr(self, key), self.__dataclass_fields__[key].metadata.get("choices"))
         self._fill_losses()
         self._refuse_meaningless()
         self._fit_the_machine()
@@ -113,14 +92,14 @@ class FocalDPOConfig(DPOConfig):
                 f"training: method={self.method} is loss_type={expected}, but loss_type={given} was given too; leave "
                 "loss_type out"
             )
-        if self.alpha != 1.0 and not method.weighs_nll:
+        if self.alpha != 1.0 and NLL not in method.terms[1:]:
             raise ConfigError(
                 f"training: alpha={self.alpha} weighs the NLL term of rpo, target_rpo and the ablations; "
                 f"method={self.method} has none, leave alpha out"
             )
         if self.alpha < 0:
             raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
-        weights = [1.0, self.alpha] if method.weighs_nll else [1.0]
+        weights = [1.0, self.alpha] if NLL in method.terms[1:] else [1.0]
         if self.loss_weights is not None and list(self.loss_weights) != weights:
             raise ConfigError(
                 f"training: method={self.method} with alpha={self.alpha} is loss_weights={weights}, but "
@@ -157,7 +136,7 @@ class FocalDPOConfig(DPOConfig):
                 f"training: ld_alpha={self.ld_alpha} weighs tokens by their place in the whole completion, which has "
                 "no meaning for D-; leave it out"
             )
-        if self.use_weighting and METHODS[self.method].has_nll:
+        if self.use_weighting and NLL in METHODS[self.method].terms:
             raise ConfigError(
                 f"training: use_weighting can't be combined with the NLL term of method={self.method} (TRL fails on "
                 "it); use it with dpo or target_dpo, or leave it out"
@@ -166,8 +145,8 @@ class FocalDPOConfig(DPOConfig):
             raise ConfigError("training: pad_token is deprecated in TRL; set it in the model's tokenizer files")
 
 
-def _check_choice(key: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
+def _check_choice(key: str, value: Any, choices: list[str] | None) -> None:
+    if choices is not None and value not in choices:
         near = difflib.get_close_matches(str(value), choices, n=1)
         advice = f"did you mean {near[0]}?" if near else f"known: {', '.join(choices)}"
         raise ConfigError(f"training: {key}={value!r} is unknown; {advice}")

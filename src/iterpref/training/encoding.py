@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import takewhile
 from typing import Any
 
 from iterpref.errors import SpanError, TrainingError
@@ -170,8 +171,7 @@ def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generati
 
 def _common_length(one: Sequence[Any], other: Sequence[Any]) -> int:
     """How many leading elements two sequences share."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+    return len([*takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))])
 
 
 @cache

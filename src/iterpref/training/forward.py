@@ -1,7 +1,7 @@
 """What the trainer changes for some calls of a model: fewer rows, no checkpointing. The model stays what it is."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -26,16 +26,22 @@ class ChosenRows:
 
 
 @contextmanager
-def without_checkpointing(model: Any) -> Iterator[None]:
+def assigned(holders: Iterable[Any], name: str, value: Any) -> Iterator[None]:
+    """Within the context, an attribute of these objects has another value."""
+    before = [(holder, getattr(holder, name)) for holder in holders]
+    for holder, _ in before:
+        setattr(holder, name, value)
+    try:
+        yield
+    finally:
+        for holder, old in before:
+            setattr(holder, name, old)
+
+
+def without_checkpointing(models: Iterable[Any]) -> AbstractContextManager[None]:
     """Within the context no layer is run again in a backward pass: for calls without gradients.
 
     TRL's function of this purpose reads a property that transformers deprecates, which warns in every run.
     """
-    layers = [module for module in model.modules() if getattr(module, "gradient_checkpointing", False)]
-    for layer in layers:
-        layer.gradient_checkpointing = False
-    try:
-        yield
-    finally:
-        for layer in layers:
-            layer.gradient_checkpointing = True
+    layers = [layer for model in models for layer in model.modules() if getattr(layer, "gradient_checkpointing", False)]
+    return assigned(layers, "gradient_checkpointing", False)

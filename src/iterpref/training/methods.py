@@ -59,10 +59,8 @@ class Method:
 
     Attributes:
         terms: TRL's loss terms; an NLL term after another is weighed by `alpha`.
-        help: What is learned, for the help text.
-        rejected_mask, chosen_mask: Which tokens of a side carry loss. A side whose mask is another than `everything` is
-            focal: its metrics get the suffix `_focal`, and of a pair without a token there `empty_removed` or
-            `empty_added` says what becomes.
+        rejected_mask, chosen_mask: Which tokens of a side carry loss. A side with a mask other than `everything` is
+            focal: its metrics are renamed, and `empty_removed` or `empty_added` is about pairs without a token there.
         pairwise: Whether both sides are learned; else one alone, which `sft_on` chooses, and the other is not run.
         reference: Whether the loss compares with the frozen model.
     """
@@ -81,15 +79,6 @@ class Method:
     @property
     def focal_sides(self) -> list[str]:
         return [side for side, mask in self.masks.items() if mask is not everything]
-
-    @property
-    def has_nll(self) -> bool:
-        return NLL in self.terms
-
-    @property
-    def weighs_nll(self) -> bool:
-        """Whether `alpha` weighs its NLL term: not where that is all there is."""
-        return NLL in self.terms[1:]
 
 
 METHODS: dict[str, Method] = {

@@ -14,13 +14,14 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
-from trl import get_peft_config, get_quantization_config
+from trl import get_quantization_config
 from trl.trainer.utils import create_model_from_path
 
 from iterpref.errors import ClientError, TrainingError
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.resuming import ADAPTER_FOLDER
 from iterpref.training.section import AdapterConfig
+from iterpref.training.trunk.install import causal_model
 
 _ADAPTER_FILE = "adapter_config.json"
 
@@ -69,18 +70,13 @@ def check_gives_logits(network: Any, name: str) -> None:
     Raises:
         ClientError: This one doesn't: an encoder, or a decoder saved without its head.
     """
-    base = network.get_base_model() if hasattr(network, "peft_config") else network
+    base = causal_model(network)
     if base.get_output_embeddings() is None:
         raise ClientError(
             f"model {name}: {type(base).__name__} returns no logits, for it has no language-model head; expected a "
             f"causal language model, such as {type(base).__name__.removesuffix('Model')}ForCausalLM (architectures in "
             "config.json)"
         )
-
-
-def peft_config(adapter: AdapterConfig) -> Any:
-    """PEFT's configuration for the trainer, or None to train all weights."""
-    return get_peft_config(adapter)
 
 
 def _quantization(args: FocalDPOConfig, adapter: AdapterConfig) -> dict[str, Any]:

@@ -82,13 +82,7 @@ def _read_table(file: Path) -> pa.Table:
 def _check_row(row: dict[str, Any], where: str) -> str:
     """The pair's content hash, once text and spans are known to be what the pairing stage wrote."""
     expected = row.pop(_HASH)
-    try:
-        pair = TrainingPair.model_validate(row)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        raise RecordError(
-            f"{where}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}; make the pairs again"
-        ) from None
+    pair = _parse(row, where)
     if not pair.chosen or not pair.rejected:
         raise RecordError(f"{where}: an empty completion; drop the pair")
     found = content_hash(pair.prompt, pair.chosen, pair.rejected, pair.chosen_spans, pair.rejected_spans)
@@ -100,3 +94,12 @@ def _check_row(row: dict[str, Any], where: str) -> str:
     check_spans(pair.chosen_spans, pair.chosen, f"{where}, chosen")
     check_spans(pair.rejected_spans, pair.rejected, f"{where}, rejected")
     return found
+
+
+def _parse(row: Mapping[str, Any], where: str) -> TrainingPair:
+    try:
+        return TrainingPair.model_validate(row)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        path = ".".join(map(str, problem["loc"]))
+        raise RecordError(f"{where}: {path}: {problem['msg']}; make the pairs again") from None

@@ -37,21 +37,6 @@ def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None
     Raises:
         TrainingError: The folder belongs to a run with another identity, or its run file is damaged.
     """
-    run = _stored_run(folder)
-    if run is None:
-        return None
-    known, summary = run
-    if known != identity:
-        differing = _differences(known, identity)
-        raise TrainingError(
-            f"{folder} holds a training run with other settings ({differing}); use another folder, or start over with "
-            "resume=False"
-        )
-    return None if summary is None else dict(summary)
-
-
-def _stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | None:
-    """Identity and summary in the run file."""
     path = folder / RUN_FILE
     if not path.exists():
         if checkpoints(folder):
@@ -59,9 +44,15 @@ def _stored_run(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None] | 
         return None
     try:
         run = json.loads(path.read_text(encoding="utf-8"))
-        return run["identity"], run["summary"]
+        known, summary = run["identity"], run["summary"]
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
+    if known != identity:
+        raise TrainingError(
+            f"{folder} holds a training run with other settings ({_differences(known, identity)}); use another "
+            "folder, or start over with resume=False"
+        )
+    return None if summary is None else dict(summary)
 
 
 def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:

@@ -4,12 +4,9 @@ In: a mapping whose keys are TRL's (DPOConfig's, and ModelConfig's about adapter
 checked `TrainingSection`; an unknown key names its nearest neighbour.
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# A base class comes from an untyped library.
-
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -19,7 +16,7 @@ from trl import ModelConfig
 from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError
 from iterpref.training.checkpoint_choice import read_selection
-from iterpref.training.config import FocalDPOConfig
+from iterpref.training.config import FocalDPOConfig, setting
 
 # ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.
 _ELSEWHERE = ("model_name_or_path", "model_revision", "dtype", "attn_implementation", "lora_task_type")
@@ -32,12 +29,10 @@ SELECTION = "selection"
 class AdapterConfig(ModelConfig):
     """TRL's settings of LoRA (`use_peft`, `lora_*`) and of quantized base models (`load_in_4bit`, ...), plus ours."""
 
-    merge_adapter: bool = field(
-        default=True,
-        metadata={
-            "help": "Save the base model with the adapter merged into it, which any server loads. The adapter alone "
-            "is kept in adapter/ either way."
-        },
+    merge_adapter: bool = setting(
+        True,
+        "Save the base model with the adapter merged into it, which any server loads. The adapter alone is kept in "
+        "adapter/ either way.",
     )
 
 
@@ -67,12 +62,7 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
         _adapter({key: value for key, value in checked.items() if key in about_adapters}),
         read_selection(selection),
     )
-    if section.selection and section.args.save_strategy not in ("steps", "epoch"):
-        strategy = section.args.save_strategy.value
-        raise ConfigError(
-            f"training: selection chooses among checkpoints, but save_strategy={strategy} makes none; set "
-            "save_strategy to steps (and save_steps) or epoch"
-        )
+    _check_checkpoints(section)
     return section
 
 
@@ -92,15 +82,23 @@ def _check_keys(given: Iterable[str], known: Sequence[str]) -> None:
             raise ConfigError(f"training: unknown key {key}; {advice}")
 
 
+def _check_checkpoints(section: TrainingSection) -> None:
+    if section.selection and section.args.save_strategy not in ("steps", "epoch"):
+        strategy = section.args.save_strategy.value
+        raise ConfigError(
+            f"training: selection chooses among checkpoints, but save_strategy={strategy} makes none; set "
+            "save_strategy to steps (and save_steps) or epoch"
+        )
+
+
 def _adapter(values: Mapping[str, Any]) -> AdapterConfig:
     try:
         adapter = AdapterConfig(**values)
     except ValueError as error:
         raise ConfigError(f"training: {error}") from error
-    if not adapter.use_peft and values:
-        given = next((key for key, value in values.items() if value and key != "use_peft"), None)
-        if given:
-            raise ConfigError(f"training: {given} is about adapters; set use_peft: true, or leave it out")
+    given = next((key for key, value in values.items() if value and key != "use_peft"), None)
+    if given and not adapter.use_peft:
+        raise ConfigError(f"training: {given} is about adapters; set use_peft: true, or leave it out")
     return adapter
 
 

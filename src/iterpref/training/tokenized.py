@@ -47,8 +47,6 @@ EMPTY, EMPTY_ADDED, LONG_PROMPT = "no_focal_token", "no_added_token", "prompt_fi
 # Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
 _WITHOUT_A_TOKEN = {"rejected": ("D-", "empty_removed", EMPTY), "chosen": ("D+", "empty_added", EMPTY_ADDED)}
 
-Spans = Sequence[Span] | None
-
 
 @dataclass(frozen=True)
 class TokenizedPairs:
@@ -102,7 +100,10 @@ def _kept(encoded: Dataset) -> tuple[pa.Table, dict[str, int]]:
 
 def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
     pair = TrainingPair.of_row(row)
-    spans = _spans_with_loss(pair, config)
+    spans: dict[str, Sequence[Span] | None] = {
+        side: mask(PairSide(pair.pair_id, getattr(pair, side), getattr(pair, f"{side}_spans"), config.seed))
+        for side, mask in METHODS[config.method].masks.items()
+    }
     try:
         encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, spans["rejected"], tokenizer, spans["chosen"])
     except IterPrefError as error:
@@ -112,25 +113,18 @@ def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) 
         columns |= {"chosen_ids": columns[f"{config.sft_on}_ids"], "chosen_mask": columns[f"{config.sft_on}_mask"]}
         columns |= {"rejected_ids": [], "rejected_mask": []}
         spans = {"chosen": spans[config.sft_on], "rejected": None}
-    outcome = _settle(pair.pair_id, columns, spans, config)
+    outcome = _settle(pair.pair_id, columns, [side for side in spans if spans[side] is not None], config)
     length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
     return {**columns, "length": length, "outcome": outcome}
 
 
-def _spans_with_loss(pair: TrainingPair, config: FocalDPOConfig) -> dict[str, Spans]:
-    sides = {
-        "chosen": PairSide(pair.pair_id, pair.chosen, pair.chosen_spans, config.seed),
-        "rejected": PairSide(pair.pair_id, pair.rejected, pair.rejected_spans, config.seed),
-    }
-    return {name: mask(sides[name]) for name, mask in METHODS[config.method].masks.items()}
-
-
-def _settle(pair_id: str, columns: dict[str, list[int]], spans: Mapping[str, Spans], config: FocalDPOConfig) -> str:
-    """Why the pair is left out, or `kept`; a side that is taken in full instead gets its mask here."""
-    if _prompt_fills(columns["prompt_ids"], config):
+def _settle(pair_id: str, columns: dict[str, list[int]], focal: Sequence[str], config: FocalDPOConfig) -> str:
+    """Why the pair is left out, or `kept`; a focal side that is taken in full instead gets its mask here."""
+    fills = config.max_length is not None and len(columns["prompt_ids"]) >= config.max_length
+    if fills and config.truncation_mode == "keep_start":
         return LONG_PROMPT
     for side, (lines, key, reason) in _WITHOUT_A_TOKEN.items():
-        if spans[side] is None or any(_visible(columns, side, config)):
+        if side not in focal or any(_visible(columns, side, config)):
             continue
         if getattr(config, key) == "drop":
             return reason
@@ -147,11 +141,6 @@ def _visible(columns: Mapping[str, Sequence[int]], side: str, config: FocalDPOCo
     """One row's mask after truncation."""
     mask = [0] * len(columns["prompt_ids"]) + list(columns[f"{side}_mask"])
     return truncate(mask, config.max_length, config.truncation_mode)
-
-
-def _prompt_fills(prompt_ids: Sequence[int], config: FocalDPOConfig) -> bool:
-    keeps_start = config.truncation_mode == "keep_start"
-    return config.max_length is not None and keeps_start and len(prompt_ids) >= config.max_length
 
 
 def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:

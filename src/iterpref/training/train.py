@@ -151,8 +151,9 @@ def _make_trainer(
     model: str, section: "TrainingSection", pairs: Any, on_progress: "OnProgress | None", scorer: Scorer | None
 ) -> "FocalDPOTrainer":
     from transformers import PrinterCallback, ProgressCallback
+    from trl import get_peft_config
 
-    from iterpref.training.model import load_model, load_tokenizer, peft_config
+    from iterpref.training.model import load_model, load_tokenizer
     from iterpref.training.trainer import FocalDPOTrainer
 
     tokenizer, network = load_tokenizer(model, section.args), load_model(model, section.args, section.adapter)
@@ -163,7 +164,7 @@ def _make_trainer(
             train_dataset=pairs,
             processing_class=tokenizer,
             callbacks=_callbacks(Path(section.args.output_dir), on_progress, scorer),
-            peft_config=peft_config(section.adapter),
+            peft_config=get_peft_config(section.adapter),
         )
     except (ValueError, NotImplementedError, ImportError, RuntimeError) as error:
         # a setting that TRL can't combine with another, a `report_to` that isn't installed, ...

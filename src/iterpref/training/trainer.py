@@ -8,12 +8,9 @@ Where the model allows it, the tokens that rows of a batch share are run once (t
 Not here: reading pairs, resuming, writing results (train.py).
 """
 
-# mypy: disable-error-code="misc,has-type,no-any-return"
-# The base class comes from an untyped library.
-
 import logging
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,7 @@ from iterpref.errors import TrainingError
 from iterpref.training.batching import GroupBatchSampler
 from iterpref.training.collator import TRUNK, FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig, check_trl
-from iterpref.training.forward import ChosenRows, without_checkpointing
+from iterpref.training.forward import ChosenRows, assigned
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.section import AdapterConfig
@@ -38,6 +35,10 @@ logger = logging.getLogger(__name__)
 
 # These metrics of TRL's, one per side, are sums or means over the row's mask.
 _MASKED_METRICS = ("rewards", "logps", "logits")
+_TRUNK_IS_OFF = (
+    "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
+    "does: the same loss for more work."
+)
 
 
 class FocalDPOTrainer(DPOTrainer):
@@ -52,6 +53,11 @@ class FocalDPOTrainer(DPOTrainer):
 
     _tag_names = ["trl", "dpo", "focal"]  # noqa: RUF012 (TRL's attribute)
     args: FocalDPOConfig
+    # The way of attention that was chosen at the first batch, or why there is none.
+    trunk_mode: str | None = None
+    trunk_off_reason: str | None = None
+    truncated = 0
+    _is_packed = False
 
     def __init__(
         self, model: Any, *, args: FocalDPOConfig, train_dataset: Dataset, processing_class: Any = None, **kwargs: Any
@@ -61,12 +67,9 @@ class FocalDPOTrainer(DPOTrainer):
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         self._method = METHODS[args.method]
-        # The way of attention that was chosen at the first batch, or why there is none.
-        self.trunk_mode: str | None = None
-        self.trunk_off_reason: str | None = "trunk_attention=off" if args.trunk_attention == OFF else None
-        self._is_packed = False
+        if args.trunk_attention == OFF:
+            self.trunk_off_reason = "trunk_attention=off"
         self.dropped: dict[str, int] = {}
-        self.truncated = 0
         super().__init__(
             _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None),
             args=args,
@@ -102,17 +105,9 @@ class FocalDPOTrainer(DPOTrainer):
             return super().get_train_dataloader()
         args = self.args
         dataset = self._remove_unused_columns(self.train_dataset, description="training")
-        sampler = GroupBatchSampler(
-            dataset,
-            seed=args.data_seed if args.data_seed is not None else args.seed,
-            max_pairs=self._train_batch_size,
-            max_tokens=args.max_tokens_per_batch,
-            max_length=args.max_length,
-            drop_last=args.dataloader_drop_last,
-        )
         loader = DataLoader(
             dataset,
-            batch_sampler=sampler,
+            batch_sampler=self._group_batches(dataset),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
@@ -120,6 +115,16 @@ class FocalDPOTrainer(DPOTrainer):
             prefetch_factor=args.dataloader_prefetch_factor,
         )
         return self.accelerator.prepare(loader)
+
+    def _group_batches(self, dataset: Dataset) -> GroupBatchSampler:
+        return GroupBatchSampler(
+            dataset,
+            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            max_pairs=self._train_batch_size,
+            max_tokens=self.args.max_tokens_per_batch,
+            max_length=self.args.max_length,
+            drop_last=self.args.dataloader_drop_last,
+        )
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
@@ -147,12 +152,7 @@ class FocalDPOTrainer(DPOTrainer):
 
     @contextmanager
     def packed(self, model: Any, inputs: dict[str, Any]) -> Iterator[None]:
-        """Within the context, TRL's calls of the policy and the reference run each shared token once, if possible.
-
-        Args:
-            model: What TRL calls: the policy with its distributed wrapper.
-            inputs: The batch of these calls. The backward pass belongs into the context too.
-        """
+        """Within the context, TRL's calls of policy (`model`) and reference run each shared token once, if possible."""
         layout = inputs.get(TRUNK)
         if layout is None or layout.tokens == 0:
             yield
@@ -164,55 +164,28 @@ class FocalDPOTrainer(DPOTrainer):
         if self.trunk_mode is None:
             yield
             return
-        with installed(models, layout, self.trunk_mode):
-            self._is_packed = True
-            try:
-                yield
-            finally:
-                self._is_packed = False
+        with installed(models, layout, self.trunk_mode), assigned([self], "_is_packed", True):
+            yield
 
     def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
-        """Set `trunk_mode` or `trunk_off_reason`; see `choose`."""
-        reason = self._obstacle(models[0])
-        if reason is None:
-            self.trunk_mode = self._choose_trunk(model, models, inputs)
-            if self.trunk_mode is not None:
-                return
-            reason = "no way of attention gave the same values"
-        if self.args.trunk_attention != AUTO:
-            raise TrainingError(
-                f"trunk_attention={self.args.trunk_attention} can't run {type(models[0]).__name__}: {reason}; set "
-                "it to auto or off"
-            )
-        logger.warning(
-            "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each "
-            "row, as TRL does: the same loss for more work.",
-            reason,
-        )
-        self.trunk_off_reason, self.data_collator.trunk = reason, False
-
-    def _obstacle(self, network: Any) -> str | None:
-        parallelism = self.accelerator.parallelism_config
-        return obstacle(
-            network,
+        """Set `trunk_mode` or `trunk_off_reason`."""
+        wanted, parallelism = self.args.trunk_attention, self.accelerator.parallelism_config
+        reason = obstacle(
+            models[0],
             aux_loss=self.aux_loss_enabled,
             sequence_parallel=parallelism is not None and max(parallelism.cp_size, parallelism.sp_size) > 1,
             dropout=not self.args.disable_dropout,
         )
-
-    def _choose_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> str | None:
-        def worst(value: float) -> float:
-            return float(self.accelerator.gather(torch.tensor([value]).to(self.accelerator.device)).max())
-
-        dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(self.accelerator.mixed_precision, models[0].dtype)
-        return choose(self.args.trunk_attention, model, models, inputs, dtype, self._as_in_training, worst)
-
-    @contextmanager
-    def _as_in_training(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            stack.enter_context(without_checkpointing(self.model))
-            stack.enter_context(self.accelerator.autocast())
-            yield
+        if reason is None:
+            self.trunk_mode = choose(wanted, model, models, inputs, self.accelerator)
+            reason = None if self.trunk_mode else "no way of attention gave the same values"
+        if reason is None:
+            return
+        if wanted != AUTO:
+            network = type(models[0]).__name__
+            raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")
+        logger.warning(_TRUNK_IS_OFF, reason)
+        self.trunk_off_reason, self.data_collator.trunk = reason, False
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]

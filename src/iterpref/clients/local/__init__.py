@@ -1,1 +1,39 @@
-"""A transformers model in this process."""
+"""A transformers model in this process: the keys of this kind of client. Torch is loaded when it is opened."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from iterpref.clients.base import Client, ClientConfig
+from iterpref.playground.coder import resolve_model
+
+BATCHES_AHEAD = 4  # to choose from, as requests of like length are decoded together
+
+
+class LocalConfig(ClientConfig):
+    """A transformers model in this process."""
+
+    kind: Literal["local"] = "local"
+    model: str = "playground"
+    """`playground`, a model folder, or a hub id."""
+    batch_size: int = Field(default=64, gt=0)
+    """Requests decoded together."""
+    device: str = "auto"
+    """`auto` takes CUDA when there is one; else any torch device name."""
+
+    @property
+    def at_a_time(self) -> int:
+        return BATCHES_AHEAD * self.batch_size
+
+    def price(self) -> None:
+        return None
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Client]:
+        from iterpref.clients.local.client import LocalClient
+
+        with closing(LocalClient(resolve_model(self.model), self.batch_size, self.device)) as client:
+            yield client

@@ -4,7 +4,6 @@ A completion depends on its request alone, not on what else is in the batch: tok
 with noise from a generator seeded by (seed, sample index, messages), so the same request gives the same text after a
 restart with other companions. (Up to float rounding: a batch of another shape may round logits differently, which can
 only matter where two tokens' perturbed logits agree to about six digits.)
-Not here: the draws themselves (gumbel.py).
 """
 
 import asyncio
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessorList
+from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, LogitsProcessorList
 from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
-from iterpref.clients.local.gumbel import GumbelDraw
 from iterpref.errors import ClientError
 from iterpref.model_identity import network_identity
+from iterpref.records import fingerprint
 
 # Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
 SMALL_MODEL = 20_000_000
@@ -97,7 +96,7 @@ class LocalClient:
                 prompts, return_tensors="pt", padding=True, padding_side="left", add_special_tokens=False
             ).to(self._device)
         width = encoded["input_ids"].shape[1]
-        draw = [] if sampling.temperature == 0 else [GumbelDraw(requests, self._device)]
+        draw = [] if sampling.temperature == 0 else [_GumbelDraw(requests, self._device)]
         output = self._model.generate(
             input_ids=encoded["input_ids"],
             attention_mask=encoded["attention_mask"],
@@ -163,6 +162,38 @@ class LocalClient:
     def _pad_id(self) -> int:
         pad = self._tokenizer.pad_token_id
         return int(pad) if pad is not None else next(iter(self._eos_ids))
+
+
+class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
+    """Turn greedy decoding into sampling, each row with its own generator: argmax(logits / T + Gumbel noise)."""
+
+    def __init__(self, requests: Sequence[Request], device: str) -> None:
+        self._temperature = requests[0].sampling.temperature
+        self._top_p = requests[0].sampling.top_p
+        self._generators = [torch.Generator().manual_seed(_draw_seed(request)) for request in requests]
+        self._device = device
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """`scores`: (batch, vocabulary) logits → perturbed logits of the same shape."""
+        logits = scores.float() / self._temperature
+        if self._top_p < 1:
+            logits = _nucleus(logits, self._top_p)
+        uniform = torch.stack([torch.rand(scores.shape[1], generator=g) for g in self._generators])
+        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        return logits + noise.to(self._device)
+
+
+def _nucleus(logits: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Remove tokens outside the smallest set whose probability reaches `top_p`; shape (batch, vocabulary)."""
+    ordered, order = logits.sort(dim=-1, descending=True)
+    probabilities = ordered.softmax(dim=-1)
+    outside = probabilities.cumsum(dim=-1) - probabilities >= top_p
+    return logits.masked_fill(outside.scatter(-1, order, outside), float("-inf"))
+
+
+def _draw_seed(request: Request) -> int:
+    messages = [message.model_dump() for message in request.messages]
+    return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
 
 
 def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:

@@ -1,1 +1,94 @@
-"""Any OpenAI-compatible endpoint, a `vllm serve` of our own included, by single requests or by the Batch API."""
+"""Any OpenAI-compatible server, a `vllm serve` of our own included: the keys of this kind of client.
+
+The SDK is loaded when it is opened.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from iterpref.clients.base import Client, ClientConfig, Price
+from iterpref.clients.openai.serve import served
+from iterpref.run_folder import RunFolder
+
+
+class OpenAIConfig(ClientConfig):
+    """Any OpenAI-compatible server."""
+
+    kind: Literal["openai"] = "openai"
+    model: str = "playground"
+    """The server's name of the model."""
+    base_url: str | tuple[str, ...] = Field(default="https://api.openai.com/v1", repr=False)
+    """Address of the server, up to `/v1`; several addresses of the same model share the load."""
+    api_key_env: str = Field(default="OPENAI_API_KEY", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$", repr=False)
+    """Name of the environment variable that holds the key; servers of one's own need none."""
+    concurrency: int = Field(default=64, gt=0)
+    """Most requests in flight per address; how many below that is found while running."""
+    timeout_s: float = Field(default=300.0, gt=0)
+    """Most seconds from sending a request to the last byte of its answer."""
+    max_attempts: int = Field(default=8, gt=0)
+    """Attempts at one call before it is given up; waiting out a 429 is none."""
+    give_up_s: float = Field(default=900.0, gt=0)
+    """Most seconds spent on one call, all attempts and waits together."""
+    extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Further keys of the request, such as `chat_template_kwargs` or `reasoning_effort`; part of the ledger key."""
+    omit: tuple[str, ...] = ()
+    """Parameters not to send, such as `temperature`; those that the server refuses are left out anyway."""
+    prefill: Literal["continue_final_message", "prefix", "plain"] = "continue_final_message"
+    """How a begun turn of the assistant is marked for continuing (protocol `chat`): by vLLM's and SGLang's keys, by
+    `prefix` in the message (DeepSeek, Mistral), or not at all, for servers that continue it anyway."""
+    identity: str | None = None
+    """Name in the ledger; default: model and address. Give one when a model's address changes."""
+    batch: bool = False
+    """Ask through the server's Batch API: cheaper, within hours. All that a step asks at once is one wave."""
+    batch_poll_s: float = Field(default=60.0, gt=0)
+    """Seconds between two looks at a batch."""
+    serve: Literal["vllm"] | None = None
+    """Start `vllm serve` for `model` (a folder or hub id) and stop it afterwards; `base_url` is not used then."""
+    serve_args: tuple[str, ...] = ()
+    """Further arguments of `vllm serve`, such as `--tensor-parallel-size=4`."""
+    serve_start_s: float = Field(default=900.0, gt=0)
+    """Most seconds until it must be ready."""
+    lora: str | None = None
+    """Folder of a LoRA that `vllm serve` puts on top of `model`."""
+    prompt_usd_per_million: float = Field(default=0.0, ge=0)
+    """Price of a million prompt tokens."""
+    completion_usd_per_million: float = Field(default=0.0, ge=0)
+    """Price of a million completion tokens."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _without_secrets(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        urls = (value,) if isinstance(value, str) else value
+        for url in urls:
+            if not url.startswith(("http://", "https://")):
+                raise ValueError("expected one or more addresses that start with http:// or https://")
+            if "@" in url or "?" in url:
+                raise ValueError("an address holds no user, password or query; keys come from the environment")
+        if not urls:
+            raise ValueError("expected at least one address")
+        return value
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.base_url,) if isinstance(self.base_url, str) else self.base_url
+
+    @property
+    def at_a_time(self) -> int | None:
+        return None if self.batch else self.concurrency * len(self.urls)
+
+    def price(self) -> Price:
+        return Price(self.prompt_usd_per_million / 1e6, self.completion_usd_per_million / 1e6)
+
+    @contextmanager
+    def open(self, folder: Path) -> Iterator[Client]:
+        from iterpref.clients.openai.batch import BatchClient
+        from iterpref.clients.openai.client import OpenAIClient
+
+        with served(self, RunFolder(folder).logs) if self.serve else nullcontext(self) as settings:
+            opened = BatchClient(settings, RunFolder(folder).batches) if self.batch else OpenAIClient(settings)
+            with closing(opened) as client:
+                yield client

@@ -19,10 +19,10 @@ from typing import Any, Literal
 import openai
 
 from iterpref.clients.base import Completion, Request
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.reply import read_reply
 from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 

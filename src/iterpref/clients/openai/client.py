@@ -18,10 +18,10 @@ from urllib.parse import urlsplit
 import openai
 
 from iterpref.clients.base import Completion, Request
+from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
 from iterpref.clients.openai.reply import read_reply
 from iterpref.clients.openai.retry import BadReply, FailedRequest, Meaning, backoff, classify
-from iterpref.clients.openai.settings import OpenAIConfig
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 

@@ -1,7 +1,7 @@
 """What a failed request to an endpoint means: wait and try again, ask otherwise, give this call up, or stop.
 
 One place for all retries (the SDK's own are off). Not here: how many requests run at a time (concurrency.py), calls
-that failed for good (ledger.py).
+that failed for good (clients/ledger.py).
 """
 
 import random

@@ -22,7 +22,7 @@ from iterpref.model_identity import folder_identity
 from iterpref.records import fingerprint
 
 if TYPE_CHECKING:
-    from iterpref.clients.openai.settings import OpenAIConfig
+    from iterpref.clients.openai import OpenAIConfig
 
 LORA_NAME = "lora"
 STOP_S = 20.0

@@ -17,8 +17,8 @@ from iterpref.evaluation.benchmarks.definition import MadeTasks, Material
 from iterpref.evaluation.benchmarks.references import Question, Reference, references
 from iterpref.evaluation.benchmarks.releases import PublishedRow
 from iterpref.records import Limits, Task, TestFile, fingerprint
-from iterpref.sandbox.codec import decode
-from iterpref.sandbox.tables import Row, arguments, write_row
+from iterpref.sandbox.inside.values.codec import decode
+from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input", "atol")
 BASE, PLUS = "base.jsonl", "plus.jsonl"
@@ -79,7 +79,7 @@ def _question(row: PublishedRow, dataset: EvalPlusDataset) -> Question:
     match = dataset.match(entry_point)
     given = [row["base_input"], *([row["plus_input"]] if dataset.plus and row["plus_input"] else [])]
     asked = tuple(
-        Row(
+        CallRow(
             arguments(list(values)),
             accept=tuple(arguments(list(dataset.accept(entry_point, values)))),
             match=match,
@@ -95,9 +95,9 @@ def _solution(row: PublishedRow) -> str:
     return str(row["prompt"] + row["canonical_solution"])
 
 
-def _line(asked: Row, output: Any) -> str:
+def _line(asked: CallRow, output: Any) -> str:
     atol = asked.atol or _float_atol(decode(output))
-    return write_row(Row(asked.input, output, asked.accept, asked.match, atol))
+    return write_row(CallRow(asked.input, output, asked.accept, asked.match, atol))
 
 
 def _task(row: PublishedRow, reference: Reference, dataset: EvalPlusDataset) -> Task:

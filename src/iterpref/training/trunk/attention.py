@@ -8,7 +8,7 @@ mask of its own. The layout comes as the keyword argument `trunk`, which models 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -16,6 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from iterpref.errors import TrainingError
+from iterpref.training.forward import assigned
 from iterpref.training.trunk.layout import Segment, TrunkLayout
 
 # Features of some models' attention that come as keyword arguments and that these functions don't have.
@@ -38,9 +39,7 @@ def tree_mask(layout: TrunkLayout) -> torch.Tensor:
         for segment in layout.segments:
             mask[segment.start : segment.stop, _places(segment)] = segment_mask(segment)
         layout.derived["tree"] = mask[None, None].to(layout.input_ids.device)
-    mask = layout.derived["tree"]
-    assert isinstance(mask, torch.Tensor)
-    return mask
+    return layout.derived["tree"]
 
 
 def split_attention(
@@ -78,19 +77,10 @@ def varlen_attention(
 
     if "varlen" not in layout.derived:
         layout.derived["varlen"] = _varlen_arguments(layout)
-    seen, bounds_q, bounds_k, longest_q, longest_k = layout.derived["varlen"]
+    seen, *bounds = layout.derived["varlen"]
     q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
-    out = varlen_attn(
-        q.contiguous(),
-        k.index_select(0, seen),
-        v.index_select(0, seen),
-        bounds_q,
-        bounds_k,
-        longest_q,
-        longest_k,
-        scale=scale,
-        window_size=(-1, 0),
-    )
+    keys, values = k.index_select(0, seen), v.index_select(0, seen)
+    out = varlen_attn(q.contiguous(), keys, values, *bounds, scale=scale, window_size=(-1, 0))
     assert isinstance(out, torch.Tensor)
     return out[None]
 
@@ -108,17 +98,9 @@ def implementation(mode: str) -> str:
     return name
 
 
-@contextmanager
-def switched(configs: Sequence[Any], name: str) -> Iterator[None]:
+def switched(configs: Sequence[Any], name: str) -> AbstractContextManager[None]:
     """Run the models of these configs with another attention implementation; then put the old one back."""
-    before = [config._attn_implementation for config in configs]
-    for config in configs:
-        config._attn_implementation = name
-    try:
-        yield
-    finally:
-        for config, old in zip(configs, before, strict=True):
-            config._attn_implementation = old
+    return assigned(configs, "_attn_implementation", name)
 
 
 def _interface(attend: Attend) -> Callable[..., tuple[torch.Tensor, None]]:
@@ -177,7 +159,7 @@ def _places(segment: Segment) -> torch.Tensor:
 
 
 def _varlen_arguments(layout: TrunkLayout) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, int, int]:
-    """Places of all keys, segment after segment, and the bounds of each segment's queries and keys."""
+    """Places of all keys, segment after segment; then bounds of each segment's queries and keys, and the longest."""
     device = layout.input_ids.device
     own = torch.tensor([segment.stop - segment.start for segment in layout.segments])
     seen = own + torch.tensor([segment.prefix_length for segment in layout.segments])

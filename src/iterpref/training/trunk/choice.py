@@ -5,20 +5,22 @@ separate sequences, with the reason. `auto` falls back; a way that was asked for
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch.nn import Module
 
 from iterpref.errors import TrainingError
+from iterpref.training.forward import without_checkpointing
 from iterpref.training.trunk.install import causal_model, installed
 from iterpref.training.trunk.layout import batch_layout
 
 logger = logging.getLogger(__name__)
 
 AUTO, OFF = "auto", "off"
+MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 # Largest mean |log p - log p'| over a row's tokens with loss. TRL's head computes in float32.
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 5e-2}
 
@@ -72,13 +74,7 @@ def varlen_usable(dtype: torch.dtype, device: torch.device) -> bool:
 
 
 def choose(
-    wanted: str,
-    model: Any,
-    models: Sequence[Module],
-    inputs: Mapping[str, Any],
-    dtype: torch.dtype,
-    context: Callable[[], AbstractContextManager[Any]],
-    worst: Callable[[float], float],
+    wanted: str, model: Any, models: Sequence[Any], inputs: Mapping[str, Any], accelerator: Accelerator
 ) -> str | None:
     """Run the batch's first pair both ways; the first candidate that gives the same log-probabilities is it.
 
@@ -86,32 +82,32 @@ def choose(
         model: What TRL calls: the policy with its distributed wrapper.
         models: The unwrapped models behind it.
         inputs: The batch in TRL's form, on the device.
-        dtype: What the model computes in.
-        context: Opens the settings the model runs under (autocast, no checkpointing).
-        worst: The largest of a value over all processes, which must choose alike.
 
     Raises:
         TrainingError: A way asked for by name fails.
     """
+    dtype = MIXED.get(accelerator.mixed_precision, models[0].dtype)
+    allowed = TOLERANCES.get(dtype, 5e-2)
     for mode in candidates(wanted, dtype, inputs["input_ids"].device):
         problem = ""
         try:
-            with torch.no_grad(), context():
+            with torch.no_grad(), without_checkpointing(models), accelerator.autocast():
                 difference = _difference(model, models, inputs, mode)
         except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
             difference, problem = float("inf"), f": {type(error).__name__}: {error}"
-        difference = worst(difference)
-        if difference <= TOLERANCES.get(dtype, 5e-2):
+        # All processes must choose alike.
+        difference = float(accelerator.gather(torch.tensor([difference]).to(accelerator.device)).max())
+        if difference <= allowed:
             return mode
         found = f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
-        found += f"{difference:.2g} per token, {TOLERANCES.get(dtype, 5e-2):.0e} allowed in {dtype}){problem}"
+        found += f"{difference:.2g} per token, {allowed:.0e} allowed in {dtype}){problem}"
         if wanted != AUTO:
             raise TrainingError(f"{found}; set trunk_attention to auto or off")
         logger.warning("%s.", found)
     return None
 
 
-def _difference(model: Any, models: Sequence[Module], inputs: Mapping[str, Any], mode: str) -> float:
+def _difference(model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mode: str) -> float:
     """The larger of the two rows' mean absolute differences, over the first pair of a batch."""
     pairs = len(inputs["input_ids"]) // 2
     ids, attention, loss = (inputs[k][[0, pairs]] for k in ("input_ids", "attention_mask", "completion_mask"))

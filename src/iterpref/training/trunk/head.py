@@ -6,7 +6,7 @@ what it computes from the logits, stays with the caller (TRL's fused head), but 
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ import trl.trainer.utils
 from torch.nn import Module, ModuleList
 
 from iterpref.errors import TrainingError
+from iterpref.training.forward import assigned
 from iterpref.training.trunk.layout import TrunkLayout
 
 # Vocabulary columns of the logits that TRL's head holds at a time on a CPU. Its own tiles are made for a GPU's memory;
@@ -34,9 +35,7 @@ def predicting(layout: TrunkLayout) -> torch.Tensor:
     """(P,) places in the packed row of the states behind a prediction, each once."""
     if "predicting" not in layout.derived:
         layout.derived["predicting"] = torch.unique_consecutive(layout.picked)  # picked is sorted
-    places = layout.derived["predicting"]
-    assert isinstance(places, torch.Tensor)
-    return places
+    return layout.derived["predicting"]
 
 
 def last_feed_forward(backbone: Module) -> Module | None:
@@ -88,19 +87,9 @@ class _FeedForward:
         return full.index_copy(1, predicting(self._layout), output)
 
 
-@contextmanager
-def cpu_tiles(device: torch.device) -> Iterator[None]:
+def cpu_tiles(device: torch.device) -> AbstractContextManager[None]:
     """Within the context, TRL's head goes through the vocabulary in tiles of `CPU_TILE`, if it runs on a CPU."""
-    if device.type != "cpu":
-        yield
-        return
-    module = trl.trainer.utils
-    before = module._CHUNKED_LOGPROB_CHUNK_SIZE
-    module._CHUNKED_LOGPROB_CHUNK_SIZE = CPU_TILE
-    try:
-        yield
-    finally:
-        module._CHUNKED_LOGPROB_CHUNK_SIZE = before
+    return assigned([trl.trainer.utils] if device.type == "cpu" else [], "_CHUNKED_LOGPROB_CHUNK_SIZE", CPU_TILE)
 
 
 def unpack(values: torch.Tensor, layout: TrunkLayout) -> torch.Tensor:

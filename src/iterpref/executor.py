@@ -1,0 +1,64 @@
+"""Each program is run once: a cache of executions between the stages and the sandbox, kept in the run's store.
+
+What the ledger is for model calls. A job that was executed before, in this process or in one that was killed, comes
+back from the store; a broken tool (`sandbox_error`) is never stored, so that a later run tries again.
+"""
+
+import asyncio
+from typing import Protocol
+
+from iterpref.records import Execution, Isolation, Limits, Task, fingerprint
+from iterpref.sandbox import Job
+from iterpref.store import Store
+
+
+class Runs(Protocol):
+    """What executes jobs: a `Sandbox` here, or a `RemoteSandbox` on a cluster."""
+
+    @property
+    def isolation(self) -> Isolation: ...
+
+    def run(self, job: Job) -> Execution: ...
+
+
+class Executor:
+    """Run programs of tasks, or take the stored outcome of the same run. `limits` replace each task's own."""
+
+    def __init__(self, sandbox: Runs, store: Store, seed: int = 0, limits: Limits | None = None) -> None:
+        self._sandbox = sandbox
+        self._store = store
+        self._seed = seed
+        self._limits = limits
+
+    async def execute(
+        self, task: Task, program: str, *, cut: bool = False, again: bool = False
+    ) -> tuple[str, Execution]:
+        """The key of the execution in the store, and the execution; a worker thread waits for the sandbox.
+
+        Args:
+            cut: The reply ended at its token limit; only said where it holds no program at all.
+            again: Run it even if its outcome is stored, and store the new one.
+        """
+        job = Job.from_task(task, program, seed=self._seed)
+        if self._limits:
+            job = job.model_copy(update={"limits": self._limits})
+        key = job.key if program.strip() else fingerprint([job.key, cut])
+        stored = None if again else self._store.execution(key)
+        if stored is not None:
+            return key, stored
+        execution = await asyncio.to_thread(self._sandbox.run, job) if program.strip() else self._no_program(cut)
+        if execution.verdict != "sandbox_error":
+            self._store.put_execution(key, execution)
+        return key, execution
+
+    def _no_program(self, cut: bool) -> Execution:
+        """A reply without code is a failed attempt like any other."""
+        why = " (it was cut at its token limit)" if cut else ""
+        return Execution(
+            verdict="error",
+            trust="oracle",
+            isolation=self._sandbox.isolation,
+            phase="none",
+            error_type="NoProgram",
+            error=f"NoProgram: the reply holds no Python program{why}",
+        )

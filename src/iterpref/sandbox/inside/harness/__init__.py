@@ -1,0 +1,1 @@
+"""In the run's process: load the program, make the calls or run the tests, report."""

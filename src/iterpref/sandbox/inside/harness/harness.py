@@ -1,0 +1,197 @@
+"""Inside a run's process: load the program, make the calls or run the tests, report over the channel.
+
+In: the request. Out: lines on the channel (session.py), claims for the host. In mode `calls` the expected values aren't
+here, and a forged line is only a wrong answer. Standard library only.
+"""
+
+import atexit
+import builtins
+import os
+import random
+import sys
+import threading
+import types
+from typing import Any
+
+from ..linux.limits import release_spare_memory
+from ..values import codec
+from ..values.request import PROBE_LIMITS, RunRequest
+from . import asserts, negative_control
+from .session import Report, Session, reporter
+from .tracebacks import UserFiles, describe
+
+_seeded: int | None = None
+_REHEARSALS = 20
+
+
+def run(request: RunRequest, channel: int) -> None:
+    """Do what `request["mode"]` says. The process is to end then, without any cleanup the program could hook into."""
+    report = reporter(channel, request["nonce"])
+    seed(request["seed"])
+    files = UserFiles()
+    if request["mode"] == "script":
+        _run_script(request, report, files)
+        return
+    control = negative_control.prepare(request) if request["control"] else None
+    _write_files(request)
+    namespace = _load(request, report, files)
+    if namespace is not None:
+        if request["mode"] == "calls":
+            _make_calls(request["calls"], namespace, report, files)
+        else:
+            _run_tests(Session(request["tests"], request["entry_point"], namespace, report, files, control), request)
+    _flush()
+    report("end")
+
+
+def rehearse() -> None:
+    """In a zygote: run a program of our own often enough for Python to have learnt its ways.
+
+    The look-ups it remembers and the instructions it specialises would else be learnt anew in every run, in pages that
+    must be copied first. Leaves no trace but that.
+    """
+    program = "def f(x, y):\n    return [x, y]\ndef g():\n    return {}[0]\n"
+    path = list(sys.path)
+    named = {"d": [["y", {"t": [0.5, None]}]]}
+    calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
+    request: RunRequest = {
+        "mode": "calls", "nonce": "", "program": program, "prefix": "", "program_path": "rehearsal.py",
+        "files": {os.devnull: program}, "entry_point": None, "seed": 0, "limits": PROBE_LIMITS, "calls": calls,
+        "tests": [], "control": "",
+    }  # fmt: skip
+    channel = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+    for _ in range(_REHEARSALS):
+        run(request, channel)
+        del sys.modules["rehearsal"]
+        sys.path[:], sys.argv = path, [""]
+    os.close(channel)
+
+
+def seed(value: int) -> None:
+    """The same random numbers in every run with the same seed. A zygote, which draws none, seeds before it forks."""
+    global _seeded
+    if value == _seeded:
+        return
+    random.seed(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        numpy.random.seed(value % (1 << 32))
+    _seeded = value
+
+
+def _write_files(request: RunRequest) -> None:
+    """The program, and the test files of the styles that find their tests on disk, into the working directory."""
+    for path, content in request["files"].items():
+        if "/" in path:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)  # `open` costs three times as much
+        view = memoryview(content.encode("utf-8", "surrogateescape"))
+        while view:
+            view = view[os.write(fd, view) :]
+        os.close(fd)
+
+
+def _load(request: RunRequest, report: Report, files: UserFiles) -> dict[str, Any] | None:
+    """Execute prefix and program as one module; None, and reported, if that raises."""
+    path = request["program_path"]
+    here = os.getcwd()
+    module = types.ModuleType(path.removesuffix(".py").replace("/", "."))
+    module.__file__ = f"{here}/{path}"
+    sys.modules[module.__name__] = module
+    sys.path.insert(0, here)
+    sys.argv = [module.__file__]
+    _name_sources(request, here, files)
+    try:
+        if request["prefix"]:
+            _execute(request["prefix"], "<prefix>", module.__dict__)
+        _execute(request["program"], module.__file__, module.__dict__)
+    except BaseException as error:
+        release_spare_memory()
+        report("import", describe(error, files))
+        return None
+    report("import", None)
+    return module.__dict__
+
+
+def _name_sources(request: RunRequest, here: str, files: UserFiles) -> None:
+    for path, content in request["files"].items():
+        files.add(f"{here}/{path}", path, content)
+    files.add(f"{here}/{request['program_path']}", "", request["program"])
+    files.add("<prefix>", "prefix", request["prefix"])
+
+
+def _execute(source: str, filename: str, namespace: dict[str, Any]) -> None:
+    if source.strip():
+        exec(compile(source, filename, "exec", dont_inherit=True), namespace)
+
+
+def _make_calls(calls: list[Any], namespace: dict[str, Any], report: Report, files: UserFiles) -> None:
+    for index, (name, args, kwargs, sent_as) in enumerate(calls):
+        try:
+            function = asserts.entry(name, namespace)
+            value = function(*codec.decode_arguments(args), **(codec.decode_arguments(kwargs) if kwargs else {}))
+            if isinstance(value, types.CoroutineType) or sent_as.startswith("awaited"):
+                value = _await(value)
+            encoded = codec.ENCODERS[sent_as](value)
+        except BaseException as error:
+            release_spare_memory()
+            report("raised", index, describe(error, files))
+            if isinstance(error, SystemExit):
+                return
+        else:
+            report("call", index, encoded)
+
+
+def _run_tests(session: Session, request: RunRequest) -> None:
+    mode, control = request["mode"], session.control
+    for path, content in session.tests:
+        if control and mode in ("unittest", "pytest"):
+            with open(path, "w", encoding="utf-8", errors="surrogateescape") as file:
+                file.write(control.source(path, content))
+    try:
+        asserts.RUNNERS[mode](session)
+    except MemoryError as error:  # so little is left that unittest or doctest can't even note the failure
+        release_spare_memory()
+        session.report("test", mode, "error", describe(error, session.files), None)
+
+
+def _await(coroutine: Any) -> Any:
+    import asyncio
+
+    return asyncio.run(coroutine)
+
+
+def _run_script(request: RunRequest, report: Report, files: UserFiles) -> None:
+    """Run the program as `__main__` and end as an interpreter would: threads joined, atexit called, streams flushed."""
+    _write_files(request)
+    module = types.ModuleType("__main__")
+    here = os.getcwd()
+    module.__file__ = f"{here}/{request['program_path']}"
+    module.__builtins__ = builtins  # type: ignore[attr-defined]
+    sys.modules["__main__"] = module
+    sys.path.insert(0, here)
+    sys.argv = [module.__file__]
+    _name_sources(request, here, files)
+    failure = None
+    try:
+        _execute(request["prefix"], "<prefix>", module.__dict__)
+        _execute(request["program"], module.__file__, module.__dict__)
+    except SystemExit as error:
+        if error.code not in (None, 0):
+            failure = describe(error, files)
+    except BaseException as error:
+        release_spare_memory()
+        failure = describe(error, files)
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    _flush()
+    report("import", failure)
+    report("end")
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except BaseException:
+            continue  # the program closed or replaced it

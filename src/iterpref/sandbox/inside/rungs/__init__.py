@@ -1,0 +1,1 @@
+"""The ways to isolate a run, one file a rung; table.py lists them."""

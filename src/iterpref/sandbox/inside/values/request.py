@@ -1,0 +1,77 @@
+"""What is asked of a worker: the messages between host, zygote and run.
+
+Plain dicts, which `marshal` and JSON take as they are; their types exist for type checkers alone. The host makes them
+in workers/requests.py. Standard library only.
+"""
+
+from typing import Any, Literal, TypedDict
+
+Mode = Literal["calls", "script", "assert", "check", "unittest", "pytest", "doctest"]
+
+
+class RunLimits(TypedDict):
+    """`records.Limits` as a dict."""
+
+    cpu_s: float
+    wall_s: float
+    memory_bytes: int
+    processes: int
+    open_files: int
+    file_bytes: int
+    output_bytes: int
+
+
+class Setup(TypedDict):
+    """The first message to a worker. `path`: `sys.path` of its programs; `python_dirs`: what they must see for it."""
+
+    isolation: str
+    preload: list[str]
+    path: list[str]
+    python_dirs: list[str]
+    prefix: str
+
+
+class RunRequest(TypedDict):
+    """One run.
+
+    `files` are written into its folder; of `calls` each is `[function, args, kwargs, how the result is sent]`, of
+    `tests` each is `[path, content]`. `nonce` marks the lines of the result channel; `control`, where not empty, asks
+    for the negative control and is the word that proves it.
+    """
+
+    mode: Mode
+    nonce: str
+    program: str
+    prefix: str
+    program_path: str
+    files: dict[str, str]
+    entry_point: str | None
+    seed: int
+    limits: RunLimits
+    calls: list[Any]
+    tests: list[list[str]]
+    control: str
+
+
+class ProbeRequest(TypedDict):
+    """A trial run that tests the isolation of its rung."""
+
+    mode: Literal["probe"]
+    isolation: str
+    limits: RunLimits
+
+
+def probe(isolation: str) -> ProbeRequest:
+    """The trial run of a rung."""
+    return {"mode": "probe", "isolation": isolation, "limits": PROBE_LIMITS}
+
+
+PROBE_LIMITS: RunLimits = {
+    "cpu_s": 5.0,
+    "wall_s": 20.0,
+    "memory_bytes": 1 << 28,
+    "processes": 8,
+    "open_files": 32,
+    "file_bytes": 1 << 20,
+    "output_bytes": 1 << 16,
+}

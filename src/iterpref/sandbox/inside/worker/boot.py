@@ -1,0 +1,20 @@
+"""How an interpreter inside is started: bare, with the folder `inside` as a package of its own.
+
+In: what to run and its arguments. Out: a command. The rest of iterpref is neither imported nor, in a run, to be seen.
+Standard library only: worker.py starts zygotes with it, bubblewrap.py runs.
+"""
+
+import os
+import sys
+
+PACKAGE = "_iterpref_sandbox"
+FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOADING = (
+    f"import sys, types; package = types.ModuleType('{PACKAGE}'); package.__path__ = [sys.argv[1]]; "
+    "sys.modules[package.__name__] = package; "
+)
+
+
+def command(code: str, *arguments: object, folder: str = FOLDER) -> list[str]:
+    """Run `code`, which finds the package loaded and `arguments` as texts from `sys.argv[2]` on."""
+    return [sys.executable, "-s", "-P", "-S", "-B", "-c", LOADING + code, folder, *map(str, arguments)]

@@ -1,0 +1,192 @@
+"""The worker process: isolate once, then fork one confined child a run, serially, until the host hangs up.
+
+In: a socket to the host; its first message is the setup, every other one a run. Out: for each run, how it ended and the
+raw bytes of its pipes. Started by worker.py with a bare interpreter; standard library only, and never imports a
+program. Two processes: the launcher, which outlives nothing (it watches the host and the zygote and ends both), and
+the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
+"""
+
+import contextlib
+import fcntl
+import gc
+import importlib
+import json
+import marshal
+import os
+import select
+import signal
+import site
+import socket
+import sys
+import traceback
+from typing import NoReturn
+
+from .harness import harness
+from .linux import syscalls
+from .linux.limits import reserve_memory
+from .rungs.rung import Rung, make_rung
+from .values.request import ProbeRequest, RunRequest, Setup, probe
+from .worker import atfork, wire
+from .worker.supervise import HostGone, Supervisor
+
+STREAMS = ("channel", "stdout", "stderr")
+# What most programs import: loaded once here, shared by every run.
+_STANDARD = (
+    "bisect", "collections.abc", "copy", "dataclasses", "datetime", "enum", "functools", "heapq", "itertools", "math",
+    "operator", "random", "re", "shutil", "string", "subprocess", "tempfile", "traceback", "typing",
+)  # fmt: skip
+
+
+def main(fd: int) -> None:
+    """Entry point of the interpreter that worker.py starts."""
+    sock = socket.socket(fileno=fd)
+    host_pidfd = _pidfd(os.getppid())
+    setup: Setup = json.loads(wire.receive(sock)[0])
+    sys.path[:] = setup["path"]
+    sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
+    rung = make_rung(setup["isolation"], setup["python_dirs"])
+    try:
+        rung.prepare()
+    except OSError as error:
+        wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
+        return
+    pid = os.fork()
+    if pid:
+        sock.close()
+        _guard(pid, host_pidfd, rung)
+    else:
+        code = 1
+        try:
+            if sys.platform == "linux":
+                syscalls.die_with_parent()
+            code = _zygote(sock, rung, setup)
+        finally:
+            os._exit(code)
+
+
+def _guard(zygote: int, host_pidfd: int, rung: Rung) -> None:
+    """The launcher: wait until the zygote or the host ends, then leave nothing behind."""
+    zygote_pidfd = _pidfd(zygote)
+    if zygote_pidfd >= 0:
+        poller = select.poll()
+        for fd in (host_pidfd, zygote_pidfd):
+            if fd >= 0:
+                poller.register(fd, select.POLLIN)
+        poller.poll()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(zygote, signal.SIGKILL)
+    os.waitpid(zygote, 0)
+    rung.clear()
+
+
+def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    site.setquit()  # `exit()`, which an interpreter started with -S lacks
+    try:
+        rung.settle()
+        for name in (*_STANDARD, *setup["preload"]):
+            importlib.import_module(name)
+        atfork.stop()
+        harness.rehearse()
+        reserve_memory()
+        trial = _run(sock, rung, probe(setup["isolation"]), b"")
+    except OSError as error:
+        wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
+        return 0
+    except ImportError as error:
+        wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
+        return 0
+    if trial.setup_error or trial.status != 0:
+        said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        detail = trial.setup_error or f"a trial run ended with status {trial.status}: {said}"
+        wire.send(sock, json.dumps({"refused": detail}).encode())
+        return 0
+    gc.collect()
+    gc.disable()  # nothing below makes cycles
+    wire.send(sock, json.dumps({"ready": True}).encode())
+    with contextlib.suppress(wire.WireError, HostGone):
+        while True:
+            request, stdin = wire.receive(sock)
+            outcome = _run(sock, rung, marshal.loads(request), stdin)
+            wire.send(sock, *wire.pack_run(outcome))
+    return 0
+
+
+def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, stdin: bytes) -> wire.RawRun:
+    """Fork, confine, watch."""
+    pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
+    stdin_fd = _as_file(stdin)
+    try:
+        rung.hold(request["limits"])
+        harness.seed(0 if request["mode"] == "probe" else request["seed"])
+        gc.freeze()  # a run's collections leave alone what it was born with
+        rung.before_fork(request["limits"])
+        pid = os.fork()
+        if pid == 0:
+            _child(rung, request, pipes, stdin_fd)
+        rung.after_fork()
+        for _, write_fd in pipes.values():
+            os.close(write_fd)
+        for name in STREAMS:
+            os.set_blocking(pipes[name][0], False)
+        readable = {name: pipes[name][0] for name in STREAMS}
+        outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(rung.sweep)
+        outcome.limit = outcome.limit or rung.limit_hit()
+        # Closed by the child before any line of the program ran, and by now in any case.
+        outcome.setup_error = os.read(pipes["setup"][0], 4096).decode(errors="replace")
+        rung.finish(outcome)
+        return outcome
+    finally:
+        for read_fd, _ in pipes.values():
+            os.close(read_fd)
+        os.close(stdin_fd)
+
+
+def _child(
+    rung: Rung, request: RunRequest | ProbeRequest, pipes: dict[str, tuple[int, int]], stdin_fd: int
+) -> NoReturn:
+    """The run's process. Never returns."""
+    setup_fd = pipes["setup"][1]
+    atfork.in_run = True
+    gc.enable()
+    try:
+        # Somewhere high: a program that writes to every small descriptor doesn't hit it by accident.
+        floor = 200 + int.from_bytes(os.urandom(2)) % 700
+        channel = fcntl.fcntl(pipes["channel"][1], fcntl.F_DUPFD_CLOEXEC, floor)
+        rung.confine(request["limits"])
+        for fd, target in ((stdin_fd, 0), (pipes["stdout"][1], 1), (pipes["stderr"][1], 2)):
+            os.dup2(fd, target)
+    except BaseException as error:
+        os.write(setup_fd, f"{type(error).__name__}: {error}".encode()[:4000])
+        os._exit(1)
+    os.closerange(3, channel)
+    os.closerange(channel + 1, 4096)
+    try:
+        rung.execute(request, channel)
+        os._exit(0)
+    except BaseException:
+        traceback.print_exc()  # the program broke what the harness stands on: its channel, its memory
+    finally:
+        os._exit(1)
+
+
+def _as_file(data: bytes) -> int:
+    """A descriptor to read `data` from: /dev/null, or a file without a name."""
+    if not data:
+        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("stdin")
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _pidfd(pid: int) -> int:
+    return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1

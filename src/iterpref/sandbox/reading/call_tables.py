@@ -1,0 +1,150 @@
+"""Long tables of calls: thousands of inputs and expected results of one function, as EvalPlus's benchmarks have them.
+
+In: a `calls` file whose rows carry values in `codec` form, `{"input": [[3, 1]], "output": 4}`, so that none has to be
+parsed as Python. Out: the calls as the harness takes them, and one outcome for the whole file: a thousand of them a
+program would fill the store and tell nothing that the first failing call doesn't.
+A row may say how its result is compared: `atol` (floats may differ by it), `accept` (further right results), `match`.
+Not here: rows whose values are Python literals (plan_tests.py).
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from iterpref.errors import RecordError
+from iterpref.records import FailingCase
+
+from ..inside.values.codec import decode, encode, opaque_text
+from ..inside.values.texts import CASE_CHARS, shorten
+
+_RTOL = 1e-7  # beside `atol`; numpy's assert_allclose, and EvalPlus, have the same
+_KEYS = {"input", "output", "accept", "match", "atol"}
+_SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """One call. `input` and `output` are in codec form; `output` is None in a table that only asks for results."""
+
+    input: list[Any]
+    output: Any = None
+    accept: tuple[Any, ...] = ()
+    match: str = "equal"
+    atol: float = 0.0
+
+    def holds(self, value: Any) -> bool:
+        """Whether a decoded result is right."""
+        wanted = decode(self.output)
+        if _MATCHES[self.match](self, value, wanted):
+            return True
+        return any(value == decode(other) for other in self.accept)
+
+
+@dataclass(frozen=True)
+class CallTable:
+    """A file of calls to one function."""
+
+    name: str
+    function: str
+    rows: list[CallRow] = field(repr=False)
+
+    @cached_property
+    def wire(self) -> list[Any]:
+        """The calls as the harness takes them."""
+        return [[self.function, row.input, None, _SENT_AS.get(row.match, "value")] for row in self.rows]
+
+    def case(self, index: int, got: str) -> FailingCase:
+        """Call `index` as a person would write it."""
+        row = self.rows[index]
+        shown = ", ".join(opaque_text(decode(value)) for value in row.input)
+        expected = opaque_text(decode(row.output))
+        return FailingCase(call=shorten(f"{self.function}({shown})", CASE_CHARS), got=got, expected=expected)
+
+
+def is_table(row: Mapping[str, Any]) -> bool:
+    """Whether this row of a `calls` file is of the form that this module reads."""
+    return "input" in row
+
+
+def read_row(place: str, row: Mapping[str, Any]) -> CallRow:
+    """One parsed line of a table; `place` names it in errors.
+
+    Raises:
+        RecordError: Unknown keys, an input that isn't a list, or a kind of match that doesn't exist.
+    """
+    unknown = row.keys() - _KEYS
+    match = row.get("match", "equal")
+    if unknown or not isinstance(row.get("input"), list) or match not in _MATCHES:
+        raise RecordError(
+            f"{place}: got the keys {sorted(row)} and match {match!r}; expected input (a list), output, and perhaps "
+            f"accept, atol and match (one of {', '.join(_MATCHES)})"
+        )
+    return CallRow(row["input"], row.get("output"), tuple(row.get("accept", ())), match, float(row.get("atol", 0.0)))
+
+
+def write_row(row: CallRow) -> str:
+    """The line that `read_row` reads back; what is as usual is left out."""
+    values: dict[str, Any] = {"input": row.input, "output": row.output}
+    if row.accept:
+        values["accept"] = list(row.accept)
+    if row.match != "equal":
+        values["match"] = row.match
+    if row.atol:
+        values["atol"] = row.atol
+    return json.dumps(values, separators=(",", ":"))
+
+
+def arguments(values: list[Any]) -> list[Any]:
+    """Plain values → a row's `input`."""
+    return [encode(value) for value in values]
+
+
+def _equal(row: CallRow, value: Any, wanted: Any) -> bool:
+    return bool(value == wanted) or (row.atol > 0 and close(value, wanted, row.atol))
+
+
+def _as_set(row: CallRow, value: Any, wanted: Any) -> bool:
+    return set(value) == set(wanted)
+
+
+def _not_none(row: CallRow, value: Any, wanted: Any) -> bool:
+    return bool(value == wanted) if isinstance(value, bool) else bool(wanted) == (value is not None)
+
+
+def _root(row: CallRow, value: Any, wanted: Any) -> bool:
+    """`value` is a root of the polynomial whose coefficients, lowest first, are the first argument."""
+    coefficients = decode(row.input[0])
+    return bool(abs(sum(c * float(value) ** power for power, c in enumerate(coefficients))) <= row.atol)
+
+
+def _any(row: CallRow, value: Any, wanted: Any) -> bool:
+    return True
+
+
+_MATCHES: dict[str, Callable[[CallRow, Any, Any], bool]] = {
+    "equal": _equal,
+    "set": _as_set,  # both sides as sets
+    "not_none": _not_none,  # `output` tells whether there is a result at all
+    "root": _root,
+    "any": _any,  # returning is enough
+}
+
+
+def close(value: Any, wanted: Any, atol: float) -> bool:
+    """Numbers, or lists and tuples of them, of one type and length, that differ by at most `atol` + 1e-7 · |wanted|."""
+    if type(value) is not type(wanted):
+        return False
+    if isinstance(wanted, list | tuple):
+        return len(value) == len(wanted) and all(
+            _near(a, b, atol) if isinstance(b, int | float | complex) else close(a, b, atol)
+            for a, b in zip(value, wanted, strict=True)
+        )
+    return isinstance(wanted, int | float | complex) and _near(value, wanted, atol)
+
+
+def _near(value: Any, wanted: Any, atol: float) -> bool:
+    if not isinstance(value, int | float | complex):
+        return False
+    return bool(value == wanted or abs(value - wanted) <= atol + _RTOL * abs(wanted))

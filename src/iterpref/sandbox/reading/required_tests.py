@@ -1,0 +1,116 @@
+"""What the test files say before anything runs: how many tests must report, which function `check` gets, which cases.
+
+In: a job. Out: names. Reads source with `ast`; runs nothing.
+"""
+
+import ast
+import doctest
+from collections.abc import Iterator, Sequence
+
+from iterpref.errors import RecordError
+from iterpref.programs import syntax_tree
+from iterpref.records import Style, TestFile
+
+from ..inside.harness.assert_syntax import check_call, test_statements
+from ..inside.harness.flip_asserts import SEEN, flip_tests
+from ..job import Job
+from .plan_tests import json_rows
+
+
+def required_tests(job: Job) -> list[str]:
+    """Names of the tests counted in the source, each of which must report."""
+    names: list[str] = []
+    for test in _python_tests(job):
+        if job.style == "doctest":
+            examples = doctest.DocTestParser().get_examples(test.content)
+            names += [f"{test.path} line {example.lineno + 1}" for example in examples]
+            continue
+        body = syntax_tree(test.content, test.path).body
+        if job.style == "check":
+            names.append(test.path)
+        elif job.style == "assert":
+            names += [f"{test.path} line {s.lineno}" for s in test_statements(body)]
+        else:
+            names += _test_functions(body, job.style)
+    return names
+
+
+def can_not_fail(job: Job) -> set[str]:
+    """Names of the tests that a negative control can't turn around: doctest examples that expect no output."""
+    if job.style != "doctest":
+        return set()
+    return {
+        f"{test.path} line {example.lineno + 1}"
+        for test in job.tests
+        for example in doctest.DocTestParser().get_examples(test.content)
+        if not example.want
+    }
+
+
+def asserting(job: Job) -> set[str]:
+    """Names of the tests that can't come to their end without an assertion that a control turns around."""
+    if job.style == "doctest":
+        return set()
+    return {name for test in _python_tests(job) for name in _asserting(test, job.style)}
+
+
+def _asserting(test: TestFile, style: Style) -> Iterator[str]:
+    turned = flip_tests(syntax_tree(test.content, test.path))
+    if style == "check":
+        yield from [test.path] if _turned(turned) else []
+    elif style == "assert":
+        plain = syntax_tree(test.content, test.path)
+        for old, new in zip(plain.body, turned.body, strict=True):
+            if _turned(new):
+                yield f"{test.path} line {old.lineno}"
+    else:
+        functions = [node for node in ast.walk(turned) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        for function in functions:  # a turned assertion is a `try`; inside a loop or an `if` it may not be reached
+            if any(isinstance(statement, ast.Try) and _turned(statement) for statement in function.body):
+                yield function.name
+
+
+def _python_tests(job: Job) -> list[TestFile]:
+    """All but the data that tests of a framework read."""
+    return [test for test in job.tests if job.style not in ("unittest", "pytest") or test.path.endswith(".py")]
+
+
+def _turned(tree: ast.AST) -> bool:
+    return any(isinstance(node, ast.Name) and node.id == SEEN for node in ast.walk(tree))
+
+
+def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
+    names = []
+    for node in body:
+        if isinstance(node, ast.ClassDef):
+            named = [ast.unparse(base) for base in node.bases]
+            collected = any(name.endswith("TestCase") for name in named) or (
+                style == "pytest" and node.name.startswith("Test") and not named
+            )
+            names += _test_functions(node.body, "pytest") if collected else []
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and style == "pytest":
+            names += [node.name] if node.name.startswith("test") else []
+    return names
+
+
+def checked_name(job: Job) -> str | None:
+    """The function that a test file hands to `check`, where the task doesn't name one."""
+    for test in job.tests:
+        for statement in syntax_tree(test.content).body:
+            call = check_call(statement)
+            if call is not None and call.args and isinstance(call.args[0], ast.Name):
+                return call.args[0].id
+    return None
+
+
+def stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
+    """Name, standard input and expected standard output of each case.
+
+    Raises:
+        RecordError: A line can't be read.
+    """
+    for test in job.tests:
+        for number, row in json_rows(test):
+            if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):
+                raise RecordError(f"{test.path} line {number}: expected the texts stdin and stdout, got {sorted(row)}")
+            yield f"{test.path} line {number}", row.get("stdin", ""), row["stdout"]
