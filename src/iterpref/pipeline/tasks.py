@@ -93,7 +93,7 @@ class TaskSteps(Opened):
         settings = self.config.validation
         with open_sandbox(self.config) as sandbox:
             name = settings.stronger_tests or ""
-            benchmark = load_benchmark(name, path=settings.stronger_path, sandbox=lambda: sandbox)
+            benchmark = load_benchmark(name, path=settings.stronger_path, sandbox=sandbox)
         return {task.task_id: task for task in benchmark.tasks}
 
     def judge(self, tests: bool = False) -> dict[str, int]:
