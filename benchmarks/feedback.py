@@ -19,7 +19,7 @@ from iterpref.analysis.compare import mcnemar_p
 from iterpref.clients import Ledger
 from iterpref.clients.local.client import LocalClient
 from iterpref.config import DebuggingConfig, SamplingConfig
-from iterpref.debugging.debug import Debugger, debug, own_feedback
+from iterpref.debugging.debug import Debugger, debug
 from iterpref.executor import Executor
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
@@ -51,7 +51,7 @@ def main() -> None:
                     max_iterations=ITERATIONS,
                     sampling=SamplingConfig(temperature=options.temperature, max_tokens=192),
                 )
-                feedback = own_feedback if name in ("true", "sampling") else control(name, Path(folder) / "true")
+                feedback = None if name in ("true", "sampling") else control(name, Path(folder) / "true")
                 executor = Executor(sandbox, store, options.seed)
                 debugger = Debugger(Ledger(client, store), executor, store, settings, options.seed, feedback=feedback)
                 asyncio.run(debug(debugger, tasks, len(tasks)))

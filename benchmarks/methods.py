@@ -12,11 +12,13 @@ import json
 import tempfile
 from pathlib import Path
 
+from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.config import load_config
+from iterpref.opened_run import OpenedRun
 from iterpref.pairing.parquet import write_dataset
-from iterpref.pipeline import Run, train_run
 from iterpref.records import PreferencePair
+from iterpref.run_folder import RunFolder
 from iterpref.store import Store
 
 METHODS = ("sft", "dpo", "rpo", "target_dpo", "target_rpo")
@@ -49,9 +51,9 @@ def measure(folder: Path, config, pairs: list[PreferencePair], method: str, seed
     config = config.model_copy(update={"training": training})
     with Store.open(folder) as store:
         write_dataset(folder / "pairs", chosen)
-        train_run(folder, config)
-        run = Run(store, config)
-        before, after = run.evaluate(config.model), run.evaluate(str(run.model_folder))
+        pipeline.train(RunFolder(folder), config)
+        run = OpenedRun(store, config)
+        before, after = pipeline.evaluate(run, config.model), pipeline.evaluate(run, str(run.folder.model))
     result = compare(before, after)
     return {
         "method": method,

@@ -12,8 +12,9 @@ from pathlib import Path
 import ray
 from ray.cluster_utils import Cluster
 
+from iterpref import pipeline
 from iterpref.config import parse_config
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.store import Store
 
 
@@ -51,7 +52,7 @@ def main(folder: Path, what: str) -> None:
     killer = threading.Thread(target=kill_when_both_work, daemon=True)
     killer.start()
     with Store.open(folder) as store:
-        progress = Run(store, config).debug()
+        progress = pipeline.debug(OpenedRun(store, config))
     killer.join(1)
     print(json.dumps({"done": progress.done, "killed": not killer.is_alive(), "calls_at_kill": shards}))
     ray.shutdown()

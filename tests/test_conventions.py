@@ -1,4 +1,4 @@
-"""What the code says of itself holds: names are unique, docstrings name what exists, and dependencies what is imported."""
+"""What the code says of itself holds: names are unique, docstrings name what exists, dependencies are what is used."""
 
 import ast
 import re

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from iterpref import pipeline
 from iterpref.config import parse_config
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.store import Store
 from test_shards import TASKS, VALUES, prepare, records
 
@@ -23,7 +24,7 @@ from test_shards import TASKS, VALUES, prepare, records
 def test_a_node_dies(tmp_path: Path, what: str) -> None:
     serial, run = prepare(tmp_path / "serial"), prepare(tmp_path / "run")
     with Store.open(serial) as store:
-        Run(store, parse_config(VALUES)).debug()
+        pipeline.debug(OpenedRun(store, parse_config(VALUES)))
     (run / "values.json").write_text(json.dumps(VALUES))
     # Only loopback exists in there: Ray must not meet other machines or be met by them.
     inside = f"ip link set lo up; exec {sys.executable} {Path(__file__).parent / 'ray_cluster.py'} {run} {what}"

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from iterpref import pipeline
 from iterpref.config import parse_config
+from iterpref.debugging.shards import debug_shard, merge_shards
 from iterpref.errors import BudgetError, ConfigError, IterPrefError, StoreError
+from iterpref.opened_run import OpenedRun
 from iterpref.parallel import Shard, run_many
-from iterpref.pipeline import Run, debug_shard, merge_shards
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Trajectory
 from iterpref.store import Store
@@ -49,7 +51,7 @@ def timeless(trajectory: Trajectory) -> object:
 def serial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = prepare(tmp_path_factory.mktemp("serial"))
     with Store.open(folder) as store:
-        Run(store, CONFIG).debug()
+        pipeline.debug(OpenedRun(store, CONFIG))
     return folder
 
 
@@ -85,7 +87,7 @@ def test_a_shard_goes_on_from_the_run_and_merging_keeps_what_went_further(serial
     run = prepare(tmp_path / "run")
     with Store.open(run) as store:  # everything once, no repair
         short = CONFIG.model_copy(update={"debugging": CONFIG.debugging.model_copy(update={"max_iterations": 0})})
-        Run(store, short).debug()
+        pipeline.debug(OpenedRun(store, short))
         paid = store.count("calls")
     debug_shard(run, CONFIG, Shard(1, 2))
     with Store.open(Shard(1, 2).folder(run), write=False) as store:
@@ -136,7 +138,7 @@ def test_debugging_on_processes_is_the_serial_run(serial: Path, tmp_path: Path) 
     run = prepare(tmp_path / "run")
     config = parse_config(VALUES | {"parallel": {"backend": "processes", "shards": 3, "workers": 2}})
     with Store.open(run) as store:
-        progress = Run(store, config).debug()
+        progress = pipeline.debug(OpenedRun(store, config))
     assert progress.done == TASKS
     assert records(run) == records(serial)
 
@@ -186,9 +188,9 @@ def test_what_the_function_raises_passes_through() -> None:
 
 def test_budgets_are_shared_out(tmp_path: Path) -> None:
     from iterpref.clients import BudgetConfig
-    from iterpref.pipeline.debugging import _share
+    from iterpref.debugging.shards import share_of
 
-    assert _share(BudgetConfig(max_calls=100), 20, 0.0, 8) == BudgetConfig(max_calls=30)
-    assert _share(BudgetConfig(max_budget_usd=2.0), 5, 1.0, 4) == BudgetConfig(max_budget_usd=1.25)
-    assert _share(BudgetConfig(), 5, 1.0, 4) == BudgetConfig()
-    assert _share(BudgetConfig(max_calls=10), 20, 0.0, 8) == BudgetConfig(max_calls=20)
+    assert share_of(BudgetConfig(max_calls=100), 20, 0.0, 8) == BudgetConfig(max_calls=30)
+    assert share_of(BudgetConfig(max_budget_usd=2.0), 5, 1.0, 4) == BudgetConfig(max_budget_usd=1.25)
+    assert share_of(BudgetConfig(), 5, 1.0, 4) == BudgetConfig()
+    assert share_of(BudgetConfig(max_calls=10), 20, 0.0, 8) == BudgetConfig(max_calls=20)

@@ -8,11 +8,12 @@ Planted misconceptions show that the machinery works; they don't show that the m
 import time
 from typing import Any
 
+from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.analysis.funnel import pass_rate_by_iteration
 from iterpref.config import dump_config
 from iterpref.errors import StoreError
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import fingerprint
 from iterpref.run_folder import DEMO_NOTE
@@ -52,23 +53,23 @@ def demo_config(quick: bool = False) -> dict[str, Any]:
     return CONFIG | {"playground": QUICK, "evaluation": evaluation}
 
 
-def demo(run: Run) -> dict[str, Any]:
+def demo(run: OpenedRun) -> dict[str, Any]:
     """Run the demo in a run folder and return its numbers; a finished one is only read."""
     identity = fingerprint(dump_config(run.config))
     stored = run.store.note(DEMO_NOTE) or {"identity": identity, "summary": None}
     if stored["identity"] != identity:
         raise StoreError(f"{run.store.folder}: holds a demo with other settings (config.yaml); choose another --run")
-    if stored["summary"] and (run.store.folder / "report.html").is_file():
+    if stored["summary"] and run.folder.report.is_file():
         return dict(stored["summary"])
     run.store.put_note(DEMO_NOTE, stored)
     started = time.monotonic()
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
-    before = run.evaluate(run.config.model)
-    run.debug()
-    run.debug(run.config.debugging.model_copy(update={"mode": "sampling"}))
-    run.pair()
-    run.train()
-    after = run.evaluate(str(run.model_folder))
+    before = pipeline.evaluate(run, run.config.model)
+    pipeline.debug(run)
+    pipeline.debug(run, run.config.debugging.model_copy(update={"mode": "sampling"}))
+    pipeline.pair(run)
+    pipeline.train(run.folder, run.config, run.on_progress)
+    after = pipeline.evaluate(run, str(run.folder.model))
     comparison = compare(before, after)
     iterations = run.config.debugging.max_iterations
     debugging = pass_rate_by_iteration(run.store.trajectories("debugging"), iterations)
@@ -86,5 +87,5 @@ def demo(run: Run) -> dict[str, Any]:
         "seconds": round(time.monotonic() - started, 1),
     }
     run.store.put_note(DEMO_NOTE, {"identity": identity, "summary": summary})
-    run.report()
+    pipeline.report(run)
     return summary

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 from iterpref.errors import ConfigError, IterPrefError
+from iterpref.run_folder import RunFolder
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -52,11 +53,7 @@ class Shard:
 
     def folder(self, run: Path) -> Path:
         """The shard's own run folder inside the run's."""
-        return shards_folder(run) / f"{self.number:03d}-of-{self.count:03d}"
-
-
-def shards_folder(run: Path) -> Path:
-    return run / "shards"
+        return RunFolder(run).shards / f"{self.number:03d}-of-{self.count:03d}"
 
 
 def run_many(function: Callable[[T], R], items: Sequence[T], backend: Backend, workers: int) -> Iterator[R]:

@@ -7,9 +7,9 @@ from iterpref.analysis.funnel import (
     calls_per_pair,
     error_types,
     iteration_rows,
-    pair_funnel,
     pass_rate_by_iteration,
 )
+from iterpref.analysis.pair_tally import PairTally
 from iterpref.records import Attempt, Execution, FilterVerdict, Origin, PreferencePair, Trajectory
 
 # One letter per attempt: p(assed), w(rong output), i(ndex error), t(imeout), n(o program), a(ssertion)
@@ -86,25 +86,25 @@ def test_broken_tools_say_nothing_about_the_model() -> None:
 
 def test_pair_funnel_drops_at_the_first_filter() -> None:
     kept, long, comment = (True, ""), (False, "21 wrong lines"), (False, "only comments")
-    rows = pair_funnel(
+    rows = PairTally.of(
         [
             pair(comments=kept, removed_lines=kept),
             pair(comments=comment, removed_lines=long),  # counts once, at the first
             pair(comments=kept, removed_lines=long),
             pair(comments=kept, removed_lines=(False, "30 wrong lines")),
         ]
-    )
+    ).funnel
     assert [(row.name, row.entered, row.dropped, row.left) for row in rows] == [
         ("comments", 4, 1, 3),
         ("removed_lines", 3, 2, 1),
     ]
     assert rows[0].reasons == {"only comments": 1}
     assert rows[1].reasons == {"21 wrong lines": 1, "30 wrong lines": 1}
-    assert pair_funnel([]) == []
+    assert PairTally.of([]).funnel == []
 
 
 def test_filter_that_nothing_reaches_is_still_a_row() -> None:
-    rows = pair_funnel([pair(a=(False, "x"), b=(True, ""))])
+    rows = PairTally.of([pair(a=(False, "x"), b=(True, ""))]).funnel
     assert [(row.name, row.entered, row.dropped, row.left) for row in rows] == [("a", 1, 1, 0), ("b", 0, 0, 0)]
 
 

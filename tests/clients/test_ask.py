@@ -17,7 +17,7 @@ from iterpref.config import DebuggingConfig, SynthesisConfig
 from iterpref.debugging.debug import Debugger, debug
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.executor import Executor
-from iterpref.pairing.judge import judge_pairs
+from iterpref.pairing.judge_pairs import judge_pairs
 from iterpref.playground.tasks import playground_tasks
 from iterpref.programs import fenced
 from iterpref.records import Message, PreferencePair

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from endpoints import Scripted, completion
 
+from iterpref import pipeline
 from iterpref.clients.openai import retry as retry_module
 from iterpref.config import parse_config
 from iterpref.errors import BudgetError, EndpointError, IterPrefError
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
 from iterpref.programs import fenced
 from iterpref.store import Store
@@ -40,7 +41,7 @@ def debug(store: Store, url: str, max_calls: int | None = None) -> None:
         "sandbox": {"workers": 1},
         "budget": {"max_calls": max_calls},
     }  # fmt: skip
-    Run(store, parse_config(values)).debug()
+    pipeline.debug(OpenedRun(store, parse_config(values)))
 
 
 def good(_: dict[str, Any]) -> tuple[int, Any]:

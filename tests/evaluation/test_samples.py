@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from iterpref import pipeline
 from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, IterPrefError, RecordError
 from iterpref.evaluation import RecordedAnswers, read_samples
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
 from iterpref.evaluation.benchmarks.tasks_file import TASKS_FILE
 from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
-from iterpref.pipeline import Run
+from iterpref.opened_run import OpenedRun
 from iterpref.records import Message, Task, TestFile
 from iterpref.store import Store
 
@@ -119,9 +120,9 @@ def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:
     """The playground's coder, in process and from the file that evaluating it wrote."""
     config = Config(evaluation=EvaluationConfig(benchmark="playground", tasks=30))
     with Store.open(tmp_path / "run") as store:
-        run = Run(store, config)
-        before = run.evaluate("playground")
-        again = run.evaluate("playground", samples=tmp_path / f"run/results/{before.result_id}.samples.jsonl")
+        run = OpenedRun(store, config)
+        before = pipeline.evaluate(run, "playground")
+        again = pipeline.evaluate(run, "playground", samples=tmp_path / f"run/results/{before.result_id}.samples.jsonl")
     assert again.metrics == before.metrics and 0 < before.metrics["pass@1"] < 1
     assert again.dataset_hash == before.dataset_hash and again.result_id != before.result_id
     assert [s.execution.verdict for s in again.samples] == [s.execution.verdict for s in before.samples]
@@ -147,6 +148,6 @@ def test_bad_input_of_the_command(
     evaluation = EvaluationConfig.model_validate({"benchmark": "playground", "tasks": 2} | settings)
     given = None if rows is None else write(tmp_path, *rows)
     with Store.open(tmp_path / "run") as store, pytest.raises(IterPrefError, match=message):
-        Run(store, Config(evaluation=evaluation)).evaluate("playground", samples=given)
+        pipeline.evaluate(OpenedRun(store, Config(evaluation=evaluation)), "playground", samples=given)
     with Store.open(tmp_path / "run", write=False) as store:
         assert not list(store.results())

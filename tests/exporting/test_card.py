@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iterpref.analysis.card_facts import dataset_facts, quality_histogram
+from iterpref.analysis.card_facts import card_facts, quality_histogram
+from iterpref.analysis.pair_tally import PairTally
 from iterpref.config import PairingConfig
 from iterpref.exporting import FORMATS, dataset_card
 from iterpref.exporting.card import hub_license
@@ -13,7 +14,7 @@ from iterpref.store import Store
 
 def card(run: Store, **settings: object) -> str:
     values = PairingConfig(**settings).model_dump()
-    return dataset_card(dataset_facts(run), values, "train.jsonl", FORMATS["ms_swift"].focal)
+    return dataset_card(card_facts(run, PairTally.of(run.pairs())), values, "train.jsonl", FORMATS["ms_swift"].focal)
 
 
 def test_the_card_states_what_stands_behind_the_pairs(run: Store) -> None:

@@ -3,12 +3,13 @@ from pathlib import Path
 import pytest
 from datasets import load_dataset
 
+from iterpref import pipeline
 from iterpref.config import PairingConfig, parse_config
 from iterpref.errors import ConfigError, RecordError
+from iterpref.opened_run import OpenedRun
 from iterpref.pairing.filters import Filters, same_ast
 from iterpref.pairing.pair import focal_pair, pair, pairs_of
 from iterpref.pairing.parquet import write_dataset
-from iterpref.pipeline import Run
 from iterpref.programs import fenced
 from iterpref.records import Attempt, Execution, ImportedPair, Message, Span, Task, TestFile, Trajectory
 from iterpref.store import Store
@@ -105,41 +106,41 @@ def test_prompt_and_rendering() -> None:
 )
 def test_filters(rejected: str, chosen: str, dropped_by: str | None) -> None:
     [made] = pairs_of(TASK, trajectory(rejected, chosen, passing=1), EACH)
-    judged = Filters(EACH).judge(made, "f")
-    first = next((verdict for verdict in judged.filters if not verdict.kept), None)
+    checked = Filters(EACH).check(made, "f")
+    first = next((verdict for verdict in checked.filters if not verdict.kept), None)
     assert (first and first.name) == dropped_by
-    assert judged.kept == (dropped_by is None)
-    assert all(bool(verdict.reason) != verdict.kept for verdict in judged.filters)
+    assert checked.kept == (dropped_by is None)
+    assert all(bool(verdict.reason) != verdict.kept for verdict in checked.filters)
 
 
 def test_twenty_wrong_lines_are_kept() -> None:
     [made] = pairs_of(TASK, trajectory("def f(x):\n" + "    x += 1\n" * 20 + "    return y", RIGHT, passing=1), EACH)
     assert len(made.rejected_spans) == 20
-    assert Filters(EACH).judge(made, "f").kept
+    assert Filters(EACH).check(made, "f").kept
 
 
 def test_a_hash_sign_in_a_string_is_code() -> None:
     before = 'def f(x):\n    s = """\n# a\n"""\n    return s'
     [made] = pairs_of(TASK, trajectory(before, before.replace("# a", "# b"), passing=1), EACH)
-    assert Filters(EACH).judge(made, "f").kept
+    assert Filters(EACH).check(made, "f").kept
 
 
 def test_duplicates_are_dropped_once() -> None:
     filters = Filters(EACH)
     first, second = pairs_of(TASK, trajectory(WRONG, WRONG, RIGHT, passing=2), EACH)
-    assert filters.judge(first, "f").kept
-    assert [v.name for v in filters.judge(second, "f").filters if not v.kept] == ["duplicate"]
+    assert filters.check(first, "f").kept
+    assert [v.name for v in filters.check(second, "f").filters if not v.kept] == ["duplicate"]
 
 
 def test_policies_for_insertion_only_fixes() -> None:
     runs = trajectory("def f(x):\n    return y", RIGHT, passing=1)
     [full] = pairs_of(TASK, runs, PairingConfig(empty_removed="full"))
     assert [full.rejected[s.start : s.stop] for s in full.rejected_spans] == ["def f(x):\n", "    return y\n"]
-    assert Filters(PairingConfig(empty_removed="full")).judge(full, "f").kept
+    assert Filters(PairingConfig(empty_removed="full")).check(full, "f").kept
     stop = PairingConfig(empty_removed="error")
     [empty] = pairs_of(TASK, runs, stop)
     with pytest.raises(RecordError, match="t/1:debugging#0-1: the fix only inserts lines"):
-        Filters(stop).judge(empty, "f")
+        Filters(stop).check(empty, "f")
 
 
 def test_same_ast_of_broken_programs() -> None:
@@ -222,7 +223,7 @@ def test_pairing_again_with_other_settings_asks_no_model(run: Store) -> None:
     endpoint = {"kind": "openai", "model": "m", "base_url": "http://127.0.0.1:9/v1"}
 
     def made(**pairing: object) -> list[tuple[int | None, str, bool]]:
-        Run(run, parse_config({"client": endpoint, "pairing": pairing})).pair()
+        pipeline.pair(OpenedRun(run, parse_config({"client": endpoint, "pairing": pairing})))
         return [(p.rejected_iteration, p.diff, p.kept) for p in run.pairs()]
 
     assert made(negatives="each") == [(0, "lcs", True), (1, "lcs", True)]

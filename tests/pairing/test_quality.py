@@ -13,7 +13,7 @@ from iterpref.clients.replay import ReplayClient
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
 from iterpref.pairing.decontamination import Benchmarks
-from iterpref.pairing.judge import _question, judge_pairs
+from iterpref.pairing.judge_pairs import _question, judge_pairs
 from iterpref.pairing.near_duplicates import NearDuplicates
 from iterpref.pairing.pair import pair
 from iterpref.pairing.quality import QualityFilters, program_hash
@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 
 def judged(store: Store, pair: PreferencePair, **settings: object) -> dict[str, tuple[bool, str]]:
-    filtered = QualityFilters(store, PairingConfig(**settings)).judge(pair)  # type: ignore[arg-type]
+    filtered = QualityFilters(store, PairingConfig(**settings)).check(pair)  # type: ignore[arg-type]
     return {verdict.name: (verdict.kept, verdict.reason) for verdict in filtered.filters}
 
 
@@ -127,7 +127,7 @@ def test_the_judge_is_asked_once_and_read_for_ever(store: Store, tmp_path: Path)
 
     client = Counted(recording)
     progress = asyncio.run(judge_pairs(replies, Ledger(client, store), store))
-    assert (progress.judged, progress.cosmetic, progress.without_verdict) == (2, 1, 1)
+    assert (progress.judged, progress.cosmetic, progress.without_answer) == (2, 1, 1)
     asyncio.run(judge_pairs(replies, Ledger(client, store), store))
     assert client.asked == 3
     assert judged(store, logical) == {"judge": (True, "")}
@@ -141,7 +141,7 @@ def test_near_duplicates_within_and_across_runs(store: Store, tmp_path: Path) ->
     near = made(LONG + "\n# done", LONG.replace("abs", "int"), "near")
     other = made(RIGHT, WRONG, "other")
     filters = QualityFilters(store, PairingConfig(near_duplicates=0.8))
-    kept = [filters.judge(p) for p in (first, near, other)]
+    kept = [filters.check(p) for p in (first, near, other)]
     assert [p.kept for p in kept] == [True, False, True]
     assert kept[1].filters[-1].reason == "nearly the same as first"
     with Store.open(tmp_path / "earlier") as earlier:
@@ -155,8 +155,8 @@ def test_a_dropped_pair_takes_no_other_with_it(store: Store) -> None:
     from iterpref.records import FilterVerdict
 
     dropped = made(name="dropped", filters=(FilterVerdict(name="x", kept=False),))
-    assert not filters.judge(dropped).kept
-    assert filters.judge(made(name="same")).kept
+    assert not filters.check(dropped).kept
+    assert filters.check(made(name="same")).kept
 
 
 def test_similarity_is_estimated_well() -> None:

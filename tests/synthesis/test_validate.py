@@ -6,7 +6,7 @@ import pytest
 from iterpref.config import ValidationConfig
 from iterpref.records import Task, TestFile
 from iterpref.sandbox import Sandbox
-from iterpref.synthesis.validate import Validator, shuffle_tests, validate
+from iterpref.synthesis.validate import Validator, shuffle_tests
 
 SIGN = "def f(x):\n    if x > 0:\n        return 1\n    elif x == 0:\n        return 0\n    return -1\n"
 
@@ -125,7 +125,7 @@ def test_only_independent_tests_change_places() -> None:
 
 def test_many_at_a_time(validator: Validator) -> None:
     subjects = [(task(GOOD).model_copy(update={"task_id": f"t{i}"}), SIGN) for i in range(5)]
-    assert [q.task_id for q in validate(validator.validate, iter(subjects), 2)] == [f"t{i}" for i in range(5)]
+    assert [q.task_id for q in validator.measure(validator.validate, iter(subjects))] == [f"t{i}" for i in range(5)]
 
 
 def test_the_number_of_mutants_is_bounded() -> None:

@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from iterpref import pipeline
 from iterpref.config import SelectionConfig, parse_config
 from iterpref.errors import ConfigError, TrainingError
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer, validation_tasks
-from iterpref.pipeline import Run, train_run
-from iterpref.pipeline.run import checkpoint_scorer
+from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
+from iterpref.run_folder import RunFolder
 from iterpref.store import Store
 from iterpref.training.train import train
 
@@ -118,7 +119,7 @@ def test_a_file_must_be_of_tasks_of_ones_own(tmp_path):
 
 
 def test_no_selection_no_scorer(tmp_path):
-    assert checkpoint_scorer(tmp_path, parse_config({"training": {"selection": None}})) is None
+    assert pipeline.checkpoint_scorer(RunFolder(tmp_path), parse_config({"training": {"selection": None}})) is None
 
 
 @pytest.mark.slow
@@ -136,10 +137,10 @@ def test_the_playground_chooses_by_execution(tmp_path, adapter):
     evaluation = {"split": "validation", "tasks": 12, "sampling": {"max_tokens": 128}}
     config = parse_config({"training": training, "evaluation": evaluation, "sandbox": {"min_isolation": "rlimits"}})
     write_pairs(tmp_path / "run" / "pairs", made)
-    summary = train_run(tmp_path / "run", config)
+    summary = pipeline.train(RunFolder(tmp_path / "run"), config)
     assert len(summary.validation) == 4
     assert summary.validation[str(summary.selected_step)] == max(summary.validation.values())
     with Store.open(tmp_path / "other") as store:
-        result = Run(store, config).evaluate(summary.output_dir)
+        result = pipeline.evaluate(OpenedRun(store, config), summary.output_dir)
     assert result.metrics["pass@1"] == pytest.approx(max(summary.validation.values()))
-    assert isinstance(checkpoint_scorer(tmp_path / "run", config), CheckpointScorer)
+    assert isinstance(pipeline.checkpoint_scorer(RunFolder(tmp_path / "run"), config), CheckpointScorer)

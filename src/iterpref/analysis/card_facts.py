@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from iterpref.analysis.funnel import IterationRow, iteration_rows, pair_funnel
+from iterpref.analysis.funnel import IterationRow, iteration_rows
+from iterpref.analysis.pair_tally import PairTally
 from iterpref.records import TestQuality
 from iterpref.store import ClientCosts, Store
 
@@ -50,31 +51,25 @@ class DatasetFacts:
         return calls / self.pairs if calls else None
 
 
-def dataset_facts(store: Store) -> DatasetFacts:
-    """Read a run; its pairs must be made."""
+def card_facts(store: Store, tally: PairTally) -> DatasetFacts:
+    """What a run's records say, and all of its pairs."""
     made = store.trajectories_by_origin()
     origins = [origin for origin in ("debugging", "sampling") if origin in made]
     qualities = list(store.qualities())
-    funnel = [("candidates", store.count("pairs")), *((row.name, row.left) for row in pair_funnel(store.pairs()))]
     return DatasetFacts(
-        pairs=store.count_kept_pairs(),
-        origins={pair.origin for pair in store.pairs(kept=True)},
+        pairs=tally.kept,
+        origins=tally.origins,
         tasks=store.count_tasks(),
         solved=store.count_solved(),
         iterations={origin: iteration_rows(store.trajectories(origin)) for origin in origins},
-        funnel=funnel,
+        funnel=[("candidates", tally.pairs), *((row.name, row.left) for row in tally.funnel)],
         costs=store.costs(),
         licenses=store.licenses(),
         quality=quality_histogram(qualities),
         measured=len(qualities),
         flaky=sum(quality.repeats_passed < quality.repeats for quality in qualities),
         stub_passes=sum(bool(quality.passing_stubs) for quality in qualities),
-        contamination=[
-            (pair.pair_id, verdict.reason)
-            for pair in store.pairs()
-            for verdict in pair.filters
-            if verdict.name == "contamination" and verdict.reason
-        ],
+        contamination=tally.contamination,
     )
 
 

@@ -6,11 +6,11 @@ Trajectories whose tools failed say nothing about the model and are left out.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate
 
 from iterpref.analysis.taxonomy import failure_kind
-from iterpref.records import Attempt, PreferencePair, Trajectory
+from iterpref.records import Attempt, Trajectory
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,6 @@ class IterationRow:
     @property
     def pass_rate(self) -> float:
         return self.passed / self.trajectories
-
-
-@dataclass(frozen=True)
-class FilterRow:
-    """One filter: pairs that reached it, that it dropped, that were left, and its reasons with their counts."""
-
-    name: str
-    entered: int
-    dropped: int
-    left: int
-    reasons: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -75,24 +64,6 @@ def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = 
 def pass_rate_by_iteration(trajectories: Iterable[Trajectory], iterations: int) -> list[float]:
     """Share of trajectories that passed within 0, 1, ... `iterations` repairs (or further draws); [] without any."""
     return [row.pass_rate for row in iteration_rows(trajectories, iterations)]
-
-
-def pair_funnel(pairs: Iterable[PreferencePair]) -> list[FilterRow]:
-    """What each filter dropped, in the order in which the filters judge; a pair goes at the first that rejects it."""
-    entered: Counter[str] = Counter()  # keeps the order of first sight, which is the filters' order
-    reasons: dict[str, Counter[str]] = {}
-    for pair in pairs:
-        alive = True
-        for verdict in pair.filters:
-            entered[verdict.name] += alive
-            if alive and not verdict.kept:
-                reasons.setdefault(verdict.name, Counter())[verdict.reason] += 1
-                alive = False
-    dropped = {name: reasons.get(name, Counter()).total() for name in entered}
-    return [
-        FilterRow(name, count, dropped[name], count - dropped[name], reasons.get(name, Counter()))
-        for name, count in entered.items()
-    ]
 
 
 def error_types(trajectories: Iterable[Trajectory]) -> list[ErrorRow]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iterpref.errors import IterPrefError
+from iterpref.run_folder import RunFolder
 
 if TYPE_CHECKING:
     from iterpref.config import Config
-    from iterpref.pipeline import Run
+    from iterpref.opened_run import OpenedRun
 
 app = typer.Typer(
     name="iterpref",
@@ -28,23 +29,23 @@ RunOption = Annotated[Path, typer.Option("--run", help="The run folder; created 
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
-CONFIG_FILE = "config.yaml"
 
 
 @contextmanager
 def open_run(
     run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
-) -> "Iterator[Run]":
+) -> "Iterator[OpenedRun]":
     """The run folder, opened for writing, with its resolved configuration written into it."""
     from iterpref.config import dump_config
-    from iterpref.pipeline import Run
+    from iterpref.files import write_text
+    from iterpref.opened_run import OpenedRun
     from iterpref.progress import ProgressBars
     from iterpref.store import Store
 
     resolved = resolve(run, config, overrides, base)
     with Store.open(run) as store, ProgressBars() as bars:
-        (run / CONFIG_FILE).write_text(dump_config(resolved), encoding="utf-8")
-        yield Run(store, resolved, bars)
+        write_text(RunFolder(run).config, dump_config(resolved))
+        yield OpenedRun(store, resolved, bars)
 
 
 def resolve(
@@ -53,7 +54,7 @@ def resolve(
     """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
     from iterpref.config import load_config
 
-    stored = run / CONFIG_FILE
+    stored = RunFolder(run).config
     path = config or (stored if stored.is_file() and base is None else None)
     return load_config(path, overrides or [], base, of_run=path == stored)
 

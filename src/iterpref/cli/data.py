@@ -32,8 +32,10 @@ def import_(
     With --column tests=NAME the source holds tasks under any column names.
     Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
     """
+    from iterpref.pipeline import import_source
+
     with open_run(run, config, set_) as opened:
-        finish(opened.import_source(source, _columns(column or [])), as_json)
+        finish(import_source(opened, source, _columns(column or [])), as_json)
 
 
 @app.command()
@@ -43,8 +45,10 @@ def synthesize(run: RunOption, config: ConfigFile = None, set_: Overrides = None
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
     Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
-        finish(opened.synthesize(), as_json)
+        finish(asdict(pipeline.synthesize(opened)), as_json)
 
 
 @app.command()
@@ -62,8 +66,10 @@ def debug(
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
+    from iterpref import pipeline
+    from iterpref.debugging.estimate import estimate_debugging
+    from iterpref.debugging.shards import debug_shard
     from iterpref.parallel import Shard
-    from iterpref.pipeline import debug_shard
     from iterpref.progress import ProgressBars
     from iterpref.store import Store
 
@@ -77,11 +83,11 @@ def debug(
         return
     with open_run(run, config, set_) as opened:
         if estimate:
-            finish(opened.estimate_debugging(), as_json)
+            finish(estimate_debugging(opened), as_json)
             return
         if retry_dead:
             opened.store.forget_dead_letters()
-        _finish_debugging(opened.debug(), as_json)
+        _finish_debugging(pipeline.debug(opened), as_json)
 
 
 @app.command()
@@ -91,7 +97,7 @@ def merge(run: RunOption, as_json: AsJson = False) -> None:
     Reads shards/. Writes calls, executions and trajectories into the run; merge again after more shards.
     Example: iterpref merge --run runs/a
     """
-    from iterpref.pipeline import merge_shards
+    from iterpref.debugging.shards import merge_shards
     from iterpref.store import Store
 
     with Store.open(run) as store:
@@ -105,8 +111,10 @@ def validate(run: RunOption, config: ConfigFile = None, set_: Overrides = None, 
     Reads tasks and the programs that pass them. Writes test qualities, for `pairing.min_mutation_score` and its like.
     Example: iterpref validate --run runs/a
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
-        finish(opened.validate(), as_json)
+        finish(pipeline.validate(opened), as_json)
 
 
 @app.command("revise")
@@ -116,8 +124,11 @@ def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, a
     Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
     Example: iterpref revise --run runs/a && iterpref debug --run runs/a
     """
+    from iterpref import pipeline
+    from iterpref.synthesis.revise import revision_summary
+
     with open_run(run, config, set_) as opened:
-        finish(opened.revise(), as_json)
+        finish(revision_summary(opened.store, pipeline.revise(opened)), as_json)
 
 
 @app.command("export")
@@ -136,8 +147,9 @@ def export_(
     Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
     Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
+    from iterpref import pipeline
     from iterpref.exporting import export_trajectories
-    from iterpref.pipeline import Run
+    from iterpref.opened_run import OpenedRun
     from iterpref.store import Store
 
     with Store.open(run, write=False) as store:
@@ -146,8 +158,8 @@ def export_(
                 raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
             finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json)
             return
-        opened = Run(store, resolve(run, None, None))
-        finish(asdict(opened.export(output, format_, push, private=not public)), as_json)
+        opened = OpenedRun(store, resolve(run, None, None))
+        finish(asdict(pipeline.export(opened, output, format_, push, private=not public)), as_json)
 
 
 def _columns(pairs: list[str]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Commands that turn trajectories into a model: pair, judge, train; and those that do all steps: run, demo."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -16,13 +17,12 @@ def pair(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_j
     Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
     Example: iterpref pair --run runs/a --set pairing.negatives=each
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
-        funnel = opened.pair()
-        left = {row.name: row.left for row in funnel}
-        finish(
-            {"pairs": opened.store.count("pairs"), "kept": opened.store.count_kept_pairs(), "left": left},
-            as_json,
-        )
+        tally = pipeline.pair(opened)
+        left = {row.name: row.left for row in tally.funnel}
+        finish({"pairs": tally.pairs, "kept": tally.kept, "left": left}, as_json)
 
 
 @app.command()
@@ -38,8 +38,10 @@ def judge(
     Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
     Example: iterpref judge --run runs/a && iterpref pair --run runs/a
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
-        finish(opened.judge(tests), as_json)
+        finish(asdict(pipeline.score_tests(opened) if tests else pipeline.judge(opened)), as_json)
 
 
 @app.command()
@@ -50,12 +52,13 @@ def train(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_
     Example: iterpref train --run runs/a --set training.method=target_rpo
     Several processes: accelerate launch -m iterpref train --run runs/a
     """
-    from iterpref.pipeline import train_run
+    from iterpref import pipeline
     from iterpref.progress import ProgressBars
+    from iterpref.run_folder import RunFolder
 
     resolved = resolve(run, config, set_)
     with ProgressBars() as bars:
-        summary = train_run(run, resolved, bars)
+        summary = pipeline.train(RunFolder(run), resolved, bars)
         if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
             finish(summary.model_dump(mode="json"), as_json)
 
@@ -67,9 +70,11 @@ def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> N
     Reads the run's tasks and the config. Writes the whole run folder.
     Example: iterpref run --run runs/a -c recipes/mine.yaml
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
-        opened.run()
-        finish({"report": str(opened.report())}, as_json=False)
+        pipeline.run_all(opened)
+        finish({"report": str(opened.folder.report)}, as_json=False)
 
 
 @app.command()

@@ -34,11 +34,13 @@ def evaluate(
     Reads the benchmark and the models. Writes a Result of each into the run, and results/ with its samples.
     Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
+    from iterpref import pipeline
+
     with open_run(run, config, set_) as opened:
         default = (opened.config.evaluation.client or opened.config).model
         models = model or ([] if samples else [default])
-        found = [opened.evaluate(name) for name in models]
-        found += [opened.evaluate(default, path, sanitize) for path in samples or []]
+        found = [pipeline.evaluate(opened, name) for name in models]
+        found += [pipeline.evaluate(opened, default, path, sanitize) for path in samples or []]
         rows = [_summary(result) for result in found]
         finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
 

@@ -57,6 +57,8 @@ class DebuggingConfig(Section):
     """Tasks in flight at once; with a client of batches all are."""
     split: str | None = None
     """Only tasks of this split; default: all tasks of the run."""
+    feedback: str = "execution"
+    """What a model reads about its failed program: `execution`, what its tests said; `none`, only that they failed."""
 
 
 class ImportingConfig(Section):

@@ -16,7 +16,7 @@ from typing import Literal
 from iterpref.clients import Ledger, Request, Sampling
 from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
-from iterpref.debugging.feedback import feedback_text
+from iterpref.debugging.feedback import USUAL, feedback_named
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import Executor
 from iterpref.programs import extract_program, fenced
@@ -35,11 +35,6 @@ from iterpref.store import Store
 Feedback = Callable[[Task, int, Execution], str]
 
 
-def own_feedback(_task: Task, _iteration: int, execution: Execution) -> str:
-    """What the execution of this very program said. Experiments pass another function as a control."""
-    return feedback_text(execution)
-
-
 @dataclass
 class DebugProgress:
     """Counts while debugging runs. `passed[i]`: tasks that passed first at iteration i."""
@@ -55,6 +50,10 @@ class DebugProgress:
         """Share of the finished tasks that passed within i iterations, for each i."""
         return [sum(self.passed[: i + 1]) / max(1, self.done) for i in range(len(self.passed))]
 
+    @property
+    def note(self) -> str:
+        return f"passed by iteration: {' '.join(f'{rate:.0%}' for rate in self.pass_rates)}"
+
 
 @dataclass(frozen=True)
 class Debugger:
@@ -65,9 +64,13 @@ class Debugger:
     store: Store
     settings: DebuggingConfig
     seed: int = 0
-    feedback: Feedback = own_feedback
+    feedback: Feedback | None = None
+    """What a model reads before it tries again; default: as the settings say. Experiments pass controls of theirs."""
     repair_ledger: Ledger | None = None
     """Answers repairs; default: `ledger`. A student's own first attempts, repaired by a teacher."""
+
+    def __post_init__(self) -> None:
+        feedback_named(self.settings.feedback)
 
     async def run(self, task: Task) -> Trajectory:
         """Bring one task to a closed trajectory; costs nothing where it is closed already.
@@ -107,7 +110,8 @@ class Debugger:
 
     def trajectory_id(self, task: Task) -> str:
         """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
-        settings = fingerprint([*self._names, self.settings.sampling.model_dump(), self.seed])
+        other = [] if self.settings.feedback == USUAL else [self.settings.feedback]
+        settings = fingerprint([*self._names, self.settings.sampling.model_dump(), self.seed, *other])
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
 
     @property
@@ -150,9 +154,14 @@ class Debugger:
             completion=completion.text,
             execution=execution,
             call_id=call_id,
-            feedback=None if last or self.settings.mode == "sampling" else self.feedback(task, iteration, execution),
+            feedback=None if last or self.settings.mode == "sampling" else self._told(task, iteration, execution),
         )
         return attempt, execution_key
+
+    def _told(self, task: Task, iteration: int, execution: Execution) -> str:
+        if self.feedback is not None:
+            return self.feedback(task, iteration, execution)
+        return feedback_named(self.settings.feedback)(execution)
 
     def _messages(self, task: Task, earlier: list[Attempt]) -> tuple[Message, ...]:
         """The task; for a repair also the last program and what its tests said."""
@@ -160,7 +169,7 @@ class Debugger:
         if not earlier or self.settings.mode == "sampling":
             return prompt
         last = earlier[-1]
-        feedback = last.feedback or self.feedback(task, last.iteration, last.execution)
+        feedback = last.feedback or self._told(task, last.iteration, last.execution)
         shown = fenced(last.program) if last.program else last.completion
         repair = render("repair", feedback=feedback)
         return (*prompt, Message(role="assistant", content=shown), Message(role="user", content=repair))

@@ -4,8 +4,8 @@ Expected figures come from this run's own finished trajectories and calls, else 
 (arXiv:2503.02783: 36.7 % at first, 67.5 % after five repairs) and from guesses said to be such.
 """
 
-from iterpref.clients import ClientConfig
 from iterpref.config import DebuggingConfig
+from iterpref.opened_run import OpenedRun
 from iterpref.records import as_messages
 from iterpref.store import Store
 
@@ -15,17 +15,17 @@ _BYTES_PER_TOKEN = 3
 _SAMPLE = 200  # tasks whose prompts are measured
 
 
-def estimate(
-    store: Store, settings: DebuggingConfig, client: ClientConfig, repair_client: ClientConfig | None
-) -> dict[str, int | float | str]:
-    """Calls and US dollars that are left to spend on the run's tasks, expected and at most."""
+def estimate_debugging(run: OpenedRun) -> dict[str, int | float | str]:
+    """Calls and US dollars that are left to spend on the run's tasks, expected and at most; makes no call."""
+    store, settings = run.store, run.config.debugging
+    client = run.config.client
     tasks = store.count_tasks(settings.split)
     closed = store.count_finished(settings.mode)
     left = max(0, tasks - closed)
     reached, source = _reached(store, settings, closed)
     prompt_tokens, completion_tokens = _tokens(store, settings)
     repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
-    first, repair = client.price(), (repair_client or client).price()
+    first, repair = client.price(), (run.config.repair_client or client).price()
 
     def usd(repairs: float, completion: float) -> float:
         paid = 0.0

@@ -5,9 +5,14 @@ returned, or the exception with the program's own frames, or the limit that was 
 Not here: the sentence around it (`prompts/repair.jinja`).
 """
 
+from collections.abc import Callable
+
+from iterpref.errors import ConfigError
 from iterpref.records import Execution, FailingCase
 
 MAX_CHARS = 1500
+USUAL = "execution"
+NOT_PASSED = "The tests did not pass."
 
 _LIMITS = {
     "cpu_s": "The program used up its CPU time.",
@@ -18,7 +23,7 @@ _LIMITS = {
 def feedback_text(execution: Execution) -> str:
     """What a model needs to know about a failed execution; at most `MAX_CHARS` characters."""
     text = "\n".join(line for line in (_headline(execution), _below(execution)) if line)
-    return _clip(text or "The tests did not pass.", MAX_CHARS)
+    return _clip(text or NOT_PASSED, MAX_CHARS)
 
 
 def _headline(execution: Execution) -> str:
@@ -87,3 +92,22 @@ def _clip(text: str, limit: int) -> str:
         return text
     half = (limit - 5) // 2
     return f"{text[:half]}\n...\n{text[-half:]}"
+
+
+# The values of `debugging.feedback`: a failed execution → what the model reads. `none` is a control: the model sees its
+# program once more, and not what was wrong.
+FEEDBACKS: dict[str, Callable[[Execution], str]] = {
+    USUAL: feedback_text,
+    "none": lambda execution: NOT_PASSED,
+}
+
+
+def feedback_named(name: str) -> Callable[[Execution], str]:
+    """One of `FEEDBACKS`.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in FEEDBACKS:
+        raise ConfigError(f"debugging.feedback is {name}; expected one of {', '.join(FEEDBACKS)}")
+    return FEEDBACKS[name]

@@ -16,8 +16,10 @@ from iterpref.evaluation.answer_sources import GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.results import write_result
 from iterpref.evaluation.samples import Answer, read_samples
 
 __all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice", "evaluate",
-           "load_benchmark", "read_samples", "write_result"]  # fmt: skip
+           "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples", "stronger_tasks",
+           "write_result"]  # fmt: skip

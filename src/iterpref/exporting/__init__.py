@@ -1,9 +1,19 @@
 """Kept pairs → files that other trainers read, with a dataset card, on disk and on the Hugging Face hub."""
 
 from iterpref.exporting.card import dataset_card
-from iterpref.exporting.formats import FORMATS, Format
+from iterpref.exporting.formats import FORMATS, ExportFormat, format_named
 from iterpref.exporting.hub import push_to_hub
 from iterpref.exporting.trajectories import export_trajectories
-from iterpref.exporting.write import write_export
+from iterpref.exporting.write import DATA_FILE, Export, write_export
 
-__all__ = ["FORMATS", "Format", "dataset_card", "export_trajectories", "push_to_hub", "write_export"]
+__all__ = [
+    "DATA_FILE",
+    "FORMATS",
+    "Export",
+    "ExportFormat",
+    "dataset_card",
+    "export_trajectories",
+    "format_named",
+    "push_to_hub",
+    "write_export",
+]

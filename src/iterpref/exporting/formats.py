@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from iterpref.errors import RecordError
+from iterpref.errors import ConfigError, RecordError
 from iterpref.records import Message, PreferencePair, Span, as_messages, merged
 
 ExportedRow = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Format:
+class ExportFormat:
     """One format: how a pair becomes a row, and what becomes of its spans, in a sentence for the card."""
 
     name: str
@@ -104,8 +104,19 @@ _NATIVE = (
 FORMATS = {
     made.name: made
     for made in (
-        Format("trl", _trl, _COLUMNS),
-        Format("trl_conversational", _trl_conversational, _COLUMNS),
-        Format("ms_swift", _ms_swift, _NATIVE),
+        ExportFormat("trl", _trl, _COLUMNS),
+        ExportFormat("trl_conversational", _trl_conversational, _COLUMNS),
+        ExportFormat("ms_swift", _ms_swift, _NATIVE),
     )
 }
+
+
+def format_named(name: str) -> ExportFormat:
+    """One of `FORMATS`.
+
+    Raises:
+        ConfigError: There is none of this name.
+    """
+    if name not in FORMATS:
+        raise ConfigError(f"--format {name}: expected one of trajectories, {', '.join(FORMATS)}")
+    return FORMATS[name]

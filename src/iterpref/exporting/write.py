@@ -5,10 +5,11 @@ JSON lines, not Parquet: rows of ms-swift have messages of different shapes, and
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.exporting.formats import Format
+from iterpref.exporting.formats import ExportFormat
 from iterpref.files import whole, write_text
 from iterpref.records import PreferencePair
 
@@ -16,7 +17,18 @@ DATA_FILE = "train.jsonl"
 CARD_FILE = "README.md"
 
 
-def write_export(folder: Path, pairs: Iterable[PreferencePair], target: Format, card: str) -> int:
+@dataclass(frozen=True)
+class Export:
+    """Pairs written for another trainer; `focal` says whether their wrong lines survive there."""
+
+    pairs: int
+    folder: str
+    format: str
+    focal: str
+    url: str = ""
+
+
+def write_export(folder: Path, pairs: Iterable[PreferencePair], target: ExportFormat, card: str) -> int:
     """Write pairs and card; returns how many pairs.
 
     Raises:

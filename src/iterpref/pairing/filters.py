@@ -33,7 +33,7 @@ class Filters:
     count_tokens: CountTokens = estimated_tokens
     _seen: set[str] = field(default_factory=set)
 
-    def judge(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
+    def check(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
         """The pair with the verdict of every filter, in the order of the funnel.
 
         Raises:

@@ -33,19 +33,19 @@ FENCED_PYTHON = "fenced_python"
 AS_IMPORTED = "as_imported"
 
 
-def pair(
+def make_pairs(
     store: Store,
     settings: PairingConfig,
     seed: int = 0,
     count_tokens: CountTokens = estimated_tokens,
 ) -> Iterator[PreferencePair]:
-    """All pairs of a run, judged by the filters: those of its trajectories, then the imported ones; streamed.
+    """All pairs of a run, checked by the filters: those of its trajectories, then the imported ones; streamed.
 
     `settings.source` says whose trajectories: programs of sampling runs were not made from one another.
     """
     filters, quality = Filters(settings, count_tokens), QualityFilters(store, settings)
     for candidate, entry_point in _candidates(store, settings, seed):
-        yield quality.judge(filters.judge(candidate, entry_point))
+        yield quality.check(filters.check(candidate, entry_point))
 
 
 def _candidates(store: Store, settings: PairingConfig, seed: int) -> Iterator[tuple[PreferencePair, str | None]]:

@@ -4,7 +4,7 @@ Columns `prompt, chosen, rejected` are TRL's; the spans beside them are what foc
 whole or not at all, so a killed command leaves the earlier ones.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,15 @@ _COLUMNS = [
 ]
 
 
-def write_dataset(folder: Path, pairs: Iterable[PreferencePair], card: str = "") -> int:
-    """Write kept pairs and their card (`exporting.dataset_card`) into `folder`; returns how many pairs were written."""
+def write_dataset(folder: Path, pairs: Iterable[PreferencePair], card: Callable[[], str] = str) -> int:
+    """Write kept pairs and their card (`exporting.dataset_card`) into `folder`; returns how many pairs were written.
+
+    The card is asked for when all pairs have gone by, so that they can be counted on their way.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with whole(folder / PARQUET) as partial:
         written = _write_parquet(partial, pairs)
-    write_text(folder / CARD, card + "\n")
+    write_text(folder / CARD, card() + "\n")
     return written
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iterpref.config import PairingConfig
 from iterpref.pairing.decontamination import Benchmarks
-from iterpref.pairing.judge import judgement_key
+from iterpref.pairing.judge_pairs import judgement_key
 from iterpref.programs import extract_program
 from iterpref.records import FilterVerdict, PreferencePair, TestQuality, program_hash
 from iterpref.store import Store
@@ -32,7 +32,7 @@ class QualityFilters:
                     for pair in other.pairs(kept=True):
                         self._seen.first_like(pair, f"{Path(folder).name}:{pair.pair_id}")
 
-    def judge(self, pair: PreferencePair) -> PreferencePair:
+    def check(self, pair: PreferencePair) -> PreferencePair:
         """The pair with these verdicts after those it has."""
         for verdict in self._verdicts(pair):
             pair = pair.model_copy(update={"filters": (*pair.filters, verdict)})

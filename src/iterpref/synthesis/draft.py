@@ -10,7 +10,7 @@ from typing import Literal
 
 from iterpref.programs import syntax_tree
 from iterpref.prompts import render
-from iterpref.prompts.answers import json_answer, tagged
+from iterpref.prompts.reply_parts import json_answer, tagged
 from iterpref.records import Message, Style, Task, TestFile, fingerprint
 
 Form = Literal["function", "scenario", "contest", "own"]

@@ -15,7 +15,7 @@ from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.programs import syntax_tree
 from iterpref.prompts import render
-from iterpref.prompts.answers import json_answer, tagged
+from iterpref.prompts.reply_parts import json_answer, tagged
 from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
 
@@ -34,7 +34,7 @@ class RevisionProgress:
     failed_calls: int = 0
 
 
-async def revise(store: Store, ledger: Ledger) -> RevisionProgress:
+async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
     """Judge every suspect test and add the revised tasks.
 
     Raises:

@@ -20,8 +20,9 @@ from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError
 from iterpref.executor import Executor
 from iterpref.prompts import render
-from iterpref.prompts.answers import json_answer
+from iterpref.prompts.reply_parts import json_answer
 from iterpref.records import Task, fingerprint
+from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
 from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
 from iterpref.synthesis.features import Feature, load_tree
@@ -40,6 +41,10 @@ class SynthesisProgress:
     solution_passes: int = 0
     failed_calls: int = 0
     unusable: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def note(self) -> str:
+        return f"{self.solution_passes} with a passing solution, {self.unusable.total()} unusable"
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,7 @@ class Synthesizer:
             await self._extract(tree)
         for round_number in range(self.settings.evolve_rounds):
             await self._evolve(tree, round_number)
-        self.store.put_note("feature_tree", {"features": tree.nested(), "frequencies": tree.counts()})
+        self.store.put_note(FEATURE_TREE_NOTE, {"features": tree.nested(), "frequencies": tree.counts()})
         return tree
 
     async def _extract(self, tree: Feature) -> None:

@@ -7,23 +7,24 @@
 5. Stronger tests of the same task, where there are any: the program passes these too.
 
 Failing programs are only run again: one that passes at times must not be called wrong.
-Everything measured is stored; thresholds are applied when pairs are made. Not here: the judge (judge.py).
+Everything measured is stored; thresholds are applied when pairs are made. Not here: the judge (judge_tests.py).
 """
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from typing import Any
 
 from iterpref.config import ValidationConfig
+from iterpref.opened_run import OpenedRun
 from iterpref.programs import syntax_tree
-from iterpref.records import Execution, Limits, Task, TestFile, TestQuality, fingerprint, program_hash
+from iterpref.records import Limits, Task, TestFile, TestQuality, fingerprint, program_hash
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
 from iterpref.synthesis.mutation import mutants, stubs
 
-Run = Callable[[Job], Execution]
 _QUICK_S = 2.0  # CPU seconds that a mutant gets: many loop for ever
 
 
@@ -86,6 +87,20 @@ class Validator:
             failing=True,
         )
 
+    def measure(
+        self, one: Callable[[Task, str], TestQuality], subjects: Iterable[tuple[Task, str]]
+    ) -> Iterator[TestQuality]:
+        """Measure many (task, program), drawn as needed: by `validate` if they pass, by `run_again` if they fail."""
+        workers = self._sandboxes[0].workers
+        with ThreadPoolExecutor(workers, thread_name_prefix="validate") as threads:
+            window = []
+            for task, program in subjects:
+                window.append(threads.submit(one, task, program))
+                if len(window) >= 2 * workers:
+                    yield window.pop(0).result()
+            for waiting in window:
+                yield waiting.result()
+
     def stronger(self, task: Task) -> Task | None:
         """The stronger tests of a task; a copy of it under another id (`id~hash`) shares them."""
         return self._stronger.get(task.task_id) or self._stronger.get(task.task_id.split("~")[0])
@@ -108,18 +123,36 @@ class Validator:
         return self._sandboxes[0].run(job).passed
 
 
-def validate(
-    measure: Callable[[Task, str], TestQuality], subjects: Iterable[tuple[Task, str]], workers: int
-) -> Iterator[TestQuality]:
-    """Measure many (task, program), drawn as needed: `Validator.validate` passing ones, `run_again` failing ones."""
-    with ThreadPoolExecutor(workers, thread_name_prefix="validate") as threads:
-        window = []
-        for task, program in subjects:
-            window.append(threads.submit(measure, task, program))
-            if len(window) >= 2 * workers:
-                yield window.pop(0).result()
-        for waiting in window:
-            yield waiting.result()
+def validate_run(run: OpenedRun, stronger: Mapping[str, Task]) -> dict[str, Any]:
+    """Measure what a run has not measured yet: tests by the programs that pass them, and those that fail again.
+
+    Args:
+        stronger: Tasks with stronger tests, by the id of the task they are for.
+
+    Returns:
+        The summary over all that is measured now.
+    """
+    settings, store = run.config.validation, run.store
+    validator = Validator(settings, run.sandbox, run.config.seed, stronger)
+
+    def left(task: Task, program: str) -> bool:
+        found = store.quality(task.task_id, program_hash(program))
+        return found is None or found.failing or (found.stronger is None and validator.stronger(task) is not None)
+
+    def unknown(task: Task, program: str) -> bool:
+        return store.quality(task.task_id, program_hash(program)) is None
+
+    passing = [subject for subject in passing_programs(store) if left(*subject)]
+    failing = [subject for subject in failing_programs(store) if unknown(*subject)] if settings.failing else []
+    total = len(passing) + len(failing)
+    try:
+        work = chain(validator.measure(validator.validate, passing), validator.measure(validator.run_again, failing))
+        for done, quality in enumerate(work, start=1):
+            store.put_quality(quality)
+            run.on_progress("validate", done, total, "")
+    finally:
+        validator.close()
+    return summarize(store.qualities(), store.qualities(failing=True))
 
 
 def passing_programs(store: Store) -> Iterator[tuple[Task, str]]:

@@ -10,13 +10,12 @@ from itertools import zip_longest
 
 from iterpref.analysis.funnel import (
     ErrorRow,
-    FilterRow,
     IterationRow,
     calls_per_pair,
     error_types,
     iteration_rows,
-    pair_funnel,
 )
+from iterpref.analysis.pair_tally import FilterRow, PairTally
 from iterpref.records import Trajectory
 from iterpref.store import Store
 from iterpref.viewer.charts import Chart, rates_chart
@@ -89,18 +88,17 @@ def _side_by_side(name: str, own: list[IterationRow], sampling: list[IterationRo
 
 def pair_counts(store: Store) -> PairCounts | None:
     """The funnel; None while the run has no pairs at all, kept or dropped."""
-    candidates = store.count("pairs")
-    if not candidates:
+    tally = PairTally.of(store.pairs())
+    if not tally.pairs:
         return None
-    kept = store.count_kept_pairs()
     made = store.trajectories_by_origin()
     return PairCounts(
         trajectories=sum(count for origin, count in made.items() if origin != "sampling"),
         repaired=sum(t.status == "passed" and not t.attempts[0].execution.passed for t in _repairing(store)),
-        candidates=candidates,
-        kept=kept,
-        filters=pair_funnel(store.pairs()),
-        calls_per_pair=calls_per_pair(store.trajectories("debugging"), kept) if "debugging" in made else None,
+        candidates=tally.pairs,
+        kept=tally.kept,
+        filters=tally.funnel,
+        calls_per_pair=calls_per_pair(store.trajectories("debugging"), tally.kept) if "debugging" in made else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""A job → what is asked of a worker; each kind of request is made here. Not here: their form (inside/values/request.py)."""
+"""A job → what is asked of a worker; each kind of request is made here. Its form: inside/values/request.py."""
 
 import secrets
 from typing import Any, cast

@@ -11,7 +11,7 @@ from iterpref.pairing.quality import QualityFilters
 from iterpref.programs import fenced
 from iterpref.records import PreferencePair, Task, TestFile, TestQuality, fingerprint
 from iterpref.store import Store
-from iterpref.synthesis.judge import _question, judge_tests, read_scores
+from iterpref.synthesis.judge_tests import _question, judge_tests, read_scores
 
 RIGHT = "def f(x):\n    return x * 2"
 
@@ -45,7 +45,7 @@ def test_scores_are_stored_and_thresholds_use_them(tmp_path: Path) -> None:
     )  # fmt: skip
 
     def verdict(store: Store, **settings: int) -> tuple[bool, str]:
-        [found] = QualityFilters(store, PairingConfig(**settings)).judge(pair).filters
+        [found] = QualityFilters(store, PairingConfig(**settings)).check(pair).filters
         return found.kept, found.reason
 
     with Store.open(tmp_path / "run") as store:

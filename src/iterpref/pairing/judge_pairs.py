@@ -1,17 +1,17 @@
 """A model's word on each kept pair: is the difference logical, or only format, names and comments?
 
 In: kept pairs and a ledger. Out: judgements in the store, by the texts of a pair, so that pairing again asks nobody.
-The paper's last filter (84k → 59k pairs). A reply without a verdict leaves the pair unjudged.
+The paper's last filter (84k → 59k pairs). A reply that says neither leaves the pair unjudged.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.programs import extract_program
 from iterpref.prompts import render
-from iterpref.prompts.answers import json_answer
+from iterpref.prompts.reply_parts import json_answer
 from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
 
@@ -20,12 +20,25 @@ JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=1024)
 
 @dataclass
 class JudgeProgress:
-    """Counts of one round of judging."""
+    """Counts of one round of judging `pairs`."""
 
+    pairs: int = 0
     judged: int = 0
     cosmetic: int = 0
-    without_verdict: int = 0
+    without_answer: int = 0
     failed_calls: int = 0
+
+    @property
+    def done(self) -> int:
+        return self.judged
+
+    @property
+    def total(self) -> int:
+        return self.pairs
+
+    @property
+    def note(self) -> str:
+        return f"{self.cosmetic} cosmetic"
 
 
 def judgement_key(pair: PreferencePair) -> str:
@@ -34,7 +47,7 @@ def judgement_key(pair: PreferencePair) -> str:
 
 
 async def judge_pairs(
-    pairs: Iterable[PreferencePair],
+    pairs: Sequence[PreferencePair],
     ledger: Ledger,
     store: Store,
     on_progress: Callable[[JudgeProgress], None] = lambda progress: None,
@@ -44,7 +57,7 @@ async def judge_pairs(
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
-    progress = JudgeProgress()
+    progress = JudgeProgress(len(pairs))
     questions = (
         (pair, Request(messages=_question(pair), sampling=JUDGE_SAMPLING))
         for pair in pairs
@@ -54,13 +67,13 @@ async def judge_pairs(
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
             continue
-        verdict = json_answer(answer.text) or {}
-        if not isinstance(verdict.get("logical"), bool):
-            progress.without_verdict += 1
+        said = json_answer(answer.text) or {}
+        if not isinstance(said.get("logical"), bool):
+            progress.without_answer += 1
             continue
-        store.put_judgement(judgement_key(pair), verdict["logical"], str(verdict.get("reason", ""))[:300])
+        store.put_judgement(judgement_key(pair), said["logical"], str(said.get("reason", ""))[:300])
         progress.judged += 1
-        progress.cosmetic += not verdict["logical"]
+        progress.cosmetic += not said["logical"]
         on_progress(progress)
     return progress
 

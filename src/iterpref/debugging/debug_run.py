@@ -1,0 +1,57 @@
+"""The tasks of an opened run → trajectories, with the models, the sandbox and the budget that its configuration names.
+
+Not here: the loop over one task (debug.py), parts of the tasks in databases of their own (shards.py).
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+from iterpref.clients import Budget
+from iterpref.config import DebuggingConfig
+from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.errors import StoreError
+from iterpref.opened_run import OpenedRun
+
+T = TypeVar("T")
+
+
+def debug_tasks(run: OpenedRun, settings: DebuggingConfig) -> DebugProgress:
+    """Debug the run's tasks from this process; costs nothing where that is done.
+
+    Raises:
+        StoreError: There are no tasks.
+        BudgetError, EndpointError: It must stop; what was paid for is stored.
+    """
+    total = run.store.count_tasks(settings.split)
+    if not total:
+        where = f" of split {settings.split}" if settings.split else ""
+        raise StoreError(f"{run.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
+    budget = run.budget()
+
+    def show(progress: DebugProgress) -> None:
+        run.on_progress(settings.mode, progress.done, total, f"{progress.note}{_spent(budget)}")
+
+    with ExitStack() as tools:
+        ledger = tools.enter_context(run.ledger(run.config.client, budget))
+        repair = run.config.repair_client if settings.mode == "debugging" else None
+        repair_ledger = tools.enter_context(run.ledger(repair, budget)) if repair else None
+        sandbox = run.grading_sandbox()
+        tools.callback(sandbox.close)
+        debugger = Debugger(
+            ledger, run.executor(sandbox), run.store, settings, run.config.seed, repair_ledger=repair_ledger
+        )
+        work = debug(debugger, run.store.tasks(settings.split), total, show)
+        return asyncio.run(_with_threads(sandbox.workers, work))
+
+
+def _spent(budget: Budget) -> str:
+    return f", {budget.calls} calls, ${budget.usd:.3f}" if budget.calls else ""
+
+
+async def _with_threads(count: int, work: Coroutine[Any, Any, T]) -> T:
+    """Await work whose executions wait in threads: asyncio alone has a few more than cores, too few for a cluster."""
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(count + 4, thread_name_prefix="grading"))
+    return await work

@@ -1,0 +1,62 @@
+"""An opened run's model, or a file of a model's samples → Result on the configured benchmark, and its files."""
+
+import asyncio
+from functools import partial
+from pathlib import Path
+
+from iterpref.clients import in_this_process
+from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
+from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.results import write_result
+from iterpref.evaluation.samples import read_samples
+from iterpref.opened_run import OpenedRun
+from iterpref.records import Result, Task
+from iterpref.sandbox import Sandbox
+
+
+def evaluate_model(run: OpenedRun, model: str) -> Result:
+    """Score what a model answers: the endpoint of `evaluation.client`, or `model` loaded in this process."""
+    settings = run.config.evaluation
+    asked = settings.client and settings.client.model_copy(update={"model": model})
+    client = asked or in_this_process(run.config.client, model)
+    with run.sandbox() as sandbox:
+        benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
+        with run.ledger(client) as ledger:
+            return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
+
+
+def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
+    """Score a file of completions.
+
+    Args:
+        sanitized: Cut each program down to what its entry point needs first.
+    """
+    with run.sandbox() as sandbox:
+        benchmark = _benchmark(run, sandbox)
+        given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken)
+        answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
+        return _score(run, benchmark, answers, sandbox)
+
+
+def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
+    """Task id → the task with the stronger tests that `validation.stronger_tests` names; none if it names none."""
+    settings = run.config.validation
+    if not settings.stronger_tests:
+        return {}
+    with run.sandbox() as sandbox:
+        benchmark = load_benchmark(settings.stronger_tests, path=settings.stronger_path, sandbox=sandbox)
+    return {task.task_id: task for task in benchmark.tasks}
+
+
+def _benchmark(run: OpenedRun, sandbox: Sandbox) -> Benchmark:
+    settings = run.config.evaluation
+    return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
+
+
+def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: Sandbox) -> Result:
+    show = partial(run.on_progress, "evaluate")
+    work = evaluate(benchmark, answers, run.config, sandbox=sandbox, store=run.store, on_progress=show)
+    result = asyncio.run(work)
+    write_result(result, run.folder.results)
+    return result

@@ -1,0 +1,105 @@
+"""A run folder opened with its configuration, and the tools that its steps work with.
+
+In: a store and a configuration. Out: sandboxes, models behind the run's ledger, and a way to tell how far a step has
+come. Not here: any step (pipeline.py and the stages).
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
+from iterpref.config import Config
+from iterpref.errors import ConfigError
+from iterpref.executor import Executor, Runs
+from iterpref.playground.coder import resolve_model
+from iterpref.run_folder import RunFolder
+from iterpref.sandbox import Sandbox
+from iterpref.sandbox.remote import RemoteSandbox
+from iterpref.store import Store
+
+
+class OnProgress(Protocol):
+    """Told how far a step has come."""
+
+    def __call__(self, what: str, done: int, total: int, note: str) -> None: ...
+
+
+class Progress(Protocol):
+    """Counts of a step under way; `note` is a few words on them."""
+
+    @property
+    def done(self) -> int: ...
+    @property
+    def total(self) -> int: ...
+    @property
+    def note(self) -> str: ...
+
+
+def quiet(what: str, done: int, total: int, note: str) -> None:
+    """Shows nothing."""
+
+
+@dataclass(frozen=True)
+class OpenedRun:
+    """One run folder, open for writing unless its store is not."""
+
+    store: Store
+    config: Config
+    on_progress: OnProgress = quiet
+
+    @property
+    def folder(self) -> RunFolder:
+        return RunFolder(self.store.folder)
+
+    def shows(self, what: str) -> Callable[[Progress], None]:
+        """Tells the progress of step `what` to whoever watches this run."""
+        return lambda progress: self.on_progress(what, progress.done, progress.total, progress.note)
+
+    def budget(self) -> Budget:
+        """What calls may cost, counted from what the run has spent."""
+        return Budget(self.config.budget, self.store)
+
+    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> AbstractContextManager[Ledger]:
+        """A client behind this run's ledger; `budget` is shared where a step asks several."""
+        return open_ledger(settings, self.store, budget or self.budget())
+
+    def sandbox(self, hash_seed: int = 0) -> Sandbox:
+        return open_sandbox(self.config, hash_seed)
+
+    def executor(self, sandbox: Runs) -> Executor:
+        """The sandbox behind this run's cache of executions."""
+        return Executor(sandbox, self.store, self.config.seed, self.config.limits)
+
+    def grading_sandbox(self) -> Sandbox | RemoteSandbox:
+        """What runs the programs of debugging: this machine's sandbox, or one per worker of a cluster.
+
+        Raises:
+            ConfigError: Only a cluster can do the grading elsewhere.
+        """
+        parallel = self.config.parallel
+        if parallel.backend == "serial" or parallel.what == "shards":
+            return self.sandbox()
+        if parallel.backend == "processes":
+            raise ConfigError(
+                "parallel.what is grading, which needs parallel.backend=ray; on one machine the sandbox runs programs "
+                "on all cores already (sandbox.workers)"
+            )
+        one_worker = self.config.sandbox.model_copy(update={"workers": 1})
+        alone = self.config.model_copy(update={"sandbox": one_worker})
+        return RemoteSandbox(partial(open_sandbox, alone), parallel.workers)
+
+    def token_counter(self, tokenizer: str) -> Callable[[str], int]:
+        """Tokens that a text has under a model's tokenizer."""
+        from transformers import AutoTokenizer
+
+        loaded: Any = AutoTokenizer.from_pretrained(resolve_model(tokenizer))
+        return lambda text: len(loaded(text, add_special_tokens=False)["input_ids"])
+
+
+def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:
+    """A sandbox as a run's configuration says; picklable, for workers elsewhere."""
+    settings = config.sandbox
+    return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation, hash_seed)

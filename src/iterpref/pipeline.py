@@ -1,0 +1,155 @@
+"""READ FIRST: the whole method, arrow by arrow, as functions over one opened run.
+
+    tasks → programs → sandboxed tests → debugging → focal pairs → training → evaluation → report
+
+Each step reads and writes records in one run folder, so that each can be run alone, repeated, or continued after a
+kill. The verbs of the command line are these functions; what takes more than a few lines lives in the step's stage.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iterpref.analysis.card_facts import card_facts
+from iterpref.analysis.pair_tally import PairTally
+from iterpref.config import Config, DebuggingConfig
+from iterpref.debugging.debug import DebugProgress
+from iterpref.debugging.debug_run import debug_tasks
+from iterpref.debugging.shards import debug_in_shards
+from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
+from iterpref.exporting import (
+    DATA_FILE,
+    FORMATS,
+    Export,
+    ExportFormat,
+    dataset_card,
+    format_named,
+    push_to_hub,
+    write_export,
+)
+from iterpref.importing import import_source, read_instructions
+from iterpref.opened_run import OnProgress, OpenedRun, quiet
+from iterpref.pairing.filters import estimated_tokens
+from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
+from iterpref.pairing.pair import make_pairs
+from iterpref.pairing.parquet import PARQUET, write_dataset
+from iterpref.playground.coder import resolve_model
+from iterpref.records import Result
+from iterpref.run_folder import RunFolder
+from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
+from iterpref.synthesis.revise import RevisionProgress, revise_tests
+from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
+from iterpref.synthesis.validate import validate_run
+from iterpref.training.checkpoint_choice import read_selection
+from iterpref.training.train import TrainSummary
+from iterpref.training.train import train as train_on_pairs
+from iterpref.viewer.report import write_report
+
+__all__ = ["debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
+           "score_tests", "synthesize", "train", "validate"]  # fmt: skip
+
+
+def run_all(run: OpenedRun) -> None:
+    """The main job, every arrow once; what is done already is not done again."""
+    evaluate(run, run.config.model)
+    debug(run)
+    pair(run)
+    train(run.folder, run.config, run.on_progress)
+    evaluate(run, str(run.folder.model))
+    report(run)
+
+
+def synthesize(run: OpenedRun) -> SynthesisProgress:
+    """Features, code or instructions → tasks, drafted by the configured model. Ready ones come by `import_source`."""
+    settings = run.config.synthesis
+    own = read_instructions(settings.instructions, run.config.importing) if settings.instructions else ()
+    with run.ledger(run.config.client) as ledger, run.sandbox() as sandbox:
+        made = Synthesizer(ledger, run.executor(sandbox), run.store, settings, run.config.seed, own)
+        return asyncio.run(made.run(run.shows("synthesize")))
+
+
+def debug(run: OpenedRun, settings: DebuggingConfig | None = None) -> DebugProgress:
+    """Tasks → trajectories: programs, what their tests said, and repairs until they pass."""
+    settings = settings or run.config.debugging
+    if run.config.parallel.backend != "serial" and run.config.parallel.what == "shards":
+        debug_in_shards(run, settings)  # the pass over all tasks that follows finds nothing left to do
+    return debug_tasks(run, settings)
+
+
+def validate(run: OpenedRun) -> dict[str, Any]:
+    """Tasks → how far their tests can be trusted, by the programs that pass them; and by those that fail."""
+    return validate_run(run, stronger_tasks(run))
+
+
+def score_tests(run: OpenedRun) -> TestJudgeProgress:
+    """Tests → a model's scores for them."""
+    with run.ledger(run.config.judge_client or run.config.client) as ledger:
+        return asyncio.run(judge_tests(run.store, ledger))
+
+
+def revise(run: OpenedRun) -> RevisionProgress:
+    """Unsolved tasks whose tests contradict them → new tasks with revised tests."""
+    with run.ledger(run.config.judge_client or run.config.client) as ledger:
+        return asyncio.run(revise_tests(run.store, ledger))
+
+
+def pair(run: OpenedRun) -> PairTally:
+    """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`."""
+    settings = run.config.pairing
+    count = run.token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
+    run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count))
+    tally = PairTally()
+    kept = tally.kept_of(run.store.pairs())
+    write_dataset(run.folder.pairs, kept, lambda: _card(run, tally, PARQUET, FORMATS["trl"]))
+    return tally
+
+
+def judge(run: OpenedRun) -> JudgeProgress:
+    """Kept pairs → a model's word on whether their difference is logical."""
+    with run.ledger(run.config.judge_client or run.config.client) as ledger:
+        pairs = list(run.store.pairs(kept=True))
+        return asyncio.run(judge_pairs(pairs, ledger, run.store, run.shows("judge")))
+
+
+def export(
+    run: OpenedRun, folder: Path, format_name: str, repository: str | None = None, *, private: bool = True
+) -> Export:
+    """Kept pairs → `folder` in another trainer's format, and to the hub where a repository is named."""
+    target = format_named(format_name)
+    card = _card(run, PairTally.of(run.store.pairs()), DATA_FILE, target)
+    written = write_export(folder, run.store.pairs(kept=True), target, card)
+    url = push_to_hub(folder, repository, private=private) if repository else ""
+    return Export(written, str(folder), target.name, target.focal, url)
+
+
+def train(folder: RunFolder, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:
+    """Pairs → checkpoint in `model/`. Opens no database, so that it works on every node of a launcher."""
+
+    def show(step: int, steps: int, metrics: Mapping[str, float]) -> None:
+        on_progress("train", step, steps, f"loss {metrics['loss']:.3f}" if "loss" in metrics else "")
+
+    settings, model = {"seed": config.seed} | config.training, resolve_model(config.model)
+    scorer = checkpoint_scorer(folder, config)
+    return train_on_pairs(folder.pairs, model, folder.model, settings, on_progress=show, scorer=scorer)
+
+
+def evaluate(run: OpenedRun, model: str, samples: Path | None = None, sanitized: bool = False) -> Result:
+    """Model, or a file of its samples → Result on the configured benchmark, also written to `results/`."""
+    return evaluate_model(run, model) if samples is None else evaluate_samples(run, samples, sanitized)
+
+
+def report(run: OpenedRun) -> Path:
+    """Everything above → `report.html`."""
+    return write_report(run.store)
+
+
+def _card(run: OpenedRun, tally: PairTally, data_file: str, target: ExportFormat) -> str:
+    settings = run.config.pairing.model_dump() | {"seed": run.config.seed}
+    return dataset_card(card_facts(run.store, tally), settings, data_file, target.focal)
+
+
+def checkpoint_scorer(folder: RunFolder, config: Config) -> CheckpointScorer | None:
+    """What scores the checkpoints of a training; None if its settings select none."""
+    selection = read_selection(config.training.get("selection"))
+    return None if selection is None else CheckpointScorer(folder.path, config, selection)
