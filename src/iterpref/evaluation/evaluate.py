@@ -29,7 +29,7 @@ from iterpref.sandbox import Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
-Progress = Callable[[int, int, str], None]
+OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
 _NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
@@ -42,7 +42,7 @@ async def evaluate(
     *,
     sandbox: Sandbox,
     store: Store,
-    on_progress: Progress | None = None,
+    on_progress: OnSample | None = None,
 ) -> Result:
     """Score the answers to a benchmark's tasks.
 
@@ -138,7 +138,7 @@ class _Evaluation:
     answers: AnswerSource
     executor: Executor
 
-    async def run(self, tasks: Sequence[Task], on_progress: Progress | None) -> list[Sample]:
+    async def run(self, tasks: Sequence[Task], on_progress: OnSample | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
         places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
         # Tasks with slow references first: the last one to finish should not be a long one.
