@@ -8,7 +8,7 @@ import pytest
 from small_run import HOSTILE, RIGHT, WORSE, WRONG, passed, put_trajectory, raised, result, task, trajectory, wrong
 
 from iterpref.config import Config, PairingConfig, dump_config
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.store import Store
 
 
@@ -37,7 +37,7 @@ def fill(store: Store) -> Callable[[], Store]:
         for made in debugged + sampled:
             put_trajectory(store, made)
         settings = PairingConfig(negatives="each")
-        store.replace_pairs(pair(store, settings))
+        store.replace_pairs(make_pairs(store, settings))
         store.put_result(result("base", {f"held/{i}": i % 4 == 0 for i in range(40)}))
         store.put_result(result("trained", {f"held/{i}": i % 4 in (0, 1, 2) and i != 4 for i in range(40)}))
         store.put_note("demo", {"identity": "x", "summary": {"seconds": 194.2}})

@@ -12,29 +12,14 @@ A model's completions are `GeneratedAnswers(ledger, benchmark, config)`. A bench
 Not here: comparing Results, and what failures have in common (`analysis`).
 """
 
-from iterpref.evaluation.answers import Answer, AnswerSource, GeneratedAnswers, RecordedAnswers
-from iterpref.evaluation.benchmarks import NAMES, Benchmark, BenchmarkDefinition, TaskChoice, load_benchmark
+from iterpref.evaluation.answer_sources import GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.results import write_result
-from iterpref.evaluation.samples import read_samples
+from iterpref.evaluation.samples import Answer, read_samples
 
-__all__ = [
-    "NAMES",
-    "Answer",
-    "AnswerSource",
-    "Benchmark",
-    "BenchmarkDefinition",
-    "CheckpointScorer",
-    "GeneratedAnswers",
-    "RecordedAnswers",
-    "TaskChoice",
-    "evaluate",
-    "evaluate_model",
-    "evaluate_samples",
-    "load_benchmark",
-    "read_samples",
-    "stronger_tasks",
-    "write_result",
-]
+__all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice", "evaluate",
+           "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples", "stronger_tasks",
+           "write_result"]  # fmt: skip

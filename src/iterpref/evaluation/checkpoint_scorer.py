@@ -13,7 +13,7 @@ from pathlib import Path
 from iterpref.clients import in_this_process, open_ledger
 from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig, SelectionConfig
 from iterpref.errors import ConfigError
-from iterpref.evaluation.answers import GeneratedAnswers
+from iterpref.evaluation.answer_sources import GeneratedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published
 from iterpref.evaluation.evaluate import evaluate

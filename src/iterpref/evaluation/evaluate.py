@@ -19,7 +19,7 @@ from typing import Any
 from iterpref.clients.ask import as_finished
 from iterpref.config import Config
 from iterpref.errors import ConfigError, RecordError, SandboxError
-from iterpref.evaluation.answers import AnswerSource
+from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.preflight import preflight
@@ -29,7 +29,7 @@ from iterpref.sandbox import Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
-Progress = Callable[[int, int, str], None]
+OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
 _NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
@@ -42,7 +42,7 @@ async def evaluate(
     *,
     sandbox: Sandbox,
     store: Store,
-    on_progress: Progress | None = None,
+    on_progress: OnSample | None = None,
 ) -> Result:
     """Score the answers to a benchmark's tasks.
 
@@ -112,9 +112,16 @@ def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
 
     Where tasks have base and plus tests, `pass@k` asks for both, and `base_pass@k` for the base tests only.
     """
-    values = _pass_at_k(samples, k, "", passes)
+    counted = {"": passes}
     if any(test.name == PLUS for sample in samples for test in sample.execution.tests):
-        values |= _pass_at_k(samples, k, "base_", passed_base)
+        counted["base_"] = passed_base
+    values: dict[str, float] = {}
+    for prefix, right in counted.items():
+        for size in k:
+            name = f"{prefix}pass@{size}"
+            values[name], error = mean_and_error(list(pass_at_k_by_task(samples, size, right).values()))
+            if error is not None:
+                values[f"{name}_stderr"] = error
     return values
 
 
@@ -124,18 +131,6 @@ def passed_base(sample: Sample) -> bool:
     return execution.passed or any(t.name == BASE and t.verdict == "passed" for t in execution.tests)
 
 
-def _pass_at_k(
-    samples: Sequence[Sample], k: Sequence[int], prefix: str, right: Callable[[Sample], bool]
-) -> dict[str, float]:
-    values: dict[str, float] = {}
-    for size in k:
-        estimates = list(pass_at_k_by_task(samples, size, right).values())
-        values[f"{prefix}pass@{size}"], error = mean_and_error(estimates)
-        if error is not None:
-            values[f"{prefix}pass@{size}_stderr"] = error
-    return values
-
-
 @dataclass(frozen=True)
 class _Evaluation:
     """The tools of one evaluation, and the way of one sample through them."""
@@ -143,7 +138,7 @@ class _Evaluation:
     answers: AnswerSource
     executor: Executor
 
-    async def run(self, tasks: Sequence[Task], on_progress: Progress | None) -> list[Sample]:
+    async def run(self, tasks: Sequence[Task], on_progress: OnSample | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
         places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
         # Tasks with slow references first: the last one to finish should not be a long one.

@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from iterpref.clients import in_this_process
-from iterpref.evaluation.answers import AnswerSource, GeneratedAnswers, RecordedAnswers
+from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.results import write_result

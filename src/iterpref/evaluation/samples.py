@@ -19,11 +19,12 @@ _EXPECTED = "task_id and solution (a whole program) or completion (which continu
 
 
 @dataclass(frozen=True)
-class RecordedSample:
-    """One completion as recorded, and the program it amounts to."""
+class Answer:
+    """One completion as it came, and the program it amounts to; `cut`: it was cut off at the token limit."""
 
     completion: str
     program: str
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Samples:
     """Completions by task. `name` says which file, and its content's hash."""
 
     name: str
-    by_task: dict[str, list[RecordedSample]]
+    by_task: dict[str, list[Answer]]
 
 
 class _Entry(NamedTuple):
@@ -60,13 +61,13 @@ def read_samples(
     """
     known = {task.task_id: task for task in tasks}
     entries = [entry for entry in _entries(path) if entry.task_id not in (missing or {})]
-    found: dict[str, list[RecordedSample]] = {task_id: [] for task_id in known}
+    found: dict[str, list[Answer]] = {task_id: [] for task_id in known}
     for entry in entries:
         if entry.task_id not in known:
             raise RecordError(
                 f"{path}:{entry.number}: task {entry.task_id} is not in the benchmark, which has {_some(list(known))}"
             )
-        found[entry.task_id].append(_sample(known[entry.task_id], entry, sanitized))
+        found[entry.task_id].append(_answer(known[entry.task_id], entry, sanitized))
     repeated = _repeated(path, entries)
     without = [task_id for task_id, samples in found.items() if not samples]
     if without:
@@ -101,13 +102,13 @@ def _repeated(path: Path, entries: Sequence[_Entry]) -> str:
     return repeated
 
 
-def _sample(task: Task, entry: _Entry, sanitized: bool) -> RecordedSample:
+def _answer(task: Task, entry: _Entry, sanitized: bool) -> Answer:
     program = entry.code
     if entry.kind == "completion":
         if not isinstance(task.prompt, str):
             raise RecordError(f"task {task.task_id}: its prompt is a conversation, which a completion can't continue")
         program = task.prompt + program
-    return RecordedSample(entry.code, sanitize(program, task.entry_point) if sanitized else program)
+    return Answer(entry.code, sanitize(program, task.entry_point) if sanitized else program)
 
 
 def _entries(path: Path) -> Iterator[_Entry]:

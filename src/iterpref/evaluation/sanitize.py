@@ -125,10 +125,15 @@ def _binds(node: ast.stmt) -> frozenset[str]:
         return frozenset((node.name,))
     if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr | ast.Assert):
         return frozenset()
-    bound = {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    bound |= {n.name for n in ast.walk(node) if isinstance(n, Definition)}
-    bound |= {(a.asname or a.name).split(".")[0] for n in ast.walk(node) if isinstance(n, ast.Import | ast.ImportFrom)
-              for a in n.names}  # fmt: skip
+    bound: set[str] = set()
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Name(id=name, ctx=ast.Store()):
+                bound.add(name)
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                bound.add(name)
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                bound |= {(alias.asname or alias.name).split(".")[0] for alias in aliases}
     return frozenset(bound)
 
 

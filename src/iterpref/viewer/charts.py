@@ -6,7 +6,7 @@ by bin as bars. All coordinates are in the units of the chart's own view box. No
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 Points = Sequence[tuple[float, float]]
@@ -66,12 +66,7 @@ def rates_chart(rates: Mapping[str, Sequence[float]], x_title: str) -> Chart:
     x = _scale(0, last, left, right)
     y = _scale(0, ceiling, bottom, top)
     series = [
-        Series(
-            name,
-            tuple((x(i), y(rate)) for i, rate in enumerate(values)),
-            percent(values[-1]),
-            y(values[-1]),
-        )
+        Series(name, tuple((x(i), y(rate)) for i, rate in enumerate(values)), percent(values[-1]), y(values[-1]))
         for name, values in rates.items()
     ]
     told = "; ".join(f"{name}: {', '.join(map(percent, values))}" for name, values in rates.items())
@@ -160,21 +155,10 @@ def short(value: float) -> str:
     return text.replace("e-0", "e-").replace("e+0", "e+").replace("-", MINUS)
 
 
-def _scale(low: float, high: float, start: float, stop: float) -> "_Scale":
-    return _Scale(low, (high - low) or 1.0, start, stop)
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """Values from `low` over `extent` → coordinates from `start` to `stop`."""
-
-    low: float
-    extent: float
-    start: float
-    stop: float
-
-    def __call__(self, value: float) -> float:
-        return self.start + (value - self.low) / self.extent * (self.stop - self.start)
+def _scale(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:
+    """Values from `low` to `high` → coordinates from `start` to `stop`."""
+    extent = (high - low) or 1.0
+    return lambda value: start + (value - low) / extent * (stop - start)
 
 
 def _apart(series: Sequence[Series]) -> list[Series]:

@@ -44,19 +44,8 @@ def as_markdown(matrix: Matrix) -> str:
     ]
     tables = [f"pass@{matrix.k}", "", *_table(head, rows), "", "Differences in points, second minus first", ""]
     interval = f"{matrix.level:.0%} interval".replace("%", " %")
-    head = [
-        "benchmark",
-        "first",
-        "second",
-        "difference",
-        interval,
-        "McNemar p",
-        "Holm p",
-        "won",
-        "lost",
-        "both",
-        "neither",
-    ]
+    head = ["benchmark", "first", "second", "difference", interval, "McNemar p", "Holm p", "won", "lost", "both",
+            "neither"]  # fmt: skip
     tables += _table(head, [_row(comparison) for comparison in matrix.comparisons])
     tables += ["", *(f"Not compared: {why}." for why in matrix.not_compared)] if matrix.not_compared else []
     return "\n".join(tables) + "\n"

@@ -23,7 +23,15 @@ from iterpref.errors import RecordError
 from iterpref.records import Execution, Result
 from iterpref.store import Store
 
-_LIMIT_VERDICTS = {"timeout", "out_of_memory", "output_limit"}
+# Verdict → the column of the report that counts it; the rest are `other`.
+_OUTCOMES = {
+    "passed": "passed",
+    "failed": "failed",
+    "error": "raised",
+    "timeout": "limit",
+    "out_of_memory": "limit",
+    "output_limit": "limit",
+}
 
 
 @dataclass(frozen=True)
@@ -42,11 +50,7 @@ class ScoredResult:
 
     result: Result
     tasks: int
-    passed: int
-    wrong: int
-    raised: int
-    limits: int
-    other: int
+    outcomes: Counter[str]
 
 
 @dataclass(frozen=True)
@@ -103,22 +107,14 @@ def _gain(first: Result, last: Result) -> Gain:
 
 def scored(store: Store) -> list[ScoredResult]:
     """All Results in the order in which they were made."""
-    return [_score(result) for result in store.results()]
-
-
-def _score(result: Result) -> ScoredResult:
-    verdicts = Counter(sample.execution.verdict for sample in result.samples)
-    limits = sum(verdicts[verdict] for verdict in verdicts if verdict in _LIMIT_VERDICTS)
-    known = verdicts["passed"] + verdicts["failed"] + verdicts["error"] + limits
-    return ScoredResult(
-        result=result,
-        tasks=len({sample.task_id for sample in result.samples}),
-        passed=verdicts["passed"],
-        wrong=verdicts["failed"],
-        raised=verdicts["error"],
-        limits=limits,
-        other=verdicts.total() - known,
-    )
+    return [
+        ScoredResult(
+            result,
+            len({sample.task_id for sample in result.samples}),
+            Counter(_OUTCOMES.get(sample.execution.verdict, "other") for sample in result.samples),
+        )
+        for result in store.results()
+    ]
 
 
 def isolation(store: Store) -> IsolationFacts:

@@ -22,8 +22,7 @@ from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, Bench
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.reading.call_tables import CallRow as Call
-from iterpref.sandbox.reading.call_tables import arguments, write_row
+from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
 
 _MOST_BYTES = 1 << 30  # of one task's tests, unpacked
 _FIELDS = ("question_id", "question_content", "starter_code", "public_test_cases", "private_test_cases", "metadata",
@@ -127,7 +126,7 @@ def _calls(tests: Iterable[dict[str, str]]) -> Iterable[str]:
         values = [json.loads(line) for line in test["input"].split("\n") if line.strip()]
         wanted = json.loads(test["output"])
         also = (encode(tuple(wanted)),) if isinstance(wanted, list) else ()
-        yield write_row(Call(arguments(values), encode(wanted), accept=also))
+        yield write_row(CallRow(arguments(values), encode(wanted), accept=also))
 
 
 def _cases(tests: Iterable[dict[str, str]]) -> Iterable[str]:

@@ -102,28 +102,8 @@ def _tuples(value: Any) -> list[tuple[Any, ...]]:
     return [tuple(item) for item in value]
 
 
-def _tuple_of_tuples(value: Any) -> tuple[tuple[Any, ...], ...]:
-    return tuple(map(tuple, value))
-
-
 def _deep(value: Any) -> Any:
     return tuple(map(_deep, value)) if isinstance(value, list) else value
-
-
-def _tuple_of_mixed(value: Any) -> tuple[Any, ...]:
-    return tuple(tuple(item) if isinstance(item, list) else item for item in value)
-
-
-def _sets(value: Any) -> list[Any]:
-    return [set(item) if isinstance(item, list) and item else {} for item in value]
-
-
-def _dict_of_tuples(value: Any) -> dict[Any, Any]:
-    return {key: tuple(item) for key, item in value.items()}
-
-
-def _same(value: Any) -> Any:
-    return value
 
 
 Shape = Callable[[Any], Any]
@@ -132,18 +112,18 @@ _EVERY: tuple[tuple[Shape, tuple[int, ...]], ...] = (
     (tuple, (2, 116, 132, 143, 222, 261, 273, 394, 399, 421, 424, 429, 470, 560, 579, 596, 616, 630, 726, 740, 744,
              809)),
     (_tuples, (63, 64, 70, 94, 120, 237, 272, 299, 400, 409, 417, 438, 473, 614, 780)),
-    (_tuple_of_tuples, (259, 401, 445)),
+    (lambda value: tuple(_tuples(value)), (259, 401, 445)),
     (_deep, (580, 615, 791)),
 )  # fmt: skip
 _EACH: tuple[tuple[tuple[Shape, ...], tuple[int, ...]], ...] = (
     ((_tuples,), (75, 413, 444, 753)),
-    ((_same, tuple), (106, 750)),
-    ((_sets,), (115,)),
+    ((lambda value: value, tuple), (106, 750)),
+    ((lambda value: [set(item) if isinstance(item, list) and item else {} for item in value],), (115,)),
     ((float, complex), (124,)),
     ((tuple,), (250, 307, 405, 446, 617, 720, 763, 808)),
     ((complex,), (252,)),
-    ((_tuple_of_mixed,), (278,)),
-    ((_dict_of_tuples,), (722,)),
+    ((lambda value: tuple(tuple(item) if isinstance(item, list) else item for item in value),), (278,)),
+    ((lambda value: {key: tuple(item) for key, item in value.items()},), (722,)),
 )
 _SHAPE_OF_EVERY = {number: shape for shape, numbers in _EVERY for number in numbers}
 _SHAPE_OF_EACH = {number: shapes for shapes, numbers in _EACH for number in numbers}

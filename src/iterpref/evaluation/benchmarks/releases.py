@@ -129,7 +129,7 @@ def _downloaded(release: Release) -> Path:
                 with urllib.request.urlopen(release.url, timeout=_DOWNLOAD_S) as answer:
                     partial.write_bytes(answer.read())
             except OSError as error:
-                raise _unreachable(release, release.url, str(error)) from None
+                raise _unreachable(release, release.url, error) from None
     return path
 
 
@@ -139,7 +139,7 @@ def _file_of_hub(release: Release, name: str) -> Path:
     try:
         return Path(hf_hub_download(release.hub, name, repo_type="dataset", revision=release.revision))
     except Exception as error:  # the hub's client raises many kinds
-        raise _unreachable(release, name, str(error) or type(error).__name__) from None
+        raise _unreachable(release, name, error) from None
 
 
 def _from_hub(release: Release) -> list[PublishedRow]:
@@ -147,12 +147,13 @@ def _from_hub(release: Release) -> list[PublishedRow]:
     try:
         return _checked(rows, release.fields)
     except UnreadableSource as error:
-        raise _unreachable(release, release.hub, error.reason or str(error)) from None
+        raise _unreachable(release, release.hub, error.reason or error) from None
 
 
-def _unreachable(release: Release, what: str, reason: str) -> ConfigError:
+def _unreachable(release: Release, what: str, error: Exception | str) -> ConfigError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
     it = f"the folder of {', '.join(release.files)}" if release.files else "the file"
     return ConfigError(
-        f"benchmark {release.name}: {what} can't be reached ({reason.splitlines()[0]}). Download it elsewhere and name "
-        f"{it} by evaluation.path or the environment variable {release.variables[0]}"
+        f"benchmark {release.name}: {what} can't be reached ({reason}). Download it elsewhere and name {it} "
+        f"by evaluation.path or the environment variable {release.variables[0]}"
     )

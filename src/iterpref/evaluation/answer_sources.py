@@ -4,7 +4,6 @@ Both give the same: for (task, sample) the completion as it came and the program
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from iterpref.clients import Ledger, Request, Sampling
@@ -12,17 +11,8 @@ from iterpref.config import Config
 from iterpref.errors import ConfigError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
-from iterpref.evaluation.samples import Samples
+from iterpref.evaluation.samples import Answer, Samples
 from iterpref.records import Task
-
-
-@dataclass(frozen=True)
-class Answer:
-    """One completion and its program; `cut`: it was cut off at the token limit."""
-
-    completion: str
-    program: str
-    cut: bool = False
 
 
 class AnswerSource(Protocol):
@@ -125,5 +115,4 @@ class RecordedAnswers:
         return len(self._samples.by_task[task.task_id])
 
     async def answer(self, task: Task, index: int) -> Answer:
-        given = self._samples.by_task[task.task_id][index]
-        return Answer(given.completion, given.program)
+        return self._samples.by_task[task.task_id][index]
