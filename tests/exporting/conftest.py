@@ -7,7 +7,7 @@ import pytest
 
 from iterpref.clients import Completion, Request
 from iterpref.config import PairingConfig
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.programs import fenced
 from iterpref.records import Attempt, Execution, Message, Task, TestFile, TestQuality, Trajectory
 from iterpref.store import Store
@@ -43,5 +43,5 @@ def run(tmp_path: Path) -> Iterator[Store]:
         quality = TestQuality(task_id="a", tests_hash="", program_hash="p", repeats=3, repeats_passed=3,
                               line_coverage=1.0, branch_coverage=0.5, mutants=4, mutants_killed=3)  # fmt: skip
         store.put_quality(quality)
-        store.replace_pairs(list(pair(store, PairingConfig(negatives="each"))))
+        store.replace_pairs(list(make_pairs(store, PairingConfig(negatives="each"))))
         yield store

@@ -13,7 +13,7 @@ from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError, RecordError
 from iterpref.importing import import_pairs
 from iterpref.importing import pairs as pairs_module
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.records import ImportedPair, Message
 from iterpref.rows import hub_rows
 from iterpref.store import Store
@@ -46,7 +46,7 @@ def test_texts_stay_as_they_are(store: Store, write_rows: WriteRows) -> None:
 
 def test_pairing_gives_spans_to_the_code_alone(store: Store, write_rows: WriteRows) -> None:
     import_pairs(write_rows(PLAIN), store)
-    (made,) = pair(store, PairingConfig())
+    (made,) = make_pairs(store, PairingConfig())
     assert [BAD[s.start : s.stop] for s in made.rejected_spans] == ["    return x - 1\n"]
     assert [GOOD[s.start : s.stop] for s in made.chosen_spans] == ["    return x + 1\n"]
     assert (made.chosen, made.rejected, made.origin, made.kept) == (GOOD, BAD, "import", True)

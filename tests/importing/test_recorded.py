@@ -17,7 +17,7 @@ from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
 from iterpref.exporting import export_trajectories
 from iterpref.importing import import_recorded
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.records import Execution, Limits
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
@@ -87,7 +87,7 @@ def test_pairing_takes_the_first_passing_version(store: Store, sandbox: Sandbox,
     assert summary.pairs == 1
     (trajectory,) = store.trajectories()
     assert len(trajectory.attempts) == 4
-    (made,) = pair(store, PairingConfig(negatives="each"))
+    (made,) = make_pairs(store, PairingConfig(negatives="each"))
     assert (made.rejected_iteration, made.chosen_iteration, made.origin, made.kept) == (0, 1, "import", True)
     assert made.rejected == f"```python\n{WRONG}```"
 

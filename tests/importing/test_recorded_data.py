@@ -8,7 +8,7 @@ import pytest
 
 from iterpref.config import PairingConfig
 from iterpref.importing import import_recorded
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
@@ -31,7 +31,7 @@ def test_recorded_verdicts_and_pairs_are_found_again(store: Store, sandbox: Sand
         if recorded_pair["clean"] and not recorded_pair["duplicate"]
     }
     assert len(recorded) == 412
-    made = list(pair(store, PairingConfig(negatives="each")))
+    made = list(make_pairs(store, PairingConfig(negatives="each")))
     assert len(made) == summary.pairs
     found = recorded & {(p.trajectory_id, p.rejected_iteration, p.chosen_iteration) for p in made}
     assert len(found) >= 400

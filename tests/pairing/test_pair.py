@@ -8,7 +8,7 @@ from iterpref.config import PairingConfig, parse_config
 from iterpref.errors import ConfigError, RecordError
 from iterpref.opened_run import OpenedRun
 from iterpref.pairing.filters import Filters, same_ast
-from iterpref.pairing.pair import focal_pair, pair, pairs_of
+from iterpref.pairing.pair import focal_pair, make_pairs, pairs_of
 from iterpref.pairing.parquet import write_dataset
 from iterpref.programs import fenced
 from iterpref.records import Attempt, Execution, ImportedPair, Message, Span, Task, TestFile, Trajectory
@@ -197,7 +197,7 @@ def run(tmp_path: Path) -> Store:
 
 
 def test_a_run_becomes_a_dataset_that_trl_reads(run: Store) -> None:
-    pairs = list(pair(run, EACH))
+    pairs = list(make_pairs(run, EACH))
     assert [p.rejected_iteration for p in pairs] == [0, 1]  # sampling trajectories make no pairs
     run.replace_pairs(pairs)
     folder = run.folder / "pairs"

@@ -15,7 +15,7 @@ from iterpref.errors import RecordError
 from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.judge_pairs import _question, judge_pairs
 from iterpref.pairing.near_duplicates import NearDuplicates
-from iterpref.pairing.pair import pair
+from iterpref.pairing.pair import make_pairs
 from iterpref.pairing.quality import QualityFilters, program_hash
 from iterpref.programs import fenced
 from iterpref.records import Message, PreferencePair, TestQuality
@@ -232,9 +232,9 @@ def test_pairs_of_sampling_runs(store: Store) -> None:
         for attempt in run.attempts:
             store.put_attempt(run.trajectory_id, "t/1", attempt, attempt.execution.verdict)
         store.put_trajectory(run)
-    sampled = list(pair(store, PairingConfig(source="sampling", negatives="each")))
+    sampled = list(make_pairs(store, PairingConfig(source="sampling", negatives="each")))
     assert [(p.origin, p.rejected_iteration) for p in sampled] == [("sampling", 0), ("sampling", 1)]
-    assert {p.origin for p in pair(store, PairingConfig(negatives="each"))} == {"debugging"}
+    assert {p.origin for p in make_pairs(store, PairingConfig(negatives="each"))} == {"debugging"}
 
 
 def test_shares_are_shares() -> None:

@@ -9,7 +9,7 @@ from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
 from iterpref.records import Attempt, Execution, FailingCase, Task, TestFile, Trajectory
 from iterpref.store import Store
-from iterpref.synthesis.revise import _question, pass_rates, revise, revised_task, suspects
+from iterpref.synthesis.revise import _question, pass_rates, revise_tests, revised_task, suspects
 
 TESTS = "assert f(1) == 2\nassert f(2) == 5\nassert f(3) == 6\n"
 FIXED = TESTS.replace("== 5", "== 4")
@@ -68,14 +68,14 @@ def test_a_contradiction_makes_a_new_task(store: Store, tmp_path: Path) -> None:
     reply = f'{YES}\n<file path="t.py">\n{FIXED}</file>'
     (tmp_path / "r.jsonl").write_text(json.dumps({"messages": question, "completions": [reply]}))
     ledger = Ledger(ReplayClient(tmp_path / "r.jsonl"), store)
-    progress = asyncio.run(revise(store, ledger))
+    progress = asyncio.run(revise_tests(store, ledger))
     assert (progress.suspects, progress.contradictions, progress.revised, progress.unusable) == (1, 1, 1, 0)
     assert store.task("alike") == task("alike")
     made = list(store.tasks())[-1]
     assert made.task_id.startswith("alike~")
     assert (made.parent_task_id, made.tests[0].content, made.reference) == ("alike", FIXED, None)
     assert made.tests_hash != task("alike").tests_hash
-    asyncio.run(revise(store, ledger))
+    asyncio.run(revise_tests(store, ledger))
     assert store.count("tasks") == 5
     assert pass_rates(store) == {"tasks": 4, "pass_rate": 0.25, "pass_rate_with_revisions": 0.25}
     put(store, trajectory(made.task_id, ["a"], None, passed=True))
