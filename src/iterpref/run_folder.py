@@ -9,7 +9,6 @@ report.html        the report
 shards/, batches/, logs/    parts of a spread run, submitted batches, logs of servers that were started
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 
 DATABASE = "run.sqlite"
@@ -27,54 +26,20 @@ def import_note(source: str) -> str:
     return f"import:{source}"
 
 
-@dataclass(frozen=True)
 class RunFolder:
     """The paths of one run."""
 
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def database(self) -> Path:
-        return self.path / DATABASE
-
-    @property
-    def pairs(self) -> Path:
-        return self.path / "pairs"
-
-    @property
-    def model(self) -> Path:
-        return self.path / "model"
-
-    @property
-    def training_log(self) -> Path:
-        """TRL's log history."""
-        return self.model / TRAINING_LOG
-
-    @property
-    def validation(self) -> Path:
-        """A store of its own: what was asked and run to choose among checkpoints."""
-        return self.model / VALIDATION_STORE
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    @property
-    def shards(self) -> Path:
-        return self.path / "shards"
-
-    @property
-    def batches(self) -> Path:
-        return self.path / "batches"
-
-    @property
-    def logs(self) -> Path:
-        return self.path / "logs"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.yaml"
+        self.database = path / DATABASE
+        self.pairs = path / "pairs"
+        self.model = path / "model"
+        self.training_log = self.model / TRAINING_LOG
+        # A store of its own: what was asked and run to choose among checkpoints.
+        self.validation = self.model / VALIDATION_STORE
+        self.results = path / "results"
+        self.report = path / "report.html"
+        self.shards = path / "shards"
+        self.batches = path / "batches"
+        self.logs = path / "logs"

@@ -21,15 +21,7 @@ from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError
 from iterpref.executor import Executor
 from iterpref.programs import extract_program, fenced
 from iterpref.prompts import render
-from iterpref.records import (
-    Attempt,
-    Execution,
-    Message,
-    Task,
-    Trajectory,
-    as_messages,
-    fingerprint,
-)
+from iterpref.records import Attempt, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
 
 Feedback = Callable[[Task, int, Execution], str]

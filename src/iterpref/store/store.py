@@ -138,25 +138,19 @@ class Store(Calls, Counts):
 
     def _assemble(self, record: str) -> Trajectory:
         values = self._unpack_json(record)
-        query = (
-            "SELECT a.record, e.record FROM attempts a JOIN executions e ON e.key = a.execution_key "
-            "WHERE a.trajectory_id = ? ORDER BY a.iteration"
-        )
-        attempts = [
-            self._unpack_json(attempt) | {"execution": self._unpack_json(execution)}
-            for attempt, execution in self._rows(query, values["trajectory_id"])
-        ]
+        attempts = self._attempts("a.trajectory_id = ? ORDER BY a.iteration", values["trajectory_id"])
         return Trajectory.model_validate(values | {"attempts": attempts})
 
     def passed_attempts(self, task_id: str) -> list[Attempt]:
         """Attempts at a task that passed, over all its trajectories."""
-        query = (
-            "SELECT a.record, e.record FROM attempts a JOIN executions e ON e.key = a.execution_key "
-            "WHERE a.task_id = ? AND a.verdict = 'passed' ORDER BY a.trajectory_id, a.iteration"
-        )
+        which = "a.task_id = ? AND a.verdict = 'passed' ORDER BY a.trajectory_id, a.iteration"
+        return [Attempt.model_validate(values) for values in self._attempts(which, task_id)]
+
+    def _attempts(self, which: str, *values: object) -> list[dict[str, Any]]:
+        query = f"SELECT a.record, e.record FROM attempts a JOIN executions e ON e.key = a.execution_key WHERE {which}"
         return [
-            Attempt.model_validate(self._unpack_json(attempt) | {"execution": self._unpack_json(execution)})
-            for attempt, execution in self._rows(query, task_id)
+            self._unpack_json(attempt) | {"execution": self._unpack_json(execution)}
+            for attempt, execution in self._rows(query, *values)
         ]
 
     # --- test quality ---
