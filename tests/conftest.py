@@ -2,11 +2,13 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from iterpref.clients.replay import ReplayClient
 
 
 @pytest.fixture(scope="session")
@@ -16,6 +18,22 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the development data: {folder} is absent (set ITERPREF_SHARED_DATA)")
     return folder
+
+
+@pytest.fixture(autouse=True)
+def recordings_are_closed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Recordings that a test opens to ask them are closed when it ends."""
+    opened: list[ReplayClient] = []
+    start = ReplayClient.__init__
+
+    def remembered(client: ReplayClient, path: str | Path) -> None:
+        start(client, path)
+        opened.append(client)
+
+    monkeypatch.setattr(ReplayClient, "__init__", remembered)
+    yield
+    for client in opened:
+        client.close()
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ class Endpoint:
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
         self._loop.run_until_complete(self._main())
+        self._loop.close()
 
     async def _main(self) -> None:
         self._stopped = asyncio.Event()

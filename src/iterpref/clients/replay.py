@@ -62,6 +62,14 @@ class ReplayClient:
             self._file = self._path.open("rb")
         except OSError as error:
             raise ClientError(f"{path}: can't read this recording ({error.strerror}); check client.model") from None
+        try:
+            self.name = f"replay:{self._read()[:24]}"
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> str:
+        """Index all lines; the hash of the file."""
         content = hashlib.sha256()
         start = 0
         for number, line in enumerate(self._file, start=1):
@@ -69,7 +77,7 @@ class ReplayClient:
             if line.strip():
                 self._index.put(_key(self._recorded(number, line).messages), start, len(line))
             start += len(line)
-        self.name = f"replay:{content.hexdigest()[:24]}"
+        return content.hexdigest()
 
     def _recorded(self, number: int, line: bytes) -> RecordedCall:
         try:
