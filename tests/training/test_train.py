@@ -126,11 +126,12 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, run, workshop, preco
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip() == "3":
-            process.send_signal(signal.SIGKILL)
-            break
-    assert process.wait(timeout=60) == -signal.SIGKILL
+    with process.stdout:
+        for line in process.stdout:
+            if line.strip() == "3":
+                process.send_signal(signal.SIGKILL)
+                break
+        assert process.wait(timeout=60) == -signal.SIGKILL
     half_written = tmp_path / "killed" / "checkpoint-4"
     half_written.mkdir()
     (half_written / "model.safetensors").write_bytes(b"half")
