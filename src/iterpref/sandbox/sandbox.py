@@ -21,7 +21,6 @@ from .grading.calls import CallResults, grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
-from .inside.values.request import RunRequest
 from .job import Job
 from .reading import required_tests
 from .reading.plan import Unliftable
@@ -182,15 +181,13 @@ class Sandbox:
         may_skip = any("skip" in test.content.lower() for test in job.tests)
         raw = self.pool.run(request, job.stdin)
         found = grade_tests(raw, request["nonce"], required, self.isolation, may_skip)
-        return self._confirmed(found, job, request) if found.passed else found
-
-    def _confirmed(self, found: Execution, job: Job, request: RunRequest) -> Execution:
-        """A pass, after its negative control; as it was where no worker could run that."""
+        if not found.passed:
+            return found
         control = requests.control_request(request)
         try:
             raw = self.pool.run(control, job.stdin)
         except WorkersFailed:
-            return found
+            return found  # a pass stays what it is where no worker could run its negative control
         neutral, asserting = required_tests.can_not_fail(job), required_tests.asserting(job)
         return confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
 

@@ -13,9 +13,8 @@ from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 from ..inside.values.codec import decode, opaque_text
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
-from ..reading.call_tables import CallTable
 from ..reading.expressions import Evaluator
-from ..reading.plan import CallPlan, Expectation
+from ..reading.plan import CallPlan, CallTable, Expectation
 from .claims import ClaimedError, Claims, Tampered, read_claims
 from .failing_case import expected_text, failing_case, parting, where_parting
 from .verdicts import Cause, ended_early, execution, import_failure, raised, tampered

@@ -1,7 +1,7 @@
 """An expectation that did not hold → the call, what it returned and what was expected, as a person would write them.
 
 In: the expectation, the results of its calls. Out: a `FailingCase` of bounded texts. Pure. Not here: whether it holds
-(calls.py), the rows of long tables (reading/call_tables.py).
+(calls.py), the rows of long tables (reading/plan.py).
 """
 
 import ast

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..inside.values.codec import encode, opaque_text
+from iterpref.records import FailingCase
+
+from ..call_tables import CallRow
+from ..inside.values.codec import decode, encode, opaque_text
 from ..inside.values.texts import CASE_CHARS, shorten
-from .call_tables import CallTable
+
+_SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
 
 
 class Unliftable(Exception):
@@ -40,6 +44,27 @@ class Expectation:
     names: dict[str, Any]
     slots: dict[int, int]
     raises: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class CallTable:
+    """A file of calls to one function; one outcome for all: a thousand would fill the store and tell nothing more."""
+
+    name: str
+    function: str
+    rows: list[CallRow] = field(repr=False)
+
+    @cached_property
+    def wire(self) -> list[Any]:
+        """The calls as the harness takes them."""
+        return [[self.function, row.input, None, _SENT_AS.get(row.match, "value")] for row in self.rows]
+
+    def case(self, index: int, got: str) -> FailingCase:
+        """Call `index` as a person would write it."""
+        row = self.rows[index]
+        shown = ", ".join(opaque_text(decode(value)) for value in row.input)
+        expected = opaque_text(decode(row.output))
+        return FailingCase(call=shorten(f"{self.function}({shown})", CASE_CHARS), got=got, expected=expected)
 
 
 @dataclass

@@ -16,11 +16,11 @@ from iterpref.errors import RecordError
 from iterpref.programs import expression
 from iterpref.records import Style, TestFile
 
+from ..call_tables import CallRow, is_table, read_row
 from ..job import Job
 from .asserts import lift
-from .call_tables import CallRow, CallTable, is_table, read_row
 from .expressions import Evaluator, Unsupported
-from .plan import CallPlan, Expectation, Unliftable, make_call
+from .plan import CallPlan, CallTable, Expectation, Unliftable, make_call
 
 _SPECIAL = {"inf": float("inf"), "nan": float("nan")}  # what repr() writes for them
 
