@@ -6,7 +6,7 @@ from iterpref.errors import RecordError
 from iterpref.records import Limits, TestFile
 from iterpref.sandbox import Job
 from iterpref.sandbox.call_tables import CallRow, arguments, close, encode, read_row, write_row
-from iterpref.sandbox.inside.values.fingerprints import LARGE, fingerprint, is_large
+from iterpref.sandbox.inside.values.stand_ins import LARGE, fingerprint, is_large
 
 
 def job(program, *rows, entry_point="f", **limits):

@@ -11,8 +11,8 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..inside.harness.assert_syntax import COMPARISONS
 from ..inside.values.codec import is_set_display
-from ..inside.values.operators import COMPARISONS
 from ..inside.values.stand_ins import Iterated, Written
 
 _MAX_ITEMS = 1_000_000

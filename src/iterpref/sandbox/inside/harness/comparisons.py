@@ -12,8 +12,8 @@ import types
 from typing import Any
 
 from ..values.codec import opaque_text
-from ..values.operators import COMPARISONS
 from ..values.texts import CASE_CHARS, shorten
+from .assert_syntax import COMPARISONS
 from .tracebacks import UserFiles
 
 Case = dict[str, str]

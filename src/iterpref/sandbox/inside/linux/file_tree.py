@@ -114,3 +114,19 @@ def _touch(path: str) -> None:
 
 def _hides(directory: str, shown: list[str]) -> bool:
     return any(source == directory or source.startswith(directory + "/") for source in shown)
+
+
+def memory_file(content: bytes, over_exec: bool = False) -> int:
+    """A descriptor to read `content` from, of a file without a name; `over_exec`: it survives that."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("stdin", 0 if over_exec else os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -144,36 +144,16 @@ def _prctl_call(option: int, first: int, second: int = 0) -> PreparedCall:
     return _prctl, (option, first, second, 0, 0)
 
 
-DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)
-
-
-def die_with_parent() -> None:
-    """SIGKILL this process when the thread that forked it ends."""
-    run(DYING_WITH_PARENT)
-
-
-def adopt_orphans() -> None:
-    """Descendants whose parent dies become children of this process."""
-    run(_prctl_call(_PR_SET_CHILD_SUBREAPER, 1))
-
-
-def set_dumpable() -> None:
-    """After a change of uid, own /proc/self again (needed to write uid_map)."""
-    run(_prctl_call(_PR_SET_DUMPABLE, 1))
-
-
-def no_new_privileges() -> None:
-    run(_prctl_call(_PR_SET_NO_NEW_PRIVS, 1))
+DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)  # SIGKILL when the thread that forked this process ends
+ADOPTING_ORPHANS = _prctl_call(_PR_SET_CHILD_SUBREAPER, 1)  # descendants whose parent dies become children
+OWNING_PROC_SELF = _prctl_call(_PR_SET_DUMPABLE, 1)  # again, after a change of uid (needed to write uid_map)
+NO_NEW_PRIVILEGES = _prctl_call(_PR_SET_NO_NEW_PRIVS, 1)
+KEEPING_CAPABILITIES = _prctl_call(_PR_SET_KEEPCAPS, 1)  # the permitted ones, over the next change of uid
 
 
 def filtering(program: int) -> PreparedCall:
     """Put the system call filter at this address (a `struct sock_fprog`) on the calling process."""
     return _prctl_call(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
-
-
-def keep_capabilities() -> None:
-    """Keep the permitted capabilities over the next change of uid."""
-    run(_prctl_call(_PR_SET_KEEPCAPS, 1))
 
 
 class _CapHeader(ctypes.Structure):

@@ -11,7 +11,7 @@ import os
 import time
 
 from ..linux import stale
-from ..linux.users import is_root
+from ..linux.processes import is_root
 from ..values.request import RunLimits
 from .namespaces import Namespaces
 

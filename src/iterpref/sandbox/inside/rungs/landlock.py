@@ -61,7 +61,7 @@ class Landlock(Rlimits):
 
     def confine(self, limits: RunLimits) -> None:
         super().confine(limits)
-        syscalls.set_dumpable()  # after the change of uid /proc/self would belong to root
+        syscalls.run(syscalls.OWNING_PROC_SELF)  # after the change of uid /proc/self would belong to root
         _restrict(self._abi, [*_READABLE, *self._python_dirs], _WRITABLE, self._run_dir)
         if self._filter and self._abi >= _SIGNAL_ABI:
             self._filter.install()

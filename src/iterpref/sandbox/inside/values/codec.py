@@ -14,8 +14,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .fingerprints import fingerprint, is_large
-from .stand_ins import Fingerprinted, Iterated, Opaque, Written
+from .stand_ins import Fingerprinted, Iterated, Opaque, Written, fingerprint, is_large
 from .texts import VALUE_CHARS, shorten, without_addresses
 
 MAX_DEPTH = 100
@@ -91,14 +90,10 @@ _BASES: tuple[tuple[type, Callable[[Any, int], Any]], ...] = (
 def encode_fingerprinted(value: Any) -> Any:
     """Like `encode`, but of a large value only the fingerprint."""
     if is_large(value):
-        return {"#": [hex(fingerprint(value)), f"{type(value).__name__} of {len(value)}: {_beginning(value)}"]}
+        ordered = isinstance(value, str | bytes | list | tuple)
+        start = shorten(repr(value[:20]), VALUE_CHARS) if ordered else "..."
+        return {"#": [hex(fingerprint(value)), f"{type(value).__name__} of {len(value)}: {start}"]}
     return encode(value)
-
-
-def _beginning(value: Any) -> str:
-    if isinstance(value, str | bytes | list | tuple):
-        return shorten(repr(value[:20]), VALUE_CHARS)
-    return "..."
 
 
 def encode_iterated(value: Any) -> Any:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ..linux.limits import SLACK_BYTES
-from ..linux.processes import descendants
+from ..linux.processes import descendants, pidfd
 from ..values.request import RunLimits
 from .wire import RawRun
 
@@ -75,7 +75,7 @@ class Supervisor:
     def _until_end(self) -> None:
         """Return when the process has ended or broken a limit."""
         poller = select.poll()
-        ended_fd = os.pidfd_open(self._pid) if hasattr(os, "pidfd_open") else -1
+        ended_fd = pidfd(self._pid)
         poller.register(self._host_fd, 0)
         if ended_fd >= 0:
             poller.register(ended_fd, select.POLLIN)
