@@ -1,9 +1,8 @@
 """The worker process: isolate once, then fork one confined child a run, serially, until the host hangs up.
 
-In: a socket to the host; its first message is the setup, every other one a run. Out: for each run, how it ended and the
-raw bytes of its pipes. Started by worker.py with a bare interpreter; standard library only, and never imports a
-program. Two processes: the launcher, which outlives nothing (it watches the host and the zygote and ends both), and
-the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
+The host's first message is the setup, every other one a run; back go, for each run, how it ended and the raw bytes of
+its pipes. Never imports a program. Two processes: the launcher, which outlives nothing (it watches the host and the
+zygote and ends both), and the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
 """
 
 import contextlib

@@ -1,9 +1,7 @@
-"""Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others.
+"""Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others (frameworks.py).
 
-In: a `Session`. Out: one `["test", name, verdict, error, case]` report a test. A program that
-wants to can forge these (trust `in_process`); the host only checks that every test it counted in the source reported.
-Standard library only. Not here: unittest, doctest and pytest (frameworks.py), expected values kept outside (mode
-`calls`), what a control is (negative_control.py).
+Each reports `["test", name, verdict, error, case]`. A program that wants to can forge these (trust `in_process`); the
+host only checks that every test it counted in the source reported.
 """
 
 import ast

@@ -1,8 +1,6 @@
-"""Tests that bring their own tool: doctest, unittest and pytest, run in the program's process.
+"""Tests that bring their own tool, doctest, unittest or pytest, run in the program's process.
 
-In: a `Session`. Out: one `["test", name, verdict, error, case]` report a test, from a runner or a plugin of ours, never
-from what the tool prints. The tools are imported when needed; else standard library only.
-Not here: bare asserts and `check(candidate)` (asserts.py), what a control is (negative_control.py).
+Reports come from a runner or a plugin of ours, never from what the tool prints. The tools are imported when needed.
 """
 
 import ast
@@ -211,19 +209,9 @@ def run_pytest(session: Session) -> None:
 
     for path, content in session.tests:
         session.files.add(os.path.abspath(path), path, content)
-    here = os.getcwd()  # `confcutdir` too: else pytest looks into every folder up to the root
-    options = [
-        "-q",
-        "--noconftest",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        here,
-        "--confcutdir",
-        here,
-        "-p",
-        "no:cacheprovider",
-    ]
+    # Nothing of the host's; without `confcutdir` pytest looks into every folder up to the root.
+    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-c", os.devnull]
+    options += ["--rootdir", os.getcwd(), "--confcutdir", os.getcwd()]
     paths = [path for path, _ in session.tests if path.endswith(".py")]
     pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
 

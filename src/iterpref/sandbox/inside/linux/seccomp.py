@@ -1,11 +1,9 @@
-"""The system call filter of a run: which doors of the kernel are shut.
+"""The system call filter of a run, on x86-64 and 64-bit ARM: which doors of the kernel are shut.
 
-In: whether a run has a network of its own. Out: a filter, installed on the calling process for good, on x86-64 and
-64-bit ARM. A list of what is refused, not of what is allowed: honest programs use far more calls than attackers need,
-and namespaces (or Landlock) hold them. Refused are what namespaces do not cover (`AF_VSOCK`, `io_uring`, the keyring),
-what widens the kernel's attack surface (`bpf`, `perf_event_open`, `userfaultfd`), and what undoes a confinement
-(`mount`, `setns`, `ptrace`). `clone3` hides its flags from filters and "does not exist", so that libraries use `clone`.
-Standard library only. Not here: when it is installed (namespaces.py, landlock.py).
+A list of what is refused, not of what is allowed: honest programs use far more calls than attackers need, and
+namespaces (or Landlock) hold them. Refused are what namespaces do not cover (`AF_VSOCK`, `io_uring`, the keyring), what
+widens the kernel's attack surface (`bpf`, `perf_event_open`, `userfaultfd`), and what undoes a confinement (`mount`,
+`setns`, `ptrace`). `clone3` hides its flags from filters and "does not exist", so that libraries use `clone`.
 """
 
 import ctypes
@@ -86,11 +84,7 @@ class Filter:
         self.installing = syscalls.filtering(ctypes.addressof(self._header))
 
     def install(self) -> None:
-        """On this process and all it starts, on top of what it has. Needs `syscalls.NO_NEW_PRIVILEGES`.
-
-        Raises:
-            OSError: The kernel refused.
-        """
+        """On this process and all it starts, for good, on top of what it has. Needs `syscalls.NO_NEW_PRIVILEGES`."""
         syscalls.run(self.installing)
 
 

@@ -1,8 +1,4 @@
-"""The few Linux calls Python 3.11 doesn't have: namespaces, mounts, capabilities, prctl.
-
-In: numbers and paths. Out: nothing, or `OSError` with the call's name. Standard library only: the zygote loads it.
-Not here: which namespaces and mounts make up a rung (namespaces.py).
-"""
+"""The few Linux calls Python 3.11 doesn't have: namespaces, mounts, capabilities, prctl. `OSError` names the call."""
 
 import ctypes
 import os
@@ -82,11 +78,7 @@ def version() -> tuple[int, int]:
 
 
 def syscall(number: int, *args: object) -> int:
-    """A system call without a wrapper; its result.
-
-    Raises:
-        OSError: It failed.
-    """
+    """A system call without a wrapper; its result."""
     if _libc is None:
         raise OSError(38, f"needs Linux, this is {sys.platform}")
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in args]

@@ -1,9 +1,8 @@
 """Rung `bubblewrap`: every run is a fresh interpreter that the program `bwrap` starts in namespaces of its own.
 
 For machines where only an installed bubblewrap (set-uid, or allowed by an AppArmor profile) may make namespaces. Slow:
-a run costs the start of an interpreter and of all it imports. In: the directories Python lives in. Out: a run that sees
-system and Python files read-only, a `/tmp` of its own, no network. Standard library only; the second half, `main`, runs
-inside.
+a run costs the start of an interpreter and of all it imports. It sees system and Python files read-only, a `/tmp` of
+its own, no network. `main` runs inside.
 """
 
 import json

@@ -3,7 +3,7 @@
 One group a worker: moving each run into a group of its own would cost a grace period of the kernel's RCU each time. The
 group's limit is what the idle zygote uses plus what a run may; the kernel's killer takes the run first. Needs root and
 writable cgroups, version 1 or 2. A janitor, a process that stays root and does nothing else, removes the group when the
-worker has ended; if that was killed too, the next worker does it (stale.py). Standard library only.
+worker has ended; if that was killed too, the next worker does it (stale.py).
 """
 
 import contextlib
@@ -120,11 +120,7 @@ def _removed(group: str) -> bool:
 
 
 def _groups() -> tuple[list[str], dict[str, str]]:
-    """New groups to make, and the files that limit and count.
-
-    Raises:
-        OSError: No place for them.
-    """
+    """New groups to make, and the files that limit and count; `OSError` if there is no place for them."""
     name = f"iterpref-sandbox-{os.getpid()}"
     own: dict[str, str] = {}
     with open("/proc/self/cgroup") as file:

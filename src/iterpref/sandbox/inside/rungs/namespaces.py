@@ -1,8 +1,4 @@
-"""Rung `zygote`: namespaces of its own for the worker, and more of them for each run.
-
-In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
-Standard library only. Not here: the file tree (file_tree.py), control groups (cgroups.py).
-"""
+"""Rung `zygote`: namespaces of its own for the worker, and more of them for each run."""
 
 import contextlib
 import fcntl

@@ -1,7 +1,4 @@
-"""Rung `rlimits`: a process group, a folder and resource limits, on any POSIX system. A guard against accidents only.
-
-In: the directories Python lives in, and a run's limits. Out: a process within them. Standard library only.
-"""
+"""Rung `rlimits`: a process group, a folder, resource limits, on any POSIX system. A guard against accidents only."""
 
 import os
 import shutil
@@ -17,7 +14,7 @@ from .rung import Rung
 
 
 class Rlimits(Rung):
-    """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
+    """It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
         super().__init__(python_dirs)

@@ -1,7 +1,6 @@
-"""What the zygote asks of an isolation rung, and what most rungs answer.
+"""What the zygote asks of an isolation rung (table.py lists them), and what most rungs answer.
 
-A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Standard library only.
-Not here: which rungs there are (table.py), supervision (supervise.py), the system calls refused (seccomp.py).
+A worker is two processes, a launcher and its child, the zygote, which forks one process a run.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,6 @@
 """Is a run as isolated as its rung says? Asked by a trial run when a worker starts, and again from time to time.
 
-In: the name of a rung. Out: nothing, or `NotIsolated` with what was open. Runs inside, as a program would; standard
-library only. Not here: attacks (tests/sandbox/adversarial); these checks only tell whether each wall stands at all.
+It runs as a program would, and only tells whether each wall stands at all; attacks are in tests/sandbox/adversarial.
 """
 
 import os
@@ -18,15 +17,7 @@ class NotIsolated(Exception):
 
 
 def check(isolation: str, seccomp: bool) -> None:
-    """Try the doors.
-
-    Args:
-        isolation: A rung.
-        seccomp: Whether this machine has a system call filter.
-
-    Raises:
-        NotIsolated: Some were open.
-    """
+    """Try the doors; raises `NotIsolated` if some were open. `seccomp`: this machine has a system call filter."""
     walls = [WALLS[name] for name in RUNGS[isolation].walls]
     open_doors = [wall.shuts for wall in walls if (seccomp or not wall.by_filter) and not wall.stands()]
     if open_doors:

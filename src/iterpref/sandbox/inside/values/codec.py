@@ -1,9 +1,8 @@
 """Plain Python values ⇄ JSON, exactly: the only form in which a program's results leave its process.
 
-In: a value. Out: JSON-able data, and back. Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict,
-set, frozenset, range, Decimal, Fraction; a subclass (Counter, namedtuple, numpy.float64) travels as the content of its
-base. Everything else travels as `Opaque`, which equals nothing. No pickle: decoding builds only these types.
-Standard library only: both sides load it.
+Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range, Decimal, Fraction; a
+subclass (Counter, namedtuple, numpy.float64) travels as the content of its base. Everything else travels as `Opaque`,
+which equals nothing. No pickle: decoding builds only these types.
 """
 
 import ast
@@ -138,11 +137,7 @@ def _in_order(value: Any) -> str:
 
 
 def decode(data: Any) -> Any:
-    """The value that `encode` was given.
-
-    Raises:
-        CodecError: Not what `encode` writes (a forged channel).
-    """
+    """The value that `encode` was given; raises `CodecError` for anything else (a forged channel)."""
     try:
         return _decode(data)
     except CodecError:

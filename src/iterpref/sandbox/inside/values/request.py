@@ -1,7 +1,6 @@
-"""What is asked of a worker: the messages between host, zygote and run.
+"""What is asked of a worker: the messages between host, zygote and run; the host makes them in workers/requests.py.
 
-Plain dicts, which `marshal` and JSON take as they are; their types exist for type checkers alone. The host makes them
-in workers/requests.py. Standard library only.
+Plain dicts, which `marshal` and JSON take as they are; their types exist for type checkers alone.
 """
 
 from typing import Any, Literal, TypedDict

@@ -1,8 +1,7 @@
 """Watch one run from the zygote: collect its pipes, hold it to its limits, kill it and measure it.
 
-In: the pid of a confined process and the read ends of its pipes. Out: a `RawRun`. Nothing that it wrote is interpreted.
-CPU time is the first bound and wall time the outer one; the CPU time and memory of all descendants are sampled ten
-times a second. Standard library only.
+Nothing that it wrote is interpreted. CPU time is the first bound and wall time the outer one; the CPU time and memory
+of all descendants are sampled ten times a second.
 """
 
 import contextlib
@@ -27,7 +26,7 @@ _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class HostGone(Exception):
-    """The host process closed the connection while a run was under way."""
+    """The host closed the connection while a run was under way."""
 
 
 class Supervisor:

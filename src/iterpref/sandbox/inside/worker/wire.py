@@ -1,7 +1,6 @@
-"""Length-prefixed byte strings over a socket: how the host and its zygote speak.
+"""How the host and its zygote speak: a message is a sequence of length-prefixed byte strings over a socket. No pickle.
 
-In and out: a sequence of byte strings per message. Standard library only, no pickle. What the host sends may be
-marshalled, for the host is trusted; what comes back is only unpacked as numbers and text.
+What the host sends may be marshalled, for the host is trusted; what comes back is only unpacked as numbers and text.
 """
 
 import socket
@@ -81,11 +80,7 @@ def pack_run(run: RawRun) -> list[bytes]:
 
 
 def unpack_run(parts: list[bytes]) -> RawRun:
-    """What `pack_run` was given.
-
-    Raises:
-        WireError: Not what it writes.
-    """
+    """What `pack_run` was given; raises `WireError` for anything else."""
     try:
         numbers, limit, setup_error, *streams = parts
         status, wall_s, cpu_s, max_rss_bytes = _NUMBERS.unpack(numbers)
