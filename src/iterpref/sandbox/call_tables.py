@@ -14,7 +14,7 @@ from iterpref.errors import RecordError
 
 from .inside.values.codec import decode, encode
 
-__all__ = ["CallRow", "arguments", "decode", "encode", "is_table", "read_row", "write_row"]
+__all__ = ["CallRow", "arguments", "decode", "encode", "read_row", "write_row"]
 
 _RTOL = 1e-7  # beside `atol`; numpy's assert_allclose, and EvalPlus, have the same
 _KEYS = {"input", "output", "accept", "match", "atol"}
@@ -38,17 +38,9 @@ class CallRow:
         return any(value == decode(other) for other in self.accept)
 
 
-def is_table(row: Mapping[str, Any]) -> bool:
-    """Whether this row of a `calls` file is of the form that this module reads."""
-    return "input" in row
-
-
 def read_row(place: str, row: Mapping[str, Any]) -> CallRow:
-    """One parsed line of a table; `place` names it in errors.
-
-    Raises:
-        RecordError: Unknown keys, an input that isn't a list, or a kind of match that doesn't exist.
-    """
+    """One parsed line of a table. `RecordError`, which names the `place`, for unknown keys, an input that isn't a list,
+    or a kind of match that doesn't exist."""
     unknown = row.keys() - _KEYS
     match = row.get("match", "equal")
     if unknown or not isinstance(row.get("input"), list) or match not in _MATCHES:

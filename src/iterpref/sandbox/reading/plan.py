@@ -1,7 +1,4 @@
-"""What tests are taken apart into: calls to make inside, expectations to check outside.
-
-Not here: how tests are taken apart (plan_tests.py, asserts.py), or the outcome (calls.py).
-"""
+"""What tests are taken apart into: calls to make inside, expectations to check outside."""
 
 import ast
 from dataclasses import dataclass, field
@@ -85,12 +82,8 @@ class CallPlan:
 def make_call(
     function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False
 ) -> PlannedCall:
-    """The call, with its text as a person would write it.
-
-    Args:
-        iterate: An iterator result is to be run out, because the test opens it.
-        awaited: The test hands the result to `asyncio.run`, which takes coroutines only.
-    """
+    """The call, with its text as a person would write it. `iterate`: an iterator result is to be run out, because the
+    test opens it. `awaited`: the test hands the result to `asyncio.run`, which takes coroutines only."""
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
     text = f"{function}({', '.join(shown)})"
     text = shorten(f"asyncio.run({text})" if awaited else text, CASE_CHARS)

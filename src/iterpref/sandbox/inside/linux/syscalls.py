@@ -6,12 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -56,13 +52,10 @@ _capset = _function("capset", ctypes.c_void_p, ctypes.c_void_p)
 
 
 def run(*calls: PreparedCall) -> None:
-    """Make these calls, in order.
+    """Make these calls, in order, up to the first that fails.
 
     Calls can be prepared long before: in a freshly forked process each Python function that runs and each object that
     is made touches pages that must be copied first, which costs more than most system calls.
-
-    Raises:
-        OSError: One failed; the later ones are not made.
     """
     for function, arguments in calls:
         if function(*arguments):

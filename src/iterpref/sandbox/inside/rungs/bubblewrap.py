@@ -101,8 +101,7 @@ class Bubblewrap(Rung):
     def sweep(self) -> None:
         kill_descendants()
 
-    def clear(self) -> None:
-        kill_descendants()
+    clear = sweep
 
     def why_refused(self, error: OSError) -> str:
         return error.strerror or str(error) if error.errno in (2, 13) else why_refused(error)

@@ -1,7 +1,4 @@
-"""What the zygote asks of an isolation rung (table.py lists them), and what most rungs answer.
-
-A worker is two processes, a launcher and its child, the zygote, which forks one process a run.
-"""
+"""What the launcher, the zygote and a run (zygote.py) ask of an isolation rung, and what most rungs answer."""
 
 from collections.abc import Callable
 from importlib import import_module

@@ -37,10 +37,6 @@ def _status(field: str) -> str:
         return next(line.split()[1] for line in file if line.startswith(f"{field}:"))
 
 
-def _only_loopback() -> bool:
-    return [name for _, name in socket.if_nameindex()] == ["lo"]
-
-
 def _few_processes() -> bool:
     return os.getpid() < 10 and sum(name.isdigit() for name in os.listdir("/proc")) < 10
 
@@ -70,5 +66,5 @@ WALLS = {
     "root's rights": Wall("root's rights", lambda: os.getuid() != 0),
     "capabilities": Wall("capabilities", lambda: int(_status("CapEff"), 16) == 0),
     "processes": Wall("other processes", _few_processes),
-    "own network": Wall("the network", _only_loopback),
+    "own network": Wall("the network", lambda: [name for _, name in socket.if_nameindex()] == ["lo"]),
 }

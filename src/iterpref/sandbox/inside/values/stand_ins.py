@@ -82,12 +82,7 @@ def is_large(value: Any) -> bool:
 
 
 def fingerprint(value: Any) -> int:
-    """Equal for equal values.
-
-    Raises:
-        TypeError: A value inside is neither plain nor hashable.
-        RecursionError: Nested too deeply.
-    """
+    """`TypeError` if a value inside is neither plain nor hashable, `RecursionError` if it is nested too deeply."""
     kind = type(value)
     if kind in _SCALARS:
         return hash((value, value == -1))  # Python gives -1 and -2 one hash

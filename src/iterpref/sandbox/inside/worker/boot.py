@@ -1,7 +1,4 @@
-"""How an interpreter inside is started: bare, with the folder `inside` as a package of its own.
-
-The rest of iterpref is neither imported nor, in a run, to be seen. worker.py starts zygotes so, bubblewrap.py runs.
-"""
+"""How an interpreter inside is started: with the folder `inside` as a package of its own, and nothing of iterpref."""
 
 import os
 import sys

@@ -44,11 +44,7 @@ class Supervisor:
     def watch(self, sweep: Callable[[], None]) -> RawRun:
         """Return when the process and all its descendants are gone and everything they wrote has been read.
 
-        Args:
-            sweep: Kills what can't be killed through the process.
-
-        Raises:
-            HostGone: After the kill.
+        `sweep` kills what can't be killed through the process. Raises `HostGone`, after the kill.
         """
         host_gone = False
         try:
@@ -172,10 +168,8 @@ class Supervisor:
 
     def _kill(self) -> None:
         for kill in (os.killpg, os.kill):
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or a group of other users
                 kill(self._pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue  # gone, or a group of other users
 
 
 def _private_bytes(pid: int) -> int:

@@ -8,7 +8,6 @@ import struct
 from dataclasses import dataclass
 
 _COUNT = struct.Struct("!I")
-_LENGTH = struct.Struct("!Q")
 _NUMBERS = struct.Struct("!iddQ")
 MAX_BYTES = 1 << 30
 _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
@@ -16,10 +15,7 @@ _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
 
 @dataclass
 class RawRun:
-    """One run as the zygote saw it, nothing of it interpreted.
-
-    `status`: exit code, or minus the signal. `limit`: the field of `Limits` it broke, or "".
-    """
+    """One run as the zygote saw it. `status`: exit code, or minus the signal. `limit`: the field of `Limits` broken."""
 
     status: int = 0
     limit: str = ""
@@ -58,7 +54,7 @@ def receive(sock: socket.socket) -> list[bytes]:
     (count,) = _COUNT.unpack_from(data)
     if count > 16:
         raise WireError(f"message of {count} frames")
-    stop = _COUNT.size + count * _LENGTH.size
+    stop = _COUNT.size + 8 * count
     _read_up_to(sock, data, stop)
     lengths = struct.unpack_from(f"!{count}Q", data, _COUNT.size)
     if sum(lengths) > MAX_BYTES:
