@@ -105,7 +105,7 @@ def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, 
 
 
 def stamps(rung: str, minimum: str, refusals: Sequence[str]) -> tuple[str, ...]:
-    """What every Execution of this rung must say; `SandboxError` if it isolates less than `minimum`, or that is none."""
+    """What every Execution of this rung must say of itself; `SandboxError` if it isolates less than `minimum`."""
     best_first, reasons, warning = list(RUNGS), "; ".join(refusals), RUNGS[rung].warning
     if minimum not in best_first:
         raise SandboxError(f"sandbox: got min_isolation {minimum!r}, expected one of {', '.join(best_first)}")

@@ -1,8 +1,8 @@
 """Negative controls: tests that passed run once more with every assertion turned around, and must now fail.
 
-Each test that gets to its end fails with `<token> <assertions seen> <assertions that held>`; the program can't know
-the token, so that one that reports for tests that didn't run, drops failures, or makes assertions hold stands out. A
-program that looks for controls can still win: this detects tricks, it doesn't exclude them.
+Each test that gets to its end fails with `<token> <assertions seen> <assertions that held>`; the program doesn't
+know the token, so that one that reports for tests that didn't run, drops failures, or makes assertions hold stands out.
+A program that looks for controls can still win: this detects tricks, it doesn't exclude them.
 Not here: what an assertion's opposite is (flip_asserts.py), what the reports amount to (grading/control.py).
 """
 

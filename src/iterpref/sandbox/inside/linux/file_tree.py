@@ -107,7 +107,7 @@ def _touch(path: str) -> None:
 
 
 def memory_file(content: bytes, over_exec: bool = False) -> int:
-    """A descriptor to read `content` from, of a file without a name; `over_exec`: it survives that."""
+    """A descriptor to read `content` from, of a file without a name; `over_exec`: it survives exec."""
     if hasattr(os, "memfd_create"):
         fd = os.memfd_create("stdin", 0 if over_exec else os.MFD_CLOEXEC)
     else:

@@ -131,7 +131,7 @@ def _prctl_call(option: int, first: int, second: int = 0) -> PreparedCall:
 
 DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)  # SIGKILL when the thread that forked this process ends
 ADOPTING_ORPHANS = _prctl_call(_PR_SET_CHILD_SUBREAPER, 1)  # descendants whose parent dies become children
-OWNING_PROC_SELF = _prctl_call(_PR_SET_DUMPABLE, 1)  # again, after a change of uid (needed to write uid_map)
+OWNING_PROC_SELF = _prctl_call(_PR_SET_DUMPABLE, 1)  # after a change of uid; needed to write uid_map
 NO_NEW_PRIVILEGES = _prctl_call(_PR_SET_NO_NEW_PRIVS, 1)
 KEEPING_CAPABILITIES = _prctl_call(_PR_SET_KEEPCAPS, 1)  # the permitted ones, over the next change of uid
 
