@@ -1,8 +1,10 @@
 """The layout of docs/design.md, checked: imports point down, and `import iterpref` stays light."""
 
 import ast
+import importlib
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,11 @@ LEVELS = [
     {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+
+# Of these packages, others import the face (what its `__all__` names) and these modules only.
+PUBLIC = {
+    "iterpref.sandbox": {"iterpref.sandbox.call_tables", "iterpref.sandbox.doctor", "iterpref.sandbox.remote"},
+}
 
 
 def module_of(path: Path) -> str:
@@ -66,6 +73,29 @@ def test_every_module_has_a_level() -> None:
 
 def test_records_import_nothing_of_ours() -> None:
     assert imported_modules(SOURCE / "records.py") == set()
+
+
+@pytest.mark.parametrize("face", PUBLIC)
+def test_other_packages_use_the_public_faces(face: str) -> None:
+    offered = {f"{face}.{name}" for name in importlib.import_module(face).__all__} | PUBLIC[face]
+    own = SOURCE / face.split(".")[1]
+    for path in sorted(SOURCE.rglob("*.py")):
+        if own in path.parents:
+            continue
+        for module, name in imported_names(path):
+            if module == face and name:
+                assert f"{face}.{name}" in offered, f"{path}: imports {name} from {face}, which does not offer it"
+            elif module.startswith(f"{face}."):
+                assert module in PUBLIC[face], f"{path}: imports {module}, which is not a public module of {face}"
+
+
+def imported_names(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name in it) of each absolute import, anywhere in a file; "" where the module itself is imported."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            yield from ((node.module or "", alias.name) for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
 
 
 def test_only_parallel_imports_ray() -> None:

@@ -24,7 +24,7 @@ HOST = [path for path in FILES if path not in INSIDE]
 FROM_INSIDE = {  # what both sides must agree on
     "inside.values.request", "inside.rungs.table", "inside.worker.boot", "inside.worker.wire",
     "inside.harness.assert_syntax", "inside.harness.flip_asserts", "inside.values.codec",
-    "inside.values.operators", "inside.values.stand_ins", "inside.values.texts",
+    "inside.values.stand_ins", "inside.values.texts",
 }  # fmt: skip
 FROM_ITERPREF = {"records", "errors", "programs"}
 LAZY = {("inside.harness.frameworks", "pytest")}  # imported where a test needs it

@@ -5,9 +5,8 @@ import pytest
 from iterpref.errors import RecordError
 from iterpref.records import Limits, TestFile
 from iterpref.sandbox import Job
-from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.inside.values.fingerprints import LARGE, fingerprint, is_large
-from iterpref.sandbox.reading.call_tables import CallRow, arguments, close, read_row, write_row
+from iterpref.sandbox.call_tables import CallRow, arguments, close, encode, read_row, write_row
+from iterpref.sandbox.inside.values.stand_ins import LARGE, fingerprint, is_large
 
 
 def job(program, *rows, entry_point="f", **limits):

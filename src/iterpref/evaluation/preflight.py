@@ -13,8 +13,7 @@ from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.files import write_json
 from iterpref.records import Execution, Task, fingerprint
-from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.job import ENGINE_VERSION
+from iterpref.sandbox import ENGINE_VERSION, Job, Sandbox
 
 
 def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
     from iterpref.records import Execution, Limits, TestFile
 
     from .inside.rungs.table import RUNGS
-    from .job import Job
+    from .job import ENGINE_VERSION, Job
     from .sandbox import Sandbox
 
-__all__ = ["RUNGS", "Execution", "Job", "Limits", "Sandbox", "TestFile"]
+__all__ = ["ENGINE_VERSION", "RUNGS", "Execution", "Job", "Limits", "Sandbox", "TestFile"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    where = {"Job": ".job", "Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}.get(name, "iterpref.records")
+    own = {"ENGINE_VERSION": ".job", "Job": ".job", "Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}
+    where = own.get(name, "iterpref.records")
     return getattr(import_module(where, __name__), name)

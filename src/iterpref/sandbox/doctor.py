@@ -1,8 +1,4 @@
-"""What can this machine isolate? Every rung tried, what blocks it, and how fast it runs.
-
-In: nothing. Out: one `Finding` a rung, best first. Runs a trivial program on each rung that starts.
-Not here: showing it (`iterpref doctor`).
-"""
+"""What can this machine isolate? Every rung tried, best first, what blocks it, and how fast a trivial program runs."""
 
 import time
 import warnings
@@ -12,9 +8,6 @@ from iterpref.errors import SandboxError
 from iterpref.records import Isolation
 
 from . import RUNGS, Job, Sandbox, TestFile
-
-_PROGRAM = "def f(x):\n    return x + 1\n"
-_TESTS = TestFile(path="test_it.py", content="assert f(1) == 2\n")
 
 
 @dataclass(frozen=True)
@@ -32,7 +25,8 @@ def diagnose(measure_s: float = 1.0) -> list[Finding]:
 
 
 def _try(rung: Isolation, measure_s: float) -> Finding:
-    job = Job(program=_PROGRAM, tests=(_TESTS,), style="assert")
+    tests = (TestFile(path="test_it.py", content="assert f(1) == 2\n"),)
+    job = Job(program="def f(x):\n    return x + 1\n", tests=tests, style="assert")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)

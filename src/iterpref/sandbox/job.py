@@ -1,7 +1,4 @@
-"""What one execution is: a program, its tests, its limits. Equal jobs give equal executions, up to time.
-
-In: a Task and a program. Out: a `Job`, whose `key` names its execution in the store.
-"""
+"""What one execution is: a program, its tests, its limits. Equal jobs give equal executions, up to time."""
 
 from pathlib import PurePosixPath
 from typing import Self
@@ -55,5 +52,5 @@ class Job(Record):
 
     @property
     def key(self) -> str:
-        """Identity of this execution, for a cache."""
+        """Names this execution in the store."""
         return fingerprint([ENGINE_VERSION, self.model_dump(mode="json")])

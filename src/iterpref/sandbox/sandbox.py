@@ -11,6 +11,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from importlib.machinery import PathFinder
 from typing import Self
 
@@ -21,14 +22,12 @@ from .grading.calls import CallResults, grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
-from .inside.values.request import RunRequest
 from .job import Job
 from .reading import required_tests
 from .reading.plan import Unliftable
 from .reading.plan_tests import plan_tests
 from .workers import requests
-from .workers.ladder import LOWEST_ISOLATING, below, climb, stamps
-from .workers.pool import Pool, WorkersFailed
+from .workers.pool import LOWEST_ISOLATING, Pool, WorkersFailed, climb, stamps
 from .workers.worker import Worker, import_path
 
 
@@ -66,10 +65,11 @@ class Sandbox:
         self._twins: list[Sandbox] = []
         self._lock = threading.Lock()
         first, self.isolation, refusals = climb(isolation, self._preload, hash_seed)
-        self.pool = Pool(first, self.workers, self._start, runs_per_worker)
-        self.warnings = stamps(self.isolation, refusals)
+        start = partial(Worker, self.isolation, self._preload, hash_seed)
+        self.pool = Pool(first, self.workers, start, runs_per_worker)
+        minimum = min_isolation or (LOWEST_ISOLATING if isolation == "auto" else self.isolation)
         try:
-            self._refuse_below(min_isolation or (LOWEST_ISOLATING if isolation == "auto" else self.isolation), refusals)
+            self.warnings = stamps(self.isolation, minimum, refusals)
         except SandboxError:
             self.close()
             raise
@@ -95,18 +95,14 @@ class Sandbox:
         return found
 
     def _run_once(self, job: Job) -> Execution:
+        not_run = partial(Execution, trust="in_process", isolation=self.isolation)
         try:
             found = self._run_stdio(job) if job.style == "stdio" else self._run_tests(job)
         except WorkersFailed as error:
-            text = f"The sandbox {error}"
-            found = Execution(
-                verdict="sandbox_error", trust="in_process", isolation=self.isolation, phase="none", error=text
-            )
+            found = not_run(verdict="sandbox_error", phase="none", error=f"The sandbox {error}")
         except SyntaxError as error:
             text = f"SyntaxError: {error.msg} ({error.filename or job.tests[0].path} line {error.lineno})"
-            found = Execution(
-                verdict="error", trust="in_process", isolation=self.isolation, error_type="SyntaxError", error=text
-            )
+            found = not_run(verdict="error", error_type="SyntaxError", error=text)
         return found.model_copy(update={"warnings": (*found.warnings, *self.warnings)}) if self.warnings else found
 
     def _run_tests(self, job: Job) -> Execution:
@@ -164,15 +160,6 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _refuse_below(self, minimum: Isolation, refusals: Sequence[str]) -> None:
-        if not below(self.isolation, minimum):
-            return
-        blocked = "; ".join(refusals) or f"isolation={self.isolation!r} was asked for"
-        advice = f". min_isolation={self.isolation!r} runs without isolation" if self.warnings else ""
-        raise SandboxError(
-            f"sandbox: got isolation {self.isolation!r}, expected at least {minimum!r}; {blocked}{advice}"
-        )
-
     def _run_in_process(self, job: Job) -> Execution:
         required = required_tests.required_tests(job)
         if job.style == "pytest" and PathFinder.find_spec("pytest", import_path()) is None:
@@ -182,15 +169,13 @@ class Sandbox:
         may_skip = any("skip" in test.content.lower() for test in job.tests)
         raw = self.pool.run(request, job.stdin)
         found = grade_tests(raw, request["nonce"], required, self.isolation, may_skip)
-        return self._confirmed(found, job, request) if found.passed else found
-
-    def _confirmed(self, found: Execution, job: Job, request: RunRequest) -> Execution:
-        """A pass, after its negative control; as it was where no worker could run that."""
+        if not found.passed:
+            return found
         control = requests.control_request(request)
         try:
             raw = self.pool.run(control, job.stdin)
         except WorkersFailed:
-            return found
+            return found  # a pass stays what it is where no worker could run its negative control
         neutral, asserting = required_tests.can_not_fail(job), required_tests.asserting(job)
         return confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
 
@@ -214,9 +199,6 @@ class Sandbox:
             raise RecordError("style stdio: no case found; one object with stdin and stdout a line expected")
         summed = {"tests": tuple(outcomes), "wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
         return shown.model_copy(update=summed)
-
-    def _start(self) -> Worker:
-        return Worker(self.isolation, self._preload, self._hash_seed)
 
     def _twin(self, number: int) -> "Sandbox":
         """The same sandbox under another hash seed, made when first needed."""

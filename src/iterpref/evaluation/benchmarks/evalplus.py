@@ -17,8 +17,7 @@ from iterpref.evaluation.benchmarks.definition import MadeTasks, Material
 from iterpref.evaluation.benchmarks.references import Question, Reference, references
 from iterpref.evaluation.benchmarks.releases import PublishedRow
 from iterpref.records import Limits, Task, TestFile, fingerprint
-from iterpref.sandbox.inside.values.codec import decode
-from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
+from iterpref.sandbox.call_tables import CallRow, arguments, decode, write_row
 
 FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input", "atol")
 BASE, PLUS = "base.jsonl", "plus.jsonl"

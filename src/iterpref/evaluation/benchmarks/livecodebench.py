@@ -21,8 +21,7 @@ from iterpref.errors import RecordError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, BenchmarkOptions, each
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
-from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.reading.call_tables import CallRow, arguments, write_row
+from iterpref.sandbox.call_tables import CallRow, arguments, encode, write_row
 
 _MOST_BYTES = 1 << 30  # of one task's tests, unpacked
 _FIELDS = ("question_id", "question_content", "starter_code", "public_test_cases", "private_test_cases", "metadata",

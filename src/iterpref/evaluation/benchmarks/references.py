@@ -3,7 +3,7 @@
 In: for each task its program and its inputs, and how rows become tests. Out: for each its test files' contents and the
 CPU time that the solution took, or why there are none. The cache's name holds the identity of the rows and of the
 Python that computed them. Each task is made ready by the thread that waits for its outputs, so that the sandbox's
-workers don't wait for the host. Not here: grading programs against the outputs (`sandbox/reading/call_tables.py`).
+workers don't wait for the host. Not here: grading programs against the outputs (`sandbox/call_tables.py`).
 """
 
 import gzip
@@ -19,8 +19,7 @@ from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.files import whole
 from iterpref.records import Limits, TestFile, fingerprint
 from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.inside.values.codec import encode
-from iterpref.sandbox.reading.call_tables import CallRow, write_row
+from iterpref.sandbox.call_tables import CallRow, encode, write_row
 
 _VERSION = 2  # of what is cached, and of the code that makes tests of rows
 LIMITS = Limits(cpu_s=300, wall_s=900, memory_bytes=4 << 30)

@@ -1,8 +1,4 @@
-"""Results of calls → Execution: compared outside the program's process, trust `oracle`.
-
-In: how a run ended, what its channel claims, and the plan the host made beforehand. Out: an `Execution`; or, for a
-reference whose results are wanted, `CallResults`. Not here: how a failing case is written (failing_case.py).
-"""
+"""Results of calls → Execution: compared outside the program's process, trust `oracle`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +9,8 @@ from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 from ..inside.values.codec import decode, opaque_text
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
-from ..reading.call_tables import CallTable
 from ..reading.expressions import Evaluator
-from ..reading.plan import CallPlan, Expectation
+from ..reading.plan import CallPlan, CallTable, Expectation
 from .claims import ClaimedError, Claims, Tampered, read_claims
 from .failing_case import expected_text, failing_case, parting, where_parting
 from .verdicts import Cause, ended_early, execution, import_failure, raised, tampered
@@ -86,21 +81,19 @@ def _grade(expected: Expectation, plan: CallPlan, claims: Claims, stop: Cause | 
     except Exception as error:  # what the assertion itself would have raised
         name = type(error).__name__
         said = f"{name}: {shorten(str(error), CASE_CHARS)}"
-        returned = [
-            f"  {plan.calls[expected.slots[node]].text} returned {opaque_text(value)}" for node, value in values.items()
-        ]
-        case = failing_case(expected, plan, values, evaluate)
-        return raised(ClaimedError(name, said, tuple(returned)), case)
+        calls = [(plan.calls[expected.slots[node]].text, value) for node, value in values.items()]
+        returned = tuple(f"  {call} returned {opaque_text(value)}" for call, value in calls)
+        return raised(ClaimedError(name, said, returned), failing_case(expected, plan, values, evaluate))
     case = failing_case(expected, plan, values, evaluate)
     text = f"{case.call} returned {case.got}, expected {case.expected}{parting(expected, evaluate)}"
     return Cause("failed", "AssertionError", text, case)
 
 
 def _no_result(index: int, call: str, expected: str, claims: Claims, stop: Cause | None) -> Cause:
-    """The verdict on a call that raised or was never made."""
+    """Of a call that raised or was never made."""
     if index in claims.errors:
         error = claims.errors[index]
-        return raised(error, FailingCase(call=call, got=error.first_line, expected=expected))
+        return raised(error, FailingCase(call=call, got=error.message.split("\n", 1)[0], expected=expected))
     missing = stop or Cause("exited_early", "", "The process ended before this call had returned.")
     return Cause(missing.verdict, missing.error_type, missing.error, FailingCase(call=call, got="", expected=expected))
 

@@ -1,7 +1,6 @@
 """The lines a run wrote on its result channel, read as what they are: claims of a possibly hostile process.
 
-In: the raw bytes and the run's nonce. Out: `Claims`; every line must carry the nonce and decode strictly.
-Not here: what the claims amount to (verdicts.py).
+Every line must carry the run's nonce and decode strictly. Not here: what the claims amount to (verdicts.py).
 """
 
 import json
@@ -12,10 +11,7 @@ from ..inside.values.codec import CodecError, decode
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
 
-_REPORTED = ("passed", "failed", "error", "skipped")
-_MESSAGE_CHARS = 4000
-_FRAME_CHARS = 1000
-_FRAMES = 20
+_MESSAGE_CHARS, _FRAME_CHARS, _FRAMES = 4000, 1000, 20
 
 
 class Tampered(Exception):
@@ -35,10 +31,6 @@ class ClaimedError:
     def text(self) -> str:
         return "\n".join((self.message, *self.frames))
 
-    @property
-    def first_line(self) -> str:
-        return self.message.split("\n", 1)[0]
-
 
 @dataclass(frozen=True)
 class TestClaim:
@@ -52,7 +44,7 @@ class TestClaim:
 
 @dataclass
 class Claims:
-    """The channel's lines, sorted by kind. `imported`: None while the program's module hasn't been loaded."""
+    """The channel's lines, sorted by kind. `imported`: the program's module has been loaded."""
 
     imported: bool = False
     import_error: ClaimedError | None = None
@@ -66,8 +58,7 @@ def read_claims(raw: RawRun, nonce: str) -> Claims:
     """Parse the channel.
 
     Raises:
-        Tampered: A line without the nonce, of unknown form, repeated, or after the end; half a line of a process that
-            wasn't killed.
+        Tampered: A line without nonce, of unknown form, repeated, after the end; half a line of a process not killed.
     """
     claims = Claims()
     *lines, rest = raw.channel.split(b"\n")
@@ -109,7 +100,7 @@ def _add_result(claims: Claims, kind: str, index: Any, value: Any) -> None:
 
 
 def _test(name: Any, verdict: Any, error: Any, case: Any) -> TestClaim:
-    if verdict not in _REPORTED:
+    if verdict not in ("passed", "failed", "error", "skipped"):
         raise Tampered(f"verdict {verdict!r}")
     return TestClaim(str(name)[:300], verdict, _error(error) if error else None, _case(case) if case else None)
 

@@ -1,12 +1,11 @@
 """A second run → how far the first can be believed: negative controls, and repeats under other hash seeds.
 
-In: the Execution that passed, and the control run as the worker saw it. Out: the Execution, with trust `checked` where
-every test failed under control as it should, verdict `unverified` where one did not, and unchanged where the control
-could not tell; or two runs that don't agree. Not here: what a control does (inside/harness/negative_control.py).
+A pass gets trust `checked` where every test failed under control as it should, verdict `unverified` where one did not,
+and stays as it is where the control could not tell. What a control does: inside/harness/negative_control.py.
 """
 
 import re
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from iterpref.records import Execution
 
@@ -46,13 +45,6 @@ def flaky(first: Execution, again: Execution, number: int) -> Execution:
     return shown.model_copy(update={"verdict": "unverified", "error_type": "Flaky", "error": text})
 
 
-class _Proof(NamedTuple):
-    """Of a test that came to its end: assertions seen, and how many of them held though they should not."""
-
-    seen: int
-    held: int
-
-
 def _says(
     report: TestClaim | None, token: str, must_see: bool, cut_short: bool
 ) -> Literal["confirmed", "doubtful", "nothing"]:
@@ -64,21 +56,22 @@ def _says(
     proof = _proof(report, token)
     if proof is None:
         return "nothing"  # it failed elsewhere than at its end
-    if proof.held or (must_see and not proof.seen):
+    seen, held = proof
+    if held or (must_see and not seen):
         return "doubtful"
-    return "confirmed" if proof.seen else "nothing"
+    return "confirmed" if seen else "nothing"
 
 
-def _proof(report: TestClaim, token: str) -> _Proof | None:
+def _proof(report: TestClaim, token: str) -> tuple[int, int] | None:
+    """Of a test that came to its end: assertions seen, and how many of them held though they should not."""
     if report.error is None:
         return None
     if report.error.type == "AssertionError":  # a doctest example: failing is all it can say
-        return _Proof(1, 0) if report.case else None
+        return (1, 0) if report.case else None
     match = re.search(rf"Reached: {token} (\d+) (\d+)\b", report.error.message)
-    return _Proof(int(match[1]), int(match[2])) if match else None
+    return (int(match[1]), int(match[2])) if match else None
 
 
 def _unverified(found: Execution, why: str) -> Execution:
-    return found.model_copy(
-        update={"verdict": "unverified", "error_type": "NegativeControl", "error": f"The tests passed, but {why}"}
-    )
+    text = f"The tests passed, but {why}"
+    return found.model_copy(update={"verdict": "unverified", "error_type": "NegativeControl", "error": text})

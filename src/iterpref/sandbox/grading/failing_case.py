@@ -1,8 +1,4 @@
-"""An expectation that did not hold → the call, what it returned and what was expected, as a person would write them.
-
-In: the expectation, the results of its calls. Out: a `FailingCase` of bounded texts. Pure. Not here: whether it holds
-(calls.py), the rows of long tables (reading/call_tables.py).
-"""
+"""An expectation that did not hold → the call, what it returned and what was expected, as a person would write them."""
 
 import ast
 import copy
@@ -14,7 +10,9 @@ from ..inside.values.codec import opaque_text
 from ..inside.values.texts import CASE_CHARS, VALUE_CHARS, shorten
 from ..reading.expressions import Evaluator
 from ..reading.plan import CallPlan, Expectation
+from .output_difference import common
 
+_EQUAL = ast.Eq | ast.Is
 _CALLS = 3  # shown of one assert
 _DEPTH = 5  # containers inside containers that are gone into
 _PART = 40  # characters of a long string from the first wrong one on
@@ -35,12 +33,8 @@ def failing_case(expectation: Expectation, plan: CallPlan, values: dict[int, Any
     if not values:
         return FailingCase(call=condition, got="False", expected="True")
     calls = {texts[node]: opaque_text(value) for node, value in values.items()}
-    kept = list(calls.items())[:_CALLS]
-    return FailingCase(
-        call=", ".join(call for call, _ in kept),
-        got=", ".join(got for _, got in kept),
-        expected=_wanted(expectation, condition),
-    )
+    call, got = (", ".join(list(shown)[:_CALLS]) for shown in (calls, calls.values()))
+    return FailingCase(call=call, got=got, expected=_wanted(expectation, condition))
 
 
 def parting(expectation: Expectation, evaluate: Evaluator) -> str:
@@ -65,17 +59,9 @@ def where_parting(got: Any, wanted: Any) -> str:
     if isinstance(got, list | tuple) and type(got) is type(wanted) and len(got) != len(wanted):
         return f"\nThey differ in length{path and f' at {path}'}: {len(got)}, expected {len(wanted)}"
     if isinstance(got, str) and isinstance(wanted, str):
-        start = _equal_at_start(got, wanted)
+        start = common(got, wanted)
         path, got, wanted = f"{path}[{start}:]", got[start : start + _PART], wanted[start : start + _PART]
     return f"\nThey differ first at {path}: {opaque_text(got)}, expected {opaque_text(wanted)}" if path else ""
-
-
-def _equal_at_start(got: str, wanted: str) -> int:
-    """How many characters."""
-    for index, (one, other) in enumerate(zip(got, wanted, strict=False)):
-        if one != other:
-            return index
-    return min(len(got), len(wanted))
 
 
 def _step(got: Any, wanted: Any) -> Any:
@@ -115,9 +101,7 @@ def expected_text(expectation: Expectation) -> str:
 def _sides(expectation: Expectation) -> tuple[ast.expr, ast.expr] | None:
     """(side with a call, side without) of `call == constant`, whichever way round."""
     condition = expectation.condition
-    if not (isinstance(condition, ast.Compare) and len(condition.ops) == 1):
-        return None
-    if not isinstance(condition.ops[0], ast.Eq | ast.Is):
+    if not (isinstance(condition, ast.Compare) and len(condition.ops) == 1 and isinstance(condition.ops[0], _EQUAL)):
         return None
     sides = [condition.left, condition.comparators[0]]
     with_call = [any(id(node) in expectation.slots for node in ast.walk(side)) for side in sides]

@@ -1,6 +1,4 @@
-"""Two outputs of a program → where they part, in a few lines that a model or a person can read.
-
-In: what was printed and what was expected, as lines; the input. Out: bounded texts, such as
+"""Two outputs of a program → where they part, in a few lines that a model or a person can read, such as
 
     Line 2 of the output is wrong (3 lines printed, 3 expected; - expected, + printed):
       10
@@ -32,12 +30,12 @@ def lines_compared(text: str) -> list[str]:
 
 def difference(got: list[str], expected: list[str]) -> str:
     """Say where the printed lines part from the expected ones; the two lists are not equal."""
-    start = _common(got, expected)
-    end = _common(reversed(got), reversed(expected), min(len(got), len(expected)) - start)
+    start = common(got, expected)
+    end = common(reversed(got), reversed(expected), min(len(got), len(expected)) - start)
     missing, extra = expected[start : len(expected) - end], got[start : len(got) - end]
     what, column = _headline(got, expected, start), 0
     if missing and extra and max(len(missing[0]), len(extra[0])) > _WIDTH:
-        column = _common(missing[0], extra[0])
+        column = common(missing[0], extra[0])
         what += f" from character {column + 1} on"
     counts = f"{_count(len(got))} printed, {len(expected)} expected"
     if not (got and expected):
@@ -97,7 +95,7 @@ def _cut(line: str, column: int = 0) -> str:
     return f"{'...' if start else ''}{text}{'...' if start + _WIDTH < len(line) else ''}"
 
 
-def _common(left: Iterable[object], right: Iterable[object], most: int | None = None) -> int:
+def common(left: Iterable[object], right: Iterable[object], most: int | None = None) -> int:
     """How many items are equal at the start of both, at most `most`."""
     count = 0
     for one, other in islice(zip(left, right, strict=False), most):

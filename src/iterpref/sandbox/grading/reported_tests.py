@@ -1,8 +1,4 @@
-"""Reports of tests that ran in the program's process → Execution, trust `in_process`.
-
-In: how a run ended, what its channel claims, and the tests that the host counted in the source. Out: an `Execution`.
-Not here: whether a pass can be believed (control.py).
-"""
+"""Reports of tests that ran in the program's process → Execution, trust `in_process`; control.py checks a pass."""
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 
@@ -13,12 +9,8 @@ from .verdicts import Cause, ended_early, execution, import_failure, raised, tam
 
 
 def grade_tests(raw: RawRun, nonce: str, required: list[str], rung: Isolation, may_skip: bool) -> Execution:
-    """Add up what in-process tests reported; trust `in_process`.
-
-    Args:
-        required: Names that must each occur at the end of some reported test's name: the tests counted in the source.
-        may_skip: Whether the test source itself skips tests.
-    """
+    """Add up what in-process tests reported. `required`: the tests counted in the source, which must each occur at the
+    end of some reported test's name. `may_skip`: the source itself skips tests."""
     try:
         claims = read_claims(raw, nonce)
     except Tampered as error:
@@ -51,15 +43,11 @@ def _cause(test: TestClaim) -> Cause:
         return raised(error, case)
     message = error.message
     if case is not None and error.type == "AssertionError" and message.startswith("AssertionError"):
-        message = _compared(case, message.removeprefix("AssertionError").removeprefix(": "))
+        # What was compared, with the assertion's own message after it; indented lines of that go below.
+        said, newline, indented = message.removeprefix("AssertionError").removeprefix(": ").partition("\n  ")
+        words = f" ({said})" if said else ""
+        message = f"{case.call} returned {case.got}, expected {case.expected}{words}{newline}{indented}"
     return Cause("failed", error.type, message, case, error.frames)
-
-
-def _compared(case: FailingCase, message: str) -> str:
-    """What an assertion compared, with its message after it; indented lines of that go below."""
-    said, newline, indented = message.partition("\n  ")
-    words = f" ({said})" if said else ""
-    return f"{case.call} returned {case.got}, expected {case.expected}{words}{newline}{indented}"
 
 
 def _listed(names: list[str]) -> str:

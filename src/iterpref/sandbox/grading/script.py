@@ -1,9 +1,4 @@
-"""What a program printed → Execution: compared outside its process, trust `oracle`.
-
-In: how a run ended, its standard output, its input and the output expected of it. Out: an `Execution` that says where
-the output parts from the expected one, or what ended the program, and the input. The one place where standard output
-counts for a verdict. Not here: how a difference is written (output_difference.py).
-"""
+"""What a program printed → Execution, trust `oracle`: the one place where standard output counts for a verdict."""
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 

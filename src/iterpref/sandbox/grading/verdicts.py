@@ -1,8 +1,4 @@
-"""What a run's end amounts to: the pieces that every verdict is made of.
-
-In: how a run ended and what its channel claims. Out: a `Cause`, or the `Execution` made of it. Verdicts are made only
-here and in calls.py (results of calls), reported_tests.py (tests that ran inside) and script.py (what was printed).
-"""
+"""What a run's end amounts to: the pieces of which calls.py, reported_tests.py and script.py make all verdicts."""
 
 import signal
 from dataclasses import dataclass
@@ -42,18 +38,19 @@ def execution(
     raw: RawRun, claims: Claims | None, tests: list[TestOutcome], cause: Cause | None, trust: Trust, rung: Isolation
 ) -> Execution:
     """The record; `cause` None means that it passed."""
+    end = cause or Cause("passed")
     return Execution(
-        verdict=cause.verdict if cause else "passed",
+        verdict=end.verdict,
         trust=trust,
         isolation=rung,
         phase="test" if claims is None or claims.imported else "import",
-        error_type=cause.error_type if cause else "",
-        error=cause.error if cause else "",
-        frames=cause.frames if cause else (),
+        error_type=end.error_type,
+        error=end.error,
+        frames=end.frames,
         tests=tuple(tests),
-        failing_case=cause.case if cause else None,
-        stdout=text(raw.stdout),
-        stderr=text(raw.stderr),
+        failing_case=end.case,
+        stdout=_kept(raw.stdout),
+        stderr=_kept(raw.stderr),
         wall_s=round(raw.wall_s, 6),
         cpu_s=round(raw.cpu_s, 6),
         max_rss_bytes=raw.max_rss_bytes,
@@ -65,7 +62,8 @@ def ended_early(raw: RawRun, claims: Claims) -> Cause | None:
     if raw.limit:
         return Cause(_LIMIT_VERDICTS[raw.limit], raw.limit, f"The run hit its limit {raw.limit}.")
     if raw.status < 0:
-        name = _signal_name(-raw.status)
+        known = -raw.status in list(signal.Signals)  # a real-time signal isn't
+        name = signal.Signals(-raw.status).name if known else f"signal {-raw.status}"
         return Cause("crashed", name, f"The process was killed by {name}.")
     if not claims.ended:
         return Cause("exited_early", "", f"The process ended with exit code {raw.status} before its tests had.")
@@ -77,7 +75,6 @@ def import_failure(claims: Claims) -> Cause | None:
 
 
 def raised(error: ClaimedError, case: FailingCase | None) -> Cause:
-    """The verdict on an exception."""
     verdicts: dict[str, Verdict] = {"MemoryError": "out_of_memory", "SystemExit": "exited_early"}
     return Cause(verdicts.get(error.type, "error"), error.type, error.message, case, error.frames)
 
@@ -87,13 +84,5 @@ def tampered(raw: RawRun, error: Exception, trust: Trust, rung: Isolation) -> Ex
     return execution(raw, None, [], cause, trust, rung)
 
 
-def text(stream: bytes) -> str:
-    """A stream for a record: decoded, head and tail."""
+def _kept(stream: bytes) -> str:
     return shorten(stream.decode("utf-8", errors="replace"), _KEPT)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"

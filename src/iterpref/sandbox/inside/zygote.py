@@ -1,9 +1,8 @@
 """The worker process: isolate once, then fork one confined child a run, serially, until the host hangs up.
 
-In: a socket to the host; its first message is the setup, every other one a run. Out: for each run, how it ended and the
-raw bytes of its pipes. Started by worker.py with a bare interpreter; standard library only, and never imports a
-program. Two processes: the launcher, which outlives nothing (it watches the host and the zygote and ends both), and
-the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
+The host's first message is the setup, every other one a run; back go, for each run, how it ended and the raw bytes of
+its pipes. Never imports a program. Two processes: the launcher, which outlives nothing (it watches the host and the
+zygote and ends both), and the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
 """
 
 import contextlib
@@ -19,11 +18,13 @@ import site
 import socket
 import sys
 import traceback
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from .harness import harness
 from .linux import syscalls
+from .linux.file_tree import memory_file
 from .linux.limits import reserve_memory
+from .linux.processes import pidfd
 from .rungs.rung import Rung, make_rung
 from .values.request import ProbeRequest, RunRequest, Setup, probe
 from .worker import atfork, wire
@@ -40,7 +41,7 @@ _STANDARD = (
 def main(fd: int) -> None:
     """Entry point of the interpreter that worker.py starts."""
     sock = socket.socket(fileno=fd)
-    host_pidfd = _pidfd(os.getppid())
+    host_pidfd = pidfd(os.getppid())
     setup: Setup = json.loads(wire.receive(sock)[0])
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
@@ -58,7 +59,7 @@ def main(fd: int) -> None:
         code = 1
         try:
             if sys.platform == "linux":
-                syscalls.die_with_parent()
+                syscalls.run(syscalls.DYING_WITH_PARENT)
             code = _zygote(sock, rung, setup)
         finally:
             os._exit(code)
@@ -66,7 +67,7 @@ def main(fd: int) -> None:
 
 def _guard(zygote: int, host_pidfd: int, rung: Rung) -> None:
     """The launcher: wait until the zygote or the host ends, then leave nothing behind."""
-    zygote_pidfd = _pidfd(zygote)
+    zygote_pidfd = pidfd(zygote)
     if zygote_pidfd >= 0:
         poller = select.poll()
         for fd in (host_pidfd, zygote_pidfd):
@@ -80,6 +81,22 @@ def _guard(zygote: int, host_pidfd: int, rung: Rung) -> None:
 
 
 def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
+    answer = _get_ready(sock, rung, setup)
+    gc.collect()
+    gc.disable()  # nothing below makes cycles
+    wire.send(sock, json.dumps(answer).encode())
+    if "ready" not in answer:
+        return 0
+    with contextlib.suppress(wire.WireError, HostGone):
+        while True:
+            request, stdin = wire.receive(sock)
+            outcome = _run(sock, rung, marshal.loads(request), stdin)
+            wire.send(sock, *wire.pack_run(outcome))
+    return 0
+
+
+def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
+    """Isolate, import, try; the answer to the setup."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     site.setquit()  # `exit()`, which an interpreter started with -S lacks
     try:
@@ -91,31 +108,19 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
         reserve_memory()
         trial = _run(sock, rung, probe(setup["isolation"]), b"")
     except OSError as error:
-        wire.send(sock, json.dumps({"refused": rung.why_refused(error)}).encode())
-        return 0
+        return {"refused": rung.why_refused(error)}
     except ImportError as error:
-        wire.send(sock, json.dumps({"broken": f"preload: {error}"}).encode())
-        return 0
+        return {"broken": f"preload: {error}"}
     if trial.setup_error or trial.status != 0:
         said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        detail = trial.setup_error or f"a trial run ended with status {trial.status}: {said}"
-        wire.send(sock, json.dumps({"refused": detail}).encode())
-        return 0
-    gc.collect()
-    gc.disable()  # nothing below makes cycles
-    wire.send(sock, json.dumps({"ready": True}).encode())
-    with contextlib.suppress(wire.WireError, HostGone):
-        while True:
-            request, stdin = wire.receive(sock)
-            outcome = _run(sock, rung, marshal.loads(request), stdin)
-            wire.send(sock, *wire.pack_run(outcome))
-    return 0
+        return {"refused": trial.setup_error or f"a trial run ended with status {trial.status}: {said}"}
+    return {"ready": True}
 
 
 def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, stdin: bytes) -> wire.RawRun:
     """Fork, confine, watch."""
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
-    stdin_fd = _as_file(stdin)
+    stdin_fd = memory_file(stdin) if stdin else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
         rung.hold(request["limits"])
         harness.seed(0 if request["mode"] == "probe" else request["seed"])
@@ -168,25 +173,3 @@ def _child(
         traceback.print_exc()  # the program broke what the harness stands on: its channel, its memory
     finally:
         os._exit(1)
-
-
-def _as_file(data: bytes) -> int:
-    """A descriptor to read `data` from: /dev/null, or a file without a name."""
-    if not data:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    if hasattr(os, "memfd_create"):
-        fd = os.memfd_create("stdin")
-    else:
-        import tempfile
-
-        with tempfile.TemporaryFile() as file:
-            fd = os.dup(file.fileno())
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
-
-
-def _pidfd(pid: int) -> int:
-    return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1

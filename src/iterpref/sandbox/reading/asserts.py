@@ -1,9 +1,8 @@
 """Take asserts apart: which calls they make with which constants, and what must hold of the results.
 
-In: one test file. Out: calls and expectations, added to a `CallPlan`. Walks the file in order, as Python would run it,
-without running it: constants bound to names are followed and loops over constants unrolled. Looks only at the tests,
-never at the program, which could otherwise choose to be graded in its own process.
-Not here: the calls in an expression (names.py), evaluation (expressions.py).
+Walks the file in order, as Python would, without running it: constants bound to names are followed and loops over
+constants unrolled. Looks only at the tests, never at the program, which could otherwise choose to be graded in its own
+process. Not here: the calls in an expression (names.py), evaluation (expressions.py).
 """
 
 import ast
@@ -20,10 +19,7 @@ from .plan import CallPlan, Expectation, Unliftable
 
 
 def lift(test: TestFile, style: Style, entry_point: str | None, found: CallPlan) -> None:
-    """Add the calls and expectations of one file of asserts to `found`.
-
-    Args:
-        style: `assert` (asserts at the top level) or `check` (asserts in `check(candidate)`).
+    """Add the calls and expectations of one file to `found`: of asserts at the top level, or in `check(candidate)`.
 
     Raises:
         Unliftable: With the construct that stands in the way.
@@ -74,8 +70,6 @@ def _inferred(body: list[ast.stmt]) -> set[str]:
 
 
 class _Lifter:
-    """Walks one file of asserts in order, as Python would run it, without running it."""
-
     def __init__(self, path: str, scope: Scope, found: CallPlan) -> None:
         self._path = path
         self._scope = scope
@@ -150,22 +144,18 @@ class _Lifter:
             raise Unliftable(f"loop target {ast.unparse(target)}")
 
     def _Expr(self, node: ast.Expr) -> None:
-        called = node.value.func if isinstance(node.value, ast.Call) else None
-        if isinstance(called, ast.Name) and called.id in self._functions and called.id in self._scope.opaque:
-            self._call(self._functions[called.id], node.value)
-            return
-        printed = isinstance(node.value, ast.Call) and getattr(node.value.func, "id", "") == "print"
-        if not (isinstance(node.value, ast.Constant | ast.Name) or printed):
+        call = node.value if isinstance(node.value, ast.Call) else None
+        name = getattr(call.func, "id", "") if call else ""
+        if call and name in self._functions and name in self._scope.opaque:
+            if call.args or call.keywords:
+                raise Unliftable(f"statement: {ast.unparse(node)[:80]}")
+            # `test_f()`, where the file defines `test_f`: as if its statements stood there.
+            function = self._functions.pop(name)  # it can't call itself
+            with self._scope.function():
+                self.block(function.body)
+            self._functions[name] = function
+        elif name != "print" and not isinstance(node.value, ast.Constant | ast.Name):
             raise Unliftable(f"statement: {ast.unparse(node)[:80]}")
-
-    def _call(self, function: ast.FunctionDef, call: ast.expr) -> None:
-        """`test_f()`, where the file defines `test_f`: as if its statements stood there."""
-        if not isinstance(call, ast.Call) or call.args or call.keywords:
-            raise Unliftable(f"statement: {ast.unparse(call)[:80]}")
-        del self._functions[function.name]  # it can't call itself
-        with self._scope.function():
-            self.block(function.body)
-        self._functions[function.name] = function
 
     def _Assert(self, node: ast.Assert) -> None:
         slots = self._scope.slots(node.test)
@@ -173,11 +163,11 @@ class _Lifter:
         self._found.expectations.append(Expectation(name, node.test, self._scope.constants(), slots))
 
     def _Try(self, node: ast.Try | ast.With) -> None:
-        found = expected_raise(node, self._scope.opaque)
-        slots = self._scope.call(found.call) if found else None
-        if found is None or slots is None:
+        call, types = expected_raise(node, self._scope.opaque) or (None, ())
+        slots = self._scope.call(call) if call else None
+        if call is None or slots is None:
             raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
         name = f"{self._path} line {node.lineno}"
-        self._found.expectations.append(Expectation(name, found.call, {}, slots, found.types))
+        self._found.expectations.append(Expectation(name, call, {}, slots, types))
 
     _With = _Try

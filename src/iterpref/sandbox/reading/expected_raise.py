@@ -1,26 +1,16 @@
-"""Read "this call must raise" in its usual forms.
+"""Read "this call must raise" in its usual forms:
 
-In: a `try` or `with` statement of a test. Out: the call and the names of the exceptions, or None for any other form:
-
-    try: f(-1); assert False          try: f(-1)                         with pytest.raises(ValueError):
-    except ValueError: pass           except ValueError: pass                f(-1)
-                                      else: assert False
-
-Pure. Not here: the expectation (calls.py).
+try: f(-1); assert False          try: f(-1)                         with pytest.raises(ValueError):
+except ValueError: pass           except ValueError: pass                f(-1)
+                                  else: assert False
 """
 
 import ast
-from dataclasses import dataclass
 
 _CATCH_ALL = {"AssertionError", "Exception", "BaseException"}  # they catch the `assert False` too
 
 
-@dataclass(frozen=True)
-class ExpectedRaise:
-    """`types`: names of exception classes, the program's own or Python's."""
-
-    call: ast.Call
-    types: tuple[str, ...]
+ExpectedRaise = tuple[ast.Call, tuple[str, ...]]  # the call, and names of exception classes
 
 
 def expected_raise(node: ast.Try | ast.With, imported: set[str]) -> ExpectedRaise | None:
@@ -41,7 +31,7 @@ def _of_try(node: ast.Try) -> ExpectedRaise | None:
         return None  # what follows the call is not exactly one `assert False`
     if in_body and not _CATCH_ALL.isdisjoint(types):
         return None  # passes whatever the call does
-    return ExpectedRaise(call, types)
+    return call, types
 
 
 def _of_with(node: ast.With, imported: set[str]) -> ExpectedRaise | None:
@@ -53,7 +43,7 @@ def _of_with(node: ast.With, imported: set[str]) -> ExpectedRaise | None:
         return None
     call = _only_call(node.body)
     types = _names(context.args[0]) if len(context.args) == 1 and not context.keywords else ()
-    return ExpectedRaise(call, types) if call is not None and types else None
+    return (call, types) if call is not None and types else None
 
 
 def _only_call(body: list[ast.stmt]) -> ast.Call | None:
@@ -69,9 +59,8 @@ def _names(node: ast.expr | None) -> tuple[str, ...]:
 
 
 def _says_nothing(statement: ast.stmt) -> bool:
-    constant = isinstance(statement, ast.Expr | ast.Assert) and isinstance(
-        statement.value if isinstance(statement, ast.Expr) else statement.test, ast.Constant
-    )
+    said = statement.test if isinstance(statement, ast.Assert) else getattr(statement, "value", None)
+    constant = isinstance(statement, ast.Expr | ast.Assert) and isinstance(said, ast.Constant)
     return isinstance(statement, ast.Pass) or (constant and not _fails(statement))
 
 

@@ -1,6 +1,5 @@
 """Evaluate the expressions that tests are made of, over plain values, without running any of the program's code.
 
-In: an AST node, the values of names, the values of some nodes (results of calls made elsewhere). Out: a plain value.
 Literals, arithmetic, comparisons, subscripts, a few pure builtins, `math` and methods of `str`; no comprehensions. Work
 is bounded, because results come from a hostile program. Everything else is `Unsupported`.
 """
@@ -11,12 +10,11 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..inside.harness.assert_syntax import COMPARISONS
 from ..inside.values.codec import is_set_display
-from ..inside.values.operators import COMPARISONS
 from ..inside.values.stand_ins import Iterated, Written
 
-_MAX_ITEMS = 1_000_000
-_MAX_BITS = 1_000_000
+_MAX_ITEMS = _MAX_BITS = 1_000_000
 OPENERS = ("list", "tuple", "set", "frozenset", "sorted", "sum", "min", "max", "any", "all", "dict")  # take an iterator
 
 
@@ -36,14 +34,10 @@ def _set(*values: Any) -> set[Any]:
     return Written(list(items)) if isinstance(items, list | tuple | str) else set(items)
 
 
-def _round(value: Any, digits: Any = None) -> Any:
-    return round(value) if digits is None else round(value, digits)
-
-
 BUILTINS: dict[str, Callable[..., Any]] = {
     "abs": abs, "all": all, "any": any, "bool": bool, "bytes": lambda text, *rest: bytes(text, *rest) if rest else text,
     "chr": chr, "complex": complex, "dict": dict, "float": float, "frozenset": frozenset, "int": int, "len": len,
-    "list": list, "max": max, "min": min, "ord": ord, "range": _range, "round": _round, "set": _set, "sorted": sorted,
+    "list": list, "max": max, "min": min, "ord": ord, "range": _range, "round": round, "set": _set, "sorted": sorted,
     "str": str, "sum": sum, "tuple": tuple,
 }  # fmt: skip
 MATH = {
@@ -52,10 +46,7 @@ MATH = {
                  "log", "log2", "log10", "exp", "sin", "cos", "tan", "radians", "degrees", "gcd", "trunc", "hypot")
 }  # fmt: skip
 STR_METHODS = ("lower", "upper", "strip", "split", "startswith", "endswith", "count", "title", "splitlines")
-TYPES: dict[str, type] = {
-    "bool": bool, "bytes": bytes, "complex": complex, "dict": dict, "float": float, "frozenset": frozenset, "int": int,
-    "list": list, "set": set, "str": str, "tuple": tuple,
-}  # fmt: skip
+TYPES = {kind.__name__: kind for kind in (bool, bytes, complex, dict, float, frozenset, int, list, set, str, tuple)}
 
 _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.UAdd: operator.pos, ast.USub: operator.neg, ast.Not: operator.not_, ast.Invert: operator.invert,

@@ -1,6 +1,5 @@
 """What names stand for in a file of asserts, and which calls of the program an expression makes.
 
-In: expressions of a test file, in order. Out: calls, added to a `CallPlan`, and by `id` of a node which call it is.
 What isn't a call of the program must be something the host can evaluate; else `Unliftable`.
 Not here: statements (asserts.py), evaluation (expressions.py).
 """
@@ -8,6 +7,7 @@ Not here: statements (asserts.py), evaluation (expressions.py).
 import ast
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
@@ -21,11 +21,11 @@ class Gone:
     """In place of a mutable constant that was an argument: the program may have changed it."""
 
 
+@dataclass(frozen=True)
 class Slot:
     """The result of call `index`, bound to a name."""
 
-    def __init__(self, index: int) -> None:
-        self.index = index
+    index: int
 
 
 class Instance:
@@ -87,9 +87,8 @@ class Scope:
             if isinstance(owner, ast.Name):
                 return isinstance(self.names.get(owner.id), Instance)
             return isinstance(owner, ast.Call) and self.makes_solution(owner)
-        if not isinstance(function, ast.Name) or function.id in self.opaque or function.id in self.names:
-            return False
-        return function.id in self._known
+        name = getattr(function, "id", "")
+        return name in self._known and name not in self.opaque and name not in self.names
 
     def makes_solution(self, node: ast.expr) -> bool:
         if not isinstance(node, ast.Call) or node.args or node.keywords or not isinstance(node.func, ast.Name):
@@ -157,12 +156,7 @@ class Scope:
     def _register(self, node: ast.Call, opened: bool, awaited: bool) -> int:
         if len(self._found.calls) >= _MAX_CALLS:
             raise Unliftable(f"more than {_MAX_CALLS} calls")
-        args: list[Any] = []
-        for argument in node.args:
-            if isinstance(argument, ast.Starred):
-                args.extend(self.constant(argument.value))
-            else:
-                args.append(self.constant(argument))
+        args = self.constant(ast.List(node.args, ast.Load()))
         kwargs = {}
         for keyword in node.keywords:
             if keyword.arg is None:

@@ -1,16 +1,17 @@
-"""What tests are taken apart into: calls to make inside, expectations to check outside.
-
-Not here: how tests are taken apart (plan_tests.py, asserts.py), or the outcome (calls.py).
-"""
+"""What tests are taken apart into: calls to make inside, expectations to check outside."""
 
 import ast
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..inside.values.codec import encode, opaque_text
+from iterpref.records import FailingCase
+
+from ..call_tables import CallRow
+from ..inside.values.codec import decode, encode, opaque_text
 from ..inside.values.texts import CASE_CHARS, shorten
-from .call_tables import CallTable
+
+_SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
 
 
 class Unliftable(Exception):
@@ -42,6 +43,27 @@ class Expectation:
     raises: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class CallTable:
+    """A file of calls to one function; one outcome for all: a thousand would fill the store and tell nothing more."""
+
+    name: str
+    function: str
+    rows: list[CallRow] = field(repr=False)
+
+    @cached_property
+    def wire(self) -> list[Any]:
+        """The calls as the harness takes them."""
+        return [[self.function, row.input, None, _SENT_AS.get(row.match, "value")] for row in self.rows]
+
+    def case(self, index: int, got: str) -> FailingCase:
+        """Call `index` as a person would write it."""
+        row = self.rows[index]
+        shown = ", ".join(opaque_text(decode(value)) for value in row.input)
+        expected = opaque_text(decode(row.output))
+        return FailingCase(call=shorten(f"{self.function}({shown})", CASE_CHARS), got=got, expected=expected)
+
+
 @dataclass
 class CallPlan:
     """`calls` come first, those of the `tables` after them, in one numbering."""
@@ -60,12 +82,8 @@ class CallPlan:
 def make_call(
     function: str, args: list[Any], kwargs: dict[str, Any], iterate: bool, awaited: bool = False
 ) -> PlannedCall:
-    """The call, with its text as a person would write it.
-
-    Args:
-        iterate: An iterator result is to be run out, because the test opens it.
-        awaited: The test hands the result to `asyncio.run`, which takes coroutines only.
-    """
+    """The call, with its text as a person would write it. `iterate`: an iterator result is to be run out, because the
+    test opens it. `awaited`: the test hands the result to `asyncio.run`, which takes coroutines only."""
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
     text = f"{function}({', '.join(shown)})"
     text = shorten(f"asyncio.run({text})" if awaited else text, CASE_CHARS)

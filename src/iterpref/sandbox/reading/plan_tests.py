@@ -1,9 +1,8 @@
 """Take tests apart into calls and expectations, so that expected values never enter the program's process.
 
-In: a job's test files. Out: a `CallPlan`. Covered: call tables; asserts whose condition is an expression over calls
-with constant arguments (`assert f([3, 1]) == [1, 3]`, `abs(f(2) - 1.41) < 1e-2`, `set(f(x)) == {1}`), at the top level
-or in `check(candidate)`. Anything else is `Unliftable` and runs in the program's process. Not here: asserts
-(asserts.py), the comparison's outcome (grading/calls.py).
+Covered: call tables; asserts (asserts.py) whose condition is an expression over calls with constant arguments
+(`assert f([3, 1]) == [1, 3]`, `abs(f(2) - 1.41) < 1e-2`, `set(f(x)) == {1}`), at the top level or in
+`check(candidate)`. Anything else is `Unliftable` and runs in the program's process.
 """
 
 import ast
@@ -16,11 +15,11 @@ from iterpref.errors import RecordError
 from iterpref.programs import expression
 from iterpref.records import Style, TestFile
 
+from ..call_tables import CallRow, read_row
 from ..job import Job
 from .asserts import lift
-from .call_tables import CallRow, CallTable, is_table, read_row
 from .expressions import Evaluator, Unsupported
-from .plan import CallPlan, Expectation, Unliftable, make_call
+from .plan import CallPlan, CallTable, Expectation, Unliftable, make_call
 
 _SPECIAL = {"inf": float("inf"), "nan": float("nan")}  # what repr() writes for them
 
@@ -75,7 +74,7 @@ def _table(test: TestFile, entry_point: str | None, found: CallPlan) -> None:
     constant = Evaluator(_SPECIAL)
     table: list[CallRow] = []
     for number, row in json_rows(test):
-        if is_table(row):
+        if "input" in row:  # of the form that call_tables.py reads
             table.append(read_row(f"{test.path} line {number}", row))
             continue
         try:

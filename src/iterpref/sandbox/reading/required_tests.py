@@ -1,7 +1,4 @@
-"""What the test files say before anything runs: how many tests must report, which function `check` gets, which cases.
-
-In: a job. Out: names. Reads source with `ast`; runs nothing.
-"""
+"""What test files say before anything runs: how many tests must report, which function `check` gets, which cases."""
 
 import ast
 import doctest
@@ -101,11 +98,7 @@ def checked_name(job: Job) -> str | None:
 
 
 def stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
-    """Name, standard input and expected standard output of each case.
-
-    Raises:
-        RecordError: A line can't be read.
-    """
+    """Name, standard input and expected standard output of each case; `RecordError` if a line can't be read."""
     for test in job.tests:
         for number, row in json_rows(test):
             if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):

@@ -1,21 +1,19 @@
-"""The workers of a sandbox: as many runs at a time as there are workers; broken and worn ones are replaced.
-
-In: a run's request. Out: how it ended, as the zygote saw it. Not here: what is asked (requests.py), one
-worker (worker.py).
-"""
+"""The workers of a sandbox, on the best rung that this machine reaches: broken and worn ones are replaced."""
 
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from iterpref.errors import SandboxError
 
+from ..inside.rungs.table import RUNGS
 from ..inside.values.request import RunRequest
 from ..inside.values.texts import shorten
 from ..inside.worker.wire import RawRun
 from .worker import RungRefused, Worker, WorkerBroken
 
+LOWEST_ISOLATING = [name for name, rung in RUNGS.items() if not rung.warning][-1]
 _ATTEMPTS = 3
 _PROBE_EVERY = 500  # runs of a worker between two looks at its health
 
@@ -25,14 +23,8 @@ class WorkersFailed(Exception):
 
 
 class Pool:
-    """Workers of one kind.
-
-    Args:
-        first: A started worker.
-        size: Workers at a time; the others are started when first needed.
-        start: Makes a further worker.
-        runs_per_worker: A worker is replaced by a fresh one after so many.
-    """
+    """`size` workers of one kind: `first`, which is started, and those that `start` makes when first needed, or in
+    place of one that broke or has done `runs_per_worker`."""
 
     def __init__(self, first: Worker, size: int, start: Callable[[], Worker], runs_per_worker: int) -> None:
         self.open = {first}
@@ -65,14 +57,12 @@ class Pool:
                 if worker.runs % _PROBE_EVERY == _PROBE_EVERY - 1:
                     worker.probe()
                 return worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
-            except (WorkerBroken, RungRefused) as error:
+            except BaseException as error:
+                self._drop(worker)
+                worker = None
+                if not isinstance(error, WorkerBroken | RungRefused):
+                    raise
                 reason = str(error)
-                self._drop(worker)
-                worker = None
-            except BaseException:
-                self._drop(worker)
-                worker = None
-                raise
             finally:
                 self._idle.put(worker)
         raise WorkersFailed(f"failed {_ATTEMPTS} times: {shorten(reason, 1000)}")
@@ -97,3 +87,30 @@ class Pool:
                 self.open.discard(worker)
             with contextlib.suppress(OSError):
                 worker.close()
+
+
+def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, str, list[str]]:
+    """The first worker, the rung it reached, and why the higher ones were refused; `SandboxError` if all were, or if a
+    worker is broken."""
+    refusals: list[str] = []
+    for rung in [rung for rung in RUNGS if wanted in ("auto", rung)]:
+        try:
+            return Worker(rung, preload, hash_seed), rung, refusals
+        except RungRefused as error:
+            refusals.append(f"{rung}: {error}")
+        except WorkerBroken as error:
+            raise SandboxError(f"sandbox: a worker on rung {rung!r} did not start: {error}") from error
+    choices = ", ".join(("auto", *RUNGS))
+    raise SandboxError("; ".join(refusals) or f"sandbox: got isolation {wanted!r}, expected one of {choices}")
+
+
+def stamps(rung: str, minimum: str, refusals: Sequence[str]) -> tuple[str, ...]:
+    """What every Execution of this rung must say of itself; `SandboxError` if it isolates less than `minimum`."""
+    best_first, reasons, warning = list(RUNGS), "; ".join(refusals), RUNGS[rung].warning
+    if minimum not in best_first:
+        raise SandboxError(f"sandbox: got min_isolation {minimum!r}, expected one of {', '.join(best_first)}")
+    if best_first.index(rung) > best_first.index(minimum):
+        blocked = reasons or f"isolation={rung!r} was asked for"
+        advice = f". min_isolation={rung!r} runs without isolation" if warning else ""
+        raise SandboxError(f"sandbox: got isolation {rung!r}, expected at least {minimum!r}; {blocked}{advice}")
+    return (warning + (f" ({reasons})" if reasons else ""),) if warning else ()

@@ -1,7 +1,4 @@
-"""The host's end of one zygote process: start it, hand it runs, notice when it breaks.
-
-In: a rung and modules to preload. Out: a `RawRun` each. One thread at a time per worker; pool.py sees to that.
-"""
+"""The host's end of one zygote process: start it, hand it runs from one thread at a time, notice when it breaks."""
 
 import json
 import marshal
@@ -22,10 +19,6 @@ from ..inside.worker.wire import RawRun
 
 _START_S = 120.0
 _GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
-_MAIN = (
-    f"from {boot.PACKAGE}.worker import atfork; atfork.note(); "
-    f"from {boot.PACKAGE}.zygote import main; main(int(sys.argv[2]))"
-)
 
 
 class RungRefused(Exception):
@@ -37,13 +30,12 @@ class WorkerBroken(Exception):
 
 
 class Worker:
-    """A running zygote.
+    """A running zygote; may raise `RungRefused` or `WorkerBroken` on start."""
 
-    Raises:
-        RungRefused, WorkerBroken: On start.
-    """
-
-    main = _MAIN
+    main = (
+        f"from {boot.PACKAGE}.worker import atfork; atfork.note(); "
+        f"from {boot.PACKAGE}.zygote import main; main(int(sys.argv[2]))"
+    )
 
     def __init__(self, isolation: str, preload: Sequence[str], hash_seed: int = 0) -> None:
         self.runs = 0
@@ -62,13 +54,9 @@ class Worker:
             start_new_session=True,  # a Ctrl-C in the terminal is for the host alone
         )
         theirs.close()
-        setup: Setup = {
-            "isolation": isolation,
-            "preload": list(preload),
-            "path": import_path(),
-            "python_dirs": python_dirs(),
-            "prefix": sys.prefix,
-        }
+        setup = Setup(
+            isolation=isolation, preload=list(preload), path=import_path(), python_dirs=python_dirs(), prefix=sys.prefix
+        )
         try:
             answer = json.loads(self._exchange(_START_S, json.dumps(setup).encode())[0])
             if "refused" in answer:
@@ -80,11 +68,7 @@ class Worker:
             raise
 
     def run(self, request: RunRequest | ProbeRequest, stdin: bytes = b"") -> RawRun:
-        """One run in a fresh process.
-
-        Raises:
-            WorkerBroken: The zygote died, hung, or could not set up the run.
-        """
+        """One run in a fresh process; `WorkerBroken` if the zygote died, hung, or could not set up the run."""
         self.runs += 1
         timeout_s = request["limits"]["wall_s"] + _GRACE_S
         raw = wire.unpack_run(self._exchange(timeout_s, _marshalled(request), stdin))
@@ -93,11 +77,7 @@ class Worker:
         return raw
 
     def probe(self) -> None:
-        """A trial run that tests the isolation.
-
-        Raises:
-            WorkerBroken: It failed.
-        """
+        """A trial run that tests the isolation; `WorkerBroken` if it fails."""
         raw = self.run(probe(self._isolation))
         if raw.status != 0:
             said = raw.stderr.decode(errors="replace")[-500:]

@@ -1,9 +1,15 @@
-"""Which statements of a test file are its tests, read alike by the host, who counts them, and by the harness.
-
-In: syntax trees. Pure; standard library only.
-"""
+"""How asserts are read, alike by the host, who counts and evaluates them, and by the harness. Pure."""
 
 import ast
+import operator
+from collections.abc import Callable
+from typing import Any
+
+COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {  # by the names of their syntax nodes
+    "Eq": operator.eq, "NotEq": operator.ne, "Lt": operator.lt, "LtE": operator.le, "Gt": operator.gt,
+    "GtE": operator.ge, "Is": operator.is_, "IsNot": operator.is_not, "In": lambda a, b: a in b,
+    "NotIn": lambda a, b: a not in b,
+}  # fmt: skip
 
 
 def test_statements(body: list[ast.stmt]) -> list[ast.stmt]:

@@ -1,9 +1,7 @@
-"""Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others.
+"""Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others (frameworks.py).
 
-In: a `Session`. Out: one `["test", name, verdict, error, case]` report a test. A program that
-wants to can forge these (trust `in_process`); the host only checks that every test it counted in the source reported.
-Standard library only. Not here: unittest, doctest and pytest (frameworks.py), expected values kept outside (mode
-`calls`), what a control is (negative_control.py).
+Each reports `["test", name, verdict, error, case]`. A program that wants to can forge these (trust `in_process`); the
+host only checks that every test it counted in the source reported.
 """
 
 import ast
@@ -92,12 +90,10 @@ def _attempt(code: ast.stmt | ast.Module, path: str, session: Session, cases: li
 
 
 def _report_test(session: Session, name: str, error: BaseException | None, cases: list[Case]) -> None:
-    if error is None:
-        session.report("test", name, "passed", None, None)
-    elif isinstance(error, AssertionError):
-        session.report("test", name, "failed", describe(error, session.files), cases[-1] if cases else None)
-    else:
-        session.report("test", name, "error", describe(error, session.files), None)
+    failed = isinstance(error, AssertionError)
+    verdict = "passed" if error is None else "failed" if failed else "error"
+    told = None if error is None else describe(error, session.files)
+    session.report("test", name, verdict, told, cases[-1] if failed and cases else None)
 
 
 RUNNERS: dict[str, Callable[[Session], None]] = {

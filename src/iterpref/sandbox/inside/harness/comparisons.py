@@ -1,8 +1,7 @@
 """Keep both sides of a comparison that an assert found not to hold, in the program's own process.
 
-In: the syntax tree of a test. Out: the tree with `assert f(x) == 3` as `assert __iterpref_compare__(f(x), 3, ...)`, and
-for the last comparison that did not hold a case: `f(x) with x = 1`, what it returned, what was expected. Standard
-library only. Not here: asserts that are taken apart, whose calls are known exactly (failing_case.py).
+`assert f(x) == 3` becomes `assert __iterpref_compare__(f(x), 3, ...)`, and the last comparison that did not hold a
+case: `f(x) with x = 1`, what it returned, what was expected. Not here: asserts taken apart (grading/failing_case.py).
 """
 
 import ast
@@ -12,8 +11,8 @@ import types
 from typing import Any
 
 from ..values.codec import opaque_text
-from ..values.operators import COMPARISONS
 from ..values.texts import CASE_CHARS, shorten
+from .assert_syntax import COMPARISONS
 from .tracebacks import UserFiles
 
 Case = dict[str, str]
@@ -62,9 +61,8 @@ class _Recorder(ast.NodeTransformer):
             turned = _calls(right) and not _calls(left)  # `assert 3 == f(1)`
             call = right if turned else left
             told = (type(test.ops[0]).__name__, turned, shorten(ast.unparse(call), CASE_CHARS), _variables(call))
-            node.test = ast.Call(
-                ast.Name(_COMPARE, ast.Load()), [left, right, *(ast.Constant(part) for part in told)], []
-            )
+            arguments = [left, right, *(ast.Constant(part) for part in told)]
+            node.test = ast.Call(ast.Name(_COMPARE, ast.Load()), arguments, [])
         return node
 
 

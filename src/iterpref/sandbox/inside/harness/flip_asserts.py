@@ -1,10 +1,9 @@
-"""Turn each assertion of a test file into its opposite, one that must fail, and go on as if it had held.
+"""Turn each assertion of a test file into its opposite, one that must fail, and go on as if it had held. Pure.
 
-In: the syntax tree of tests that passed. Out: a tree in which `assert f(1) == 2` is `assert f(1) == 7921`, inside a
-`try` that notes whether it failed, as it must: an object that equals everything, a patched `assertEqual`, an expected
-value read from the test itself give themselves away. What surrounds assertions is untouched, so that tests take the
-same way. Assertions whose failure a test may expect stay as they are: under `try ... except` and `assertRaises`.
-Pure; standard library only. Not here: running it (negative_control.py).
+`assert f(1) == 2` becomes `assert f(1) == 7921`, inside a `try` that notes whether it failed, as it must: an object
+that equals everything, a patched `assertEqual`, an expected value read from the test itself give themselves away. What
+surrounds assertions is untouched, so that tests take the same way. Assertions whose failure a test may expect stay as
+they are: under `try ... except` and `assertRaises`.
 """
 
 import ast
@@ -101,16 +100,14 @@ def _other(node: ast.expr) -> ast.expr:
         return ast.Constant(value + "?!")
     if isinstance(value, bytes):
         return ast.Constant(value + b"?!")
-    if isinstance(node, ast.List):
-        return ast.List([*node.elts, ast.Constant(_OFFSET)], ast.Load())
-    if isinstance(node, ast.Tuple):
-        return ast.Tuple([*node.elts, ast.Constant(_OFFSET)], ast.Load())
+    if isinstance(node, ast.List | ast.Tuple):
+        return type(node)([*node.elts, ast.Constant(_OFFSET)], ast.Load())
     if isinstance(node, ast.Dict):
         return ast.Dict([*node.keys, ast.Constant("?!")], [*node.values, ast.Constant(_OFFSET)])
     return _instead(node)
 
 
-def _wrong() -> ast.expr:
+def _wrong() -> ast.Name:
     return ast.Name(WRONG, ast.Load())
 
 
@@ -140,7 +137,7 @@ class _Flipper(ast.NodeTransformer):
         call = node.value
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             return node
-        if not (isinstance(call.func.value, ast.Name) and call.func.value.id == "self"):
+        if getattr(call.func.value, "id", "") != "self":
             return node
         args = _flipped_arguments(call.func.attr, call.args, bool(call.keywords))
         return node if args is None else _must_fail(ast.Expr(ast.Call(call.func, args, call.keywords)), node)
@@ -205,12 +202,13 @@ def _flipped_arguments(method: str, args: list[ast.expr], more: bool) -> list[as
         return list(_unequal(left, right, exact=not (near and (more or len(args) > 2))))
     if method in _ORDERED:
         return [_instead(left), right] if _is_expected(left, right) else [left, _instead(right)]
+    both = ast.Tuple([left, right], ast.Load())
     two: dict[str, Callable[[], list[ast.expr]]] = {
         "assertIs": lambda: [left, _instead(right)],
-        "assertIsNot": lambda: [_wrong(), _instead(ast.Tuple([left, right], ast.Load()))],
-        "assertNotEqual": lambda: [_wrong(), _instead(ast.Tuple([left, right], ast.Load()))],
+        "assertIsNot": lambda: [_wrong(), _instead(both)],
+        "assertNotEqual": lambda: [_wrong(), _instead(both)],
         "assertIn": lambda: list(_not_inside(left, right)),
-        "assertNotIn": lambda: [_instead(ast.Tuple([left, right], ast.Load())), ast.List([_wrong()], ast.Load())],
+        "assertNotIn": lambda: [_instead(both), ast.List([_wrong()], ast.Load())],
         "assertIsInstance": lambda: [left, _wrong_type()],
         "assertNotIsInstance": lambda: [_instead(left), _wrong_type()],
         "assertRegex": lambda: [left, ast.Constant("(?!)")],

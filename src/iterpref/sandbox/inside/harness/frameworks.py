@@ -1,8 +1,6 @@
-"""Tests that bring their own tool: doctest, unittest and pytest, run in the program's process.
+"""Tests that bring their own tool, doctest, unittest or pytest, run in the program's process.
 
-In: a `Session`. Out: one `["test", name, verdict, error, case]` report a test, from a runner or a plugin of ours, never
-from what the tool prints. The tools are imported when needed; else standard library only.
-Not here: bare asserts and `check(candidate)` (asserts.py), what a control is (negative_control.py).
+Reports come from a runner or a plugin of ours, never from what the tool prints. The tools are imported when needed.
 """
 
 import ast
@@ -94,7 +92,7 @@ def run_unittest(session: Session) -> None:
             if err is not None:
                 failed.add(test.id())
                 verdict = "failed" if issubclass(err[0], test.failureException) else "error"
-                told = _add(describe(err[1], session.files), f"in subtest {subtest._subDescription()}")
+                told = _add(describe(err[1], session.files), "in subtest", subtest._subDescription())
                 report("test", test.id(), verdict, told, None)
 
     loader, result = unittest.TestLoader(), Result()
@@ -124,13 +122,12 @@ def _below_first_line(place: str, error: ErrorReport) -> ErrorReport:
 
 def _with_values(error: BaseException, files: UserFiles) -> ErrorReport:
     """The exception, and the variables in the line of the test where it came up."""
-    told, values = describe(error, files), values_at(error, files)
-    return _add(told, f"with {values}") if values else told
+    return _add(describe(error, files), "with", values_at(error, files))
 
 
-def _add(error: ErrorReport, line: str) -> ErrorReport:
-    """The same with a line below the frames."""
-    return error | {"frames": [*error["frames"], f"  {shorten(line, CASE_CHARS)}"]}
+def _add(error: ErrorReport, word: str, said: str) -> ErrorReport:
+    """The same with a line below the frames, if there is something to say."""
+    return error | {"frames": [*error["frames"], f"  {shorten(f'{word} {said}', CASE_CHARS)}"]} if said else error
 
 
 def _releasing(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -211,19 +208,9 @@ def run_pytest(session: Session) -> None:
 
     for path, content in session.tests:
         session.files.add(os.path.abspath(path), path, content)
-    here = os.getcwd()  # `confcutdir` too: else pytest looks into every folder up to the root
-    options = [
-        "-q",
-        "--noconftest",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        here,
-        "--confcutdir",
-        here,
-        "-p",
-        "no:cacheprovider",
-    ]
+    # Nothing of the host's; without `confcutdir` pytest looks into every folder up to the root.
+    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-c", os.devnull]
+    options += ["--rootdir", os.getcwd(), "--confcutdir", os.getcwd()]
     paths = [path for path, _ in session.tests if path.endswith(".py")]
     pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
 
@@ -234,6 +221,4 @@ def _told(error: BaseException, files: UserFiles, item: Any) -> ErrorReport:
     lines = [line for line in told["message"].split("\n") if line.strip() and not line.startswith("  Use -v")]
     params = getattr(getattr(item, "callspec", None), "params", {})
     shown = ", ".join(f"{name} = {opaque_text(value)}" for name, value in params.items())
-    values = shown or values_at(error, files)
-    told = told | {"message": "\n".join(lines)}
-    return _add(told, f"with {values}") if values else told
+    return _add(told | {"message": "\n".join(lines)}, "with", shown or values_at(error, files))

@@ -1,7 +1,6 @@
-"""Inside a run's process: load the program, make the calls or run the tests, report over the channel.
+"""Inside a run's process: load the program, make the calls or run the tests, report over the channel (session.py).
 
-In: the request. Out: lines on the channel (session.py), claims for the host. In mode `calls` the expected values aren't
-here, and a forged line is only a wrong answer. Standard library only.
+In mode `calls` the expected values aren't here, and a forged line is only a wrong answer.
 """
 
 import atexit

@@ -1,10 +1,9 @@
 """Negative controls: tests that passed run once more with every assertion turned around, and must now fail.
 
-In: a request with `control`, a token the program doesn't know. Out: the same reports as the first run's, in which each
-test that gets to its end fails with `<token> <assertions seen> <assertions that held>`: so that a program that reports
-for tests that didn't run, drops failures, or makes assertions hold stands out. A program that looks for controls can
-still win: this detects tricks, it doesn't exclude them. Runs inside; standard library only.
-Not here: what an assertion's opposite is (flip_asserts.py), what its reports amount to (grading/control.py).
+Each test that gets to its end fails with `<token> <assertions seen> <assertions that held>`; the program doesn't
+know the token, so that one that reports for tests that didn't run, drops failures, or makes assertions hold stands out.
+A program that looks for controls can still win: this detects tricks, it doesn't exclude them.
+Not here: what an assertion's opposite is (flip_asserts.py), what the reports amount to (grading/control.py).
 """
 
 import ast
@@ -75,10 +74,9 @@ def prepare(request: RunRequest) -> Control:
 
 
 def __getattr__(name: str) -> Any:
-    try:
-        return current[name]
-    except KeyError:
-        raise AttributeError(name) from None
+    if name not in current:
+        raise AttributeError(name)
+    return current[name]
 
 
 def _import_names(tree: ast.Module) -> None:

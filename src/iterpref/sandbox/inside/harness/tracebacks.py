@@ -1,7 +1,4 @@
-"""An exception as a reader of the program wants it: its type, its message, and the frames that are the user's.
-
-In: an exception and the user's files. Out: an `ErrorReport`. Runs inside; standard library only.
-"""
+"""An exception as a reader of the program wants it: its type, its message, and the frames that are the user's."""
 
 import os
 import types
@@ -16,11 +13,8 @@ _FRAMES = 8
 
 
 class ErrorReport(TypedDict):
-    """An exception on its way to the host.
-
-    `message` begins with the type. `frames`: lines to be shown below it, such as `  line 3, in f: return xs[0]`.
-    `bases` names the classes it is an instance of, the nearest first.
-    """
+    """`message` begins with the type. `frames`: lines to be shown below it, such as `  line 3, in f: return xs[0]`.
+    `bases` names the classes that the exception is an instance of, the nearest first."""
 
     type: str
     message: str
@@ -60,7 +54,6 @@ class UserFiles:
 
 
 def describe(error: BaseException, files: UserFiles) -> ErrorReport:
-    """The exception, bounded."""
     bases = " ".join(cls.__name__ for cls in type(error).__mro__)[:_MESSAGE]
     name = type(error).__name__
     if isinstance(error, SyntaxError) and error.filename is not None:
@@ -75,7 +68,7 @@ def describe(error: BaseException, files: UserFiles) -> ErrorReport:
 
 
 def message_of(error: BaseException) -> str:
-    """`str(error)`, bounded, even if that raises."""
+    """Bounded, even if `str(error)` raises."""
     try:
         return shorten(without_addresses(str(error)), _MESSAGE)
     except BaseException as inner:

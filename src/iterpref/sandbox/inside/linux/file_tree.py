@@ -1,8 +1,4 @@
-"""The file tree of a run: system and Python directories read-only, a few devices, nothing of the host's users.
-
-In: the directories Python lives in. Out: the path of a mount that becomes the root. Runs inside a mount namespace of
-its own. Standard library only.
-"""
+"""The file tree of a run: system and Python directories read-only, a few devices, nothing of the host's users."""
 
 import os
 
@@ -28,14 +24,12 @@ ETC_FILES = {  # instead of the host's
 def build_root(python_dirs: list[str]) -> tuple[str, list[str]]:
     """Mount the new root on some directory of the old one; still writable, for the caller to mount /proc.
 
-    Returns:
-        The root, and the paths below /tmp, which wait in `ASIDE` too, for `show_aside`.
-
-    Raises:
-        OSError: A mount was refused.
+    To be called in a mount namespace of one's own. Returns the root, and the paths below /tmp, which wait in `ASIDE`
+    too, for `show_aside`. Raises `OSError` where a mount was refused.
     """
     shown = visible_directories(python_dirs)
-    free = (path for path in _MOUNT_POINTS if os.path.isdir(path) and not _hides(path, shown))
+    taken = [f"{path}/" for path in shown]
+    free = (p for p in _MOUNT_POINTS if os.path.isdir(p) and not any(path.startswith(f"{p}/") for path in taken))
     root = next(free, None)
     if root is None:
         raise OSError(2, f"none of {', '.join(_MOUNT_POINTS)} can serve as mount point of the new root")
@@ -112,5 +106,17 @@ def _touch(path: str) -> None:
         pass
 
 
-def _hides(directory: str, shown: list[str]) -> bool:
-    return any(source == directory or source.startswith(directory + "/") for source in shown)
+def memory_file(content: bytes, over_exec: bool = False) -> int:
+    """A descriptor to read `content` from, of a file without a name; `over_exec`: it survives exec."""
+    if hasattr(os, "memfd_create"):
+        fd = os.memfd_create("stdin", 0 if over_exec else os.MFD_CLOEXEC)
+    else:
+        import tempfile
+
+        with tempfile.TemporaryFile() as file:
+            fd = os.dup(file.fileno())
+    view = memoryview(content)
+    while view:
+        view = view[os.write(fd, view) :]
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

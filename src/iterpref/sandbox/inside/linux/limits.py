@@ -1,8 +1,4 @@
-"""The resource limits of a run's own process.
-
-In: `records.Limits` as a dict. Out: calls that set rlimits on the process that makes them. Standard library only.
-Not here: limits on wall time, output and the sum over all processes (supervise.py).
-"""
+"""The resource limits of a run's own process; those on wall time, output and all its processes are supervise.py's."""
 
 import contextlib
 import mmap

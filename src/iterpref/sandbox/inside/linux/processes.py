@@ -1,18 +1,17 @@
-"""Process trees, found and ended through /proc: what a run left behind, wherever it hid.
-
-Standard library only. Not here: confinement (rung.py and its rungs), limits (limits.py).
-"""
+"""Processes: whose rights they have, and what a run left behind, wherever it hid, found and ended through /proc."""
 
 import contextlib
 import os
 import signal
 import sys
 
+RUN_UID = 64_321  # what a worker started by root becomes: NPROC is ignored for root
+
 
 def kill_descendants() -> None:
     """SIGKILL and reap every descendant of this process, until none is left.
 
-    Needs `linux.adopt_orphans`: then whoever has descendants has a child, and who has no child has none.
+    Needs `syscalls.ADOPTING_ORPHANS`: then whoever has descendants has a child, and who has no child has none.
     """
     for _ in range(1000):
         try:
@@ -48,3 +47,34 @@ def tasks_of_this_user() -> int:
                 status = os.stat(f"/proc/{name}/task")
                 count += status.st_nlink - 2 if status.st_uid == os.getuid() else 0
     return count
+
+
+def is_root() -> bool:
+    """Whether this process can turn into other users: uid 0, and not of a user namespace that has no other uid."""
+    if os.geteuid() != 0:
+        return False
+    try:
+        with open("/proc/self/uid_map") as file:
+            ranges = [[int(number) for number in line.split()] for line in file]
+    except OSError:
+        return True  # no user namespaces at all
+    return any(first <= RUN_UID and first + count >= RUN_UID + 1000 for first, _, count in ranges)
+
+
+def become(uid: int) -> None:
+    """Leave root for a user and group without any other right."""
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+
+
+def others_may_enter(path: str) -> bool:
+    """Whether any user can reach a path."""
+    parts = os.path.realpath(path).split("/")
+    ancestors = ["/".join(parts[:stop]) or "/" for stop in range(1, len(parts) + 1)]
+    return all(os.stat(ancestor).st_mode & 0o005 == 0o005 for ancestor in ancestors if os.path.exists(ancestor))
+
+
+def pidfd(pid: int) -> int:
+    """A descriptor that tells when a process ends; -1 where there is no such thing."""
+    return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1

@@ -1,11 +1,9 @@
-"""The system call filter of a run: which doors of the kernel are shut.
+"""The system call filter of a run, on x86-64 and 64-bit ARM: which doors of the kernel are shut.
 
-In: whether a run has a network of its own. Out: a filter, installed on the calling process for good, on x86-64 and
-64-bit ARM. A list of what is refused, not of what is allowed: honest programs use far more calls than attackers need,
-and namespaces (or Landlock) hold them. Refused are what namespaces do not cover (`AF_VSOCK`, `io_uring`, the keyring),
-what widens the kernel's attack surface (`bpf`, `perf_event_open`, `userfaultfd`), and what undoes a confinement
-(`mount`, `setns`, `ptrace`). `clone3` hides its flags from filters and "does not exist", so that libraries use `clone`.
-Standard library only. Not here: when it is installed (namespaces.py, landlock.py).
+A list of what is refused, not of what is allowed: honest programs use far more calls than attackers need, and
+namespaces (or Landlock) hold them. Refused are what namespaces do not cover (`AF_VSOCK`, `io_uring`, the keyring), what
+widens the kernel's attack surface (`bpf`, `perf_event_open`, `userfaultfd`), and what undoes a confinement (`mount`,
+`setns`, `ptrace`). `clone3` hides its flags from filters and "does not exist", so that libraries use `clone`.
 """
 
 import ctypes
@@ -18,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from . import syscalls
 
 _LOAD, _EQUALS, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
+_KILL, _ERRNO = 0x80000000, 0x00050000
+_ALLOW = (_RETURN, 0, 0, 0x7FFF0000)
 _NR, _ARCH = 0, 4  # offsets in struct seccomp_data
 _X32 = 0x40000000  # the third calling convention of x86-64, with numbers of its own
 _NEW_NAMESPACES = 0x7E020000  # all CLONE_NEW* flags that `clone` takes
@@ -85,11 +84,7 @@ class Filter:
         self.installing = syscalls.filtering(ctypes.addressof(self._header))
 
     def install(self) -> None:
-        """On this process and all it starts, on top of what it has. Needs `no_new_privileges`.
-
-        Raises:
-            OSError: The kernel refused.
-        """
+        """On this process and all it starts, for good, on top of what it has. Needs `syscalls.NO_NEW_PRIVILEGES`."""
         syscalls.run(self.installing)
 
 
@@ -108,7 +103,7 @@ def confinement(*, own_network: bool, signals_to: int = 0, leave: Sequence[str] 
 def refusing(names: Sequence[str]) -> Filter:
     """A filter that refuses these calls and nothing else, for use on top of `confinement`, which checks the rest."""
     column = _ARCHITECTURES[os.uname().machine][1]
-    return Filter([(_LOAD, 0, 0, _NR), *_refuse(names, column), _allow()])
+    return Filter([(_LOAD, 0, 0, _NR), *_refuse(names, column), _ALLOW])
 
 
 def _refuse(names: Iterable[str], column: int) -> list[Instruction]:
@@ -119,12 +114,7 @@ def _refuse(names: Iterable[str], column: int) -> list[Instruction]:
 def _program(
     architecture: int, column: int, own_network: bool, signals_to: int, leave: Sequence[str]
 ) -> list[Instruction]:
-    code: list[Instruction] = [
-        (_LOAD, 0, 0, _ARCH),
-        (_EQUALS, 1, 0, architecture),
-        (_RETURN, 0, 0, _KILL),
-        (_LOAD, 0, 0, _NR),
-    ]
+    code = [(_LOAD, 0, 0, _ARCH), (_EQUALS, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NR)]
     if column == 0:
         code += [(_AT_LEAST, 0, 1, _X32), _error(errno.ENOSYS)]
     refused = [*_REFUSED, *(() if own_network else _SHARED_IPC)]
@@ -134,18 +124,18 @@ def _program(
     families = (_AF_UNIX, _AF_INET, _AF_INET6) if own_network else ()
     code += _on_call(_SOCKET[column], _socket(families, netlink=own_network))
     code += _on_call(_SOCKETPAIR[column], _socket((_AF_UNIX,), netlink=False))
-    code += _on_call(_CLONE[column], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _error(errno.EPERM), _allow()])
+    code += _on_call(_CLONE[column], [_argument(0), (_ANY_BIT, 0, 1, _NEW_NAMESPACES), _error(errno.EPERM), _ALLOW])
     terminal = [line for request in (_TIOCSTI, _TIOCLINUX) for line in ((_EQUALS, 0, 1, request), _error(errno.EPERM))]
-    code += _on_call(_IOCTL[column], [_argument(1), *terminal, _allow()])
+    code += _on_call(_IOCTL[column], [_argument(1), *terminal, _ALLOW])
     if not own_network:
-        itself = [_argument(0), (_EQUALS, 1, 0, 0), _error(errno.EPERM), _allow()]
+        itself = [_argument(0), (_EQUALS, 1, 0, 0), _error(errno.EPERM), _ALLOW]
         code += _on_call(_PRLIMIT64[column], itself)
     if signals_to:
         for call in (_KILL_CALL, _TGKILL, _SIGQUEUE):
-            code += _on_call(call[column], [_argument(0), (_EQUALS, 1, 0, signals_to), _error(errno.EPERM), _allow()])
+            code += _on_call(call[column], [_argument(0), (_EQUALS, 1, 0, signals_to), _error(errno.EPERM), _ALLOW])
         for call in _OTHER_SIGNALS:
             code += _on_call(call[column], [_error(errno.EPERM)])
-    return [*code, _allow()]
+    return [*code, _ALLOW]
 
 
 def _on_call(number: int, body: list[Instruction]) -> list[Instruction]:
@@ -157,9 +147,9 @@ def _socket(families: tuple[int, ...], netlink: bool) -> list[Instruction]:
     """Allow only these families; of netlink only routing, which name resolution asks for the own addresses."""
     body: list[Instruction] = [_argument(0)]
     for family in families:
-        body += [(_EQUALS, 0, 1, family), _allow()]
+        body += [(_EQUALS, 0, 1, family), _ALLOW]
     if netlink:
-        body += [(_EQUALS, 0, 3, _AF_NETLINK), _argument(2), (_EQUALS, 0, 1, 0), _allow()]
+        body += [(_EQUALS, 0, 3, _AF_NETLINK), _argument(2), (_EQUALS, 0, 1, 0), _ALLOW]
     return [*body, _error(errno.EAFNOSUPPORT)]
 
 
@@ -169,7 +159,3 @@ def _argument(index: int) -> Instruction:
 
 def _error(number: int) -> Instruction:
     return (_RETURN, 0, 0, _ERRNO | number)
-
-
-def _allow() -> Instruction:
-    return (_RETURN, 0, 0, _ALLOW)

@@ -1,8 +1,7 @@
 """Remove what workers left whose every process was killed: empty control groups, temporary folders.
 
-In: the folder where such things lie. Out: nothing. A worker holds a lock on each thing it made, as long as one of its
-own processes lives, also where pids of another container mean nothing here; a thing is stale if its maker's pid is gone
-and nobody holds the lock. Standard library only. Not here: the tidy end of a worker (`Rung.clear`).
+A worker holds a lock on each thing it made, as long as one of its own processes lives, also where pids of another
+container mean nothing here; a thing is stale if its maker's pid is gone and nobody holds the lock.
 """
 
 import contextlib

@@ -1,8 +1,4 @@
-"""The few Linux calls Python 3.11 doesn't have: namespaces, mounts, capabilities, prctl.
-
-In: numbers and paths. Out: nothing, or `OSError` with the call's name. Standard library only: the zygote loads it.
-Not here: which namespaces and mounts make up a rung (namespaces.py).
-"""
+"""The few Linux calls Python 3.11 doesn't have: namespaces, mounts, capabilities, prctl. `OSError` names the call."""
 
 import ctypes
 import os
@@ -10,12 +6,8 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-CLONE_NEWNS = 0x00020000
-CLONE_NEWUTS = 0x04000000
-CLONE_NEWIPC = 0x08000000
-CLONE_NEWUSER = 0x10000000
-CLONE_NEWPID = 0x20000000
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
+CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
@@ -60,13 +52,10 @@ _capset = _function("capset", ctypes.c_void_p, ctypes.c_void_p)
 
 
 def run(*calls: PreparedCall) -> None:
-    """Make these calls, in order.
+    """Make these calls, in order, up to the first that fails.
 
     Calls can be prepared long before: in a freshly forked process each Python function that runs and each object that
     is made touches pages that must be copied first, which costs more than most system calls.
-
-    Raises:
-        OSError: One failed; the later ones are not made.
     """
     for function, arguments in calls:
         if function(*arguments):
@@ -82,11 +71,7 @@ def version() -> tuple[int, int]:
 
 
 def syscall(number: int, *args: object) -> int:
-    """A system call without a wrapper; its result.
-
-    Raises:
-        OSError: It failed.
-    """
+    """A system call without a wrapper; its result."""
     if _libc is None:
         raise OSError(38, f"needs Linux, this is {sys.platform}")
     wide = [ctypes.c_long(argument) if isinstance(argument, int) else argument for argument in args]
@@ -144,36 +129,16 @@ def _prctl_call(option: int, first: int, second: int = 0) -> PreparedCall:
     return _prctl, (option, first, second, 0, 0)
 
 
-DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)
-
-
-def die_with_parent() -> None:
-    """SIGKILL this process when the thread that forked it ends."""
-    run(DYING_WITH_PARENT)
-
-
-def adopt_orphans() -> None:
-    """Descendants whose parent dies become children of this process."""
-    run(_prctl_call(_PR_SET_CHILD_SUBREAPER, 1))
-
-
-def set_dumpable() -> None:
-    """After a change of uid, own /proc/self again (needed to write uid_map)."""
-    run(_prctl_call(_PR_SET_DUMPABLE, 1))
-
-
-def no_new_privileges() -> None:
-    run(_prctl_call(_PR_SET_NO_NEW_PRIVS, 1))
+DYING_WITH_PARENT = _prctl_call(_PR_SET_PDEATHSIG, 9)  # SIGKILL when the thread that forked this process ends
+ADOPTING_ORPHANS = _prctl_call(_PR_SET_CHILD_SUBREAPER, 1)  # descendants whose parent dies become children
+OWNING_PROC_SELF = _prctl_call(_PR_SET_DUMPABLE, 1)  # after a change of uid; needed to write uid_map
+NO_NEW_PRIVILEGES = _prctl_call(_PR_SET_NO_NEW_PRIVS, 1)
+KEEPING_CAPABILITIES = _prctl_call(_PR_SET_KEEPCAPS, 1)  # the permitted ones, over the next change of uid
 
 
 def filtering(program: int) -> PreparedCall:
     """Put the system call filter at this address (a `struct sock_fprog`) on the calling process."""
     return _prctl_call(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, program)
-
-
-def keep_capabilities() -> None:
-    """Keep the permitted capabilities over the next change of uid."""
-    run(_prctl_call(_PR_SET_KEEPCAPS, 1))
 
 
 class _CapHeader(ctypes.Structure):

@@ -1,9 +1,8 @@
 """Rung `bubblewrap`: every run is a fresh interpreter that the program `bwrap` starts in namespaces of its own.
 
 For machines where only an installed bubblewrap (set-uid, or allowed by an AppArmor profile) may make namespaces. Slow:
-a run costs the start of an interpreter and of all it imports. In: the directories Python lives in. Out: a run that sees
-system and Python files read-only, a `/tmp` of its own, no network. Standard library only; the second half, `main`, runs
-inside.
+a run costs the start of an interpreter and of all it imports. It sees system and Python files read-only, a `/tmp` of
+its own, no network. `main` runs inside.
 """
 
 import json
@@ -13,10 +12,9 @@ import site
 import sys
 
 from ..linux import seccomp, syscalls
-from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, visible_directories
+from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, memory_file, visible_directories
 from ..linux.limits import address_space, limiting, reserve_memory
-from ..linux.processes import kill_descendants, tasks_of_this_user
-from ..linux.users import RUN_UID, become, is_root, others_may_enter
+from ..linux.processes import RUN_UID, become, is_root, kill_descendants, others_may_enter, tasks_of_this_user
 from ..values.request import ProbeRequest, RunLimits, RunRequest
 from ..worker import boot
 from ..worker.boot import PACKAGE
@@ -46,7 +44,7 @@ class Bubblewrap(Rung):
         program = shutil.which("bwrap")
         if program is None:
             raise OSError(2, "the program bwrap is not installed (package bubblewrap)")
-        syscalls.adopt_orphans()
+        syscalls.run(syscalls.ADOPTING_ORPHANS)
         if is_root():
             # As the host's root a program could write to /proc/sys and would have no process limit; and another user
             # can't enter what only root may.
@@ -57,14 +55,14 @@ class Bubblewrap(Rung):
         self._command = [program, *_OPTIONS, "--uid", str(INNER_UID), "--gid", str(INNER_UID)]
 
     def settle(self) -> None:
-        syscalls.adopt_orphans()
+        syscalls.run(syscalls.ADOPTING_ORPHANS)
         self._filter = b"" if seccomp.available() else seccomp.confinement(own_network=True).code
 
     def confine(self, limits: RunLimits) -> None:
         os.setsid()
         if self._uid:
             become(self._uid)
-        syscalls.die_with_parent()
+        syscalls.run(syscalls.DYING_WITH_PARENT)
 
     def execute(self, request: RunRequest | ProbeRequest, channel: int) -> None:
         """Never returns."""
@@ -73,8 +71,8 @@ class Bubblewrap(Rung):
         told = {"path": sys.path, "prefix": sys.prefix, "tasks": tasks, "request": dict(request)}
         words = [*self._command, *self._files(int(request["limits"]["file_bytes"]))]
         if self._filter:
-            words += ["--seccomp", str(_memory_file(self._filter))]
-        inner = boot.command(_MAIN, _memory_file(json.dumps(told).encode()), channel, folder=_HARNESS)
+            words += ["--seccomp", str(memory_file(self._filter, over_exec=True))]
+        inner = boot.command(_MAIN, memory_file(json.dumps(told).encode(), over_exec=True), channel, folder=_HARNESS)
         os.execv(self._command[0], [*words, "--", *inner])
 
     def _files(self, space: int) -> list[str]:
@@ -88,7 +86,7 @@ class Bubblewrap(Rung):
         for path in ETC:
             words += ["--ro-bind-try", path, path]
         for name, content in ETC_FILES.items():
-            words += ["--ro-bind-data", str(_memory_file(content.encode())), f"/etc/{name}"]
+            words += ["--ro-bind-data", str(memory_file(content.encode(), over_exec=True)), f"/etc/{name}"]
         return [*words, "--ro-bind", boot.FOLDER, _HARNESS, "--chdir", "/tmp/work", "--remount-ro", "/"]
 
     def finish(self, run: RawRun) -> None:
@@ -103,21 +101,10 @@ class Bubblewrap(Rung):
     def sweep(self) -> None:
         kill_descendants()
 
-    def clear(self) -> None:
-        kill_descendants()
+    clear = sweep
 
     def why_refused(self, error: OSError) -> str:
         return error.strerror or str(error) if error.errno in (2, 13) else why_refused(error)
-
-
-def _memory_file(content: bytes) -> int:
-    """A descriptor that survives exec, to read `content` from."""
-    fd = os.memfd_create("iterpref", 0)
-    view = memoryview(content)
-    while view:
-        view = view[os.write(fd, view) :]
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd
 
 
 def main(request_fd: int, channel: int) -> None:

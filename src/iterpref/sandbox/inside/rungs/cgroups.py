@@ -3,7 +3,7 @@
 One group a worker: moving each run into a group of its own would cost a grace period of the kernel's RCU each time. The
 group's limit is what the idle zygote uses plus what a run may; the kernel's killer takes the run first. Needs root and
 writable cgroups, version 1 or 2. A janitor, a process that stays root and does nothing else, removes the group when the
-worker has ended; if that was killed too, the next worker does it (stale.py). Standard library only.
+worker has ended; if that was killed too, the next worker does it (stale.py).
 """
 
 import contextlib
@@ -11,13 +11,12 @@ import os
 import time
 
 from ..linux import stale
-from ..linux.users import is_root
+from ..linux.processes import is_root
 from ..values.request import RunLimits
 from .namespaces import Namespaces
 
 _MOUNT = "/sys/fs/cgroup"
 _SPARE_BYTES = 96 << 20  # page tables, the harness's reserve, page cache of the program's imports
-_RUN_SCORE = "1000"  # the run is killed first, not the zygote
 
 
 class CgroupNamespaces(Namespaces):
@@ -72,7 +71,7 @@ class CgroupNamespaces(Namespaces):
     def confine(self, limits: RunLimits) -> None:
         super().confine(limits)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write(_RUN_SCORE)
+            file.write("1000")  # the run is killed first, not the zygote
 
     def limit_hit(self) -> str:
         return "memory_bytes" if self._oom_kills() > self._kills else ""
@@ -102,29 +101,18 @@ class CgroupNamespaces(Namespaces):
             os.closerange(read_fd + 1, 4096)
             os.read(read_fd, 1)  # ends when launcher and zygote are gone
             for _ in range(500):
-                if not [group for group in groups if not _removed(group)]:
+                for group in groups:
+                    with contextlib.suppress(OSError):  # its last process is still ending
+                        os.rmdir(group)
+                if not any(map(os.path.exists, groups)):
                     break
                 time.sleep(0.01)
         finally:
             os._exit(0)
 
 
-def _removed(group: str) -> bool:
-    try:
-        os.rmdir(group)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False  # its last process is still ending
-    return True
-
-
 def _groups() -> tuple[list[str], dict[str, str]]:
-    """New groups to make, and the files that limit and count.
-
-    Raises:
-        OSError: No place for them.
-    """
+    """New groups to make, and the files that limit and count; `OSError` if there is no place for them."""
     name = f"iterpref-sandbox-{os.getpid()}"
     own: dict[str, str] = {}
     with open("/proc/self/cgroup") as file:
@@ -134,9 +122,8 @@ def _groups() -> tuple[list[str], dict[str, str]]:
     if "memory" in own and "pids" in own:
         memory, pids = (f"{_MOUNT}/{which}{own[which]}/{name}" for which in ("memory", "pids"))
         files = {"memory": "limit_in_bytes", "usage": "usage_in_bytes", "events": "oom_control"}
-        return [memory, pids], {
-            "pids": f"{pids}/pids.max", **{key: f"{memory}/memory.{file}" for key, file in files.items()}
-        }  # fmt: skip
+        paths = {key: f"{memory}/memory.{file}" for key, file in files.items()}
+        return [memory, pids], {"pids": f"{pids}/pids.max"} | paths
     for parent in (own.get("", ""), os.path.dirname(own.get("", "").rstrip("/"))):
         folder = f"{_MOUNT}{parent.rstrip('/')}"
         with contextlib.suppress(OSError), open(f"{folder}/cgroup.subtree_control") as file:

@@ -1,9 +1,8 @@
 """Rung `landlock`: no namespaces; the kernel's Landlock shuts paths and signals, seccomp shuts sockets and shared IPC.
 
-What containers allow that refuse namespaces. In: the directories Python lives in. Out: a run that reads only system
-and Python files and writes only its own folder. Gaps, beside those of every rung: `/tmp` and `/dev/shm` are refused
-instead of its own, the disk is bounded per file only, no sockets work but pairs. Before Linux 6.12 a program may signal
-only itself. Standard library only.
+What containers allow that refuse namespaces. A run reads only system and Python files and writes only its own folder.
+Gaps, beside those of every rung: `/tmp` and `/dev/shm` are refused instead of its own, the disk is bounded per file
+only, no sockets work but pairs. Before Linux 6.12 a program may signal only itself.
 """
 
 import ctypes
@@ -61,7 +60,7 @@ class Landlock(Rlimits):
 
     def confine(self, limits: RunLimits) -> None:
         super().confine(limits)
-        syscalls.set_dumpable()  # after the change of uid /proc/self would belong to root
+        syscalls.run(syscalls.OWNING_PROC_SELF)  # after the change of uid /proc/self would belong to root
         _restrict(self._abi, [*_READABLE, *self._python_dirs], _WRITABLE, self._run_dir)
         if self._filter and self._abi >= _SIGNAL_ABI:
             self._filter.install()

@@ -1,8 +1,4 @@
-"""Rung `zygote`: namespaces of its own for the worker, and more of them for each run.
-
-In: the directories Python lives in, and a run's limits. Out: a process that can reach nothing but them.
-Standard library only. Not here: the file tree (file_tree.py), control groups (cgroups.py).
-"""
+"""Rung `zygote`: namespaces of its own for the worker, and more of them for each run."""
 
 import contextlib
 import fcntl
@@ -14,9 +10,8 @@ from collections.abc import Iterator
 from ..linux import seccomp, syscalls
 from ..linux.file_tree import INNER_UID, build_root, show_aside
 from ..linux.limits import address_space, limiting
-from ..linux.processes import tasks_of_this_user
+from ..linux.processes import RUN_UID, become, is_root, tasks_of_this_user
 from ..linux.syscalls import PreparedCall
-from ..linux.users import RUN_UID, become, is_root
 from ..values.request import RunLimits
 from .rung import Rung
 
@@ -55,7 +50,7 @@ class Namespaces(Rung):
             syscalls.pivot_root(self._root)
             self._root = ""
             become(RUN_UID)
-            syscalls.set_dumpable()
+            syscalls.run(syscalls.OWNING_PROC_SELF)
             _unshare_user(inner)
         else:
             _unshare_user(inner)
@@ -72,7 +67,7 @@ class Namespaces(Rung):
         socket.sethostname("sandbox")
         _raise_loopback()
         self._own_pid_ns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-        syscalls.no_new_privileges()
+        syscalls.run(syscalls.NO_NEW_PRIVILEGES)
         if not seccomp.available():
             # Most of the filter is put on here, once, for every run to inherit: installing it costs as much as a mount.
             seccomp.confinement(own_network=True, leave=seccomp.SETUP).install()

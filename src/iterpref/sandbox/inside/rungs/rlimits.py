@@ -1,7 +1,4 @@
-"""Rung `rlimits`: a process group, a folder and resource limits, on any POSIX system. A guard against accidents only.
-
-In: the directories Python lives in, and a run's limits. Out: a process within them. Standard library only.
-"""
+"""Rung `rlimits`: a process group, a folder, resource limits, on any POSIX system. A guard against accidents only."""
 
 import os
 import shutil
@@ -11,14 +8,13 @@ import tempfile
 
 from ..linux import stale, syscalls
 from ..linux.limits import address_space, limiting
-from ..linux.processes import kill_descendants, tasks_of_this_user
-from ..linux.users import RUN_UID, become, is_root, others_may_enter
+from ..linux.processes import RUN_UID, become, is_root, kill_descendants, others_may_enter, tasks_of_this_user
 from ..values.request import RunLimits
 from .rung import Rung
 
 
 class Rlimits(Rung):
-    """Rung `rlimits`: a process group with resource limits. It can read what its user can, and reach the network."""
+    """It can read what its user can, and reach the network."""
 
     def __init__(self, python_dirs: list[str]) -> None:
         super().__init__(python_dirs)
@@ -31,7 +27,7 @@ class Rlimits(Rung):
 
     def prepare(self) -> None:
         if sys.platform == "linux":
-            syscalls.adopt_orphans()  # the launcher kills what a dead zygote leaves
+            syscalls.run(syscalls.ADOPTING_ORPHANS)  # the launcher kills what a dead zygote leaves
         stale.sweep(tempfile.gettempdir(), _remove_tree)
         self._base = tempfile.mkdtemp(prefix=f"iterpref-sandbox-{os.getpid()}-")
         self._claim = stale.claim(self._base)
@@ -42,7 +38,7 @@ class Rlimits(Rung):
 
     def settle(self) -> None:
         if sys.platform == "linux":
-            syscalls.adopt_orphans()
+            syscalls.run(syscalls.ADOPTING_ORPHANS)
 
     def before_fork(self, limits: RunLimits) -> None:
         self._inherited_bytes = address_space()
@@ -62,12 +58,11 @@ class Rlimits(Rung):
             # Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only
             # where Python itself lies in a directory that others can't enter.
             readable = all(others_may_enter(path) for path in self._python_dirs)
-            syscalls.keep_capabilities()
+            syscalls.run(syscalls.KEEPING_CAPABILITIES)
             become(self._uid)
             syscalls.set_capabilities(*(() if readable else (syscalls.CAP_DAC_READ_SEARCH,)))
         if sys.platform == "linux":
-            syscalls.no_new_privileges()
-            syscalls.die_with_parent()
+            syscalls.run(syscalls.NO_NEW_PRIVILEGES, syscalls.DYING_WITH_PARENT)
 
     def sweep(self) -> None:
         """Kill whatever the run left, wherever it hid, and remove its files."""

@@ -1,8 +1,4 @@
-"""What the zygote asks of an isolation rung, and what most rungs answer.
-
-A worker is two processes, a launcher and its child, the zygote, which forks one process a run. Standard library only.
-Not here: which rungs there are (table.py), supervision (supervise.py), the system calls refused (seccomp.py).
-"""
+"""What the launcher, the zygote and a run (zygote.py) ask of an isolation rung, and what most rungs answer."""
 
 from collections.abc import Callable
 from importlib import import_module

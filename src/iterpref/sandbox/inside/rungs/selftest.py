@@ -1,7 +1,6 @@
 """Is a run as isolated as its rung says? Asked by a trial run when a worker starts, and again from time to time.
 
-In: the name of a rung. Out: nothing, or `NotIsolated` with what was open. Runs inside, as a program would; standard
-library only. Not here: attacks (tests/sandbox/adversarial); these checks only tell whether each wall stands at all.
+It runs as a program would, and only tells whether each wall stands at all; attacks are in tests/sandbox/adversarial.
 """
 
 import os
@@ -18,15 +17,7 @@ class NotIsolated(Exception):
 
 
 def check(isolation: str, seccomp: bool) -> None:
-    """Try the doors.
-
-    Args:
-        isolation: A rung.
-        seccomp: Whether this machine has a system call filter.
-
-    Raises:
-        NotIsolated: Some were open.
-    """
+    """Try the doors; raises `NotIsolated` if some were open. `seccomp`: this machine has a system call filter."""
     walls = [WALLS[name] for name in RUNGS[isolation].walls]
     open_doors = [wall.shuts for wall in walls if (seccomp or not wall.by_filter) and not wall.stands()]
     if open_doors:
@@ -44,10 +35,6 @@ class Wall(NamedTuple):
 def _status(field: str) -> str:
     with open("/proc/self/status") as file:
         return next(line.split()[1] for line in file if line.startswith(f"{field}:"))
-
-
-def _only_loopback() -> bool:
-    return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 
 def _few_processes() -> bool:
@@ -79,5 +66,5 @@ WALLS = {
     "root's rights": Wall("root's rights", lambda: os.getuid() != 0),
     "capabilities": Wall("capabilities", lambda: int(_status("CapEff"), 16) == 0),
     "processes": Wall("other processes", _few_processes),
-    "own network": Wall("the network", _only_loopback),
+    "own network": Wall("the network", lambda: [name for _, name in socket.if_nameindex()] == ["lo"]),
 }

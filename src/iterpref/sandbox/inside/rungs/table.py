@@ -1,7 +1,7 @@
 """All rungs of isolation, the best first: the one list that host, zygote, self-test and doctor go by.
 
-To add a rung: a file with its class (rung.py says what is asked of it) and an entry here. Standard library only; loads
-no rung, for the host reads this too.
+To add a rung: a file with its class (rung.py says what is asked of it) and an entry here. Loads no rung, for the host
+reads this too.
 """
 
 from typing import NamedTuple

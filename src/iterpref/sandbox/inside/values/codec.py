@@ -1,9 +1,8 @@
 """Plain Python values ⇄ JSON, exactly: the only form in which a program's results leave its process.
 
-In: a value. Out: JSON-able data, and back. Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict,
-set, frozenset, range, Decimal, Fraction; a subclass (Counter, namedtuple, numpy.float64) travels as the content of its
-base. Everything else travels as `Opaque`, which equals nothing. No pickle: decoding builds only these types.
-Standard library only: both sides load it.
+Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range, Decimal, Fraction; a
+subclass (Counter, namedtuple, numpy.float64) travels as the content of its base. Everything else travels as `Opaque`,
+which equals nothing. No pickle: decoding builds only these types.
 """
 
 import ast
@@ -14,8 +13,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .fingerprints import fingerprint, is_large
-from .stand_ins import Fingerprinted, Iterated, Opaque, Written
+from .stand_ins import Fingerprinted, Iterated, Opaque, Written, fingerprint, is_large
 from .texts import VALUE_CHARS, shorten, without_addresses
 
 MAX_DEPTH = 100
@@ -91,14 +89,10 @@ _BASES: tuple[tuple[type, Callable[[Any, int], Any]], ...] = (
 def encode_fingerprinted(value: Any) -> Any:
     """Like `encode`, but of a large value only the fingerprint."""
     if is_large(value):
-        return {"#": [hex(fingerprint(value)), f"{type(value).__name__} of {len(value)}: {_beginning(value)}"]}
+        ordered = isinstance(value, str | bytes | list | tuple)
+        start = shorten(repr(value[:20]), VALUE_CHARS) if ordered else "..."
+        return {"#": [hex(fingerprint(value)), f"{type(value).__name__} of {len(value)}: {start}"]}
     return encode(value)
-
-
-def _beginning(value: Any) -> str:
-    if isinstance(value, str | bytes | list | tuple):
-        return shorten(repr(value[:20]), VALUE_CHARS)
-    return "..."
 
 
 def encode_iterated(value: Any) -> Any:
@@ -143,11 +137,7 @@ def _in_order(value: Any) -> str:
 
 
 def decode(data: Any) -> Any:
-    """The value that `encode` was given.
-
-    Raises:
-        CodecError: Not what `encode` writes (a forged channel).
-    """
+    """The value that `encode` was given; raises `CodecError` for anything else (a forged channel)."""
     try:
         return _decode(data)
     except CodecError:

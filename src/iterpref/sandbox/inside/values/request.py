@@ -1,8 +1,4 @@
-"""What is asked of a worker: the messages between host, zygote and run.
-
-Plain dicts, which `marshal` and JSON take as they are; their types exist for type checkers alone. The host makes them
-in workers/requests.py. Standard library only.
-"""
+"""The messages between host, zygote and run: plain dicts, as `marshal` and JSON take; types for type checkers alone."""
 
 from typing import Any, Literal, TypedDict
 

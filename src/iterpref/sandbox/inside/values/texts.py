@@ -1,7 +1,4 @@
-"""Texts for a reader of an Execution: bounded, and equal for equal runs.
-
-Standard library only: both sides load it.
-"""
+"""Texts for a reader of an Execution: bounded, and equal for equal runs."""
 
 import re
 

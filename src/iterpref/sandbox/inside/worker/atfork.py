@@ -4,7 +4,7 @@
 that another thread may hold. A zygote has one thread, holds no lock and seeds its children itself, and these handlers
 touch so many pages that they cost more than the fork. So while the zygote imports, they are noted instead of
 registered, and registered when a run's process forks for the first time: the processes of a program get what they get
-anywhere. Handlers of other modules are left alone. Standard library only, and imports none of those modules.
+anywhere. Handlers of other modules are left alone. Imports none of those modules.
 """
 
 import os

@@ -1,8 +1,4 @@
-"""How an interpreter inside is started: bare, with the folder `inside` as a package of its own.
-
-In: what to run and its arguments. Out: a command. The rest of iterpref is neither imported nor, in a run, to be seen.
-Standard library only: worker.py starts zygotes with it, bubblewrap.py runs.
-"""
+"""How an interpreter inside is started: with the folder `inside` as a package of its own, and nothing of iterpref."""
 
 import os
 import sys

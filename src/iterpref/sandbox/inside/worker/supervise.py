@@ -1,8 +1,7 @@
 """Watch one run from the zygote: collect its pipes, hold it to its limits, kill it and measure it.
 
-In: the pid of a confined process and the read ends of its pipes. Out: a `RawRun`. Nothing that it wrote is interpreted.
-CPU time is the first bound and wall time the outer one; the CPU time and memory of all descendants are sampled ten
-times a second. Standard library only.
+Nothing that it wrote is interpreted. CPU time is the first bound and wall time the outer one; the CPU time and memory
+of all descendants are sampled ten times a second.
 """
 
 import contextlib
@@ -13,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from ..linux.limits import SLACK_BYTES
-from ..linux.processes import descendants
+from ..linux.processes import descendants, pidfd
 from ..values.request import RunLimits
 from .wire import RawRun
 
@@ -27,7 +26,7 @@ _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 class HostGone(Exception):
-    """The host process closed the connection while a run was under way."""
+    """The host closed the connection while a run was under way."""
 
 
 class Supervisor:
@@ -45,11 +44,7 @@ class Supervisor:
     def watch(self, sweep: Callable[[], None]) -> RawRun:
         """Return when the process and all its descendants are gone and everything they wrote has been read.
 
-        Args:
-            sweep: Kills what can't be killed through the process.
-
-        Raises:
-            HostGone: After the kill.
+        `sweep` kills what can't be killed through the process. Raises `HostGone`, after the kill.
         """
         host_gone = False
         try:
@@ -75,7 +70,7 @@ class Supervisor:
     def _until_end(self) -> None:
         """Return when the process has ended or broken a limit."""
         poller = select.poll()
-        ended_fd = os.pidfd_open(self._pid) if hasattr(os, "pidfd_open") else -1
+        ended_fd = pidfd(self._pid)
         poller.register(self._host_fd, 0)
         if ended_fd >= 0:
             poller.register(ended_fd, select.POLLIN)
@@ -173,10 +168,8 @@ class Supervisor:
 
     def _kill(self) -> None:
         for kill in (os.killpg, os.kill):
-            try:
+            with contextlib.suppress(ProcessLookupError, PermissionError):  # gone, or a group of other users
                 kill(self._pid, signal.SIGKILL)
-            except (ProcessLookupError, PermissionError):
-                continue  # gone, or a group of other users
 
 
 def _private_bytes(pid: int) -> int:

@@ -1,7 +1,6 @@
-"""Length-prefixed byte strings over a socket: how the host and its zygote speak.
+"""How the host and its zygote speak: a message is a sequence of length-prefixed byte strings over a socket. No pickle.
 
-In and out: a sequence of byte strings per message. Standard library only, no pickle. What the host sends may be
-marshalled, for the host is trusted; what comes back is only unpacked as numbers and text.
+What the host sends may be marshalled, for the host is trusted; what comes back is only unpacked as numbers and text.
 """
 
 import socket
@@ -9,7 +8,6 @@ import struct
 from dataclasses import dataclass
 
 _COUNT = struct.Struct("!I")
-_LENGTH = struct.Struct("!Q")
 _NUMBERS = struct.Struct("!iddQ")
 MAX_BYTES = 1 << 30
 _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
@@ -17,10 +15,7 @@ _CHUNK, _LARGE_CHUNK = 1 << 14, 1 << 20
 
 @dataclass
 class RawRun:
-    """One run as the zygote saw it, nothing of it interpreted.
-
-    `status`: exit code, or minus the signal. `limit`: the field of `Limits` it broke, or "".
-    """
+    """One run as the zygote saw it. `status`: exit code, or minus the signal. `limit`: the field of `Limits` broken."""
 
     status: int = 0
     limit: str = ""
@@ -59,7 +54,7 @@ def receive(sock: socket.socket) -> list[bytes]:
     (count,) = _COUNT.unpack_from(data)
     if count > 16:
         raise WireError(f"message of {count} frames")
-    stop = _COUNT.size + count * _LENGTH.size
+    stop = _COUNT.size + 8 * count
     _read_up_to(sock, data, stop)
     lengths = struct.unpack_from(f"!{count}Q", data, _COUNT.size)
     if sum(lengths) > MAX_BYTES:
@@ -81,11 +76,7 @@ def pack_run(run: RawRun) -> list[bytes]:
 
 
 def unpack_run(parts: list[bytes]) -> RawRun:
-    """What `pack_run` was given.
-
-    Raises:
-        WireError: Not what it writes.
-    """
+    """What `pack_run` was given; raises `WireError` for anything else."""
     try:
         numbers, limit, setup_error, *streams = parts
         status, wall_s, cpu_s, max_rss_bytes = _NUMBERS.unpack(numbers)

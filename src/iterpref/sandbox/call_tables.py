@@ -1,27 +1,23 @@
-"""Long tables of calls: thousands of inputs and expected results of one function, as EvalPlus's benchmarks have them.
+"""Rows of long call tables: thousands of inputs and expected results of one function, as EvalPlus's benchmarks have.
 
-In: a `calls` file whose rows carry values in `codec` form, `{"input": [[3, 1]], "output": 4}`, so that none has to be
-parsed as Python. Out: the calls as the harness takes them, and one outcome for the whole file: a thousand of them a
-program would fill the store and tell nothing that the first failing call doesn't.
-A row may say how its result is compared: `atol` (floats may differ by it), `accept` (further right results), `match`.
-Not here: rows whose values are Python literals (plan_tests.py).
+The rows carry values in `codec` form, `{"input": [[3, 1]], "output": 4}`, so that none has to be parsed as Python, and
+may say how a result is compared: `atol` (floats may differ by it), `accept` (further right results), `match`. Public:
+benchmarks write such tables. Not here: rows whose values are Python literals (reading/plan_tests.py).
 """
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Any
 
 from iterpref.errors import RecordError
-from iterpref.records import FailingCase
 
-from ..inside.values.codec import decode, encode, opaque_text
-from ..inside.values.texts import CASE_CHARS, shorten
+from .inside.values.codec import decode, encode
+
+__all__ = ["CallRow", "arguments", "decode", "encode", "read_row", "write_row"]
 
 _RTOL = 1e-7  # beside `atol`; numpy's assert_allclose, and EvalPlus, have the same
 _KEYS = {"input", "output", "accept", "match", "atol"}
-_SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
 
 
 @dataclass(frozen=True)
@@ -42,38 +38,9 @@ class CallRow:
         return any(value == decode(other) for other in self.accept)
 
 
-@dataclass(frozen=True)
-class CallTable:
-    """A file of calls to one function."""
-
-    name: str
-    function: str
-    rows: list[CallRow] = field(repr=False)
-
-    @cached_property
-    def wire(self) -> list[Any]:
-        """The calls as the harness takes them."""
-        return [[self.function, row.input, None, _SENT_AS.get(row.match, "value")] for row in self.rows]
-
-    def case(self, index: int, got: str) -> FailingCase:
-        """Call `index` as a person would write it."""
-        row = self.rows[index]
-        shown = ", ".join(opaque_text(decode(value)) for value in row.input)
-        expected = opaque_text(decode(row.output))
-        return FailingCase(call=shorten(f"{self.function}({shown})", CASE_CHARS), got=got, expected=expected)
-
-
-def is_table(row: Mapping[str, Any]) -> bool:
-    """Whether this row of a `calls` file is of the form that this module reads."""
-    return "input" in row
-
-
 def read_row(place: str, row: Mapping[str, Any]) -> CallRow:
-    """One parsed line of a table; `place` names it in errors.
-
-    Raises:
-        RecordError: Unknown keys, an input that isn't a list, or a kind of match that doesn't exist.
-    """
+    """One parsed line of a table. `RecordError`, which names the `place`, for unknown keys, an input that isn't a list,
+    or a kind of match that doesn't exist."""
     unknown = row.keys() - _KEYS
     match = row.get("match", "equal")
     if unknown or not isinstance(row.get("input"), list) or match not in _MATCHES:
