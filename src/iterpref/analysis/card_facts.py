@@ -8,8 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from iterpref.analysis.funnel import IterationRow, iteration_rows
-from iterpref.analysis.pair_tally import PairTally
+from iterpref.analysis.funnel import IterationRow, PairTally, iteration_rows
 from iterpref.records import TestQuality
 from iterpref.store import ClientCosts, Store
 

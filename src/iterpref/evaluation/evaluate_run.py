@@ -8,8 +8,7 @@ from iterpref.clients import in_this_process
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
-from iterpref.evaluation.results import write_result
-from iterpref.evaluation.samples import read_samples
+from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
 from iterpref.sandbox import Sandbox

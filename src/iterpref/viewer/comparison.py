@@ -5,7 +5,7 @@ is loaded from elsewhere and all texts are escaped. Not here: the statistics (an
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from iterpref.analysis.compare import Comparison
@@ -15,24 +15,6 @@ from iterpref.viewer.charts import percent
 from iterpref.viewer.report import environment, p_value, points
 
 MOST_SHOWN = 200  # tasks of a list whose programs are on the page
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One task of a list: both programs, and what their tests said."""
-
-    task_id: str
-    first: tuple[str, str]
-    second: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Lists:
-    """A comparison and the tasks that the two differ on."""
-
-    comparison: Comparison
-    won: list[Shown]
-    lost: list[Shown]
 
 
 def as_markdown(matrix: Matrix) -> str:
@@ -53,20 +35,8 @@ def as_markdown(matrix: Matrix) -> str:
 
 def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     """Write the page, whole or not at all."""
-    by_name = {entrant.name: entrant for entrant in entrants}
-
-    def shown(comparison: Comparison, task_ids: Sequence[str]) -> list[Shown]:
-        return [
-            Shown(
-                task_id,
-                outcome_of(by_name, comparison.benchmark, comparison.first, task_id),
-                outcome_of(by_name, comparison.benchmark, comparison.second, task_id),
-            )
-            for task_id in task_ids[:MOST_SHOWN]
-        ]
-
-    lists = [Lists(c, shown(c, c.won), shown(c, c.lost)) for c in matrix.comparisons]
-    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, lists=lists, most=MOST_SHOWN)
+    outcome = partial(outcome_of, {entrant.name: entrant for entrant in entrants})
+    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, outcome=outcome, most=MOST_SHOWN)
     write_text(path, page, errors="backslashreplace")
 
 

@@ -17,9 +17,7 @@ from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
 from iterpref.viewer import debugging_facts, result_facts
 from iterpref.viewer.charts import MINUS, percent
-from iterpref.viewer.data_facts import data_facts
 from iterpref.viewer.examples import examples
-from iterpref.viewer.training_curves import training_curves
 
 
 def write_report(store: Store) -> Path:
@@ -32,7 +30,7 @@ def write_report(store: Store) -> Path:
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
     folder = RunFolder(store.folder)
-    charts, no_training = training_curves(folder)
+    charts, no_training = result_facts.training_curves(folder)
     demo = (store.note(DEMO_NOTE) or {}).get("summary") or {}
     return environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
@@ -42,7 +40,7 @@ def render_report(store: Store) -> str:
         seconds=demo.get("seconds"),
         solving=debugging_facts.solving(store),
         pairs=debugging_facts.pair_counts(store),
-        data=data_facts(store),
+        data=debugging_facts.data_facts(store),
         charts=charts,
         no_training=no_training,
         failures=debugging_facts.failures(store),

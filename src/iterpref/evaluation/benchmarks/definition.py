@@ -8,8 +8,10 @@ published one maps the rows of its release to tasks; everything else has a defau
 Not here: how rows are found (releases.py), how a protocol asks (`evaluation/protocols.py`).
 """
 
+import ast
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -17,8 +19,8 @@ from pydantic import ValidationError
 
 from iterpref.config import Config
 from iterpref.errors import ConfigError
-from iterpref.evaluation.benchmarks.difficulty import by_reference
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
+from iterpref.programs import length_label, syntax_tree, without_docstrings
 from iterpref.records import Task
 from iterpref.sandbox import Sandbox
 from iterpref.section import Section
@@ -71,6 +73,18 @@ class MadeTasks(NamedTuple):
 
     tasks: list[Task]
     broken: dict[str, str]
+
+
+def by_reference(task: Task) -> str:
+    """How hard a task is, where its publishers don't say: the lines of its reference, docstrings and comments aside.
+
+    A proxy, and named as one (`reference: 6-10 lines`); "" without a reference.
+    """
+    program = task.reference or ""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):  # not Python: as it is written
+        program = ast.unparse(without_docstrings(syntax_tree(program)))
+    lines = sum(1 for line in program.split("\n") if line.strip())
+    return f"reference: {length_label(lines)}" if task.reference else ""
 
 
 @dataclass(frozen=True)
