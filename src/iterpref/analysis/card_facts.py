@@ -1,7 +1,4 @@
-"""A run folder → what its dataset card states: yield, funnel, costs, licences, test quality, contamination.
-
-In: the store, streamed. Out: plain numbers. Not here: the card's words (`prompts/dataset_card.jinja`).
-"""
+"""A run's store → what its dataset card (`prompts/dataset_card.jinja`) states."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

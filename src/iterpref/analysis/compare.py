@@ -1,8 +1,7 @@
 """Did the second model really do better than the first on the same tasks?
 
-In: two Results of one benchmark. Out: a `Comparison`: the difference of their pass@k with a paired bootstrap interval
-over tasks, the exact McNemar p-value where each task has one completion, and which tasks were won and lost.
-Not here: several benchmarks or models at once, and what that does to p-values (matrix.py).
+The difference of pass@k with a paired bootstrap interval over tasks, the exact McNemar p-value where each task has one
+completion, and which tasks were won and lost.
 """
 
 import math
@@ -47,19 +46,18 @@ class Comparison(Record):
 
 
 def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
-    """Compare two Results task by task.
-
-    Args:
-        level: Of the bootstrap interval.
-        seed: Of the bootstrap.
-        k: Of pass@k; each task needs as many completions in both.
+    """Compare two Results task by task; `level` and `seed` are the bootstrap interval's.
 
     Raises:
         RecordError: The Results are of different benchmarks, data or tasks, or a task has fewer than k completions.
     """
     _check_same_data(first, second)
     before, after = task_scores(first, k), task_scores(second, k)
-    _check_same_tasks(first, second, before.keys() ^ after.keys())
+    if odd := before.keys() ^ after.keys():
+        raise RecordError(
+            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
+            f"{min(odd)}); evaluate both models on the same tasks"
+        )
     differences = {task_id: after[task_id] - score for task_id, score in before.items()}
     won = tuple(task_id for task_id, value in differences.items() if value > 0)
     lost = tuple(task_id for task_id, value in differences.items() if value < 0)
@@ -142,12 +140,3 @@ def _check_same_data(first: Result, second: Result) -> None:
                 f"results {first.result_id} and {second.result_id}: {name} is {ours} in one and {theirs} in the other; "
                 "only results on the same data can be compared: evaluate both models again on the same file"
             )
-
-
-def _check_same_tasks(first: Result, second: Result, odd: set[str]) -> None:
-    """`odd`: tasks that only one of them has."""
-    if odd:
-        raise RecordError(
-            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
-            f"{min(odd)}); evaluate both models on the same tasks"
-        )

@@ -1,8 +1,6 @@
 """How the data of a run is distributed: coverage of tests, sizes of differences, features of tasks.
 
-In: test qualities, pairs, a feature tree with frequencies; each is read once. Out: `Distribution`s (counts by bin), for
-the paper's Fig. 7 (coverage) and Table 17 (features by category), and for the sizes of D⁻ and D⁺.
-Not here: what passed, failed and was repaired (funnel.py, repairs.py).
+The paper's Fig. 7 (coverage) and Table 17 (features by category), and the sizes of D⁻ and D⁺.
 """
 
 import statistics
@@ -100,8 +98,8 @@ def categories(frequencies: Mapping[str, float]) -> list[CategoryRow]:
     """The top categories of a feature tree, the largest first; the paper's Table 17.
 
     Args:
-        frequencies: Path of a feature, its names joined by `---` → how often it was seen; what `iterpref synthesize`
-            leaves in the run. A path of one name is a category.
+        frequencies: Path of a feature, its names joined by `---` → how often it was seen. A path of one name is a
+            category.
     """
     below = Counter(path.split(SEPARATOR)[0] for path in frequencies if SEPARATOR in path)
     whole = max(1, below.total())

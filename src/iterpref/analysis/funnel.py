@@ -1,12 +1,12 @@
 """From tasks to pairs in numbers: what passed after how many repairs, what failed how, which filter dropped what.
 
-In: trajectories and pairs, streamed; each is read once. Out: plain rows, for a table.
+Trajectories and pairs are streamed, and each is read once.
 Trajectories whose tools failed say nothing about the model and are left out.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from typing import Self
 
@@ -62,7 +62,7 @@ class FilterRow:
     entered: int
     dropped: int
     left: int
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str]
 
 
 def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = None) -> list[IterationRow]:
@@ -85,8 +85,7 @@ def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = 
     last = max(calls) if iterations is None else iterations
     passed_by = accumulate(passed[i] for i in range(last + 1))
     calls_by = accumulate(calls[i] for i in range(last + 1))
-    rows = enumerate(zip(passed_by, calls_by, strict=True))
-    return [IterationRow(i, total_passed, total_calls, count) for i, (total_passed, total_calls) in rows]
+    return [IterationRow(i, *totals, count) for i, totals in enumerate(zip(passed_by, calls_by, strict=True))]
 
 
 def pass_rate_by_iteration(trajectories: Iterable[Trajectory], iterations: int) -> list[float]:

@@ -1,7 +1,4 @@
-"""Several models on several benchmarks: each pair compared, and p-values corrected for how many there are.
-
-In: for each model its Results. Out: a `Matrix` of `Comparison`s. Not here: how it is shown (viewer/comparison.py).
-"""
+"""Several models on several benchmarks: each pair compared, and p-values corrected for how many there are."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -129,7 +126,5 @@ def _read_result(path: Path) -> Result:
 
 def _short(source: Path) -> str:
     """`runs/a/results/0f3c….json` → `a/0f3c`; a run folder → its name."""
-    resolved = source.resolve()
-    if resolved.is_dir():
-        return resolved.name
-    return f"{resolved.parent.parent.name}/{resolved.stem[:8]}"
+    path = source.resolve()
+    return path.name if path.is_dir() else f"{path.parent.parent.name}/{path.stem[:8]}"

@@ -1,7 +1,4 @@
-"""Where the programs that are scored come from: a model, asked now, or a file of completions.
-
-Both give the same: for (task, sample) the completion as it came and the program it amounts to. Not here: running it.
-"""
+"""Where the programs that are scored come from: a model, asked now, or a file of completions."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -16,21 +13,13 @@ from iterpref.records import Task
 
 
 class AnswerSource(Protocol):
-    """A source of answers.
-
-    Attributes:
-        name: Identity of the model or file.
-        protocol: How it was asked, in words.
-        at_a_time: How many to ask for together; None: all.
-    """
+    """Answers of a model or a file: `name` is its identity, `protocol` says in words how it was asked."""
 
     name: str
     protocol: str
-    at_a_time: int | None
+    at_a_time: int | None  # how many to ask for together; None: all
 
-    def count(self, task: Task) -> int:
-        """How many answers there are to a task."""
-        ...
+    def count(self, task: Task) -> int: ...
 
     async def answer(self, task: Task, index: int) -> Answer: ...
 
@@ -39,7 +28,7 @@ class GeneratedAnswers:
     """Ask a model through the ledger: what was answered before costs nothing.
 
     Raises:
-        ConfigError: The benchmark has no such protocol.
+        ConfigError: Several samples of greedy decoding, which are equal.
     """
 
     def __init__(self, ledger: Ledger, benchmark: Benchmark, config: Config) -> None:
@@ -82,7 +71,7 @@ class RecordedAnswers:
 
     def __init__(self, samples: Samples, tasks: Sequence[Task], k: Sequence[int]) -> None:
         self._samples = samples
-        counts = {len(given) for given in samples.by_task.values()}
+        counts = {len(given) for given in samples.by_task.values()} or {0}
         number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
         self.name = samples.name
         self.protocol = f"samples of a file, {number} per task"

@@ -1,13 +1,8 @@
-"""Model → Result: get a program for every task of a benchmark, run it, count what passes.
+"""Answers to a benchmark's tasks → one `Result` in the store: get each program, run it, count what passes.
 
-In: a benchmark, answers (a model's or a file's), a sandbox, a store. Out: one `Result` in the store, with every
-completion as it came, the program taken from it, and its Execution. A killed evaluation repeats no answered call and no
-finished execution; a finished one is returned as it is. Decoding and execution overlap.
-
-Canonical solutions run first: a task whose own fails here is listed in the Result and not scored. A program that runs
-out of time is run once more, alone, so that a busy machine changes no score. A broken sandbox is never scored as a
-failing program. Not here: Result files (results.py), comparing two Results
-(`analysis/compare.py`).
+A killed evaluation repeats no answered call and no finished execution; a finished one is returned as it is. Decoding
+and execution overlap. A program that runs out of time is run once more, alone, so that a busy machine changes no score;
+a broken sandbox is never scored as a failing program. A task whose canonical solution fails here is listed, not scored.
 """
 
 import asyncio
@@ -87,7 +82,7 @@ async def evaluate(
 def _settings(config: Config) -> dict[str, Any]:
     """What the numbers depend on, for the Result and its id."""
     values = config.evaluation.model_dump(mode="json", exclude=_NOT_DATA)
-    # LiveCodeBench's options stood here once, in each Result's id; as they do now, an option not given is none.
+    # These of LiveCodeBench's are in each Result's id, given or not.
     options = {"since": None, "until": None, "difficulty": None} | values.pop("options")
     limits = config.limits.model_dump() if config.limits else None
     return {**options, **values, "seed": config.seed, "limits": limits}
@@ -133,7 +128,7 @@ def passed_base(sample: Sample) -> bool:
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """The tools of one evaluation, and the way of one sample through them."""
+    """The way of samples through answers and execution."""
 
     answers: AnswerSource
     executor: Executor
@@ -172,7 +167,6 @@ class _Evaluation:
         )
 
     async def _execute(self, task: Task, program: str, *, cut: bool = False, again: bool = False) -> Execution:
-        """The outcome of a program; a broken sandbox stops the evaluation rather than be scored."""
         for _ in range(SANDBOX_TRIES):
             _, execution = await self.executor.execute(task, program, cut=cut, again=again)
             if execution.verdict != "sandbox_error":

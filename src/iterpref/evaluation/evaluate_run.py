@@ -26,11 +26,7 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
 
 
 def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
-    """Score a file of completions.
-
-    Args:
-        sanitized: Cut each program down to what its entry point needs first.
-    """
+    """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)
         given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken)

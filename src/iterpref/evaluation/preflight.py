@@ -1,7 +1,6 @@
-"""Do the benchmark's own solutions pass here? Those that don't are reported apart, never scored.
+"""Do the benchmark's own solutions pass on this machine? Those that don't are reported apart, never scored.
 
-In: tasks with references, a sandbox. Out: task id → why its canonical solution fails on this machine. Kept in the
-user's cache by the tasks' identity, the Python, the sandbox's engine and the packages that the tasks name.
+Kept in the user's cache by the tasks' identity, the Python, the sandbox's engine and the packages that the tasks name.
 """
 
 import json

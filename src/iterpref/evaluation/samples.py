@@ -31,14 +31,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Samples:
-    """Completions by task. `name` says which file, and its content's hash."""
+    """Completions by task; `name` holds the file's name and its content's hash."""
 
     name: str
     by_task: dict[str, list[Answer]]
 
 
 class _Entry(NamedTuple):
-    """One sample of a file; `kind` is `solution` or `completion`, `sample_index` its number among those of its task."""
+    """One sample of a file; `kind` is `solution` or `completion`."""
 
     number: int
     task_id: str

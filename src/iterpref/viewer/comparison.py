@@ -1,7 +1,7 @@
 """A `Matrix` of comparisons → Markdown for a terminal or a paper, and one static page with the programs.
 
 The page lists, for each comparison, the tasks won and lost, each with both programs and what their tests said; nothing
-is loaded from elsewhere and all texts are escaped. Not here: the statistics (analysis/matrix.py).
+is loaded from elsewhere and all texts are escaped.
 """
 
 from collections.abc import Sequence
@@ -40,8 +40,7 @@ def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     write_text(path, page, errors="backslashreplace")
 
 
-def _row(comparison: Comparison) -> list[str]:
-    c = comparison
+def _row(c: Comparison) -> list[str]:
     counts = [str(len(tasks)) for tasks in (c.won, c.lost, c.both, c.neither)]
     interval = f"{points(c.low)} to {points(c.high)}"
     return [c.benchmark, c.first, c.second, points(c.difference), interval, p_value(c.mcnemar_p), p_value(c.holm_p),

@@ -1,7 +1,6 @@
 """A run's store → the facts of its debugging and data: pass rates, the funnel, failures, repairs, cost, distributions.
 
-Each function reads what it needs, streamed. A fact is None or [] where the run has none yet; the template then names
-the command that makes it. Not here: training and Results (result_facts.py), the numbers themselves (`analysis`).
+A fact is None or [] where the run has none yet; the template then names the command that makes it.
 """
 
 from collections.abc import Iterator, Sequence

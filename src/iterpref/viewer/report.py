@@ -1,8 +1,7 @@
 """Run folder → `report.html`: one static page with the run's numbers, each computed here from the store's records.
 
 The page needs no network and no script: style and charts are inside it. It carries no time of its own, so the same run
-gives the same page. Texts of models and programs are escaped by the template engine. What each section holds is
-computed in the modules beside this one. Not here: comparing several models (comparison.py).
+gives the same page. Texts of models and programs are escaped by the template engine.
 """
 
 import math
@@ -21,7 +20,7 @@ from iterpref.viewer.examples import examples
 
 
 def write_report(store: Store) -> Path:
-    """Write the page into the run's folder, whole or not at all, and return its path. A read-only store is enough."""
+    """Write the page into the run's folder, and return its path. A read-only store is enough."""
     path = RunFolder(store.folder).report
     write_text(path, render_report(store), errors="backslashreplace")
     return path
@@ -86,12 +85,7 @@ def duration(seconds: float) -> str:
 
 @cache
 def environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("iterpref.viewer", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = PackageLoader("iterpref.viewer", "templates")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration, "amount": amount}
     return found

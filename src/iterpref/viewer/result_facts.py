@@ -1,8 +1,4 @@
-"""A run's folder and store → what training and evaluation came to, and how programs were isolated.
-
-Each function reads what it needs, streamed, and computes; nothing is written and no model is called.
-Not here: debugging and pairs (debugging_facts.py), how it looks (`templates/`).
-"""
+"""A run's folder and store → what training and evaluation came to, and how programs were isolated."""
 
 import json
 import math
@@ -43,14 +39,8 @@ _METRICS = {
     "learning_rate": "learning rate",
 }
 # Verdict → the column of the report that counts it; the rest are `other`.
-_OUTCOMES = {
-    "passed": "passed",
-    "failed": "failed",
-    "error": "raised",
-    "timeout": "limit",
-    "out_of_memory": "limit",
-    "output_limit": "limit",
-}
+_LIMITS = dict.fromkeys(("timeout", "out_of_memory", "output_limit"), "limit")
+_OUTCOMES = {"passed": "passed", "failed": "failed", "error": "raised", **_LIMITS}
 
 
 @dataclass(frozen=True)
@@ -121,7 +111,7 @@ def training_curves(folder: RunFolder) -> tuple[list[tuple[Chart, str]], str]:
 
 
 def failure_kinds(store: Store) -> Kinds | None:
-    """How the samples of the run's Results failed."""
+    """How the samples of the run's Results failed; None where none did."""
     results = list(store.results())
     rows = kinds_by_model(results)
     if not rows:

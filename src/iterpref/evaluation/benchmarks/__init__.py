@@ -3,8 +3,7 @@
     with Sandbox() as sandbox:
         benchmark = load_benchmark("humaneval+", path="HumanEvalPlus.jsonl.gz", sandbox=sandbox)
 
-One file per family says all there is to say about it (definition.py); registry.py lists them. `tasks_file` is any file
-of this package's `Task` schema.
+One file per family says all there is to say about it (definition.py); registry.py lists them.
 """
 
 from collections.abc import Iterable

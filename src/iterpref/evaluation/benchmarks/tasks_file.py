@@ -15,7 +15,7 @@ _EXPECTED = "expected one JSON object a line with task_id, prompt, tests and sty
 
 
 def _make(material: Material) -> MadeTasks:
-    """The tasks of one split (None: all), the first `limit` of them; empty lines are skipped.
+    """The first `limit` tasks of one split (None: of all).
 
     Raises:
         ConfigError: The file can't be read.
@@ -38,9 +38,8 @@ def _tasks(path: Path) -> Iterator[Task]:
         task = _task(row)
         first = seen.setdefault(task.task_id, row.number)
         if first != row.number:
-            raise RecordError(
-                f"{row.where}: task {task.task_id} was on line {first} already; give each task its own id"
-            )
+            known = f"task {task.task_id} was on line {first} already"
+            raise RecordError(f"{row.where}: {known}; give each task its own id")
         yield task
 
 
