@@ -6,9 +6,12 @@ a broken sandbox is never scored as a failing program. A task whose canonical so
 """
 
 import asyncio
+import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from iterpref.clients.ask import as_finished
@@ -17,17 +20,18 @@ from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
-from iterpref.evaluation.preflight import preflight
+from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.executor import Executor
+from iterpref.files import write_json
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox.job import ENGINE_VERSION
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
 OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
-_NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
 
 
 async def evaluate(
@@ -81,7 +85,8 @@ async def evaluate(
 
 def _settings(config: Config) -> dict[str, Any]:
     """What the numbers depend on, for the Result and its id."""
-    values = config.evaluation.model_dump(mode="json", exclude=_NOT_DATA)
+    # Not where rows are read; the client is in the answers' name.
+    values = config.evaluation.model_dump(mode="json", exclude={"path", "benchmark", "client"})
     # These of LiveCodeBench's are in each Result's id, given or not.
     options = {"since": None, "until": None, "difficulty": None} | values.pop("options")
     limits = config.limits.model_dump() if config.limits else None
@@ -100,6 +105,47 @@ def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
         task_id, why = next(iter(broken.items()))
         raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
     return broken
+
+
+def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Task id → cause, for tasks whose reference does not pass here; tasks without a reference are taken as good.
+
+    Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
+    """
+    known = [task for task in tasks if task.reference]
+    if not known:
+        return {}
+    path = cache_folder() / "preflight" / f"{_preflight_identity(known, sandbox)}.json"
+    if path.is_file():
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+    ordered = sorted(known, key=lambda task: -task.limits.cpu_s)  # the longest first, so that none is waited for last
+    executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
+    outcomes = list(zip(ordered, executions, strict=True))
+    broken = {task.task_id: cause(execution) for task, execution in outcomes if not execution.passed}
+    if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, broken)
+    return broken
+
+
+def cause(execution: Execution) -> str:
+    """Why an execution did not pass, in one line."""
+    return f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
+
+
+def _preflight_identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:
+    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in tasks]
+    packages = [[name, _version(name)] for name in sorted({package for task in tasks for package in task.packages})]
+    state = [ENGINE_VERSION, sys.version, sandbox.isolation, packages]
+    return fingerprint([dataset_hash(tasks), references, state])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:

@@ -4,12 +4,11 @@ The page lists, for each comparison, the tasks won and lost, each with both prog
 is loaded from elsewhere and all texts are escaped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from iterpref.analysis.compare import Comparison
-from iterpref.analysis.matrix import Entrant, Matrix, outcome_of
+from iterpref.analysis.compare import Comparison, Entrant, Matrix
 from iterpref.files import write_text
 from iterpref.viewer.charts import percent
 from iterpref.viewer.report import environment, p_value, points
@@ -35,9 +34,15 @@ def as_markdown(matrix: Matrix) -> str:
 
 def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     """Write the page, whole or not at all."""
-    outcome = partial(outcome_of, {entrant.name: entrant for entrant in entrants})
+    outcome = partial(_outcome, {entrant.name: entrant for entrant in entrants})
     page = environment().get_template("comparison.html.jinja").render(matrix=matrix, outcome=outcome, most=MOST_SHOWN)
     write_text(path, page, errors="backslashreplace")
+
+
+def _outcome(entrants: Mapping[str, Entrant], benchmark: str, name: str, task_id: str) -> tuple[str, str]:
+    """A program of an entrant for a task and what its tests said."""
+    sample = next(s for s in entrants[name].results[benchmark].samples if s.task_id == task_id)
+    return sample.program, "passed" if sample.execution.passed else sample.execution.text or sample.execution.verdict
 
 
 def _row(c: Comparison) -> list[str]:

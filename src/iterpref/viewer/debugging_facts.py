@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from iterpref.analysis.distributions import CategoryRow, Distribution, categories, coverage, differences
+from iterpref.analysis.dataset import CategoryRow, Distribution, categories, coverage, differences
 from iterpref.analysis.funnel import (
     ErrorRow,
     FilterRow,
