@@ -1,15 +1,14 @@
 """Did one model really do better than another on the same tasks?
 
 The difference of pass@k with a paired bootstrap interval over tasks, the exact McNemar p-value where each task has one
-completion, and which tasks were won and lost; of several models and benchmarks each pair, with p-values corrected for
-how many there are.
+completion, and the tasks won and lost; of several models each pair, with p-values corrected for how many there are.
 """
 
 import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path
 from statistics import fmean
 
@@ -18,15 +17,13 @@ from iterpref.records import Record, Result
 from iterpref.statistics import pass_at_k_by_task
 from iterpref.store import Store
 
-DRAWS = 10_000
-
 
 class Comparison(Record):
     """Two models, task by task. `difference` is second minus first; `low` and `high` bound it at `level`.
 
     `won`: tasks that the second solves more often (with one completion: only it solves), `lost`: the first; `both` and
-    `neither`: no difference, solved or not. Task ids are in the order of the first Result. `mcnemar_p` is None where
-    tasks have several completions; `holm_p` is set where several comparisons are reported together.
+    `neither`: no difference, solved or not; ids are in the order of the first Result. `mcnemar_p` is None where tasks
+    have several completions; `holm_p` is set where several comparisons are reported together.
     """
 
     benchmark: str
@@ -132,18 +129,14 @@ def bootstrap_mean(values: Mapping[float, int], level: float = 0.95, seed: int =
     ordered = sorted(values)
     tasks = sum(values.values())
     shares = [values[value] / tasks for value in ordered]
-    counts = np.random.default_rng(seed).multinomial(tasks, shares, size=DRAWS)
+    counts = np.random.default_rng(seed).multinomial(tasks, shares, size=10_000)
     means = counts @ np.array(ordered, dtype=float) / tasks
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def task_scores(result: Result, k: int = 1) -> dict[str, float]:
-    """Task id → unbiased pass@k of the task (arXiv:2107.03374).
-
-    Raises:
-        RecordError: No samples, or a task with fewer than k.
-    """
+    """Task id → unbiased pass@k of the task (arXiv:2107.03374); RecordError for a task with fewer than k samples."""
     drawn = Counter(sample.task_id for sample in result.samples)
     if not drawn:
         raise RecordError(f"result {result.result_id}: no samples; evaluate the model again")
@@ -173,13 +166,8 @@ def load_entrant(source: Path, name: str | None = None) -> Entrant:
         RecordError: Not a Result, or several on one benchmark.
         StoreError: The folder is no run.
     """
-    if source.is_dir():
-        with Store.open(source, write=False) as store:
-            results = list(store.results())
-    else:
-        results = [_read_result(source)]
     found: dict[str, Result] = {}
-    for result in results:
+    for result in _results(source):
         if result.benchmark in found:
             raise RecordError(
                 f"{source}: several results on {result.benchmark} ({found[result.benchmark].result_id} and "
@@ -202,13 +190,12 @@ def compare_all(entrants: Sequence[Entrant], k: int = 1, level: float = 0.95, se
         raise RecordError(f"compare: the names {', '.join(names)} are not distinct; rename the files or folders")
     benchmarks = list(dict.fromkeys(name for entrant in entrants for name in entrant.results))
     comparisons, missing = [], []
-    for benchmark in benchmarks:
-        for first, second in combinations(entrants, 2):
-            if benchmark not in first.results or benchmark not in second.results:
-                missing.append(f"{benchmark}: only one of {first.name} and {second.name} was evaluated")
-                continue
-            found = compare(first.results[benchmark], second.results[benchmark], level, seed, k)
-            comparisons.append(found.model_copy(update={"first": first.name, "second": second.name}))
+    for benchmark, (first, second) in product(benchmarks, combinations(entrants, 2)):
+        if benchmark not in first.results or benchmark not in second.results:
+            missing.append(f"{benchmark}: only one of {first.name} and {second.name} was evaluated")
+            continue
+        found = compare(first.results[benchmark], second.results[benchmark], level, seed, k)
+        comparisons.append(found.model_copy(update={"first": first.name, "second": second.name}))
     if not comparisons:
         raise RecordError(f"compare: no benchmark in common; {'; '.join(missing) or 'name at least two results'}")
     values: dict[str, dict[str, float | None]] = {benchmark: dict.fromkeys(names) for benchmark in benchmarks}
@@ -242,14 +229,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _read_result(path: Path) -> Result:
+def _results(path: Path) -> list[Result]:
+    if path.is_dir():
+        with Store.open(path, write=False) as store:
+            return list(store.results())
     try:
         # Not model_validate_json: a program may hold a lone surrogate, which it refuses.
-        return Result.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return [Result.model_validate(json.loads(path.read_text(encoding="utf-8")))]
     except OSError as error:
-        raise RecordError(
-            f"{path}: can't read this result ({error.strerror}); expected a run or results/ID.json"
-        ) from None
+        why = error.strerror
+        raise RecordError(f"{path}: can't read this result ({why}); expected a run or results/ID.json") from None
     except ValueError:
         raise RecordError(f"{path}: not a Result; expected a file that iterpref evaluate wrote into results/") from None
 

@@ -76,10 +76,9 @@ def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = 
     count = 0
     for trajectory in _judged(trajectories):
         count += 1
-        first = next((a.iteration for a in trajectory.attempts if a.execution.passed), None)
-        if first is not None:
-            passed[first] += 1
-        calls.update(a.iteration for a in trajectory.attempts if first is None or a.iteration <= first)
+        made = list(_until_passed(trajectory))
+        passed[made[-1].iteration] += made[-1].execution.passed
+        calls.update(attempt.iteration for attempt in made)
     if not count:
         return []
     last = max(calls) if iterations is None else iterations

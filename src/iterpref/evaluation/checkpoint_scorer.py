@@ -65,11 +65,7 @@ class CheckpointScorer:
 
 
 def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
-    """The tasks to choose by.
-
-    Raises:
-        ConfigError: They are a published benchmark's, or those the run is evaluated on.
-    """
+    """The tasks to choose by; ConfigError for a published benchmark's, and for those the run is evaluated on."""
     name, split = selection.benchmark, selection.split
     definition = DEFINITIONS.get(name)
     if definition and not definition.validation_split:

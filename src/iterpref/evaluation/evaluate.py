@@ -94,11 +94,7 @@ def _settings(config: Config) -> dict[str, Any]:
 
 
 def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
-    """Task id → why it can't be judged here.
-
-    Raises:
-        RecordError: No task can.
-    """
+    """Task id → why it can't be judged here; RecordError if no task can."""
     failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
     broken = {**benchmark.broken, **failing}
     if all(task.task_id in broken for task in benchmark.tasks):
@@ -122,16 +118,15 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     ordered = sorted(known, key=lambda task: -task.limits.cpu_s)  # the longest first, so that none is waited for last
     executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
     outcomes = list(zip(ordered, executions, strict=True))
-    broken = {task.task_id: cause(execution) for task, execution in outcomes if not execution.passed}
+    broken = {
+        task.task_id: f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
+        for task, execution in outcomes
+        if not execution.passed
+    }
     if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, broken)
     return broken
-
-
-def cause(execution: Execution) -> str:
-    """Why an execution did not pass, in one line."""
-    return f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
 
 
 def _preflight_identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:

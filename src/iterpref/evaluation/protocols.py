@@ -37,11 +37,7 @@ class Asked:
 
 
 def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -> Asked:
-    """The messages and stop sequences for a task.
-
-    Raises:
-        ConfigError: The benchmark has no such protocol.
-    """
+    """The messages and stop sequences for a task; ConfigError if the benchmark has no such protocol."""
     if protocol == "plain":
         return Asked(as_messages(task.prompt))
     if not isinstance(task.prompt, str) or not definition.base_stops:

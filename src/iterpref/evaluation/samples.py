@@ -103,11 +103,7 @@ def write_result(result: Result, folder: Path) -> Path:
 
 
 def _repeated(path: Path, entries: Sequence[_Entry]) -> str:
-    """Where an equal sample comes again, in words; "" if none does.
-
-    Raises:
-        RecordError: A numbered sample comes twice.
-    """
+    """Where an equal sample comes again, in words, or ""; RecordError if a numbered one does."""
     seen: dict[tuple[str, str, int | str], int] = {}
     repeated = ""
     for number, task_id, kind, code, index in entries:

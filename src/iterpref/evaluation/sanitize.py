@@ -61,8 +61,7 @@ def parsing_parts(text: str) -> Iterator[str]:
 def _parts(lines: Sequence[str]) -> list[str]:
     parts: list[list[str]] = []
     for line in lines:
-        decorated = bool(parts) and parts[-1][-1].startswith("@")
-        if parts and (decorated or _CONTINUED.match(line)):
+        if parts and (parts[-1][-1].startswith("@") or _CONTINUED.match(line)):
             parts[-1].append(line)
         else:
             parts.append([line])
@@ -143,8 +142,7 @@ def _first_definitions(statements: list[_Statement]) -> list[_Statement]:
             known = chosen.get(statement.node.name)
             if known is None or (not _returns(known.node) and _returns(statement.node)):
                 chosen[statement.node.name] = statement
-    kept = {id(statement) for statement in chosen.values()}
-    return [s for s in statements if not isinstance(s.node, Definition) or id(s) in kept]
+    return [s for s in statements if not isinstance(s.node, Definition) or chosen[s.node.name] is s]
 
 
 def _returns(node: ast.stmt) -> bool:

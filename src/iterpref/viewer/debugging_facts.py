@@ -109,26 +109,20 @@ def solving(store: Store) -> Solving | None:
     tasks = {trajectory.task_id for trajectory in store.trajectories(origin)}
     sampled = {t.task_id for t in store.trajectories("sampling")} if origin == "debugging" else set()
     shared = tasks & sampled if sampled else tasks
-    own = _iterations(store, origin, shared)
-    sampling = _iterations(store, "sampling", shared) if sampled else []
-    return _side_by_side(_SOLVERS[origin], own, sampling, shared_only=shared != tasks | sampled) if own else None
-
-
-def _iterations(store: Store, origin: str, tasks: set[str]) -> list[IterationRow]:
-    return iteration_rows(t for t in store.trajectories(origin) if t.task_id in tasks)
-
-
-def _side_by_side(name: str, own: list[IterationRow], sampling: list[IterationRow], shared_only: bool) -> Solving:
-    rates = {name: [row.pass_rate for row in own]}
+    own = iteration_rows(t for t in store.trajectories(origin) if t.task_id in shared)
+    sampling = iteration_rows(t for t in store.trajectories("sampling") if t.task_id in shared) if sampled else []
+    if not own:
+        return None
+    rates = {_SOLVERS[origin]: [row.pass_rate for row in own]}
     if sampling:
         rates["sampling"] = [row.pass_rate for row in sampling]
     return Solving(
-        name=name,
+        name=_SOLVERS[origin],
         rows=[(i, ours, theirs) for i, (ours, theirs) in enumerate(zip_longest(own, sampling))],
         chart=rates_chart(rates, "repairs, or further draws" if "sampling" in rates else "repairs"),
         trajectories=own[0].trajectories,
         sampled=sampling[0].trajectories if sampling else 0,
-        shared_only=shared_only,
+        shared_only=shared != tasks | sampled,
     )
 
 
@@ -149,7 +143,6 @@ def pair_counts(store: Store) -> PairCounts | None:
 
 
 def failures(store: Store) -> list[ErrorRow]:
-    """Kinds of failure of debugging and recorded runs, the most frequent first."""
     return error_types(_tried(store))
 
 
@@ -199,8 +192,7 @@ def cost(store: Store) -> Cost | None:
 
 def _repairs(store: Store) -> Repairs | None:
     for origin, name in _REPAIRING.items():
-        rows = repairs(store.trajectories(origin))
-        if rows:
+        if rows := repairs(store.trajectories(origin)):
             return Repairs(name, list(range(len(rows[0].tried))), rows)
     return None
 

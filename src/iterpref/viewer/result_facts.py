@@ -150,14 +150,12 @@ def scored(store: Store) -> list[ScoredResult]:
 
 def isolation(store: Store) -> IsolationFacts:
     """Every execution behind the report's numbers: attempts and samples."""
-    rungs: Counter[str] = Counter()
-    trust: Counter[str] = Counter()
-    warnings: Counter[str] = Counter()
+    facts = IsolationFacts(Counter(), Counter(), Counter())
     for execution in _executions(store):
-        rungs[execution.isolation] += 1
-        trust[execution.trust] += 1
-        warnings.update(execution.warnings)
-    return IsolationFacts(rungs, trust, warnings)
+        facts.rungs[execution.isolation] += 1
+        facts.trust[execution.trust] += 1
+        facts.warnings.update(execution.warnings)
+    return facts
 
 
 def _executions(store: Store) -> Iterator[Execution]:

@@ -15,13 +15,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
-from iterpref.evaluation.benchmarks.definition import (
-    BenchmarkDefinition,
-    BenchmarkOptions,
-    MadeTasks,
-    Material,
-    TaskChoice,
-)
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, MadeTasks, Material, TaskChoice
 from iterpref.evaluation.benchmarks.registry import NAMES, find
 from iterpref.evaluation.benchmarks.releases import Loaded, PublishedRow, load
 from iterpref.records import Task, as_messages, fingerprint
@@ -114,16 +108,14 @@ class Benchmark:
         return {task_id: label for task_id, label in labels.items() if label}
 
 
-EVERYTHING = TaskChoice()
-
-
 def load_benchmark(
-    name: str, choice: TaskChoice = EVERYTHING, *, path: str | None = None, sandbox: Sandbox | None = None
+    name: str, choice: TaskChoice | None = None, *, path: str | None = None, sandbox: Sandbox | None = None
 ) -> Benchmark:
     """A benchmark with its tasks in their own order.
 
     Args:
         name: One of `NAMES`, or the path of a JSONL file of tasks.
+        choice: None for all of its tasks.
         path: Local file of a published benchmark; else an environment variable may name one, else it is downloaded.
         sandbox: Where expected outputs are computed that aren't in the cache yet.
 
@@ -131,6 +123,7 @@ def load_benchmark(
         ConfigError: No such benchmark, file or option, it can't be downloaded, or the playground lacks the split.
         RecordError: A line of the file is not a task, two tasks share an id, or no task is left.
     """
+    choice = choice or TaskChoice()
     definition = find(name)
     if definition is None:
         definition, path = TASKS_FILE, name
@@ -139,24 +132,24 @@ def load_benchmark(
         loaded = load(definition.release, path)
     else:
         loaded = Loaded([], f"file {Path(name).name}" if definition is TASKS_FILE else "")
-    rows = _chosen(name, loaded.rows, options)[: choice.limit]
+    _check_ids(name, loaded.rows)
+    rows = [row for row in loaded.rows if options.chooses(row)][: choice.limit]
     tasks, broken = definition.make(Material(rows, choice, path, sandbox))
     return Benchmark(name, tasks, definition, loaded.place, broken, definition.preflight)
 
 
-def _chosen(name: str, rows: list[PublishedRow], options: BenchmarkOptions) -> list[PublishedRow]:
+def _check_ids(name: str, rows: list[PublishedRow]) -> None:
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
         identity = str(row.get("task_id", row.get("question_id")))
         if identity in seen:
             raise RecordError(f"benchmark {name}: row {number} repeats the task {identity}; expected each task once")
         seen.add(identity)
-    return [row for row in rows if options.chooses(row)]
 
 
 def dataset_hash(tasks: Iterable[Task]) -> str:
-    """Identity of a set of tasks, whatever their order: ids, prompts, tests. References and limits don't count: limits
-    are part of how programs were run, and partly measured on the machine at hand."""
+    """Identity of a set of tasks, whatever their order: ids, prompts, tests. References don't count, nor do limits,
+    which are partly measured on the machine at hand."""
     return fingerprint(sorted(_identity(task) for task in tasks))
 
 

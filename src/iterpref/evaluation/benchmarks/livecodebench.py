@@ -72,11 +72,7 @@ class _TextOnly(pickle.Unpickler):
 
 
 def private_tests(packed: str) -> list[dict[str, str]]:
-    """The tests that a `private_test_cases` field holds.
-
-    Raises:
-        ValueError: Not of the form described above.
-    """
+    """The tests that a `private_test_cases` field holds; ValueError if it is not of the form described above."""
     with contextlib.suppress(json.JSONDecodeError):  # not plain JSON: the packed form, which says itself if it is none
         return _checked(json.loads(packed))
     try:

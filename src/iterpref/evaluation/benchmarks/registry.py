@@ -25,11 +25,7 @@ _ID_PREFIXES = ("apps", "codecontests", *(d.id_prefix for d in DEFINITIONS.value
 
 
 def find(name: str) -> BenchmarkDefinition | None:
-    """The benchmark of a name; None where the name is the path of a file.
-
-    Raises:
-        ConfigError: Neither.
-    """
+    """The benchmark of a name; None where the name is the path of a file; ConfigError if it is neither."""
     if name in DEFINITIONS:
         return DEFINITIONS[name]
     if Path(name).suffix or Path(name).exists():
