@@ -143,6 +143,7 @@ def pair_counts(store: Store) -> PairCounts | None:
 
 
 def failures(store: Store) -> list[ErrorRow]:
+    """Kinds of failure of debugging and recorded runs, the most frequent first."""
     return error_types(_tried(store))
 
 
