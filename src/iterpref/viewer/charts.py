@@ -33,6 +33,10 @@ class Series:
     def path(self) -> str:
         return " ".join(f"{x:.1f},{y:.1f}" for x, y in self.points)
 
+    @property
+    def end(self) -> tuple[float, float]:
+        return self.points[-1]
+
 
 @dataclass(frozen=True)
 class Chart:
