@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from iterpref.analysis.card_facts import card_facts
-from iterpref.analysis.pair_tally import PairTally
+from iterpref.analysis.dataset import card_facts
+from iterpref.analysis.funnel import PairTally
 from iterpref.config import Config, DebuggingConfig
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import debug_tasks

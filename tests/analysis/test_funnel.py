@@ -4,12 +4,12 @@ import pytest
 
 from iterpref.analysis.funnel import (
     ErrorRow,
+    PairTally,
     calls_per_pair,
     error_types,
     iteration_rows,
     pass_rate_by_iteration,
 )
-from iterpref.analysis.pair_tally import PairTally
 from iterpref.records import Attempt, Execution, FilterVerdict, Origin, PreferencePair, Trajectory
 
 # One letter per attempt: p(assed), w(rong output), i(ndex error), t(imeout), n(o program), a(ssertion)

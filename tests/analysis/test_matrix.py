@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from iterpref.analysis.matrix import Entrant, compare_all, holm, load_entrant
+from iterpref.analysis.compare import Entrant, compare_all, holm, load_entrant
 from iterpref.errors import RecordError, StoreError
 from iterpref.records import Execution, Result, Sample
 from iterpref.store import Store

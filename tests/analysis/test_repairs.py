@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from iterpref.analysis.repairs import Cost, repairs
+from iterpref.analysis.funnel import repairs
 from iterpref.records import Attempt, Execution, Trajectory
+from iterpref.viewer.debugging_facts import Cost
 
 
 def trajectory(name: str, *kinds: str, status: str = "unresolved") -> Trajectory:

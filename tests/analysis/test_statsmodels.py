@@ -5,8 +5,7 @@ import random
 import numpy as np
 import pytest
 
-from iterpref.analysis.compare import mcnemar_p
-from iterpref.analysis.matrix import holm
+from iterpref.analysis.compare import holm, mcnemar_p
 
 multitest = pytest.importorskip("statsmodels.stats.multitest", reason="needs statsmodels (pip install '.[dev]')")
 contingency = pytest.importorskip("statsmodels.stats.contingency_tables")

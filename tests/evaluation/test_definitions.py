@@ -14,7 +14,7 @@ from iterpref.errors import ConfigError
 from iterpref.evaluation import Benchmark, RecordedAnswers, TaskChoice, evaluate, load_benchmark, read_samples
 from iterpref.evaluation.benchmarks import NAMES, registry
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
-from iterpref.evaluation.results import write_result
+from iterpref.evaluation.samples import write_result
 from iterpref.records import Execution, Result, Sample, Task, TestFile
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store

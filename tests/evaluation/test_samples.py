@@ -9,8 +9,8 @@ from iterpref import pipeline
 from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, IterPrefError, RecordError
 from iterpref.evaluation import RecordedAnswers, read_samples
+from iterpref.evaluation.benchmarks import TASKS_FILE
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
-from iterpref.evaluation.benchmarks.tasks_file import TASKS_FILE
 from iterpref.evaluation.protocols import FENCE_STOP, ask, program_of
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Message, Task, TestFile

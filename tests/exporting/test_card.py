@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from iterpref.analysis.card_facts import card_facts, quality_histogram
-from iterpref.analysis.pair_tally import PairTally
+from iterpref.analysis.dataset import card_facts, quality_histogram
+from iterpref.analysis.funnel import PairTally
 from iterpref.config import PairingConfig
 from iterpref.exporting import FORMATS, dataset_card
 from iterpref.exporting.card import hub_license

@@ -9,7 +9,7 @@ from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.records import Message, TestQuality
 from iterpref.store import Store
 from iterpref.viewer.charts import bars_chart
-from iterpref.viewer.data_facts import cost, data_facts
+from iterpref.viewer.debugging_facts import cost, data_facts
 from iterpref.viewer.report import render_report
 
 

@@ -3,12 +3,10 @@
     comparison = compare(before, after)  # two Results on the same tasks
     print(comparison.difference, comparison.low, comparison.high, comparison.mcnemar_p)
 
-`funnel` and `repairs` read trajectories and pairs, `taxonomy` says how programs fail, `distributions` and
-`card_facts` describe the data, `compare` and `matrix` set Results side by side.
-Not here: how numbers are shown (`viewer`).
+`funnel` reads trajectories and pairs, `taxonomy` says how programs fail, `dataset` describes the data, `compare` sets
+Results side by side.
 """
 
-from iterpref.analysis.compare import Comparison, compare
-from iterpref.analysis.matrix import Entrant, Matrix, compare_all, load_entrant
+from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all, load_entrant
 
 __all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant"]

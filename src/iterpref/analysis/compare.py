@@ -1,28 +1,29 @@
-"""Did the second model really do better than the first on the same tasks?
+"""Did one model really do better than another on the same tasks?
 
-In: two Results of one benchmark. Out: a `Comparison`: the difference of their pass@k with a paired bootstrap interval
-over tasks, the exact McNemar p-value where each task has one completion, and which tasks were won and lost.
-Not here: several benchmarks or models at once, and what that does to p-values (matrix.py).
+The difference of pass@k with a paired bootstrap interval over tasks, the exact McNemar p-value where each task has one
+completion, and the tasks won and lost; of several models each pair, with p-values corrected for how many there are.
 """
 
+import json
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations, product
+from pathlib import Path
 from statistics import fmean
 
 from iterpref.errors import RecordError
 from iterpref.records import Record, Result
 from iterpref.statistics import pass_at_k_by_task
-
-DRAWS = 10_000
+from iterpref.store import Store
 
 
 class Comparison(Record):
     """Two models, task by task. `difference` is second minus first; `low` and `high` bound it at `level`.
 
     `won`: tasks that the second solves more often (with one completion: only it solves), `lost`: the first; `both` and
-    `neither`: no difference, solved or not. Task ids are in the order of the first Result. `mcnemar_p` is None where
-    tasks have several completions; `holm_p` is set where several comparisons are reported together.
+    `neither`: no difference, solved or not; ids are in the order of the first Result. `mcnemar_p` is None where tasks
+    have several completions; `holm_p` is set where several comparisons are reported together.
     """
 
     benchmark: str
@@ -46,20 +47,38 @@ class Comparison(Record):
     second_result: str = ""
 
 
-def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
-    """Compare two Results task by task.
+class Entrant(Record):
+    """One model in the comparison, by the name it is shown under, with its Results by benchmark."""
 
-    Args:
-        level: Of the bootstrap interval.
-        seed: Of the bootstrap.
-        k: Of pass@k; each task needs as many completions in both.
+    name: str
+    results: dict[str, Result]
+
+
+class Matrix(Record):
+    """`values`: benchmark → entrant → pass@k (None where it wasn't evaluated). `comparisons` in the order of entrants,
+    each with its p-value after Holm's correction over all of them."""
+
+    k: int
+    level: float
+    entrants: tuple[str, ...]
+    values: dict[str, dict[str, float | None]]
+    comparisons: tuple[Comparison, ...]
+    not_compared: tuple[str, ...] = ()
+
+
+def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
+    """Compare two Results task by task; `level` and `seed` are the bootstrap interval's.
 
     Raises:
         RecordError: The Results are of different benchmarks, data or tasks, or a task has fewer than k completions.
     """
     _check_same_data(first, second)
     before, after = task_scores(first, k), task_scores(second, k)
-    _check_same_tasks(first, second, before.keys() ^ after.keys())
+    if odd := before.keys() ^ after.keys():
+        raise RecordError(
+            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
+            f"{min(odd)}); evaluate both models on the same tasks"
+        )
     differences = {task_id: after[task_id] - score for task_id, score in before.items()}
     won = tuple(task_id for task_id, value in differences.items() if value > 0)
     lost = tuple(task_id for task_id, value in differences.items() if value < 0)
@@ -110,18 +129,14 @@ def bootstrap_mean(values: Mapping[float, int], level: float = 0.95, seed: int =
     ordered = sorted(values)
     tasks = sum(values.values())
     shares = [values[value] / tasks for value in ordered]
-    counts = np.random.default_rng(seed).multinomial(tasks, shares, size=DRAWS)
+    counts = np.random.default_rng(seed).multinomial(tasks, shares, size=10_000)
     means = counts @ np.array(ordered, dtype=float) / tasks
     low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 
 def task_scores(result: Result, k: int = 1) -> dict[str, float]:
-    """Task id → unbiased pass@k of the task (arXiv:2107.03374).
-
-    Raises:
-        RecordError: No samples, or a task with fewer than k.
-    """
+    """Task id → unbiased pass@k of the task (arXiv:2107.03374); RecordError for a task with fewer than k samples."""
     drawn = Counter(sample.task_id for sample in result.samples)
     if not drawn:
         raise RecordError(f"result {result.result_id}: no samples; evaluate the model again")
@@ -144,10 +159,91 @@ def _check_same_data(first: Result, second: Result) -> None:
             )
 
 
-def _check_same_tasks(first: Result, second: Result, odd: set[str]) -> None:
-    """`odd`: tasks that only one of them has."""
-    if odd:
-        raise RecordError(
-            f"results {first.result_id} and {second.result_id}: {len(odd)} tasks are in only one of them (the first: "
-            f"{min(odd)}); evaluate both models on the same tasks"
-        )
+def load_entrant(source: Path, name: str | None = None) -> Entrant:
+    """The Results of a file (`results/ID.json`) or of a run folder that has one for each benchmark.
+
+    Raises:
+        RecordError: Not a Result, or several on one benchmark.
+        StoreError: The folder is no run.
+    """
+    found: dict[str, Result] = {}
+    for result in _results(source):
+        if result.benchmark in found:
+            raise RecordError(
+                f"{source}: several results on {result.benchmark} ({found[result.benchmark].result_id} and "
+                f"{result.result_id}); name one of its files, {source / 'results' / (result.result_id + '.json')}"
+            )
+        found[result.benchmark] = result
+    if not found:
+        raise RecordError(f"{source}: no results; evaluate a model in it first")
+    return Entrant(name=name or _short(source), results=found)
+
+
+def compare_all(entrants: Sequence[Entrant], k: int = 1, level: float = 0.95, seed: int = 0) -> Matrix:
+    """Every pair of entrants on every benchmark that both have.
+
+    Raises:
+        RecordError: Two entrants of one name, or no benchmark that two of them share.
+    """
+    names = [entrant.name for entrant in entrants]
+    if len(set(names)) < len(names):
+        raise RecordError(f"compare: the names {', '.join(names)} are not distinct; rename the files or folders")
+    benchmarks = list(dict.fromkeys(name for entrant in entrants for name in entrant.results))
+    comparisons, missing = [], []
+    for benchmark, (first, second) in product(benchmarks, combinations(entrants, 2)):
+        if benchmark not in first.results or benchmark not in second.results:
+            missing.append(f"{benchmark}: only one of {first.name} and {second.name} was evaluated")
+            continue
+        found = compare(first.results[benchmark], second.results[benchmark], level, seed, k)
+        comparisons.append(found.model_copy(update={"first": first.name, "second": second.name}))
+    if not comparisons:
+        raise RecordError(f"compare: no benchmark in common; {'; '.join(missing) or 'name at least two results'}")
+    values: dict[str, dict[str, float | None]] = {benchmark: dict.fromkeys(names) for benchmark in benchmarks}
+    for found in comparisons:
+        values[found.benchmark][found.first] = found.first_pass_at_k
+        values[found.benchmark][found.second] = found.second_pass_at_k
+    return Matrix(
+        k=k,
+        level=level,
+        entrants=tuple(names),
+        values=values,
+        comparisons=_corrected(comparisons),
+        not_compared=tuple(missing),
+    )
+
+
+def _corrected(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
+    """Each with its p-value after Holm's correction, where it has one."""
+    adjusted = iter(holm([c.mcnemar_p for c in comparisons if c.mcnemar_p is not None]))
+    return tuple(c if c.mcnemar_p is None else c.model_copy(update={"holm_p": next(adjusted)}) for c in comparisons)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjusted p-values (Scandinavian Journal of Statistics 6, 1979), in the order given."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, index in enumerate(order):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = highest
+    return adjusted
+
+
+def _results(path: Path) -> list[Result]:
+    if path.is_dir():
+        with Store.open(path, write=False) as store:
+            return list(store.results())
+    try:
+        # Not model_validate_json: a program may hold a lone surrogate, which it refuses.
+        return [Result.model_validate(json.loads(path.read_text(encoding="utf-8")))]
+    except OSError as error:
+        why = error.strerror
+        raise RecordError(f"{path}: can't read this result ({why}); expected a run or results/ID.json") from None
+    except ValueError:
+        raise RecordError(f"{path}: not a Result; expected a file that iterpref evaluate wrote into results/") from None
+
+
+def _short(source: Path) -> str:
+    """`runs/a/results/0f3c….json` → `a/0f3c`; a run folder → its name."""
+    path = source.resolve()
+    return path.name if path.is_dir() else f"{path.parent.parent.name}/{path.stem[:8]}"

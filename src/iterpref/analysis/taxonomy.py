@@ -1,8 +1,6 @@
 """How programs fail, in kinds that can be counted and compared: one vocabulary, for attempts and for samples.
 
-In: Executions. Out: the kind of each; of Results, counts by kind with an example each, the paper's Table 18, and kinds
-by length of the program and difficulty of the task.
-Each failing program has exactly one kind. Not here: counting those of trajectories (funnel.py, repairs.py).
+Each failing program has exactly one kind.
 """
 
 import re
@@ -84,19 +82,15 @@ def failure_kind(execution: Execution, completion: str = "") -> str:
 
 def taxonomy(result: Result) -> list[KindRow]:
     """Kinds that occur, the most frequent first."""
-    counts: Counter[str] = Counter()
     examples: dict[str, Sample] = {}
     for sample in result.samples:
-        found = failure_kind(sample.execution, sample.completion)
-        if found:
-            counts[found] += 1
-            examples.setdefault(found, sample)
-    return [KindRow(name, count, examples[name]) for name, count in counts.most_common()]
+        examples.setdefault(failure_kind(sample.execution, sample.completion), sample)
+    return [KindRow(name, count, examples[name]) for name, count in _counts(result).most_common()]
 
 
 def kinds_by_model(results: Sequence[Result]) -> list[tuple[str, list[int]]]:
     """(kind, its count in each Result) for the kinds that any of them has, in the order of `KINDS`."""
-    columns = [Counter(row.kind for row in taxonomy(result) for _ in range(row.count)) for result in results]
+    columns = [_counts(result) for result in results]
     return [(name, [column[name] for column in columns]) for name in KINDS if any(column[name] for column in columns)]
 
 
@@ -104,7 +98,7 @@ def paper_counts(results: Sequence[Result]) -> list[PaperRow]:
     """AttributeError, KeyError, NameError and FileNotFoundError by Result, zeros included."""
     rows = []
     for result in results:
-        counts = Counter({row.kind: row.count for row in taxonomy(result)})
+        counts = _counts(result)
         paper = [counts[name] for name in PAPER_KINDS]
         rows.append(PaperRow(result.model, result.benchmark, len(result.samples), counts.total(), paper))
     return rows
@@ -112,13 +106,19 @@ def paper_counts(results: Sequence[Result]) -> list[PaperRow]:
 
 def by_length(result: Result) -> Crossed:
     """Outcomes by non-empty lines of the program."""
-    return _crossed(result, {id(sample): _length_label(sample) for sample in result.samples})
+    lengths = {id(s): sum(1 for line in s.program.split("\n") if line.strip()) for s in result.samples}
+    return _crossed(result, {sample: length_label(lines) for sample, lines in lengths.items()})
 
 
 def by_difficulty(result: Result) -> Crossed | None:
     """Outcomes by difficulty of the task; None where the Result knows none."""
     groups = {id(s): result.difficulty[s.task_id] for s in result.samples if s.task_id in result.difficulty}
     return _crossed(result, groups) if groups else None
+
+
+def _counts(result: Result) -> Counter[str]:
+    kinds = (failure_kind(sample.execution, sample.completion) for sample in result.samples)
+    return Counter(kind for kind in kinds if kind)
 
 
 def _crossed(result: Result, group_of: Mapping[int, str]) -> Crossed:
@@ -144,7 +144,3 @@ def _in_order(group: str) -> tuple[int, str]:
         return _DIFFICULTIES.index(group), group
     number = re.search(r"\d+", group)
     return (int(number.group()) if number else 0), group
-
-
-def _length_label(sample: Sample) -> str:
-    return length_label(sum(1 for line in sample.program.split("\n") if line.strip()))

@@ -66,7 +66,7 @@ def compare(
     Reads Results of the same benchmarks. Writes nothing unless asked to.
     Example: iterpref compare runs/a/results/1f.json runs/a/results/9c.json --html compared.html
     """
-    from iterpref.analysis.matrix import compare_all, load_entrant
+    from iterpref.analysis.compare import compare_all, load_entrant
     from iterpref.viewer.comparison import as_markdown, write_page
 
     entrants = [load_entrant(source) for source in sources]

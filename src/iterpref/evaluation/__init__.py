@@ -17,8 +17,7 @@ from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
-from iterpref.evaluation.results import write_result
-from iterpref.evaluation.samples import Answer, read_samples
+from iterpref.evaluation.samples import Answer, read_samples, write_result
 
 __all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice", "evaluate",
            "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples", "stronger_tasks",

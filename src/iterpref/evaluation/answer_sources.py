@@ -1,13 +1,10 @@
-"""Where the programs that are scored come from: a model, asked now, or a file of completions.
-
-Both give the same: for (task, sample) the completion as it came and the program it amounts to. Not here: running it.
-"""
+"""Where the programs that are scored come from: a model, asked now, or a file of completions."""
 
 from collections.abc import Sequence
 from typing import Protocol
 
 from iterpref.clients import Ledger, Request, Sampling
-from iterpref.config import Config
+from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
@@ -16,33 +13,22 @@ from iterpref.records import Task
 
 
 class AnswerSource(Protocol):
-    """A source of answers. `name` is the identity of the model or file, `protocol` how it was asked, in words."""
+    """Answers of a model or a file: `name` is its identity, `protocol` says in words how it was asked."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    protocol: str
+    at_a_time: int | None  # how many to ask for together; None: all
 
-    @property
-    def protocol(self) -> str: ...
+    def count(self, task: Task) -> int: ...
 
-    @property
-    def at_a_time(self) -> int | None:
-        """How many to ask for together; None: all."""
-        ...
-
-    def count(self, task: Task) -> int:
-        """How many answers there are to a task."""
-        ...
-
-    async def answer(self, task: Task, index: int) -> Answer:
-        """One of them."""
-        ...
+    async def answer(self, task: Task, index: int) -> Answer: ...
 
 
 class GeneratedAnswers:
     """Ask a model through the ledger: what was answered before costs nothing.
 
     Raises:
-        ConfigError: The benchmark has no such protocol.
+        ConfigError: Several samples of greedy decoding, which are equal.
     """
 
     def __init__(self, ledger: Ledger, benchmark: Benchmark, config: Config) -> None:
@@ -57,21 +43,9 @@ class GeneratedAnswers:
         self._settings = settings
         self._seed = config.seed
         self._protocol = benchmark.definition.protocol if settings.protocol == "auto" else settings.protocol
-
-    @property
-    def name(self) -> str:
-        return self._ledger.name
-
-    @property
-    def protocol(self) -> str:
-        sampling = self._settings.sampling
-        how = f"T={sampling.temperature:g}, top_p={sampling.top_p:g}" if sampling.temperature else "greedy"
-        number = "1 sample" if self._settings.samples == 1 else f"{self._settings.samples} samples"
-        return f"{self._protocol}, {how}, {number} per task, at most {sampling.max_tokens} new tokens"
-
-    @property
-    def at_a_time(self) -> int | None:
-        return self._ledger.at_a_time
+        self.name = ledger.name
+        self.protocol = f"{self._protocol}, {_sampling_in_words(settings)}"
+        self.at_a_time = ledger.at_a_time
 
     def count(self, task: Task) -> int:
         return self._settings.samples
@@ -85,31 +59,29 @@ class GeneratedAnswers:
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
 
 
+def _sampling_in_words(settings: EvaluationConfig) -> str:
+    sampling = settings.sampling
+    how = f"T={sampling.temperature:g}, top_p={sampling.top_p:g}" if sampling.temperature else "greedy"
+    number = "1 sample" if settings.samples == 1 else f"{settings.samples} samples"
+    return f"{how}, {number} per task, at most {sampling.max_tokens} new tokens"
+
+
 class RecordedAnswers:
     """Take the completions of a file."""
 
     def __init__(self, samples: Samples, tasks: Sequence[Task], k: Sequence[int]) -> None:
         self._samples = samples
+        counts = {len(given) for given in samples.by_task.values()} or {0}
+        number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
+        self.name = samples.name
+        self.protocol = f"samples of a file, {number} per task"
+        self.at_a_time: int | None = 0  # they are at hand
         short = [task.task_id for task in tasks if self.count(task) < max(k, default=1)]
         if short:
             raise ConfigError(
                 f"{samples.name}: evaluation.k is {list(k)}, and task {short[0]} has {len(samples.by_task[short[0]])} "
                 "samples; pass@k needs at least k samples of each task: lower evaluation.k"
             )
-
-    @property
-    def name(self) -> str:
-        return self._samples.name
-
-    @property
-    def protocol(self) -> str:
-        counts = {len(given) for given in self._samples.by_task.values()}
-        number = f"{min(counts)}" if len(counts) == 1 else f"{min(counts)} to {max(counts)}"
-        return f"samples of a file, {number} per task"
-
-    @property
-    def at_a_time(self) -> int:
-        return 0  # they are at hand
 
     def count(self, task: Task) -> int:
         return len(self._samples.by_task[task.task_id])

@@ -1,10 +1,8 @@
 """Checkpoint → pass@1 on validation tasks: what `training.selection` chooses by.
 
-In: a run's configuration. Out: a function of a checkpoint's folder, for `training.train`. It loads the checkpoint
-beside the model in training, decodes greedily, and runs the programs in the sandbox. What it asked and ran is kept in
-`model/validation/`, a store of its own, so that a killed run repeats nothing.
-A published benchmark, or what the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what
-chose it. Not here: choosing (`training/checkpoint_choice.py`).
+The checkpoint is loaded beside the model in training, and decoded greedily. What was asked and run is kept in
+`model/validation/`, a store of its own, so that a killed run repeats nothing. A published benchmark, or what the run is
+evaluated on, is refused: a checkpoint chosen by it would be measured by what chose it.
 """
 
 import asyncio
@@ -26,10 +24,7 @@ ADVICE = "take benchmark: playground (split: validation), or the path of a JSONL
 
 
 class CheckpointScorer:
-    """Scores checkpoint folders; the tasks are read, and refused where need be, when it is made.
-
-    Args:
-        folder: Of the run.
+    """Scores checkpoint folders of the run in `folder`; the tasks are read, and refused where need be, when it is made.
 
     Raises:
         ConfigError, RecordError: The tasks can't be read, or must not be used.
@@ -70,11 +65,7 @@ class CheckpointScorer:
 
 
 def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
-    """The tasks to choose by.
-
-    Raises:
-        ConfigError: They are a published benchmark's, or those the run is evaluated on.
-    """
+    """The tasks to choose by; ConfigError for a published benchmark's, and for those the run is evaluated on."""
     name, split = selection.benchmark, selection.split
     definition = DEFINITIONS.get(name)
     if definition and not definition.validation_split:

@@ -1,19 +1,17 @@
-"""Model → Result: get a program for every task of a benchmark, run it, count what passes.
+"""Answers to a benchmark's tasks → one `Result` in the store: get each program, run it, count what passes.
 
-In: a benchmark, answers (a model's or a file's), a sandbox, a store. Out: one `Result` in the store, with every
-completion as it came, the program taken from it, and its Execution. A killed evaluation repeats no answered call and no
-finished execution; a finished one is returned as it is. Decoding and execution overlap.
-
-Canonical solutions run first: a task whose own fails here is listed in the Result and not scored. A program that runs
-out of time is run once more, alone, so that a busy machine changes no score. A broken sandbox is never scored as a
-failing program. Not here: Result files (results.py), comparing two Results
-(`analysis/compare.py`).
+A killed evaluation repeats no answered call and no finished execution; a finished one is returned as it is. Decoding
+and execution overlap. A program that runs out of time is run once more, alone, so that a busy machine changes no score;
+a broken sandbox is never scored as a failing program. A task whose canonical solution fails here is listed, not scored.
 """
 
 import asyncio
+import json
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from iterpref.clients.ask import as_finished
@@ -22,17 +20,17 @@ from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
-from iterpref.evaluation.preflight import preflight
+from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.executor import Executor
+from iterpref.files import write_json
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox import ENGINE_VERSION, Job, Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 
 OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
-_NOT_DATA = {"path", "benchmark", "client"}  # where rows are read; the client is in the answers' name
 
 
 async def evaluate(
@@ -86,25 +84,62 @@ async def evaluate(
 
 def _settings(config: Config) -> dict[str, Any]:
     """What the numbers depend on, for the Result and its id."""
-    values = config.evaluation.model_dump(mode="json", exclude=_NOT_DATA)
-    # LiveCodeBench's options stood here once, in each Result's id; as they do now, an option not given is none.
+    # Not where rows are read; the client is in the answers' name.
+    values = config.evaluation.model_dump(mode="json", exclude={"path", "benchmark", "client"})
+    # These of LiveCodeBench's are in each Result's id, given or not.
     options = {"since": None, "until": None, "difficulty": None} | values.pop("options")
     limits = config.limits.model_dump() if config.limits else None
     return {**options, **values, "seed": config.seed, "limits": limits}
 
 
 def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
-    """Task id → why it can't be judged here.
-
-    Raises:
-        RecordError: No task can.
-    """
+    """Task id → why it can't be judged here; RecordError if no task can."""
     failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
     broken = {**benchmark.broken, **failing}
     if all(task.task_id in broken for task in benchmark.tasks):
         task_id, why = next(iter(broken.items()))
         raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
     return broken
+
+
+def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Task id → cause, for tasks whose reference does not pass here; tasks without a reference are taken as good.
+
+    Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
+    """
+    known = [task for task in tasks if task.reference]
+    if not known:
+        return {}
+    path = cache_folder() / "preflight" / f"{_preflight_identity(known, sandbox)}.json"
+    if path.is_file():
+        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        return stored
+    ordered = sorted(known, key=lambda task: -task.limits.cpu_s)  # the longest first, so that none is waited for last
+    executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
+    outcomes = list(zip(ordered, executions, strict=True))
+    broken = {
+        task.task_id: f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
+        for task, execution in outcomes
+        if not execution.passed
+    }
+    if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, broken)
+    return broken
+
+
+def _preflight_identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:
+    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in tasks]
+    packages = [[name, _version(name)] for name in sorted({package for task in tasks for package in task.packages})]
+    state = [ENGINE_VERSION, sys.version, sandbox.isolation, packages]
+    return fingerprint([dataset_hash(tasks), references, state])
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
@@ -133,7 +168,7 @@ def passed_base(sample: Sample) -> bool:
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """The tools of one evaluation, and the way of one sample through them."""
+    """The way of samples through answers and execution."""
 
     answers: AnswerSource
     executor: Executor
@@ -172,7 +207,6 @@ class _Evaluation:
         )
 
     async def _execute(self, task: Task, program: str, *, cut: bool = False, again: bool = False) -> Execution:
-        """The outcome of a program; a broken sandbox stops the evaluation rather than be scored."""
         for _ in range(SANDBOX_TRIES):
             _, execution = await self.executor.execute(task, program, cut=cut, again=again)
             if execution.verdict != "sandbox_error":

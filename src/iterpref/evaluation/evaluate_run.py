@@ -8,8 +8,7 @@ from iterpref.clients import in_this_process
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
-from iterpref.evaluation.results import write_result
-from iterpref.evaluation.samples import read_samples
+from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
 from iterpref.sandbox import Sandbox
@@ -27,11 +26,7 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
 
 
 def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
-    """Score a file of completions.
-
-    Args:
-        sanitized: Cut each program down to what its entry point needs first.
-    """
+    """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)
         given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken)

@@ -3,10 +3,8 @@
 `plain`: the task's prompt as a user's turn; the program is the reply's code block. `chat`: EvalPlus's and
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
 `base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
-endpoint's `completions`).
-Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's generic prompt; the words
-of the instructions are part of these protocols and are theirs. Not here: which
-protocol a benchmark has (its definition), sampling parameters (`EvaluationConfig`).
+endpoint's `completions`). Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's
+generic prompt; the words of the instructions are part of these protocols and are theirs.
 """
 
 import re
@@ -39,11 +37,7 @@ class Asked:
 
 
 def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -> Asked:
-    """The messages and stop sequences for a task.
-
-    Raises:
-        ConfigError: The benchmark has no such protocol.
-    """
+    """The messages and stop sequences for a task; ConfigError if the benchmark has no such protocol."""
     if protocol == "plain":
         return Asked(as_messages(task.prompt))
     if not isinstance(task.prompt, str) or not definition.base_stops:
@@ -59,7 +53,7 @@ def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -
 
 
 def program_of(task: Task, completion: str, protocol: PromptProtocol) -> str:
-    """The program that is run: what the reply says, cut down to what the entry point needs."""
+    """What the reply says, cut down to what the entry point needs."""
     if protocol == "plain":
         return extract_program(completion, task.entry_point)
     text = completion.replace("\t", "    ")

@@ -1,10 +1,11 @@
-"""Files of existing completions → what is scored: a program per (task, sample), with its text as it came.
+"""Files of completions: read, a program per (task, sample) with its text as it came; and written, of a Result.
 
-In: EvalPlus's and BigCodeBench's JSONL (`{"task_id", "solution"}`, a whole program, or `{"task_id", "completion"}`,
-which continues the task's prompt) or LiveCodeBench's JSON (`[{"question_id", "code_list"}]`). Out: `Samples`.
-A `solution` is run as it is, unless asked for otherwise. Not here: running them (evaluate.py), writing (results.py).
+Read are EvalPlus's and BigCodeBench's JSONL (`{"task_id", "solution"}`, a whole program, or `{"task_id",
+"completion"}`, which continues the task's prompt) and LiveCodeBench's JSON (`[{"question_id", "code_list"}]`).
+A `solution` is run as it is, unless asked for otherwise.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,8 @@ from typing import NamedTuple
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.sanitize import sanitize
-from iterpref.records import Task, fingerprint
+from iterpref.files import write_json, write_text
+from iterpref.records import Result, Task, fingerprint
 from iterpref.rows import BrokenRow, SourceRow, UnreadableSource, read_rows
 
 _EXPECTED = "task_id and solution (a whole program) or completion (which continues the prompt)"
@@ -29,14 +31,14 @@ class Answer:
 
 @dataclass(frozen=True)
 class Samples:
-    """Completions by task. `name` says which file, and its content's hash."""
+    """Completions by task; `name` holds the file's name and its content's hash."""
 
     name: str
     by_task: dict[str, list[Answer]]
 
 
 class _Entry(NamedTuple):
-    """One sample of a file; `kind` is `solution` or `completion`, `sample_index` its number among those of its task."""
+    """One sample of a file; `kind` is `solution` or `completion`."""
 
     number: int
     task_id: str
@@ -84,12 +86,24 @@ def read_samples(
     return Samples(f"samples:{path.name}:{fingerprint(content)[:12]}", found)
 
 
-def _repeated(path: Path, entries: Sequence[_Entry]) -> str:
-    """Where an equal sample comes again, in words; "" if none does.
+def write_result(result: Result, folder: Path) -> Path:
+    """Write `ID.json`, the record, whose path is returned, and `ID.samples.jsonl`, its programs in EvalPlus's form.
 
-    Raises:
-        RecordError: A numbered sample comes twice.
+    Each is whole or not there; written again they are the same files.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {"task_id": s.task_id, "sample_index": s.sample_index, "solution": s.program, "raw": s.completion}
+        for s in result.samples
+    ]
+    write_text(folder / f"{result.result_id}.samples.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows))
+    path = folder / f"{result.result_id}.json"
+    write_json(path, result.model_dump(mode="json"), indent=1)
+    return path
+
+
+def _repeated(path: Path, entries: Sequence[_Entry]) -> str:
+    """Where an equal sample comes again, in words, or ""; RecordError if a numbered one does."""
     seen: dict[tuple[str, str, int | str], int] = {}
     repeated = ""
     for number, task_id, kind, code, index in entries:

@@ -1,9 +1,8 @@
-"""A reply or a completion → the program that is run: the code in it, cut down to what the entry point needs.
+"""A reply or a completion, perhaps cut off or with prose → the code in it, cut down to what the entry point needs.
 
-In: text of a model, perhaps prose, perhaps cut off. Out: imports, and the top-level definitions that the entry point
-reaches by name, in their order; of two definitions of one name the first that returns something, as EvalPlus keeps it.
+Kept are imports, and the top-level definitions that the entry point reaches by name, in their order; of two definitions
+of one name the first that returns something, as EvalPlus keeps it.
 Work is linear in the text's length: each line is parsed a bounded number of times.
-Not here: which of several fenced blocks is meant (`programs.extract_program`).
 """
 
 import ast
@@ -62,8 +61,7 @@ def parsing_parts(text: str) -> Iterator[str]:
 def _parts(lines: Sequence[str]) -> list[str]:
     parts: list[list[str]] = []
     for line in lines:
-        decorated = bool(parts) and parts[-1][-1].startswith("@")
-        if parts and (decorated or _CONTINUED.match(line)):
+        if parts and (parts[-1][-1].startswith("@") or _CONTINUED.match(line)):
             parts[-1].append(line)
         else:
             parts.append([line])
@@ -92,11 +90,10 @@ def _is_prose(part: str) -> bool:
 
 @dataclass(frozen=True)
 class _Statement:
-    """A top-level statement: the names it binds and those it reads, and its lines [first, last)."""
+    """A top-level statement, and the names it binds."""
 
     node: ast.stmt
     binds: frozenset[str]
-    reads: frozenset[str]
 
 
 def _needed(code: str, entry_point: str | None) -> str:
@@ -106,7 +103,7 @@ def _needed(code: str, entry_point: str | None) -> str:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return code
     imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
-    statements = _first_definitions([_statement(node) for node in body if _binds(node)])
+    statements = _first_definitions([_Statement(node, names) for node in body if (names := _binds(node))])
     if entry_point is not None:
         statements = _reachable(statements, entry_point)
     kept = sorted({id(n): n for n in [*imports, *(s.node for s in statements)]}.values(), key=lambda n: n.lineno)
@@ -137,11 +134,6 @@ def _binds(node: ast.stmt) -> frozenset[str]:
     return frozenset(bound)
 
 
-def _statement(node: ast.stmt) -> _Statement:
-    reads = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return _Statement(node, _binds(node), frozenset(reads))
-
-
 def _first_definitions(statements: list[_Statement]) -> list[_Statement]:
     """Of several functions of one name, only the first that returns something, else the first."""
     chosen: dict[str, _Statement] = {}
@@ -150,8 +142,7 @@ def _first_definitions(statements: list[_Statement]) -> list[_Statement]:
             known = chosen.get(statement.node.name)
             if known is None or (not _returns(known.node) and _returns(statement.node)):
                 chosen[statement.node.name] = statement
-    kept = {id(statement) for statement in chosen.values()}
-    return [s for s in statements if not isinstance(s.node, Definition) or id(s) in kept]
+    return [s for s in statements if not isinstance(s.node, Definition) or chosen[s.node.name] is s]
 
 
 def _returns(node: ast.stmt) -> bool:
@@ -169,7 +160,8 @@ def _reachable(statements: list[_Statement], entry_point: str) -> list[_Statemen
     while waiting:
         for statement in by_name.get(waiting.pop(), ()):
             found.add(id(statement))
-            fresh = (statement.reads | statement.binds) - seen
+            read = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
+            fresh = (read | statement.binds) - seen
             seen |= fresh
             waiting += fresh
     return [statement for statement in statements if id(statement) in found]

@@ -3,9 +3,8 @@
     with Store.open("runs/a", write=False) as store:
         path = write_report(store)
 
-Static pages without scripts; nothing on them is loaded from elsewhere. `*_facts` read the store for one part of the
-report each, `charts` turns numbers into geometry, `templates/` says how it looks.
-Not here: the numbers (`analysis`).
+Static pages without scripts; nothing on them is loaded from elsewhere. `*_facts` read the store for the report,
+`charts` turns numbers into geometry, `templates/` says how it looks.
 """
 
 from iterpref.viewer.comparison import as_markdown, write_page

@@ -1,13 +1,11 @@
 """Numbers → the geometry of a chart; `templates/chart.svg.jinja` draws it.
 
-Three kinds: pass rates of a few named series by iteration, small multiples of one training metric by step, and counts
-by bin as bars. All coordinates are in the units of the chart's own view box. Not here: colours and type sizes
-(`templates/report.css`).
+All coordinates are in the units of the chart's own view box; colours and type sizes are in `templates/report.css`.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Points = Sequence[tuple[float, float]]
 MINUS = "−"
@@ -114,10 +112,6 @@ class Bar:
     label: str
     count: int
 
-    @property
-    def middle(self) -> float:
-        return self.x + self.width / 2
-
 
 @dataclass(frozen=True)
 class Bars:
@@ -163,9 +157,9 @@ def _scale(low: float, high: float, start: float, stop: float) -> Callable[[floa
 
 def _apart(series: Sequence[Series]) -> list[Series]:
     """Move labels that would overlap down, the highest line's first."""
-    placed: list[Series] = []
+    placed: dict[str, Series] = {}
     lowest = -math.inf
     for line in sorted(series, key=lambda s: s.label_y):
         lowest = max(line.label_y, lowest + _LABEL_GAP)
-        placed.append(Series(line.name, line.points, line.label, lowest))
-    return sorted(placed, key=lambda s: [line.name for line in series].index(s.name))
+        placed[line.name] = replace(line, label_y=lowest)
+    return [placed[line.name] for line in series]

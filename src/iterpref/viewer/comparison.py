@@ -1,38 +1,19 @@
 """A `Matrix` of comparisons → Markdown for a terminal or a paper, and one static page with the programs.
 
 The page lists, for each comparison, the tasks won and lost, each with both programs and what their tests said; nothing
-is loaded from elsewhere and all texts are escaped. Not here: the statistics (analysis/matrix.py).
+is loaded from elsewhere and all texts are escaped.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
-from iterpref.analysis.compare import Comparison
-from iterpref.analysis.matrix import Entrant, Matrix, outcome_of
+from iterpref.analysis.compare import Comparison, Entrant, Matrix
 from iterpref.files import write_text
 from iterpref.viewer.charts import percent
 from iterpref.viewer.report import environment, p_value, points
 
 MOST_SHOWN = 200  # tasks of a list whose programs are on the page
-
-
-@dataclass(frozen=True)
-class Shown:
-    """One task of a list: both programs, and what their tests said."""
-
-    task_id: str
-    first: tuple[str, str]
-    second: tuple[str, str]
-
-
-@dataclass(frozen=True)
-class Lists:
-    """A comparison and the tasks that the two differ on."""
-
-    comparison: Comparison
-    won: list[Shown]
-    lost: list[Shown]
 
 
 def as_markdown(matrix: Matrix) -> str:
@@ -53,25 +34,18 @@ def as_markdown(matrix: Matrix) -> str:
 
 def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     """Write the page, whole or not at all."""
-    by_name = {entrant.name: entrant for entrant in entrants}
-
-    def shown(comparison: Comparison, task_ids: Sequence[str]) -> list[Shown]:
-        return [
-            Shown(
-                task_id,
-                outcome_of(by_name, comparison.benchmark, comparison.first, task_id),
-                outcome_of(by_name, comparison.benchmark, comparison.second, task_id),
-            )
-            for task_id in task_ids[:MOST_SHOWN]
-        ]
-
-    lists = [Lists(c, shown(c, c.won), shown(c, c.lost)) for c in matrix.comparisons]
-    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, lists=lists, most=MOST_SHOWN)
+    outcome = partial(_outcome, {entrant.name: entrant for entrant in entrants})
+    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, outcome=outcome, most=MOST_SHOWN)
     write_text(path, page, errors="backslashreplace")
 
 
-def _row(comparison: Comparison) -> list[str]:
-    c = comparison
+def _outcome(entrants: Mapping[str, Entrant], benchmark: str, name: str, task_id: str) -> tuple[str, str]:
+    """A program of an entrant for a task and what its tests said."""
+    sample = next(s for s in entrants[name].results[benchmark].samples if s.task_id == task_id)
+    return sample.program, "passed" if sample.execution.passed else sample.execution.text or sample.execution.verdict
+
+
+def _row(c: Comparison) -> list[str]:
     counts = [str(len(tasks)) for tasks in (c.won, c.lost, c.both, c.neither)]
     interval = f"{points(c.low)} to {points(c.high)}"
     return [c.benchmark, c.first, c.second, points(c.difference), interval, p_value(c.mcnemar_p), p_value(c.holm_p),

@@ -1,27 +1,34 @@
-"""A run's store → what debugging and pairing came to: pass rates, the funnel, kinds of failure. None or [] without any.
+"""A run's store → the facts of its debugging and data: pass rates, the funnel, failures, repairs, cost, distributions.
 
-Each function reads what it needs, streamed, and computes; nothing is written and no model is called.
-Not here: Results (result_facts.py), the pairs themselves and what they cost (data_facts.py).
+A fact is None or [] where the run has none yet; the template then names the command that makes it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from iterpref.analysis.dataset import CategoryRow, Distribution, categories, coverage, differences
 from iterpref.analysis.funnel import (
     ErrorRow,
+    FilterRow,
     IterationRow,
+    PairTally,
+    RepairRow,
     calls_per_pair,
     error_types,
     iteration_rows,
+    repairs,
 )
-from iterpref.analysis.pair_tally import FilterRow, PairTally
 from iterpref.records import Trajectory
+from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
-from iterpref.viewer.charts import Chart, rates_chart
+from iterpref.viewer.charts import Bars, Chart, bars_chart, rates_chart
 
-# Origins of trajectories that a pass rate is shown for, the first that a run has.
-_SOLVERS = {"debugging": "debugging", "import": "recorded runs", "sampling": "sampling"}
+# Origins of trajectories in words: of those that repair programs, and of those that have a pass rate; of each the first
+# that a run has is shown.
+_REPAIRING = {"debugging": "debugging", "import": "recorded runs"}
+_SOLVERS = {**_REPAIRING, "sampling": "sampling"}
+_MOST_CATEGORIES = 40
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,45 @@ class PairCounts:
     calls_per_pair: float | None
 
 
+@dataclass(frozen=True)
+class Repairs:
+    """Kinds of failure and what became of them; `iterations` heads the columns."""
+
+    name: str
+    iterations: list[int]
+    rows: list[RepairRow]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the trajectories of a run took. Tokens and US dollars are None where no call says them."""
+
+    trajectories: int
+    attempts: int
+    pairs: int
+    sandbox_cpu_s: float
+    calls: int = 0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    usd: float | None = None
+
+    def per_pair(self, total: float | None) -> float | None:
+        """A total over kept pairs; None without either."""
+        return None if total is None or not self.pairs else total / self.pairs
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """Everything that the report says of the data side of a run."""
+
+    coverage: list[tuple[Distribution, Bars]]
+    differences: list[tuple[Distribution, Bars]]
+    categories: list[CategoryRow]
+    more_categories: int
+    repairs: Repairs | None
+    cost: Cost | None
+
+
 def solving(store: Store) -> Solving | None:
     """Pass rate by iteration, and that of sampling on the same tasks beside debugging's."""
     made = store.trajectories_by_origin()
@@ -63,26 +109,20 @@ def solving(store: Store) -> Solving | None:
     tasks = {trajectory.task_id for trajectory in store.trajectories(origin)}
     sampled = {t.task_id for t in store.trajectories("sampling")} if origin == "debugging" else set()
     shared = tasks & sampled if sampled else tasks
-    own = _iterations(store, origin, shared)
-    sampling = _iterations(store, "sampling", shared) if sampled else []
-    return _side_by_side(_SOLVERS[origin], own, sampling, shared_only=shared != tasks | sampled) if own else None
-
-
-def _iterations(store: Store, origin: str, tasks: set[str]) -> list[IterationRow]:
-    return iteration_rows(t for t in store.trajectories(origin) if t.task_id in tasks)
-
-
-def _side_by_side(name: str, own: list[IterationRow], sampling: list[IterationRow], shared_only: bool) -> Solving:
-    rates = {name: [row.pass_rate for row in own]}
+    own = iteration_rows(t for t in store.trajectories(origin) if t.task_id in shared)
+    sampling = iteration_rows(t for t in store.trajectories("sampling") if t.task_id in shared) if sampled else []
+    if not own:
+        return None
+    rates = {_SOLVERS[origin]: [row.pass_rate for row in own]}
     if sampling:
         rates["sampling"] = [row.pass_rate for row in sampling]
     return Solving(
-        name=name,
+        name=_SOLVERS[origin],
         rows=[(i, ours, theirs) for i, (ours, theirs) in enumerate(zip_longest(own, sampling))],
         chart=rates_chart(rates, "repairs, or further draws" if "sampling" in rates else "repairs"),
         trajectories=own[0].trajectories,
         sampled=sampling[0].trajectories if sampling else 0,
-        shared_only=shared_only,
+        shared_only=shared != tasks | sampled,
     )
 
 
@@ -94,7 +134,7 @@ def pair_counts(store: Store) -> PairCounts | None:
     made = store.trajectories_by_origin()
     return PairCounts(
         trajectories=sum(count for origin, count in made.items() if origin != "sampling"),
-        repaired=sum(t.status == "passed" and not t.attempts[0].execution.passed for t in _repairing(store)),
+        repaired=sum(t.status == "passed" and not t.attempts[0].execution.passed for t in _tried(store)),
         candidates=tally.pairs,
         kept=tally.kept,
         filters=tally.funnel,
@@ -104,7 +144,7 @@ def pair_counts(store: Store) -> PairCounts | None:
 
 def failures(store: Store) -> list[ErrorRow]:
     """Kinds of failure of debugging and recorded runs, the most frequent first."""
-    return error_types(_repairing(store))
+    return error_types(_tried(store))
 
 
 def is_playground(store: Store) -> bool:
@@ -112,5 +152,55 @@ def is_playground(store: Store) -> bool:
     return store.count_tasks(prefix="playground/") > 0 or "playground" in store.benchmarks()
 
 
-def _repairing(store: Store) -> Iterator[Trajectory]:
+def data_facts(store: Store) -> DataFacts:
+    """All of them, each from the store's records alone."""
+    tree = store.note(FEATURE_TREE_NOTE) or {}
+    found = categories(tree.get("frequencies") or {})
+    return DataFacts(
+        coverage=_with_bars(coverage(store.qualities()), "programs that pass"),
+        differences=_with_bars(differences(store.pairs(kept=True)), "pairs"),
+        categories=found[:_MOST_CATEGORIES],
+        more_categories=max(0, len(found) - _MOST_CATEGORIES),
+        repairs=_repairs(store),
+        cost=cost(store),
+    )
+
+
+def cost(store: Store) -> Cost | None:
+    """What debugging took, over the pairs of it that were kept; None for a run that debugged nothing."""
+    trajectories = attempts = 0
+    cpu_s = 0.0
+    for trajectory in store.trajectories("debugging"):
+        trajectories += 1
+        attempts += len(trajectory.attempts)
+        cpu_s += sum(attempt.execution.cpu_s for attempt in trajectory.attempts)
+    if not trajectories:
+        return None
+    calls, prompt, completion, usd = store.calls_of("debugging")
+    pairs = sum(pair.origin == "debugging" for pair in store.pairs(kept=True))
+    counted = prompt + completion > 0
+    return Cost(
+        trajectories=trajectories,
+        attempts=attempts,
+        pairs=pairs,
+        sandbox_cpu_s=cpu_s,
+        calls=calls,
+        prompt_tokens=prompt if counted else None,
+        completion_tokens=completion if counted else None,
+        usd=usd,
+    )
+
+
+def _repairs(store: Store) -> Repairs | None:
+    for origin, name in _REPAIRING.items():
+        if rows := repairs(store.trajectories(origin)):
+            return Repairs(name, list(range(len(rows[0].tried))), rows)
+    return None
+
+
+def _with_bars(found: Sequence[Distribution], what: str) -> list[tuple[Distribution, Bars]]:
+    return [(distribution, bars_chart(distribution.name, distribution.bins, what)) for distribution in found]
+
+
+def _tried(store: Store) -> Iterator[Trajectory]:
     return (t for t in store.trajectories() if t.origin != "sampling" and t.attempts)

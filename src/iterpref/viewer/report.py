@@ -1,8 +1,7 @@
 """Run folder → `report.html`: one static page with the run's numbers, each computed here from the store's records.
 
 The page needs no network and no script: style and charts are inside it. It carries no time of its own, so the same run
-gives the same page. Texts of models and programs are escaped by the template engine. What each section holds is
-computed in the modules beside this one. Not here: comparing several models (comparison.py).
+gives the same page. Texts of models and programs are escaped by the template engine.
 """
 
 import math
@@ -17,13 +16,11 @@ from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
 from iterpref.viewer import debugging_facts, result_facts
 from iterpref.viewer.charts import MINUS, percent
-from iterpref.viewer.data_facts import data_facts
 from iterpref.viewer.examples import examples
-from iterpref.viewer.training_curves import training_curves
 
 
 def write_report(store: Store) -> Path:
-    """Write the page into the run's folder, whole or not at all, and return its path. A read-only store is enough."""
+    """Write the page into the run's folder, and return its path. A read-only store is enough."""
     path = RunFolder(store.folder).report
     write_text(path, render_report(store), errors="backslashreplace")
     return path
@@ -32,7 +29,7 @@ def write_report(store: Store) -> Path:
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
     folder = RunFolder(store.folder)
-    charts, no_training = training_curves(folder)
+    charts, no_training = result_facts.training_curves(folder)
     demo = (store.note(DEMO_NOTE) or {}).get("summary") or {}
     return environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
@@ -42,7 +39,7 @@ def render_report(store: Store) -> str:
         seconds=demo.get("seconds"),
         solving=debugging_facts.solving(store),
         pairs=debugging_facts.pair_counts(store),
-        data=data_facts(store),
+        data=debugging_facts.data_facts(store),
         charts=charts,
         no_training=no_training,
         failures=debugging_facts.failures(store),
@@ -88,12 +85,7 @@ def duration(seconds: float) -> str:
 
 @cache
 def environment() -> Environment:
-    found = Environment(
-        loader=PackageLoader("iterpref.viewer", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    loader = PackageLoader("iterpref.viewer", "templates")
+    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration, "amount": amount}
     return found

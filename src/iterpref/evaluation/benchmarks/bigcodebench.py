@@ -16,23 +16,18 @@ from iterpref.records import Limits, Task, TestFile
 
 _FIELDS = ("task_id", "complete_prompt", "instruct_prompt", "canonical_solution", "code_prompt", "test", "entry_point",
            "libs")  # fmt: skip
-_FULL = Release(
+_release = partial(Release, version="v0.1.4", split="v0.1.4", fields=_FIELDS)
+_FULL = _release(
     name="bigcodebench",
-    version="v0.1.4",
     variables=("ITERPREF_BIGCODEBENCH_PATH", "BIGCODEBENCH_OVERRIDE_PATH"),
-    fields=_FIELDS,
     hub="bigcode/bigcodebench",
     revision="b74c0d0bf70d2c0bc459be537895cca163007f1a",
-    split="v0.1.4",
 )
-_HARD = Release(
+_HARD = _release(
     name="bigcodebench-hard",
-    version="v0.1.4",
     variables=("ITERPREF_BIGCODEBENCH_HARD_PATH",),
-    fields=_FIELDS,
     hub="bigcode/bigcodebench-hard",
     revision="298d2cc7b96612e15e47313c3603ee124cee0c1f",
-    split="v0.1.4",
 )
 _LIMITS = Limits(cpu_s=120.0, wall_s=240.0, memory_bytes=4 << 30, open_files=1024, output_bytes=1 << 20)
 _NAMES = "import os, sys\nfrom os import environ\n"  # the official harness gives programs these names

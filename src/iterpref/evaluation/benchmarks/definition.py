@@ -4,12 +4,12 @@ To add a benchmark: a file here whose `BENCHMARKS` holds its definitions, and th
 published one maps the rows of its release to tasks; everything else has a default that means "nothing special".
 
     BENCHMARKS = (BenchmarkDefinition("toy", each(_task), release=Release("toy", ...), id_prefix="toy/"),)
-
-Not here: how rows are found (releases.py), how a protocol asks (`evaluation/protocols.py`).
 """
 
+import ast
 import difflib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
@@ -17,8 +17,8 @@ from pydantic import ValidationError
 
 from iterpref.config import Config
 from iterpref.errors import ConfigError
-from iterpref.evaluation.benchmarks.difficulty import by_reference
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
+from iterpref.programs import length_label, syntax_tree, without_docstrings
 from iterpref.records import Task
 from iterpref.sandbox import Sandbox
 from iterpref.section import Section
@@ -28,13 +28,9 @@ PromptProtocol = Literal["plain", "chat", "base"]
 
 @dataclass(frozen=True)
 class TaskChoice:
-    """Which tasks of a benchmark.
+    """Which tasks of a benchmark: the first `limit` of a split (None: of all; in the playground of `held_out`).
 
-    Args:
-        split: Only tasks of this split; None for all, in the playground for `held_out`. Published benchmarks have one.
-        limit: Only the first so many.
-        options: What only this benchmark understands, such as LiveCodeBench's `since`.
-        seed: Which of the playground's tasks; a file has no use for it.
+    `options` are what only this benchmark understands, such as LiveCodeBench's `since`; `seed` is the playground's.
     """
 
     split: str | None = None
@@ -50,7 +46,7 @@ class TaskChoice:
 
 
 class BenchmarkOptions(Section):
-    """Keys of `evaluation.options` that a benchmark understands; these are none."""
+    """Keys of `evaluation.options` that a benchmark understands: none."""
 
     def chooses(self, row: PublishedRow) -> bool:
         """Whether a published row becomes a task."""
@@ -58,7 +54,7 @@ class BenchmarkOptions(Section):
 
 
 class Material(NamedTuple):
-    """What tasks are made from: published rows, as many as asked for; or the choice, for tasks made or filed here."""
+    """What tasks are made from: published rows, as many as asked for; the choice, for tasks made here or in a file."""
 
     rows: list[PublishedRow]
     choice: TaskChoice
@@ -73,18 +69,28 @@ class MadeTasks(NamedTuple):
     broken: dict[str, str]
 
 
+def by_reference(task: Task) -> str:
+    """How hard a task is, where its publishers don't say: the lines of its reference, docstrings and comments aside.
+
+    A proxy, and named as one (`reference: 6-10 lines`); "" without a reference.
+    """
+    program = task.reference or ""
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):  # not Python: as it is written
+        program = ast.unparse(without_docstrings(syntax_tree(program)))
+    lines = sum(1 for line in program.split("\n") if line.strip())
+    return f"reference: {length_label(lines)}" if task.reference else ""
+
+
 @dataclass(frozen=True)
 class BenchmarkDefinition:
     """A benchmark under one name.
 
     Args:
-        make: How it comes to its tasks.
         release: Where its rows are published; None for tasks that are made here or come from the user's file.
         protocol: The one its publishers use for chat models.
         base_stops: Where a completion of its prompt ends, besides what ends any; without these it has `plain` only.
         id_prefix: What its tasks' ids begin with, in lower case, so that they are known wherever they turn up.
         difficulty: What its publishers call a task, "" if nothing.
-        options: The keys of `evaluation.options` that it understands.
         validation_split: Tasks of it that may choose among checkpoints; "" where it only measures finished models.
         preflight: Whether canonical solutions are to run before any model's.
     """
@@ -106,11 +112,7 @@ class BenchmarkDefinition:
         return self.release.version if self.release else ""
 
     def read_options(self, values: Mapping[str, Any]) -> BenchmarkOptions:
-        """The `evaluation.options`, checked.
-
-        Raises:
-            ConfigError: A key that this benchmark doesn't have, or a value that can't be used.
-        """
+        """The `evaluation.options`; ConfigError for a key that it doesn't have, or a value that can't be used."""
         try:
             return self.options.model_validate(dict(values))
         except ValidationError as error:

@@ -13,6 +13,7 @@ import pickle
 import zlib
 from collections.abc import Iterable
 from datetime import date
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
@@ -35,8 +36,6 @@ _IMPORTS = "\n".join(
 ) + "\nimport string, re, datetime, collections, heapq, bisect, copy, math, random, statistics, itertools\n" \
     "import functools, operator, io, sys, json\n"  # fmt: skip
 _ASKED = "Solve this problem in Python; put the whole program into one fenced code block.\n\n"
-
-
 # YAML reads 2024-08-01 as a date.
 _Day = Annotated[
     str,
@@ -72,11 +71,7 @@ class _TextOnly(pickle.Unpickler):
 
 
 def private_tests(packed: str) -> list[dict[str, str]]:
-    """The tests that a `private_test_cases` field holds.
-
-    Raises:
-        ValueError: Not of the form described above.
-    """
+    """The tests that a `private_test_cases` field holds; ValueError if it is not of the form described above."""
     with contextlib.suppress(json.JSONDecodeError):  # not plain JSON: the packed form, which says itself if it is none
         return _checked(json.loads(packed))
     try:
@@ -133,23 +128,19 @@ def _cases(tests: Iterable[dict[str, str]]) -> Iterable[str]:
         yield json.dumps({"stdin": test["input"], "stdout": test["output"]})
 
 
-def _release(number: int) -> Release:
-    return Release(
-        name="livecodebench",
-        version=f"release_v{number}",
-        variables=("ITERPREF_LIVECODEBENCH_PATH",),
-        fields=_FIELDS,
-        hub="livecodebench/code_generation_lite",
-        revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
-        files=_FILES[:number],
-    )
-
-
+_release = partial(
+    Release,
+    name="livecodebench",
+    variables=("ITERPREF_LIVECODEBENCH_PATH",),
+    fields=_FIELDS,
+    hub="livecodebench/code_generation_lite",
+    revision="0fe84c3912ea0c4d4a78037083943e8f0c4dd505",
+)
 BENCHMARKS = tuple(
     BenchmarkDefinition(
         f"livecodebench-v{number}",
         each(_task),
-        _release(number),
+        _release(version=f"release_v{number}", files=_FILES[:number]),
         id_prefix="livecodebench",
         difficulty=lambda task: task.split,
         options=LiveCodeBenchOptions,

@@ -16,26 +16,23 @@ from iterpref.evaluation.benchmarks.evalplus import FIELDS, EvalPlusDataset, eva
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 
-_HUB = "google-research-datasets/mbpp"
-_REVISION = "4bb6404fdc6cacfda99d4ac4205087b89d32030c"
-_FULL = Release(
-    name="mbpp-full",
+_original = partial(
+    Release,
     version="2021-08",
+    hub="google-research-datasets/mbpp",
+    revision="4bb6404fdc6cacfda99d4ac4205087b89d32030c",
+    split="train+validation+test+prompt",
+)
+_FULL = _original(
+    name="mbpp-full",
     variables=("ITERPREF_MBPP_FULL_PATH",),
     fields=("task_id", "text", "code", "test_list", "test_setup_code"),
-    hub=_HUB,
-    revision=_REVISION,
-    split="train+validation+test+prompt",
     config="full",
 )
-_SANITIZED = Release(
+_SANITIZED = _original(
     name="mbpp-sanitized",
-    version="2021-08",
     variables=("ITERPREF_MBPP_SANITIZED_PATH",),
     fields=("task_id", "prompt", "code", "test_list", "test_imports"),
-    hub=_HUB,
-    revision=_REVISION,
-    split="train+validation+test+prompt",
     config="sanitized",
 )
 _PLUS = Release(

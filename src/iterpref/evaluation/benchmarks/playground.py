@@ -10,11 +10,7 @@ DEFAULT_TASKS = 300  # as many as the demo's `playground.held_out_tasks`
 
 
 def _make(material: Material) -> MadeTasks:
-    """Tasks of a split (None: `held_out`); no composition of steps is in two splits.
-
-    Raises:
-        ConfigError: A split that the playground doesn't have.
-    """
+    """Tasks of a split (None: `held_out`); ConfigError for one that the playground doesn't have."""
     choice = material.choice
     for known in get_args(Split):
         if (choice.split or "held_out") == known:

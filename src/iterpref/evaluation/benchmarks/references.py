@@ -1,9 +1,7 @@
 """Inputs and a canonical solution → tests with expected outputs, computed once and kept in the user's cache.
 
-In: for each task its program and its inputs, and how rows become tests. Out: for each its test files' contents and the
-CPU time that the solution took, or why there are none. The cache's name holds the identity of the rows and of the
-Python that computed them. Each task is made ready by the thread that waits for its outputs, so that the sandbox's
-workers don't wait for the host. Not here: grading programs against the outputs (`sandbox/call_tables.py`).
+The cache's name holds the identity of the rows and of the Python that computed them. Each task is made ready by the
+thread that waits for its outputs, so that the sandbox's workers don't wait for the host.
 """
 
 import gzip
@@ -37,7 +35,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Reference:
-    """The tests of a task, one content a file; `problem` says why there is nothing."""
+    """The tests of a task, one content a file, and the CPU time its solution took; `problem`: why there are none."""
 
     task_id: str
     tests: tuple[str, ...]
@@ -45,7 +43,7 @@ class Reference:
     problem: str = ""
 
 
-Ask = Callable[[], Question]
+Ask = Callable[[], Question]  # called in a thread
 Finish = Callable[[Question, Sequence[Any]], Sequence[str]]
 
 
@@ -56,7 +54,6 @@ def references(
 
     Args:
         identity: JSON value that changes whenever any question does.
-        asks: Each makes one question; called in a thread.
         finish: (question, outputs in codec form) → contents of the test files.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition
 
-# Files beside this one, each with its `BENCHMARKS`; in the order in which names are listed.
+# Files beside this one, in the order in which names are listed.
 FILES = (
     "playground",
     "humaneval",
@@ -20,17 +20,12 @@ DEFINITIONS: dict[str, BenchmarkDefinition] = {
     definition.name: definition for file in FILES for definition in import_module(f"{__package__}.{file}").BENCHMARKS
 }
 NAMES = tuple(DEFINITIONS)
-# What ids of other benchmarks begin with, which nothing here loads.
-_ELSEWHERE = ("apps", "codecontests")
-_ID_PREFIXES = (*_ELSEWHERE, *(d.id_prefix for d in DEFINITIONS.values() if d.id_prefix))
+# The first two are of benchmarks that nothing here loads.
+_ID_PREFIXES = ("apps", "codecontests", *(d.id_prefix for d in DEFINITIONS.values() if d.id_prefix))
 
 
 def find(name: str) -> BenchmarkDefinition | None:
-    """The benchmark of a name; None where the name is the path of a file.
-
-    Raises:
-        ConfigError: Neither.
-    """
+    """The benchmark of a name; None where the name is the path of a file; ConfigError if it is neither."""
     if name in DEFINITIONS:
         return DEFINITIONS[name]
     if Path(name).suffix or Path(name).exists():

@@ -1,8 +1,7 @@
 """Where the rows of a published benchmark come from: a path, else an environment variable, else its release.
 
-In: a `Release`. Out: rows (dicts) as published, and a word on where they were found. A local file is whatever
-`iterpref.rows` reads. A release is pinned: an address with a version in it, or a hub data set at one commit; what was
-downloaded is kept in the user's cache. Not here: what the rows mean (one file per benchmark).
+A local file is whatever `iterpref.rows` reads. A release is pinned: an address with a version in it, or a hub data set
+at one commit; what was downloaded is kept in the user's cache.
 """
 
 import os
@@ -10,7 +9,7 @@ import urllib.request
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.files import whole
@@ -29,8 +28,7 @@ class Release:
         variables: Environment variables that may name a local file, the first one set wins.
         fields: Columns that each row must have.
         url: A file to download.
-        hub: Data set id, `split` and `revision` (a commit), where there is no plain file.
-        config: Configuration of the hub data set.
+        hub: Data set id, where there is no plain file; with its `revision` (a commit), `split` and `config`.
         files: Of the hub data set, where they are read instead of a split; a path may name a folder that has them.
     """
 
@@ -46,8 +44,7 @@ class Release:
     files: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Loaded:
+class Loaded(NamedTuple):
     """Rows, and where they were found, in words."""
 
     rows: list[PublishedRow]

@@ -1,20 +1,94 @@
-"""How the data of a run is distributed: coverage of tests, sizes of differences, features of tasks.
+"""What the data of a run is like: the facts of its dataset card, and distributions for its report.
 
-In: test qualities, pairs, a feature tree with frequencies; each is read once. Out: `Distribution`s (counts by bin), for
-the paper's Fig. 7 (coverage) and Table 17 (features by category), and for the sizes of D⁻ and D⁺.
-Not here: what passed, failed and was repaired (funnel.py, repairs.py).
+Distributions are counts by bin: the paper's Fig. 7 (coverage) and Table 17 (features by category), and the sizes of D⁻
+and D⁺. The card's words are in `prompts/dataset_card.jinja`.
 """
 
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+from iterpref.analysis.funnel import IterationRow, PairTally, iteration_rows
 from iterpref.records import PreferencePair, TestQuality, merged
+from iterpref.store import ClientCosts, Store
 
+BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the card
 SEPARATOR = "---"  # between the names of a feature's path
 _SIZES = (0, 1, 2, 3, 4, 5, 10, 20, 50)  # upper bounds of the bins of counts; the last one is open
 _TENTHS = 10
+
+
+@dataclass(frozen=True)
+class QualityRow:
+    """Programs whose tests have a measure in [low, high), or that reach 1."""
+
+    label: str
+    line_coverage: int
+    branch_coverage: int
+    mutation_score: int
+
+
+@dataclass(frozen=True)
+class DatasetFacts:
+    """What stands behind a run's kept pairs. `iterations`: by origin of trajectories; `origins`: those of the pairs."""
+
+    pairs: int
+    origins: set[str]
+    tasks: int
+    solved: int
+    iterations: dict[str, list[IterationRow]]
+    funnel: list[tuple[str, int]]
+    costs: list[ClientCosts]
+    licenses: dict[str, int]
+    quality: list[QualityRow]
+    measured: int
+    flaky: int
+    stub_passes: int
+    contamination: list[tuple[str, str]]
+
+    @property
+    def calls_per_pair(self) -> float | None:
+        """Model calls of the trajectories behind each kept pair (paper: about 10.4); None without any."""
+        calls = sum(self.iterations[origin][-1].calls for origin in self.origins if self.iterations.get(origin))
+        return calls / self.pairs if calls else None
+
+
+def card_facts(store: Store, tally: PairTally) -> DatasetFacts:
+    """What a run's records say, and all of its pairs."""
+    made = store.trajectories_by_origin()
+    origins = [origin for origin in ("debugging", "sampling") if origin in made]
+    qualities = list(store.qualities())
+    return DatasetFacts(
+        pairs=tally.kept,
+        origins=tally.origins,
+        tasks=store.count_tasks(),
+        solved=store.count_solved(),
+        iterations={origin: iteration_rows(store.trajectories(origin)) for origin in origins},
+        funnel=[("candidates", tally.pairs), *((row.name, row.left) for row in tally.funnel)],
+        costs=store.costs(),
+        licenses=store.licenses(),
+        quality=quality_histogram(qualities),
+        measured=len(qualities),
+        flaky=sum(quality.repeats_passed < quality.repeats for quality in qualities),
+        stub_passes=sum(bool(quality.passing_stubs) for quality in qualities),
+        contamination=tally.contamination,
+    )
+
+
+def quality_histogram(qualities: Sequence[TestQuality]) -> list[QualityRow]:
+    """Programs by coverage and mutation score, in five steps and 1 itself; what was not measured counts nowhere."""
+    lines = _binned(quality.line_coverage for quality in qualities)
+    branches = _binned(quality.branch_coverage for quality in qualities)
+    mutation = _binned(quality.mutation_score for quality in qualities)
+    labels = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(BINS)] + ["1"]
+    return [QualityRow(label, lines[i], branches[i], mutation[i]) for i, label in enumerate(labels)]
+
+
+def _binned(values: Iterable[float | None]) -> Counter[int]:
+    """Bin number → count; the last bin holds exactly 1."""
+    return Counter(min(int(value * 5 + 1e-9), 5) for value in values if value is not None)
 
 
 @dataclass(frozen=True)
@@ -100,8 +174,8 @@ def categories(frequencies: Mapping[str, float]) -> list[CategoryRow]:
     """The top categories of a feature tree, the largest first; the paper's Table 17.
 
     Args:
-        frequencies: Path of a feature, its names joined by `---` → how often it was seen; what `iterpref synthesize`
-            leaves in the run. A path of one name is a category.
+        frequencies: Path of a feature, its names joined by `---` → how often it was seen. A path of one name is a
+            category.
     """
     below = Counter(path.split(SEPARATOR)[0] for path in frequencies if SEPARATOR in path)
     whole = max(1, below.total())
