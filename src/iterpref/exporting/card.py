@@ -15,20 +15,13 @@ def dataset_card(facts: Any, settings: dict[str, Any], data_file: str, focal: st
     """The card of one dataset.
 
     Args:
-        facts: `analysis.dataset.DatasetFacts` of the run.
+        facts: What `analysis.card_facts` gathers of the run.
         settings: What the pairs were made with.
         data_file: Name of the file beside the card.
         focal: A sentence on what becomes of the spans.
     """
-    return render(
-        "dataset_card",
-        facts=facts,
-        settings=_public(settings),
-        data_file=data_file,
-        focal=focal,
-        license=hub_license(facts.licenses),
-        size=_size(facts.pairs),
-    )
+    known = {"license": hub_license(facts.licenses), "size": _size(facts.pairs), "settings": _public(settings)}
+    return render("dataset_card", facts=facts, data_file=data_file, focal=focal, **known)
 
 
 def hub_license(licenses: dict[str, int]) -> str:

@@ -1,9 +1,8 @@
 """Existing preference pairs (`prompt, chosen, rejected`) → ImportedPairs in the store, where `pairing` finds them.
 
-In: JSONL, Parquet, a folder of Parquet, or a hub data set id. A column may hold text or, as TRL's conversational
-format, a list of messages; then `prompt` may be missing, when `chosen` and `rejected` begin with the same turns.
-Chosen and rejected keep their text to the character. Nothing is executed: an imported pair is as true as its source.
-Not here: spans and filters (`pairing`).
+In: whatever `iterpref.rows` reads. A column may hold text or, as TRL's conversational format, a list of messages; then
+`prompt` may be missing, when `chosen` and `rejected` begin with the same turns. Chosen and rejected keep their text to
+the character. Nothing is executed: an imported pair is as true as its source. Not here: spans and filters (`pairing`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -55,9 +54,8 @@ def import_pairs(
     stored = 0
     batch: list[ImportedPair] = []
     try:
-        for pair in pairs:
+        for stored, pair in enumerate(pairs, start=1):
             batch.append(pair)
-            stored += 1
             if len(batch) == BATCH:
                 store.put_imported_pairs(batch)
                 batch.clear()
@@ -88,11 +86,7 @@ class _PairReader:
     source: str
 
     def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
-        """The rows, unless the first one lacks a column: one message then, not one for each row.
-
-        Raises:
-            RecordError: It has no chosen or rejected column, by name.
-        """
+        """The rows, unless the first one lacks chosen or rejected: one RecordError then, not one for each row."""
         first = next(rows, None)
         if first is not None:
             for name in ("chosen", "rejected"):
@@ -145,7 +139,8 @@ class _PairReader:
             if not any(turn.content.strip() for turn in as_messages(prompt)):
                 raise RecordError(f"{row.where}: the prompt is empty; expected what was asked")
             return prompt
-        if prompt and not _same_prompt(as_messages(prompt), turns):
+        without_system = tuple(turn for turn in turns if turn.role != "system")
+        if prompt and as_messages(prompt) not in (turns, without_system):
             raise RecordError(
                 f"{row.where}: the turns before the last one of chosen are not the prompt column; expected the same "
                 "prompt in both, or one assistant turn in chosen and rejected"
@@ -155,12 +150,9 @@ class _PairReader:
     def _completion(self, row: SourceRow, name: str, side: Prompt) -> str:
         """The last turn, which is what is trained on."""
         if not isinstance(side, str):
-            last = side[-1]
-            if last.role != "assistant":
-                raise RecordError(
-                    f"{row.where}: the last turn of {name} is the {last.role}'s; expected the assistant's"
-                )
-            side = last.content
+            role, side = side[-1].role, side[-1].content
+            if role != "assistant":
+                raise RecordError(f"{row.where}: the last turn of {name} is the {role}'s; expected the assistant's")
         if not side.strip():
             raise RecordError(f"{row.where}: empty completion in {name}; drop the row or fill it in")
         return side
@@ -189,9 +181,3 @@ class _PairReader:
 
 def _before_last(side: Prompt) -> tuple[Message, ...]:
     return () if isinstance(side, str) else side[:-1]
-
-
-def _same_prompt(column: tuple[Message, ...], turns: tuple[Message, ...]) -> bool:
-    """Whether the prompt column says the same as the leading turns; a system turn may stand in the turns only."""
-    without_system = tuple(turn for turn in turns if turn.role != "system")
-    return column in (turns, without_system)

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.pairing.diff import DIFF_VERSION
+from iterpref.pairing.diff import DIFF_VERSION, changed_spans
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
-from iterpref.pairing.spans import changed_spans
 from iterpref.programs import code_lines, fenced
 from iterpref.records import (
     Attempt,
@@ -29,15 +28,9 @@ from iterpref.records import (
 )
 from iterpref.store import Store
 
-FENCED_PYTHON = "fenced_python"
-AS_IMPORTED = "as_imported"
-
 
 def make_pairs(
-    store: Store,
-    settings: PairingConfig,
-    seed: int = 0,
-    count_tokens: CountTokens = estimated_tokens,
+    store: Store, settings: PairingConfig, seed: int = 0, count_tokens: CountTokens = estimated_tokens
 ) -> Iterator[PreferencePair]:
     """All pairs of a run, checked by the filters: those of its trajectories, then the imported ones; streamed.
 
@@ -87,9 +80,8 @@ def _chosen_with_failing(trajectory: Trajectory) -> Iterator[tuple[Attempt, tupl
     else:
         first = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), 0)
         failing, passing = attempts[:first], [attempts[first]] if first else []
-    for chosen in passing:
-        if failing:
-            yield chosen, failing
+    if failing:
+        yield from ((chosen, failing) for chosen in passing)
 
 
 def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) -> tuple[Attempt, ...]:
@@ -120,7 +112,7 @@ def _pair_of(
         rejected_spans=d_minus,
         diff=settings.diff,
         diff_version=DIFF_VERSION,
-        render_template=FENCED_PYTHON,
+        render_template="fenced_python",
         trajectory_id=trajectory.trajectory_id,
         chosen_iteration=chosen.iteration,
         rejected_iteration=rejected.iteration,
@@ -144,7 +136,7 @@ def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePai
         rejected_spans=d_minus,
         diff=settings.diff,
         diff_version=DIFF_VERSION,
-        render_template=AS_IMPORTED,
+        render_template="as_imported",
         origin="import",
     )
 
