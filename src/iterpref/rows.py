@@ -11,7 +11,7 @@ import json
 import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from iterpref.errors import IterPrefError, RecordError
 
-BATCH = 1024  # rows of a Parquet file held at once
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_ENDINGS = {".json", ".jsonl", ".parquet", ".gz"}
 
@@ -81,8 +80,7 @@ class RefusedRows:
 def source_rows(source: str, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
     """The rows of a file, a folder or a data set; `split` is for the hub and for datasets saved with several splits.
 
-    Raises:
-        RecordError: No such file or data set, or one that can't be read.
+    Raises RecordError where there is no such file or data set, or it can't be read.
     """
     if is_hub_id(source):
         return hub_rows(source, split)
@@ -105,10 +103,8 @@ def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") ->
     for number, text in _numbered_texts(path):
         try:
             if text.strip():
-                yield SourceRow(name, number, _object(name, number, text))
+                yield SourceRow(name, number, _object(name, number, text, start))
         except BrokenRow as error:
-            if error.byte is not None:
-                error.byte += start
             if refused is None:
                 raise
             refused.add(error)
@@ -128,11 +124,7 @@ def is_hub_id(source: str) -> bool:
 
 
 def hub_rows(source: str, split: str, config: str | None = None, revision: str | None = None) -> Iterator[SourceRow]:
-    """Rows of a data set by its hub id; `datasets` keeps the download in its cache.
-
-    Raises:
-        UnreadableSource: There is none of this name, split and revision, or no network.
-    """
+    """Rows of a data set by its hub id, kept in the cache of `datasets`; raises UnreadableSource if it can't be had."""
     try:
         from datasets import load_dataset
     except ImportError:
@@ -172,22 +164,20 @@ def _numbered_texts(path: Path) -> Iterator[tuple[int, bytes]]:
 
 
 def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
-    try:
+    with suppress(ValueError, RecursionError):
         items = json.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        items = None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
-    return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
+        if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+            return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
+    return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
 
 
-def _object(name: str, number: int, text: bytes) -> dict[str, Any]:
+def _object(name: str, number: int, text: bytes, start: int) -> dict[str, Any]:
     try:
         values = json.loads(text.decode("utf-8-sig").rstrip())
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text (byte {error.start} of the line)"
         broken = BrokenRow(name, number, reason, f"{reason}; expected a JSON object")
-        broken.byte = error.start
+        broken.byte = start + error.start
         raise broken from None
     except (ValueError, RecursionError) as error:
         lfs = text.startswith(b"version https://git-lfs")
@@ -231,7 +221,7 @@ def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:
 
     try:
         with _readable(path), pq.ParquetFile(path) as file:
-            rows = (values for batch in file.iter_batches(BATCH) for values in batch.to_pylist())
+            rows = (values for batch in file.iter_batches(1024) for values in batch.to_pylist())
             yield from _numbered(name, rows)
     except pa.ArrowException as error:
         raise UnreadableSource(f"{path}: not a readable Parquet file ({error}); get it again", str(error)) from None

@@ -41,7 +41,6 @@ def import_pairs(
     Args:
         columns: Our name → the source's, for those that differ: `{"prompt": "instruction"}`. Besides prompt, chosen and
             rejected: `task_id` and `license`, both optional texts.
-        split: Which split of a hub data set.
         on_progress: Called with the number of pairs stored so far.
 
     Raises:
@@ -50,7 +49,7 @@ def import_pairs(
     """
     reader = _PairReader(_columns(columns or {}), source_name(source))
     refused = RefusedRows(reader.source)
-    pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
+    pairs = reader.pairs(source_rows(str(source), split, refused), refused)
     stored = 0
     batch: list[ImportedPair] = []
     try:
@@ -85,18 +84,12 @@ class _PairReader:
     columns: Columns
     source: str
 
-    def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
-        """The rows, unless the first one lacks chosen or rejected: one RecordError then, not one for each row."""
-        first = next(rows, None)
-        if first is not None:
-            for name in ("chosen", "rejected"):
-                if self.columns[name] not in first.values:
-                    self._present(first, name, None)
-            yield first
-        yield from rows
-
     def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
-        for row in rows:
+        """Where the first row lacks chosen or rejected, that is one RecordError, not a refusal of each row."""
+        for before, row in enumerate(rows):
+            for name in ("chosen", "rejected"):
+                if before == 0 and self.columns[name] not in row.values:
+                    self._present(row, name, None)
             try:
                 yield self._pair(row)
             except RecordError as error:

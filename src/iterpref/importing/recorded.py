@@ -21,9 +21,6 @@ from iterpref.store import Store
 
 BATCH = 64  # runs whose programs are executed together: enough to keep every worker busy
 
-# What an attempt takes over from a recorded version.
-_OF_ATTEMPT = Attempt.model_fields.keys() - {"execution"}
-
 
 class Disagreement(Record):
     """A version whose verdict here is not the recorded one."""
@@ -76,7 +73,7 @@ def import_recorded(
         if on_progress:
             done += len(batch)
             on_progress(done, max(done, total))
-    summary = importer.summary()
+    summary = ImportSummary.model_validate(importer, from_attributes=True)
     store.put_note(import_note(path.name), summary.model_dump(mode="json"))
     refused.check(f"{summary.trajectories} trajectories")
     return summary
@@ -84,7 +81,7 @@ def import_recorded(
 
 @dataclass
 class _Importer:
-    """Counts while rows are imported."""
+    """Counts while rows are imported, under the names of the summary."""
 
     store: Store
     sandbox: Sandbox
@@ -113,16 +110,6 @@ class _Importer:
         executions = self._execute(job for _, jobs in accepted for job in jobs)
         for run, jobs in accepted:
             self._finish(run, [(job.key, executions[job.key]) for job in jobs])
-
-    def summary(self) -> ImportSummary:
-        return ImportSummary(
-            versions=self.versions,
-            agree=self.agree,
-            trajectories=self.trajectories,
-            pairs=self.pairs,
-            disagreements=tuple(self.disagreements),
-            failed_tools=tuple(self.failed_tools),
-        )
 
     def _accept(self, row: SourceRow) -> tuple[RecordedRun, list[Job]]:
         """A row as a run with the jobs of its versions, its task stored under an id of its own.
@@ -176,8 +163,7 @@ class _Importer:
             return
         attempts = []
         for version, (key, execution) in zip(run.versions, executed, strict=True):
-            values = {name: getattr(version, name) for name in _OF_ATTEMPT}
-            attempts.append(Attempt(execution=execution, **values))
+            attempts.append(_attempt(version, execution))
             self.store.put_attempt(run.trajectory_id, run.task.task_id, attempts[-1], key)
             self._compare(run.trajectory_id, version, execution)
         first_passing = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), None)
@@ -204,6 +190,17 @@ class _Importer:
         why = _why(version, execution)
         found = Disagreement(trajectory_id=trajectory_id, step=step, recorded=recorded, here=here, why=why)
         self.disagreements.append(found)
+
+
+def _attempt(version: Version, execution: Execution) -> Attempt:
+    return Attempt(
+        iteration=version.iteration,
+        program=version.program,
+        completion=version.completion,
+        execution=execution,
+        call_id=version.call_id,
+        feedback=version.feedback,
+    )
 
 
 def _why(version: Version, execution: Execution) -> str:
