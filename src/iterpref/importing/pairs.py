@@ -86,9 +86,9 @@ class _PairReader:
 
     def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
         """Where the first row lacks chosen or rejected, that is one RecordError, not a refusal of each row."""
-        for before, row in enumerate(rows):
+        for number, row in enumerate(rows):
             for name in ("chosen", "rejected"):
-                if before == 0 and self.columns[name] not in row.values:
+                if number == 0 and self.columns[name] not in row.values:
                     self._present(row, name, None)
             try:
                 yield self._pair(row)

@@ -13,12 +13,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError, StoreError
 from iterpref.importing.columns import Columns, source_name
-from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
+from iterpref.records import Message, Prompt, Record, Style, Task, TestFile, fingerprint
 from iterpref.rows import RefusedRows, SourceRow, explain, read_rows, source_rows
 from iterpref.store import Store
 
@@ -33,7 +33,7 @@ class Instruction(NamedTuple):
     license: str
 
 
-class TasksSummary(BaseModel):
+class TasksSummary(Record):
     """How many tasks a file added."""
 
     tasks: int
