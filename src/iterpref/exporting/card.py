@@ -40,7 +40,5 @@ def _public(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(pairs: int) -> str:
-    for bound, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")):
-        if pairs < bound:
-            return name
-    return "1M<n<10M"
+    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for bound, name in bounds if pairs < bound), "1M<n<10M")

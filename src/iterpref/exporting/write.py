@@ -66,7 +66,7 @@ def export_trajectories(store: Store, path: str | Path) -> int:
 
 
 def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Escaped: a program may hold a lone surrogate, which UTF-8 can't carry."""
+    """JSON lines, escaped: a program may hold a lone surrogate, which UTF-8 can't carry. Returns how many."""
     written = 0
     with path.open("w", encoding="ascii") as file:
         for row in rows:

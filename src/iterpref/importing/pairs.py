@@ -132,7 +132,7 @@ class _PairReader:
             if not any(turn.content.strip() for turn in as_messages(prompt)):
                 raise RecordError(f"{row.where}: the prompt is empty; expected what was asked")
             return prompt
-        without_system = tuple(turn for turn in turns if turn.role != "system")
+        without_system = tuple(turn for turn in turns if turn.role != "system")  # may stand in the sides only
         if prompt and as_messages(prompt) not in (turns, without_system):
             raise RecordError(
                 f"{row.where}: the turns before the last one of chosen are not the prompt column; expected the same "
