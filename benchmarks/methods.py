@@ -16,7 +16,7 @@ from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.config import load_config
 from iterpref.opened_run import OpenedRun
-from iterpref.pairing.parquet import write_dataset
+from iterpref.pairing import write_dataset
 from iterpref.records import PreferencePair
 from iterpref.run_folder import RunFolder
 from iterpref.store import Store

@@ -21,7 +21,7 @@ from iterpref.importing import import_recorded
 from iterpref.records import Task, TestQuality
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
-from iterpref.synthesis.validate import Validator, passing_programs, validate
+from iterpref.synthesis.validate import Validator, passing_programs
 
 SIGNALS = {
     "line coverage": (lambda q: q.line_coverage, (1.0,)),
@@ -49,7 +49,7 @@ def main() -> None:
         opened = partial(lambda hash_seed: Sandbox(workers=options.workers, hash_seed=hash_seed))
         validator = Validator(ValidationConfig(repeats=1), opened)
         qualities = []
-        for quality in validate(validator.validate, subjects, options.workers):
+        for quality in validator.measure(validator.validate, subjects):
             qualities.append(quality)
             if len(qualities) % 50 == 0:
                 print(f"{len(qualities)} measured", flush=True)

@@ -27,7 +27,7 @@ from training_pairs import batch, encode, groups, recorded_file, token_ratio
 from training_ways import WAYS, Way, authors_mask, line_difference, make_model
 from training_worker import Worker, timed, workers
 
-from iterpref.pairing.spans import changed_spans
+from iterpref.pairing import changed_spans
 from iterpref.records import PreferencePair
 
 PAIRS = 3

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from training_groups import FILE, train_tokenizer
 from transformers import PreTrainedTokenizerFast
 
-from iterpref.pairing.spans import changed_spans
+from iterpref.pairing import changed_spans
 from iterpref.records import PreferencePair
 from iterpref.training.encoding import EncodedPair, encode_pair
 from iterpref.training.trunk.layout import plan_layout

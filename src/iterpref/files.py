@@ -26,11 +26,9 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str, errors: str = "strict") -> None:
-    """Write UTF-8; `errors` as in `str.encode`."""
     with whole(path) as partial:
         partial.write_text(text, encoding="utf-8", errors=errors)
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = None, sort_keys: bool = False) -> None:
-    """Write one JSON value."""
     write_text(path, json.dumps(value, indent=indent, sort_keys=sort_keys))

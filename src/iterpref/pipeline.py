@@ -30,10 +30,7 @@ from iterpref.exporting import (
 )
 from iterpref.importing import import_source, read_instructions
 from iterpref.opened_run import OnProgress, OpenedRun, quiet
-from iterpref.pairing.filters import estimated_tokens
-from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
-from iterpref.pairing.pair import make_pairs
-from iterpref.pairing.parquet import PARQUET, write_dataset
+from iterpref.pairing import PARQUET, JudgeProgress, estimated_tokens, judge_pairs, make_pairs, write_dataset
 from iterpref.playground.coder import resolve_model
 from iterpref.records import Result
 from iterpref.run_folder import RunFolder

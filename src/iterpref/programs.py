@@ -7,12 +7,11 @@ import ast
 import re
 import textwrap
 import threading
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import NamedTuple, TypeGuard
 
 _FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-PYTHON_INFO = {"python", "py", "python3", ""}
 
 
 def code_blocks(text: str) -> list[tuple[int, int]]:
@@ -21,24 +20,22 @@ def code_blocks(text: str) -> list[tuple[int, int]]:
     A block that is never closed (a completion cut by its token limit) reaches to the end of the text. Blocks in another
     language are skipped.
     """
-    blocks: list[tuple[int, int]] = []
+    found: list[tuple[re.Match[str], int]] = []  # a block's opening fence, and where it stops
     opening: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
         if opening is None:
             opening = fence
         elif fence["mark"].startswith(opening["mark"]) and not fence["info"].strip():
-            _append_python(blocks, opening, fence.start(), text)
+            found.append((opening, fence.start()))
             opening = None
     if opening is not None:
-        _append_python(blocks, opening, len(text), text)
-    return blocks
+        found.append((opening, len(text)))
+    python = [(min(fence.end() + 1, len(text)), stop) for fence, stop in found if _is_python(fence)]
+    return [(start, stop) for start, stop in python if start <= stop]
 
 
-def _append_python(blocks: list[tuple[int, int]], opening: re.Match[str], stop: int, text: str) -> None:
-    language = opening["info"].strip().lower().split(" ")[0]
-    start = min(opening.end() + 1, len(text))
-    if language in PYTHON_INFO and stop >= start:
-        blocks.append((start, stop))
+def _is_python(fence: re.Match[str]) -> bool:
+    return fence["info"].strip().lower().split(" ")[0] in {"python", "py", "python3", ""}
 
 
 class CodeLine(NamedTuple):
@@ -76,15 +73,12 @@ def extract_program(completion: str, entry_point: str | None = None) -> str:
     if not candidates:
         bare = "" if _FENCE.search(completion) else completion.strip("\n").rstrip()
         return bare if bare and parses(bare) else ""
-    if entry_point:
-        for code in reversed(candidates):
-            if defines(code, entry_point):
-                return code
-    return next((code for code in reversed(candidates) if parses(code)), candidates[-1])
+    candidates.reverse()
+    asked = (code for code in candidates if entry_point and defines(code, entry_point))
+    return next(chain(asked, filter(parses, candidates)), candidates[0])
 
 
 def parses(program: str) -> bool:
-    """Whether the text is valid Python."""
     try:
         syntax_tree(program)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -96,13 +90,10 @@ _PARSING = threading.Lock()
 
 
 def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
-    """`ast.parse` for code that several threads run.
+    """`ast.parse` for code that several threads run; raises SyntaxError.
 
     CPython 3.11 counts the depth of the tree it builds in one place for all threads; when they are switched while it
     builds, it raises `SystemError: AST constructor recursion depth mismatch`.
-
-    Raises:
-        SyntaxError: The source is not Python.
     """
     with _PARSING:
         return ast.parse(source, filename)
@@ -117,17 +108,15 @@ def without_docstrings(tree: ast.Module) -> ast.Module:
 
 
 def has_docstring(node: ast.AST) -> TypeGuard[Documented]:
-    """Whether a node begins with a docstring."""
     return isinstance(node, Documented) and ast.get_docstring(node, clean=False) is not None
 
 
 def length_label(lines: int) -> str:
     """`6-10 lines`: the group of programs that a length belongs to."""
-    bounds = (0, 5, 10, 20, 40)
-    for low, high in pairwise(bounds):
+    for low, high in pairwise((0, 5, 10, 20, 40)):
         if lines <= high:
             return f"{low + 1}-{high} lines"
-    return f"{bounds[-1] + 1} lines or more"
+    return "41 lines or more"
 
 
 def expression(source: str) -> ast.expr:

@@ -302,7 +302,6 @@ class PreferencePair(Record):
 
     @property
     def content_hash(self) -> str:
-        """See the function of this name."""
         return content_hash(self.prompt, self.chosen, self.rejected, self.chosen_spans, self.rejected_spans)
 
 

@@ -1,9 +1,8 @@
-"""Files and data sets of JSON objects → rows, each with the place it came from; the one reader of them all.
+"""Files and data sets of JSON objects → rows, each with the place it came from. Not here: what the fields mean.
 
 In: JSONL, gzipped or not, one JSON array, Parquet, a folder of these, a data set that `datasets` saved, or one on the
-hub. Out: `SourceRow`s, streamed (but for an array, and the hub, which downloads first).
-With `RefusedRows` a row that can't be used does not stop the others: all are raised together when the file has been
-read. Not here: what the fields mean.
+hub. Out: `SourceRow`s, streamed (but for an array, and the hub, which downloads first). With `RefusedRows` a row that
+can't be used does not stop the others: all are raised together at the end.
 """
 
 import gzip
@@ -11,7 +10,8 @@ import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +20,6 @@ from pydantic import ValidationError
 
 from iterpref.errors import IterPrefError, RecordError
 
-BATCH = 1024  # rows of a Parquet file held at once
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _FILE_ENDINGS = {".json", ".jsonl", ".parquet", ".gz"}
 
@@ -37,24 +36,21 @@ class BrokenRow(RecordError):
     """A line that is no JSON object: its number, what is wrong, and its value where it is JSON of another kind; of a
     line that is no UTF-8, the offset in the file of the first `byte` that is none."""
 
+    byte: int | None = None
+
     def __init__(self, where: str, number: int, reason: str, message: str, value: Any = None) -> None:
         super().__init__(f"{where}:{number}: {message}")
-        self.number = number
-        self.reason = reason
-        self.value = value
-        self.byte: int | None = None
+        self.number, self.reason, self.value = number, reason, value
 
 
 class SourceRow(NamedTuple):
-    """One object, and where it stands."""
-
     source: str
     number: int
     values: dict[str, Any]
 
     @property
     def where(self) -> str:
-        """For messages: `runs.jsonl:3`."""
+        """`runs.jsonl:3`."""
         return f"{self.source}:{self.number}"
 
 
@@ -72,32 +68,23 @@ class RefusedRows:
             self.shown.append(str(error))
 
     def check(self, kept: str) -> None:
-        """Raise if any row was refused; `kept` says what was imported nevertheless.
-
-        Raises:
-            RecordError: With the message of the first few rows.
-        """
-        if not self.count:
-            return
+        """Raise a RecordError of the first few refused rows, if any; `kept` says what was imported nevertheless."""
         if self.count == 1:
             raise RecordError(f"{self.shown[0]}\nThe other rows are imported ({kept}); fix this one and import again.")
-        more = f"\n  … and {self.count - len(self.shown)} more" if self.count > len(self.shown) else ""
-        rows = "\n  ".join(self.shown)
-        raise RecordError(
-            f"{self.source}: {self.count} rows can't be used:\n  {rows}{more}\n"
-            f"The other rows are imported ({kept}); fix these and import again."
-        )
+        if self.count:
+            more = [f"… and {self.count - len(self.shown)} more"] if self.count > len(self.shown) else []
+            rows = "\n  ".join([f"{self.source}: {self.count} rows can't be used:", *self.shown, *more])
+            raise RecordError(f"{rows}\nThe other rows are imported ({kept}); fix these and import again.")
 
 
 def source_rows(source: str, split: str, refused: RefusedRows) -> Iterator[SourceRow]:
     """The rows of a file, a folder or a data set; `split` is for the hub and for datasets saved with several splits.
 
-    Raises:
-        RecordError: No such file or data set, or one that can't be read.
+    Raises RecordError where there is no such file or data set, or it can't be read.
     """
-    path = Path(source)
     if is_hub_id(source):
         return hub_rows(source, split)
+    path = Path(source)
     return _folder_rows(path, split, refused) if path.is_dir() else read_rows(path, refused)
 
 
@@ -116,10 +103,8 @@ def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") ->
     for number, text in _numbered_texts(path):
         try:
             if text.strip():
-                yield SourceRow(name, number, _object(name, number, text))
+                yield SourceRow(name, number, _object(name, number, text, start))
         except BrokenRow as error:
-            if error.byte is not None:
-                error.byte += start
             if refused is None:
                 raise
             refused.add(error)
@@ -127,30 +112,19 @@ def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") ->
 
 
 def count_lines(path: Path) -> int:
-    """Lines of a file, for progress.
-
-    Raises:
-        UnreadableSource: The file can't be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return sum(1 for _ in file)
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    """Lines of a file, for progress; raises UnreadableSource."""
+    with _readable(path), path.open("rb") as file:
+        return sum(1 for _ in file)
 
 
 def is_hub_id(source: str) -> bool:
     """Whether a source is meant as `owner/name` on the hub: nothing of that name is here, and it names no file type."""
-    missing = not Path(source).exists()
-    return missing and bool(_HUB_ID.fullmatch(source)) and Path(source).suffix not in _FILE_ENDINGS
+    path = Path(source)
+    return not path.exists() and path.suffix not in _FILE_ENDINGS and bool(_HUB_ID.fullmatch(source))
 
 
 def hub_rows(source: str, split: str, config: str | None = None, revision: str | None = None) -> Iterator[SourceRow]:
-    """Rows of a data set by its hub id; `datasets` keeps the download in its cache.
-
-    Raises:
-        UnreadableSource: There is none of this name, split and revision, or no network.
-    """
+    """Rows of a data set by its hub id, kept in the cache of `datasets`; raises UnreadableSource if it can't be had."""
     try:
         from datasets import load_dataset
     except ImportError:
@@ -167,8 +141,7 @@ def hub_rows(source: str, split: str, config: str | None = None, revision: str |
             f"({type(error).__name__}: {reason}); check the name and the network, or download it and give the file",
             reason,
         ) from error
-    for number, values in enumerate(rows, start=1):
-        yield SourceRow(source, number, dict(values))
+    yield from _numbered(source, rows)
 
 
 def explain(where: str, error: ValidationError) -> RecordError:
@@ -183,37 +156,28 @@ def explain(where: str, error: ValidationError) -> RecordError:
 
 def _numbered_texts(path: Path) -> Iterator[tuple[int, bytes]]:
     """The lines of a JSONL file, or the items of a JSON array as JSON again, numbered from 1."""
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-            with gzip.open(raw) if zipped else raw as file:
-                lead = file.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-                yield from _array(file.read()) if lead.startswith(b"[") else enumerate(file, start=1)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise UnreadableSource(
-            f"{path}: damaged ({error}); expected JSONL in UTF-8, gzipped or not", f"damaged ({error})"
-        ) from None
-    except OSError as error:
-        raise _unreadable(path, error) from None
+    with _readable(path), path.open("rb") as raw:
+        zipped = raw.peek(2)[:2] == b"\x1f\x8b"
+        with gzip.open(raw) if zipped else raw as file:
+            lead = file.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
+            yield from _array(file.read()) if lead.startswith(b"[") else enumerate(file, start=1)
 
 
 def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
-    try:
+    with suppress(ValueError, RecursionError):
         items = json.loads(text.decode("utf-8-sig"))
-    except (ValueError, RecursionError):
-        items = None
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
-    return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
+        if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+            return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
+    return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
 
 
-def _object(name: str, number: int, text: bytes) -> dict[str, Any]:
+def _object(name: str, number: int, text: bytes, start: int) -> dict[str, Any]:
     try:
         values = json.loads(text.decode("utf-8-sig").rstrip())
     except UnicodeDecodeError as error:
         reason = f"not UTF-8 text (byte {error.start} of the line)"
         broken = BrokenRow(name, number, reason, f"{reason}; expected a JSON object")
-        broken.byte = error.start
+        broken.byte = start + error.start
         raise broken from None
     except (ValueError, RecursionError) as error:
         lfs = text.startswith(b"version https://git-lfs")
@@ -248,7 +212,7 @@ def _saved_rows(path: Path, split: str) -> Iterator[SourceRow]:
         if split not in rows:
             raise RecordError(f"{path}: no split {split}; it has {', '.join(rows)} (importing.split)")
         rows = rows[split]
-    return (SourceRow(path.name, number, dict(values)) for number, values in enumerate(rows, start=1))
+    return _numbered(path.name, rows)
 
 
 def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:
@@ -256,21 +220,28 @@ def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:
     import pyarrow.parquet as pq
 
     try:
-        with pq.ParquetFile(path) as file:
-            number = 0
-            for batch in file.iter_batches(BATCH):
-                for values in batch.to_pylist():
-                    number += 1
-                    yield SourceRow(name, number, values)
-    except OSError as error:
-        raise _unreadable(path, error) from None
+        with _readable(path), pq.ParquetFile(path) as file:
+            rows = (values for batch in file.iter_batches(1024) for values in batch.to_pylist())
+            yield from _numbered(name, rows)
     except pa.ArrowException as error:
         raise UnreadableSource(f"{path}: not a readable Parquet file ({error}); get it again", str(error)) from None
 
 
-def _unreadable(path: Path, error: OSError) -> UnreadableSource:
-    reason = str(error.strerror or error)
-    return UnreadableSource(f"{path}: can't read this file ({reason}); check the path", reason)
+def _numbered(source: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[SourceRow]:
+    return (SourceRow(source, number, dict(values)) for number, values in enumerate(rows, start=1))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What goes wrong while a file is read → UnreadableSource."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        reason = f"damaged ({error})"
+        raise UnreadableSource(f"{path}: {reason}; expected JSONL in UTF-8, gzipped or not", reason) from None
+    except OSError as error:
+        reason = str(error.strerror or error)
+        raise UnreadableSource(f"{path}: can't read this file ({reason}); check the path", reason) from None
 
 
 def _kind(value: object) -> str:

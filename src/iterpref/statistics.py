@@ -19,11 +19,10 @@ def pass_at_k(samples: int, correct: int, k: int) -> float:
 
     Args:
         samples: Completions drawn (n).
-        correct: Completions that passed (c), 0 to n.
-        k: 1 to n.
+        correct: Completions that passed (c).
 
     Raises:
-        ValueError: The numbers contradict each other; fewer than k completions can't tell pass@k.
+        ValueError: Not 0 ≤ c ≤ n and 1 ≤ k ≤ n; fewer than k completions can't tell pass@k.
     """
     if not 0 <= correct <= samples or not 1 <= k <= samples:
         raise ValueError(f"pass@{k} of {correct} correct among {samples} samples: expected correct and k within them")

@@ -8,7 +8,7 @@ from datasets import Dataset, DatasetDict
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.own_tasks import Instruction, import_own_tasks, python_style, read_instructions
+from iterpref.importing.tasks import Instruction, import_own_tasks, python_style, read_instructions
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 

@@ -1,7 +1,7 @@
 import pytest
 
-from iterpref.pairing.spans import changed_spans, code_lines
-from iterpref.programs import fenced
+from iterpref.pairing import changed_spans
+from iterpref.programs import code_lines, fenced
 
 
 def texts(text: str, spans: tuple) -> list[str]:

@@ -169,7 +169,7 @@ def test_collator_cuts_the_mask_like_the_ids(max_length, mode, expected):
 
 
 def test_the_pairing_stage_writes_what_training_reads(tmp_path):
-    from iterpref.pairing.parquet import write_dataset
+    from iterpref.pairing import write_dataset
 
     pairs = example_pairs(chat=True)
     write_dataset(tmp_path, pairs)

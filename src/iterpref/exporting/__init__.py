@@ -3,8 +3,7 @@
 from iterpref.exporting.card import dataset_card
 from iterpref.exporting.formats import FORMATS, ExportFormat, format_named
 from iterpref.exporting.hub import push_to_hub
-from iterpref.exporting.trajectories import export_trajectories
-from iterpref.exporting.write import DATA_FILE, Export, write_export
+from iterpref.exporting.write import DATA_FILE, Export, export_trajectories, write_export
 
 __all__ = [
     "DATA_FILE",

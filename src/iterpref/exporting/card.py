@@ -15,20 +15,13 @@ def dataset_card(facts: Any, settings: dict[str, Any], data_file: str, focal: st
     """The card of one dataset.
 
     Args:
-        facts: `analysis.dataset.DatasetFacts` of the run.
+        facts: What `analysis.card_facts` gathers of the run.
         settings: What the pairs were made with.
         data_file: Name of the file beside the card.
         focal: A sentence on what becomes of the spans.
     """
-    return render(
-        "dataset_card",
-        facts=facts,
-        settings=_public(settings),
-        data_file=data_file,
-        focal=focal,
-        license=hub_license(facts.licenses),
-        size=_size(facts.pairs),
-    )
+    known = {"license": hub_license(facts.licenses), "size": _size(facts.pairs), "settings": _public(settings)}
+    return render("dataset_card", facts=facts, data_file=data_file, focal=focal, **known)
 
 
 def hub_license(licenses: dict[str, int]) -> str:
@@ -47,7 +40,5 @@ def _public(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _size(pairs: int) -> str:
-    for bound, name in ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M")):
-        if pairs < bound:
-            return name
-    return "1M<n<10M"
+    bounds = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+    return next((name for bound, name in bounds if pairs < bound), "1M<n<10M")

@@ -27,11 +27,7 @@ class ExportFormat:
 
 
 def _trl(pair: PreferencePair) -> ExportedRow:
-    """Texts; a prompt of one user turn is its text, any other has no single text.
-
-    Raises:
-        RecordError: The prompt has more turns than one.
-    """
+    """Texts; a prompt of one user turn is its text, any other raises RecordError."""
     prompt = pair.prompt
     if not isinstance(prompt, str):
         if [turn.role for turn in prompt] != ["user"]:
@@ -60,11 +56,7 @@ def _ms_swift(pair: PreferencePair) -> ExportedRow:
 
 
 def parts(text: str, spans: tuple[Span, ...]) -> Iterator[tuple[str, bool]]:
-    """The text cut at the borders of its spans: (part, whether it lies in a span), none of them empty.
-
-    Args:
-        spans: Character spans [start, stop) of `text`, sorted and disjoint.
-    """
+    """The text cut at the borders of its spans, sorted and disjoint: (part, whether in a span), none of them empty."""
     done = 0
     for start, stop in merged(spans):
         if start > done:
@@ -110,11 +102,7 @@ FORMATS = {made.name: made for made in _FORMATS}
 
 
 def format_named(name: str) -> ExportFormat:
-    """One of `FORMATS`.
-
-    Raises:
-        ConfigError: There is none of this name.
-    """
+    """One of `FORMATS`; raises ConfigError for any other name."""
     if name not in FORMATS:
         raise ConfigError(f"--format {name}: expected one of trajectories, {', '.join(FORMATS)}")
     return FORMATS[name]

@@ -1,17 +1,21 @@
-"""Pairs in one format → a folder with `train.jsonl` and its card; streamed, each file whole or not at all.
+"""Records of a run → files, streamed, each whole or not at all: kept pairs in one format with their card; trajectories.
 
 JSON lines, not Parquet: rows of ms-swift have messages of different shapes, and every trainer named here reads JSONL.
+A trajectory is one `{"task": Task, "trajectory": Trajectory}` a line, in the schema of `records.py`, which
+`iterpref import` reads back: to move runs, or to have them checked elsewhere.
 """
 
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from iterpref.errors import RecordError
 from iterpref.exporting.formats import ExportFormat
 from iterpref.files import whole, write_text
-from iterpref.records import PreferencePair
+from iterpref.records import ExportedTrajectory, PreferencePair
+from iterpref.store import Store
 
 DATA_FILE = "train.jsonl"
 CARD_FILE = "README.md"
@@ -35,17 +39,37 @@ def write_export(folder: Path, pairs: Iterable[PreferencePair], target: ExportFo
         RecordError: A pair doesn't fit the format, there are none, or the folder can't be written; then nothing there
             was changed.
     """
-    written = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with whole(folder / DATA_FILE) as partial, partial.open("w", encoding="ascii") as file:
-            for pair in pairs:
-                # Escaped: a program may hold a lone surrogate, which UTF-8 can't carry.
-                file.write(json.dumps(target.row(pair)) + "\n")
-                written += 1
+        with whole(folder / DATA_FILE) as partial:
+            written = _write_lines(partial, map(target.row, pairs))
             if not written:
                 raise RecordError(f"{folder}: no pairs to export; make some first (iterpref pair)")
             write_text(folder / CARD_FILE, card + "\n")
     except OSError as error:
         raise RecordError(f"{folder}: can't write there ({error.strerror}); choose another folder") from None
+    return written
+
+
+def export_trajectories(store: Store, path: str | Path) -> int:
+    """Write every closed trajectory with its task; returns how many.
+
+    Raises:
+        RecordError: The file can't be written.
+    """
+    found = (ExportedTrajectory(task=store.task(made.task_id), trajectory=made) for made in store.trajectories())
+    try:
+        with whole(Path(path)) as partial:
+            return _write_lines(partial, (row.model_dump(mode="json") for row in found))
+    except OSError as error:
+        raise RecordError(f"{path}: can't write this file ({error.strerror}); choose another path") from None
+
+
+def _write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """JSON lines, escaped: a program may hold a lone surrogate, which UTF-8 can't carry. Returns how many."""
+    written = 0
+    with path.open("w", encoding="ascii") as file:
+        for row in rows:
+            file.write(json.dumps(row) + "\n")
+            written += 1
     return written

@@ -1,7 +1,4 @@
-"""Which column of a source holds what: our names for the parts of a task or a pair, and the source's.
-
-In: the names that a kind of record has, and those that the user gave other columns. Out: values of rows, checked.
-"""
+"""Which column of a source holds what: our names for the parts of a task or a pair, and the source's."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,11 +22,7 @@ class Columns:
         return row.values.get(self._names[name])
 
     def text(self, row: SourceRow, name: str) -> str:
-        """A text or number as text; "" when absent.
-
-        Raises:
-            RecordError: It is something else.
-        """
+        """A text or number as text; "" when absent. Anything else raises RecordError."""
         value = self.value(row, name)
         if value is None or isinstance(value, str | int):
             return "" if value is None else str(value)

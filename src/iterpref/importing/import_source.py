@@ -1,15 +1,28 @@
-"""A file, folder or hub data set → records of an opened run, whatever kind of thing it holds."""
+"""A file, folder or hub data set → records of an opened run, whatever kind of thing it holds.
+
+The kind is known by the source's ending, else by the keys of its first row.
+"""
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
-from iterpref.importing.detect import detect_format
-from iterpref.importing.own_tasks import import_own_tasks
+from iterpref.errors import RecordError
 from iterpref.importing.pairs import import_pairs
 from iterpref.importing.recorded import import_recorded
-from iterpref.importing.schema_tasks import import_tasks
+from iterpref.importing.tasks import import_own_tasks, import_tasks
 from iterpref.opened_run import OpenedRun
+from iterpref.rows import RefusedRows, is_hub_id, read_rows
+
+SourceFormat = Literal["recorded", "export", "tasks", "pairs"]
+
+EXPECTED: dict[SourceFormat, tuple[str, ...]] = {
+    "recorded": ("task_id", "prompt", "test", "versions"),
+    "export": ("task", "trajectory"),
+    "tasks": ("task_id", "prompt", "tests", "style"),
+    "pairs": ("prompt", "chosen", "rejected"),
+}
 
 
 def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
@@ -33,3 +46,29 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
     with run.sandbox() as sandbox:
         show = partial(run.on_progress, "import", note="")
         return import_recorded(source, run.store, sandbox, run.config.limits, show).model_dump(mode="json")
+
+
+def detect_format(source: str, columns: Mapping[str, str] | None = None) -> SourceFormat:
+    """What a source holds; `columns` are other names of the pair columns, as in `import_pairs`.
+
+    Raises:
+        RecordError: No such file, no row, or keys that fit no format.
+    """
+    path = Path(source)
+    if is_hub_id(source) or path.is_dir() or path.suffix == ".parquet":
+        return "pairs"
+    refused = RefusedRows(path.name)
+    row = next(read_rows(path, refused), None)
+    if refused.count:  # the first rows are broken, so their keys can't be known
+        raise RecordError(refused.shown[0])
+    if row is None:
+        raise RecordError(f"{path}: no rows; expected one JSON object a line")
+    names = {**EXPECTED, "pairs": tuple((columns or {}).get(key, key) for key in ("chosen", "rejected"))}
+    for kind, keys in names.items():
+        if row.values.keys() >= set(keys):
+            return kind
+    known = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in EXPECTED.items())
+    raise RecordError(
+        f"{row.where}: unknown format, its keys are {', '.join(row.values) or 'none'}; expected one of: {known}. "
+        "Pairs under other names: --column prompt=NAME"
+    )

@@ -1,9 +1,8 @@
 """Existing preference pairs (`prompt, chosen, rejected`) → ImportedPairs in the store, where `pairing` finds them.
 
-In: JSONL, Parquet, a folder of Parquet, or a hub data set id. A column may hold text or, as TRL's conversational
-format, a list of messages; then `prompt` may be missing, when `chosen` and `rejected` begin with the same turns.
-Chosen and rejected keep their text to the character. Nothing is executed: an imported pair is as true as its source.
-Not here: spans and filters (`pairing`).
+In: whatever `iterpref.rows` reads. A column may hold text or, as TRL's conversational format, a list of messages; then
+`prompt` may be missing, when `chosen` and `rejected` begin with the same turns. Chosen and rejected keep their text to
+the character. Nothing is executed: an imported pair is as true as its source. Not here: spans and filters (`pairing`).
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -42,7 +41,6 @@ def import_pairs(
     Args:
         columns: Our name → the source's, for those that differ: `{"prompt": "instruction"}`. Besides prompt, chosen and
             rejected: `task_id` and `license`, both optional texts.
-        split: Which split of a hub data set.
         on_progress: Called with the number of pairs stored so far.
 
     Raises:
@@ -51,13 +49,12 @@ def import_pairs(
     """
     reader = _PairReader(_columns(columns or {}), source_name(source))
     refused = RefusedRows(reader.source)
-    pairs = reader.pairs(reader.checked(source_rows(str(source), split, refused)), refused)
+    pairs = reader.pairs(source_rows(str(source), split, refused), refused)
     stored = 0
     batch: list[ImportedPair] = []
     try:
-        for pair in pairs:
+        for stored, pair in enumerate(pairs, start=1):
             batch.append(pair)
-            stored += 1
             if len(batch) == BATCH:
                 store.put_imported_pairs(batch)
                 batch.clear()
@@ -87,22 +84,12 @@ class _PairReader:
     columns: Columns
     source: str
 
-    def checked(self, rows: Iterator[SourceRow]) -> Iterator[SourceRow]:
-        """The rows, unless the first one lacks a column: one message then, not one for each row.
-
-        Raises:
-            RecordError: It has no chosen or rejected column, by name.
-        """
-        first = next(rows, None)
-        if first is not None:
-            for name in ("chosen", "rejected"):
-                if self.columns[name] not in first.values:
-                    self._present(first, name, None)
-            yield first
-        yield from rows
-
     def pairs(self, rows: Iterator[SourceRow], refused: RefusedRows) -> Iterator[ImportedPair]:
-        for row in rows:
+        """Where the first row lacks chosen or rejected, that is one RecordError, not a refusal of each row."""
+        for number, row in enumerate(rows):
+            for name in ("chosen", "rejected"):
+                if number == 0 and self.columns[name] not in row.values:
+                    self._present(row, name, None)
             try:
                 yield self._pair(row)
             except RecordError as error:
@@ -145,7 +132,8 @@ class _PairReader:
             if not any(turn.content.strip() for turn in as_messages(prompt)):
                 raise RecordError(f"{row.where}: the prompt is empty; expected what was asked")
             return prompt
-        if prompt and not _same_prompt(as_messages(prompt), turns):
+        without_system = tuple(turn for turn in turns if turn.role != "system")  # may stand in the sides only
+        if prompt and as_messages(prompt) not in (turns, without_system):
             raise RecordError(
                 f"{row.where}: the turns before the last one of chosen are not the prompt column; expected the same "
                 "prompt in both, or one assistant turn in chosen and rejected"
@@ -155,12 +143,9 @@ class _PairReader:
     def _completion(self, row: SourceRow, name: str, side: Prompt) -> str:
         """The last turn, which is what is trained on."""
         if not isinstance(side, str):
-            last = side[-1]
-            if last.role != "assistant":
-                raise RecordError(
-                    f"{row.where}: the last turn of {name} is the {last.role}'s; expected the assistant's"
-                )
-            side = last.content
+            role, side = side[-1].role, side[-1].content
+            if role != "assistant":
+                raise RecordError(f"{row.where}: the last turn of {name} is the {role}'s; expected the assistant's")
         if not side.strip():
             raise RecordError(f"{row.where}: empty completion in {name}; drop the row or fill it in")
         return side
@@ -189,9 +174,3 @@ class _PairReader:
 
 def _before_last(side: Prompt) -> tuple[Message, ...]:
     return () if isinstance(side, str) else side[:-1]
-
-
-def _same_prompt(column: tuple[Message, ...], turns: tuple[Message, ...]) -> bool:
-    """Whether the prompt column says the same as the leading turns; a system turn may stand in the turns only."""
-    without_system = tuple(turn for turn in turns if turn.role != "system")
-    return column in (turns, without_system)

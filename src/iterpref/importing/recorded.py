@@ -6,7 +6,7 @@ killed import goes on where it stopped: executions are rows the moment they exis
 Not here: which version becomes chosen or rejected (`pairing`).
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -20,8 +20,6 @@ from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 
 BATCH = 64  # runs whose programs are executed together: enough to keep every worker busy
-
-OnProgress = Callable[[int, int], None]  # (rows done, rows in all)
 
 
 class Disagreement(Record):
@@ -54,12 +52,13 @@ def import_recorded(
     store: Store,
     sandbox: Sandbox,
     limits: Limits | None = None,
-    on_progress: OnProgress | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
 ) -> ImportSummary:
     """Import recorded runs, executing every version; the summary is also the note `import:<file name>`.
 
-    Args:
-        limits: Limits of every execution; default: those of the task (four CPU seconds for recorded runs).
+    `on_progress` is told how many rows are done, of how many.
+
+    `limits` are those of every execution; default: those of the task (four CPU seconds for recorded runs).
 
     Raises:
         RecordError: The file can't be read, or some rows can't be used; all others are imported.
@@ -68,12 +67,13 @@ def import_recorded(
     refused = RefusedRows(path.name)
     importer = _Importer(store, sandbox, limits, refused)
     done, total = 0, count_lines(path)
-    for batch in _batches(read_rows(path, refused), BATCH):
+    rows = read_rows(path, refused)
+    while batch := list(islice(rows, BATCH)):
         importer.add(batch)
         if on_progress:
             done += len(batch)
             on_progress(done, max(done, total))
-    summary = importer.summary()
+    summary = ImportSummary.model_validate(importer, from_attributes=True)
     store.put_note(import_note(path.name), summary.model_dump(mode="json"))
     refused.check(f"{summary.trajectories} trajectories")
     return summary
@@ -81,7 +81,7 @@ def import_recorded(
 
 @dataclass
 class _Importer:
-    """Counts while rows are imported."""
+    """Counts while rows are imported, under the names of the summary."""
 
     store: Store
     sandbox: Sandbox
@@ -100,7 +100,7 @@ class _Importer:
         self._tasks = {task.task_id: _identity(task) for task in self.store.tasks()}
 
     def add(self, rows: list[SourceRow]) -> None:
-        """Execute and store a batch of rows; one that can't be used is noted in `refused`."""
+        """Execute and store a batch of rows."""
         accepted: list[tuple[RecordedRun, list[Job]]] = []
         for row in rows:
             try:
@@ -110,16 +110,6 @@ class _Importer:
         executions = self._execute(job for _, jobs in accepted for job in jobs)
         for run, jobs in accepted:
             self._finish(run, [(job.key, executions[job.key]) for job in jobs])
-
-    def summary(self) -> ImportSummary:
-        return ImportSummary(
-            versions=self.versions,
-            agree=self.agree,
-            trajectories=self.trajectories,
-            pairs=self.pairs,
-            disagreements=tuple(self.disagreements),
-            failed_tools=tuple(self.failed_tools),
-        )
 
     def _accept(self, row: SourceRow) -> tuple[RecordedRun, list[Job]]:
         """A row as a run with the jobs of its versions, its task stored under an id of its own.
@@ -143,10 +133,7 @@ class _Importer:
         return run, self._jobs(run)
 
     def _own_task(self, task: Task) -> Task:
-        """The task under an id that no other content has.
-
-        Runs of one benchmark task may come with different prompts or tests; the first keeps the plain id.
-        """
+        """Under an id of its own: runs of one task may differ in prompt or tests; the first keeps the plain id."""
         identity = _identity(task)
         if self._tasks.setdefault(task.task_id, identity) == identity:
             return task
@@ -161,8 +148,7 @@ class _Importer:
     def _execute(self, jobs: Iterable[Job]) -> dict[str, Execution]:
         """Job key → execution: stored ones as they are, the others run once each and stored as they finish."""
         wanted = {job.key: job for job in jobs}
-        found = {key: self.store.execution(key) for key in wanted}
-        executions = {key: execution for key, execution in found.items() if execution is not None}
+        executions = {key: stored for key in wanted if (stored := self.store.execution(key))}
         missing = [key for key in wanted if key not in executions]
         for key, execution in zip(missing, self.sandbox.run_many([wanted[key] for key in missing]), strict=True):
             executions[key] = execution
@@ -196,26 +182,14 @@ class _Importer:
         self.pairs += first_passing or 0
 
     def _compare(self, trajectory_id: str, version: Version, execution: Execution) -> None:
-        here = status_of(execution.verdict)
+        step, recorded, here = version.iteration, version.status, status_of(execution.verdict)
         self.versions += 1
-        if here == version.status:
+        if here == recorded:
             self.agree += 1
             return
-        self.disagreements.append(
-            Disagreement(
-                trajectory_id=trajectory_id,
-                step=version.iteration,
-                recorded=version.status,
-                here=here,
-                why=_why(version, execution),
-            )
-        )
-
-
-def _batches(rows: Iterator[SourceRow], size: int) -> Iterator[list[SourceRow]]:
-    """Rows in lists of `size`, the last one shorter."""
-    while batch := list(islice(rows, size)):
-        yield batch
+        why = _why(version, execution)
+        found = Disagreement(trajectory_id=trajectory_id, step=step, recorded=recorded, here=here, why=why)
+        self.disagreements.append(found)
 
 
 def _attempt(version: Version, execution: Execution) -> Attempt:
@@ -231,11 +205,9 @@ def _attempt(version: Version, execution: Execution) -> Attempt:
 
 def _why(version: Version, execution: Execution) -> str:
     """What was recorded and what happened here, in one line."""
-    recorded = f"recorded {version.error_type or version.status}"
-    first = execution.headline[:200]
-    case = execution.failing_case
-    call = f" in {case.call}" if case else ""
-    return f"{recorded}, here {execution.verdict}{call}{f': {first}' if first else ''}"
+    call = f" in {execution.failing_case.call}" if execution.failing_case else ""
+    first = f": {execution.headline[:200]}" if execution.headline else ""
+    return f"recorded {version.error_type or version.status}, here {execution.verdict}{call}{first}"
 
 
 def _identity(task: Task) -> str:

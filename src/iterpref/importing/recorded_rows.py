@@ -172,12 +172,7 @@ def _exported(where: str, row: ExportedTrajectory) -> RecordedRun:
 
 def status_of(verdict: Verdict) -> Status:
     """A verdict in the coarser words of recorded runs."""
-    match verdict:
-        case "passed":
-            return "pass"
-        case "timeout":
-            return "timeout"
-        case "out_of_memory" | "output_limit" | "crashed":
-            return "killed"
-        case _:
-            return "fail"
+    if verdict in ("out_of_memory", "output_limit", "crashed"):
+        return "killed"
+    names: dict[str, Status] = {"passed": "pass", "timeout": "timeout"}
+    return names.get(verdict, "fail")

@@ -9,22 +9,19 @@ Two texts of one's own, without a run: `focal_pair(ImportedPair(...), settings)`
 asked but by `judge_pairs`. What is not named here is private.
 """
 
-from iterpref.pairing.filters import Filters, estimated_tokens
+from iterpref.pairing.diff import changed_spans
+from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
-from iterpref.pairing.pair import focal_pair, make_pairs, pairs_of
+from iterpref.pairing.pair import focal_pair, make_pairs
 from iterpref.pairing.parquet import PARQUET, write_dataset
-from iterpref.pairing.spans import ChangedSpans, changed_spans
 
 __all__ = [
     "PARQUET",
-    "ChangedSpans",
-    "Filters",
     "JudgeProgress",
     "changed_spans",
     "estimated_tokens",
     "focal_pair",
     "judge_pairs",
     "make_pairs",
-    "pairs_of",
     "write_dataset",
 ]

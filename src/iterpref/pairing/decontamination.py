@@ -30,19 +30,12 @@ Gram = tuple[str, ...]
 
 
 class Benchmarks:
-    """The n-grams of some benchmarks.
-
-    Args:
-        files: JSONL, plain or `.gz`; a task is named by `task_id` or `question_id`.
-
-    Raises:
-        RecordError: A file can't be read, or holds no prompts.
-    """
+    """The n-grams of some benchmarks; raises RecordError for a file that can't be read or holds no prompts."""
 
     def __init__(self, files: Sequence[str | Path]) -> None:
         self._prompts: dict[Gram, str] = {}
         self._solutions: dict[Gram, set[str]] = defaultdict(set)
-        self._sizes: dict[str, int] = {}
+        self._sizes: Counter[str] = Counter()
         for file in files:
             self._add(Path(file))
 
@@ -71,8 +64,7 @@ class Benchmarks:
         for gram, names in solutions.items():
             if len(names) < COMMON:
                 self._solutions[gram].update(names)
-                for name in names:
-                    self._sizes[name] = self._sizes.get(name, 0) + 1
+                self._sizes.update(names)
 
 
 def word_grams(text: str) -> set[Gram]:
@@ -90,7 +82,7 @@ def _grams(words: list[str]) -> set[Gram]:
 
 
 def _tasks(file: Path) -> Iterator[tuple[str, str, str]]:
-    """(name, prompt, solution) of every task of a file."""
+    """(name, prompt, solution) of every task of a file; its name is its `task_id` or `question_id`, else its line."""
     try:
         for row in read_rows(file):
             task = row.values

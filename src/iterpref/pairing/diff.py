@@ -1,8 +1,8 @@
-"""Which lines of a failing program did the fix replace?
+"""Which lines of a failing program did the fix replace? Those off the longest common subsequence (LCS) of the lines.
 
-In: two lists of lines. Out: indices of the lines off their longest common subsequence (LCS).
-Algorithm 1 of "Focal Preference Alignment" (arXiv:2503.02783). Pure, no model, no tokenizer.
-Not here: renames or moved blocks are ordinary edits; `filters.py` drops cosmetic ones.
+Algorithm 1 of "Focal Preference Alignment" (arXiv:2503.02783). Pure, no model, no tokenizer. Renames and moved blocks
+are ordinary edits; `filters.py` drops cosmetic ones. Lines split at "\\n" only, as tokenizers see them. Only lines
+inside Python code blocks count: prose and fences are never wrong lines. A text without a block is all code.
 """
 
 from collections.abc import Sequence
@@ -10,8 +10,27 @@ from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
 
-LCS, PREFIX_SUFFIX = "lcs", "prefix_suffix"
+from iterpref.programs import code_lines
+from iterpref.records import Span
+
 DIFF_VERSION = 1
+
+
+class ChangedSpans(NamedTuple):
+    """D⁻ in `rejected` and D⁺ in `chosen`: one range per changed line, its newline included."""
+
+    rejected: tuple[Span, ...]
+    chosen: tuple[Span, ...]
+
+
+def changed_spans(rejected: str, chosen: str, diff: str = "lcs") -> ChangedSpans:
+    """The lines in which two completions, exactly as they will be trained on, differ by one of `DIFFS`."""
+    before, after = code_lines(rejected), code_lines(chosen)
+    changed = DIFFS[diff]([line.text for line in before], [line.text for line in after])
+    return ChangedSpans(
+        rejected=tuple(Span(start=before[i].start, stop=before[i].stop) for i in changed.removed),
+        chosen=tuple(Span(start=after[i].start, stop=after[i].stop) for i in changed.added),
+    )
 
 
 class ChangedLines(NamedTuple):
@@ -46,7 +65,7 @@ def middle_lines(before: Sequence[str], after: Sequence[str]) -> ChangedLines:
 
 
 # The values of `pairing.diff`.
-DIFFS = {LCS: changed_lines, PREFIX_SUFFIX: middle_lines}
+DIFFS = {"lcs": changed_lines, "prefix_suffix": middle_lines}
 
 
 def _lines_off(lines: Sequence[str], common: Sequence[str]) -> tuple[int, ...]:

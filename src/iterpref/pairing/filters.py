@@ -2,8 +2,7 @@
 
 The paper's filters (arXiv:2503.02783, data section): D⁻ is only comments, D⁻ has more than 20 lines, a side has more
 than 2,048 tokens, the ASTs are equal. Ours: the rejected reply holds no program or another one than was asked for,
-nothing to penalise (an insertion-only fix), and exact duplicates.
-Syntax alone: whether a difference is logical is a judge's word.
+nothing to penalise (an insertion-only fix), and exact duplicates. Whether a difference is logical is a judge's word.
 """
 
 import ast
@@ -43,20 +42,20 @@ class Filters:
 
     def _verdicts(self, pair: PreferencePair, entry_point: str | None) -> Iterator[FilterVerdict]:
         chosen, rejected = extract_program(pair.chosen), extract_program(pair.rejected)
-        yield _verdict("program", bool(rejected.strip()), "the rejected reply holds no program")
+        yield verdict_of("program", bool(rejected.strip()), "the rejected reply holds no program")
         wanted = entry_point is None or defines(rejected, entry_point) or not defines(chosen, entry_point)
-        yield _verdict("entry_point", wanted, f"the rejected program does not define {entry_point}")
+        yield verdict_of("entry_point", wanted, f"the rejected program does not define {entry_point}")
         yield self._wrong_lines(pair)
-        yield _verdict("comments", not _only_comments(pair, rejected), "all wrong lines are comments or blank")
+        yield verdict_of("comments", not _only_comments(pair, rejected), "all wrong lines are comments or blank")
         removed = len(pair.rejected_spans)
         most = self.settings.max_removed_lines
-        yield _verdict("removed_lines", removed <= most, f"{removed} wrong lines, at most {most} allowed")
+        yield verdict_of("removed_lines", removed <= most, f"{removed} wrong lines, at most {most} allowed")
         tokens = max(self.count_tokens(pair.chosen), self.count_tokens(pair.rejected))
         most = self.settings.max_tokens
-        yield _verdict("tokens", tokens <= most, f"{tokens} tokens, at most {most} allowed")
-        yield _verdict("same_ast", not same_ast(chosen, rejected), "both programs have the same syntax tree")
+        yield verdict_of("tokens", tokens <= most, f"{tokens} tokens, at most {most} allowed")
+        yield verdict_of("same_ast", not same_ast(chosen, rejected), "both programs have the same syntax tree")
         key = pair.content_hash
-        yield _verdict("duplicate", key not in self._seen, "an earlier pair has the same text")
+        yield verdict_of("duplicate", key not in self._seen, "an earlier pair has the same text")
         self._seen.add(key)
 
     def _wrong_lines(self, pair: PreferencePair) -> FilterVerdict:
@@ -68,10 +67,10 @@ class Filters:
                 f"pair {pair.pair_id}: the fix only inserts lines, so there is nothing to penalise; set "
                 "pairing.empty_removed to drop or full"
             )
-        return _verdict("wrong_lines", False, "the fix only inserts lines")
+        return verdict_of("wrong_lines", False, "the fix only inserts lines")
 
 
-def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:
+def verdict_of(name: str, kept: bool, reason: str) -> FilterVerdict:
     return FilterVerdict(name=name, kept=kept, reason="" if kept else reason)
 
 

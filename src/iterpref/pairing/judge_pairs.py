@@ -15,8 +15,6 @@ from iterpref.prompts.reply_parts import json_answer
 from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
 
-JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=1024)
-
 
 @dataclass
 class JudgeProgress:
@@ -57,12 +55,9 @@ async def judge_pairs(
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
-    progress = JudgeProgress(len(pairs))
-    questions = (
-        (pair, Request(messages=_question(pair), sampling=JUDGE_SAMPLING))
-        for pair in pairs
-        if store.judgement(judgement_key(pair)) is None
-    )
+    progress, sampling = JudgeProgress(len(pairs)), Sampling(temperature=0, max_tokens=1024)
+    left = (pair for pair in pairs if store.judgement(judgement_key(pair)) is None)
+    questions = ((pair, Request(messages=_question(pair), sampling=sampling)) for pair in left)
     async for pair, answer in ask_all(ledger, questions):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1

@@ -8,13 +8,13 @@ feedback turn. Imported pairs keep their text.
 
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.pairing.diff import DIFF_VERSION
+from iterpref.pairing.diff import DIFF_VERSION, changed_spans
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
-from iterpref.pairing.spans import changed_spans
 from iterpref.programs import code_lines, fenced
 from iterpref.records import (
     Attempt,
@@ -29,15 +29,9 @@ from iterpref.records import (
 )
 from iterpref.store import Store
 
-FENCED_PYTHON = "fenced_python"
-AS_IMPORTED = "as_imported"
-
 
 def make_pairs(
-    store: Store,
-    settings: PairingConfig,
-    seed: int = 0,
-    count_tokens: CountTokens = estimated_tokens,
+    store: Store, settings: PairingConfig, seed: int = 0, count_tokens: CountTokens = estimated_tokens
 ) -> Iterator[PreferencePair]:
     """All pairs of a run, checked by the filters: those of its trajectories, then the imported ones; streamed.
 
@@ -87,9 +81,8 @@ def _chosen_with_failing(trajectory: Trajectory) -> Iterator[tuple[Attempt, tupl
     else:
         first = next((i for i, attempt in enumerate(attempts) if attempt.execution.passed), 0)
         failing, passing = attempts[:first], [attempts[first]] if first else []
-    for chosen in passing:
-        if failing:
-            yield chosen, failing
+    if failing:
+        yield from ((chosen, failing) for chosen in passing)
 
 
 def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) -> tuple[Attempt, ...]:
@@ -108,19 +101,11 @@ def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) 
 def _pair_of(
     task: Task, trajectory: Trajectory, chosen: Attempt, rejected: Attempt, prompt: Prompt, settings: PairingConfig
 ) -> PreferencePair:
-    chosen_text, rejected_text = fenced(chosen.program), fenced(rejected.program)
-    d_minus, d_plus = _focal_spans(rejected_text, chosen_text, settings)
     return PreferencePair(
         pair_id=f"{trajectory.trajectory_id}#{rejected.iteration}-{chosen.iteration}",
         task_id=task.task_id,
         prompt=prompt,
-        chosen=chosen_text,
-        rejected=rejected_text,
-        chosen_spans=d_plus,
-        rejected_spans=d_minus,
-        diff=settings.diff,
-        diff_version=DIFF_VERSION,
-        render_template=FENCED_PYTHON,
+        render_template="fenced_python",
         trajectory_id=trajectory.trajectory_id,
         chosen_iteration=chosen.iteration,
         rejected_iteration=rejected.iteration,
@@ -128,33 +113,36 @@ def _pair_of(
         tests_hash=task.tests_hash,
         trust=chosen.execution.trust,
         origin=trajectory.origin,
+        **_texts(fenced(rejected.program), fenced(chosen.program), settings),
     )
 
 
 def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePair:
     """An imported pair with its focal spans; its texts stay as they came."""
-    d_minus, d_plus = _focal_spans(imported.rejected, imported.chosen, settings)
     return PreferencePair(
         pair_id=imported.pair_id,
         task_id=imported.task_id,
         prompt=imported.prompt,
-        chosen=imported.chosen,
-        rejected=imported.rejected,
-        chosen_spans=d_plus,
-        rejected_spans=d_minus,
-        diff=settings.diff,
-        diff_version=DIFF_VERSION,
-        render_template=AS_IMPORTED,
+        render_template="as_imported",
         origin="import",
+        **_texts(imported.rejected, imported.chosen, settings),
     )
 
 
-def _focal_spans(rejected: str, chosen: str, settings: PairingConfig) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
-    """D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
-    changed = changed_spans(rejected, chosen, settings.diff)
-    if changed.rejected or settings.empty_removed != "full":
-        return changed.rejected, changed.chosen
-    return tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected)), changed.chosen
+def _texts(rejected: str, chosen: str, settings: PairingConfig) -> dict[str, Any]:
+    """Both with D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
+    spans = changed_spans(rejected, chosen, settings.diff)
+    removed = spans.rejected
+    if not removed and settings.empty_removed == "full":
+        removed = tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected))
+    return {
+        "chosen": chosen,
+        "rejected": rejected,
+        "chosen_spans": spans.chosen,
+        "rejected_spans": removed,
+        "diff": settings.diff,
+        "diff_version": DIFF_VERSION,
+    }
 
 
 def _prompt(task: Task, settings: PairingConfig) -> Prompt:

@@ -1,10 +1,10 @@
 """Kept pairs → `pairs/`: Parquet that TRL and `datasets.load_dataset` read as it is, and a dataset card.
 
-Columns `prompt, chosen, rejected` are TRL's; the spans beside them are what focal training needs. Both files appear
-whole or not at all, so a killed command leaves the earlier ones.
+Columns `prompt, chosen, rejected` are TRL's; the spans beside them are what focal training needs.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -54,39 +54,29 @@ def write_dataset(folder: Path, pairs: Iterable[PreferencePair], card: Callable[
 
 
 def _write_parquet(path: Path, pairs: Iterable[PreferencePair]) -> int:
-    """Stream pairs into row groups."""
-    written = 0
-    writer: pq.ParquetWriter | None = None
-    rows: list[dict[str, Any]] = []
-    try:
-        for pair in pairs:
-            rows.append(_row(pair))
-            if len(rows) == BATCH:
-                writer = _write_rows(path, writer, rows)
-                written += len(rows)
-                rows = []
-        writer = _write_rows(path, writer, rows)
-        return written + len(rows)
-    finally:
-        if writer is not None:
-            writer.close()
+    """Stream pairs into row groups, all prompts of the kind that the first one has: a Parquet column has one type."""
+    found = map(_row, pairs)
+    rows, written = list(islice(found, BATCH)), 0
+    kind = type(rows[0]["prompt"]) if rows else list
+    schema = pa.schema([("prompt", pa.string() if kind is str else _MESSAGES), *_COLUMNS])
+    with pq.ParquetWriter(path, schema) as writer:
+        while True:
+            _check_prompts(rows, kind)
+            writer.write_table(pa.Table.from_pylist(rows, schema=schema))
+            written += len(rows)
+            if len(rows) < BATCH:
+                return written
+            rows = list(islice(found, BATCH))
 
 
-def _write_rows(path: Path, writer: pq.ParquetWriter | None, rows: list[dict[str, Any]]) -> pq.ParquetWriter:
-    """Append rows, all prompts of the kind that the first one has: a Parquet column has one type."""
-    if writer is None:
-        text = bool(rows) and isinstance(rows[0]["prompt"], str)
-        writer = pq.ParquetWriter(path, pa.schema([("prompt", pa.string() if text else _MESSAGES), *_COLUMNS]))
-    kind = str if writer.schema.field("prompt").type == pa.string() else list
+def _check_prompts(rows: list[dict[str, Any]], kind: type) -> None:
     for row in rows:
         if not isinstance(row["prompt"], kind):
-            found = "text" if kind is list else "a list of messages"
             raise RecordError(
-                f"pair {row['pair_id']}: its prompt is {found}, unlike those before it, and a dataset holds one kind; "
-                "import the other pairs into a run of their own, or set pairing.prompt_format"
+                f"pair {row['pair_id']}: its prompt is {'text' if kind is list else 'a list of messages'}, unlike "
+                "those before it, and a dataset holds one kind; import the other pairs into a run of their own, or set "
+                "pairing.prompt_format"
             )
-    writer.write_table(pa.Table.from_pylist(rows, schema=writer.schema))
-    return writer
 
 
 def _row(pair: PreferencePair) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from iterpref.config import PairingConfig
 from iterpref.pairing.decontamination import Benchmarks
+from iterpref.pairing.filters import verdict_of
 from iterpref.pairing.judge_pairs import judgement_key
 from iterpref.programs import extract_program
 from iterpref.records import FilterVerdict, PreferencePair, TestQuality, program_hash
@@ -34,14 +35,12 @@ class QualityFilters:
 
     def check(self, pair: PreferencePair) -> PreferencePair:
         """The pair with these verdicts after those it has."""
-        for verdict in self._verdicts(pair):
-            pair = pair.model_copy(update={"filters": (*pair.filters, verdict)})
+        verdicts = [*pair.filters, *self._verdicts(pair)]
         # Only pairs that are kept are remembered: a dropped one must not take another with it.
-        if self._seen is not None and pair.kept:
+        if self._seen is not None and all(verdict.kept for verdict in verdicts):
             earlier = self._seen.first_like(pair)
-            verdict = _verdict("near_duplicate", earlier is None, f"nearly the same as {earlier}")
-            pair = pair.model_copy(update={"filters": (*pair.filters, verdict)})
-        return pair
+            verdicts.append(verdict_of("near_duplicate", earlier is None, f"nearly the same as {earlier}"))
+        return pair.model_copy(update={"filters": tuple(verdicts)})
 
     def _verdicts(self, pair: PreferencePair) -> Iterator[FilterVerdict]:
         if pair.origin != "import":
@@ -54,9 +53,9 @@ class QualityFilters:
         judgement = self._store.judgement(judgement_key(pair))
         if judgement is not None:
             logical, reason = judgement
-            yield _verdict("judge", logical, f"the judge calls the difference cosmetic: {reason}")
+            yield verdict_of("judge", logical, f"the judge calls the difference cosmetic: {reason}")
         elif self._settings.require_judge:
-            yield _verdict("judge", False, "not judged; run iterpref judge")
+            yield verdict_of("judge", False, "not judged; run iterpref judge")
         if self._benchmarks is not None:
             yield self._contamination(pair, self._benchmarks)
 
@@ -69,9 +68,8 @@ class QualityFilters:
     def _tests(self, quality: TestQuality | None, rejected_passes: bool) -> FilterVerdict:
         problems = ["the rejected program passes at times"] if rejected_passes else []
         if quality is None:
-            return _verdict(
-                "tests", False, problems[0] if problems else "its tests were not measured; run iterpref validate"
-            )
+            problems = problems or ["its tests were not measured; run iterpref validate"]
+            return verdict_of("tests", False, problems[0])
         if quality.repeats_passed < quality.repeats:
             problems.append("the chosen program passes only sometimes")
         if quality.passing_stubs:
@@ -86,16 +84,11 @@ class QualityFilters:
         if least_score is not None:
             problems += [f"judged {name} below {least_score}" for name, s in quality.judge.items() if s < least_score]
             problems += [] if quality.judge else ["not judged; run iterpref judge --tests"]
-        return _verdict("tests", not problems, "; ".join(problems))
+        return verdict_of("tests", not problems, "; ".join(problems))
 
     def _contamination(self, pair: PreferencePair, benchmarks: Benchmarks) -> FilterVerdict:
         """Imports of a benchmark are flagged only: that is what they are."""
         hits = benchmarks.hits(pair)
-        if not hits:
-            return FilterVerdict(name="contamination", kept=True)
-        flagged = pair.origin == "import" or pair.task_id.split("~")[0] in hits
-        return FilterVerdict(name="contamination", kept=flagged, reason=f"close to {', '.join(hits[:3])}")
-
-
-def _verdict(name: str, kept: bool, reason: str) -> FilterVerdict:
-    return FilterVerdict(name=name, kept=kept, reason="" if kept else reason)
+        kept = not hits or pair.origin == "import" or pair.task_id.split("~")[0] in hits
+        reason = f"close to {', '.join(hits[:3])}" if hits else ""
+        return FilterVerdict(name="contamination", kept=kept, reason=reason)

@@ -1,13 +1,12 @@
 """Line and branch coverage of a program by a task's tests, measured by the package coverage inside the sandbox.
 
-In: a task and a program. Out: a job whose standard output is the measurement, and the reader of that output. The tests
-run in the program's process here, whatever their style; verdicts come from ordinary runs only.
+The tests run in the program's process here, whatever their style; verdicts come from ordinary runs only.
 """
 
 import json
 from typing import NamedTuple
 
-from iterpref.records import Execution, Limits, Task, TestFile
+from iterpref.records import Execution, Task, TestFile
 from iterpref.sandbox import Job
 
 MARK = "iterpref-coverage "
@@ -20,7 +19,6 @@ import coverage
 payload = json.loads({payload!r})
 with open("measured_solution.py", "w") as file:
     file.write(payload["program"])
-namespace = types.ModuleType("measured_solution").__dict__
 sys.modules["measured_solution"] = module = types.ModuleType("measured_solution")
 sys.modules[payload["module"]] = module
 namespace = module.__dict__
@@ -80,7 +78,7 @@ class Coverage(NamedTuple):
 
 
 def coverage_job(task: Task, program: str) -> Job:
-    """The job to run; its verdict means nothing."""
+    """The job whose standard output is the measurement; its verdict means nothing."""
     payload = {
         "program": program,
         "prefix": task.prefix,
@@ -89,13 +87,12 @@ def coverage_job(task: Task, program: str) -> Job:
         "entry_point": task.entry_point,
         "tests": [[test.path, test.content] for test in task.tests],
     }
-    limits = task.limits.model_dump()
-    limits["cpu_s"], limits["wall_s"] = limits["cpu_s"] * 4 + 2, limits["wall_s"] * 2 + 10  # tracing is slow
+    slow = {"cpu_s": task.limits.cpu_s * 4 + 2, "wall_s": task.limits.wall_s * 2 + 10}  # as tracing is
     return Job(
         program=_SCRIPT.format(payload=json.dumps(payload), mark=MARK),
         tests=(TestFile(path="cases.jsonl", content='{"stdin": "", "stdout": ""}'),),
         style="stdio",
-        limits=Limits(**limits),
+        limits=task.limits.model_copy(update=slow),
     )
 
 

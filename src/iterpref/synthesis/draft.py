@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Literal
 
-from iterpref.programs import syntax_tree
+from iterpref.programs import parses, syntax_tree
 from iterpref.prompts import render
 from iterpref.prompts.reply_parts import json_answer, tagged
 from iterpref.records import Message, Style, Task, TestFile, fingerprint
@@ -69,10 +69,11 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         raise Unusable("no solution")
     if not tests:
         raise Unusable("no tests")
-    for source in (solution, *(body for _, body in tests)):
-        _check_python(source)
+    if not all(map(parses, (solution, *(body for _, body in tests)))):
+        raise Unusable("not Python")
     style: Style = "unittest" if any(_has_tests(body) for _, body in tests) else "assert"
-    if style == "assert" and not any(_asserts(body) for _, body in tests):
+    at_the_top = (node for _, body in tests for node in syntax_tree(body).body)
+    if style == "assert" and not any(isinstance(node, ast.Assert) for node in at_the_top):
         raise Unusable("no test method")
     if not any("solution" in body for _, body in tests):
         raise Unusable("tests ignore the solution")
@@ -88,13 +89,6 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
     return Draft(task, solution)
 
 
-def _check_python(source: str) -> None:
-    try:
-        syntax_tree(source)
-    except (SyntaxError, ValueError, RecursionError):
-        raise Unusable("not Python") from None
-
-
 def _has_tests(source: str) -> bool:
     """Whether some method `test...` asserts anything at all."""
     methods = [
@@ -103,11 +97,6 @@ def _has_tests(source: str) -> bool:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test")
     ]
     return any("assert" in ast.dump(method).lower() for method in methods)
-
-
-def _asserts(source: str) -> bool:
-    """Whether something at the top level is asserted."""
-    return any(isinstance(node, ast.Assert) for node in syntax_tree(source).body)
 
 
 def _unfenced(body: str) -> str:

@@ -16,7 +16,6 @@ from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs
 
 SCORES = ("accuracy", "effectiveness", "reasonableness")
-JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=1024)
 
 
 @dataclass
@@ -51,17 +50,15 @@ async def judge_tests(store: Store, ledger: Ledger) -> TestJudgeProgress:
 def read_scores(reply: str) -> dict[str, int] | None:
     """The three scores in a reply; None unless all are there and from 1 to 5."""
     answer = json_answer(reply) or {}
-    scores = {name: answer.get(name) for name in SCORES}
-    if not all(isinstance(score, int) and not isinstance(score, bool) and 1 <= score <= 5 for score in scores.values()):
-        return None
-    return {name: int(str(score)) for name, score in scores.items()}
+    scores = {name: score for name in SCORES if type(score := answer.get(name)) is int and 1 <= score <= 5}
+    return scores if len(scores) == len(SCORES) else None
 
 
 def _questions(store: Store) -> Iterator[tuple[TestQuality, Request]]:
     for task, program in passing_programs(store):
         quality = store.quality(task.task_id, program_hash(program))
         if quality is not None and not quality.judge:
-            yield quality, Request.from_user(_question(task, program), JUDGE_SAMPLING)
+            yield quality, Request.from_user(_question(task, program), Sampling(temperature=0, max_tokens=1024))
 
 
 def _question(task: Task, program: str) -> str:

@@ -1,8 +1,7 @@
 """Program → programs with one small fault each (mutants): tests that are any good fail on most of them.
 
 Ten operators on the syntax tree. A mutant that changes nothing observable (an equivalent one) can't be told from one
-that weak tests miss, so scores compare programs and tests; none of them has to reach 1.
-Pure: nothing is executed here.
+that weak tests miss, so scores compare programs and tests; none of them has to reach 1. Nothing is executed here.
 """
 
 import ast
@@ -50,8 +49,8 @@ def mutants(program: str, most: int, seed: int = 0) -> list[Mutant]:
     found: dict[str, Mutant] = {}
     for number, (operator, line) in enumerate(_places(tree)):
         changed = _changed(tree, number)
-        if changed not in (original, None) and changed not in found:
-            found[changed] = Mutant(operator, line, changed)
+        if changed != original:
+            found.setdefault(changed, Mutant(operator, line, changed))
     drawn = list(found.values())
     if len(drawn) > most:
         drawn = random.Random(fingerprint([seed, original])).sample(drawn, most)
@@ -170,11 +169,7 @@ def stubs(program: str) -> dict[str, str]:
 
     Tests that one of them passes check nothing of what the program does.
     """
-    bodies = {
-        "returns_none": "return None",
-        "returns_object": "return object()",
-        "raises": "raise NotImplementedError",
-    }
+    bodies = {"returns_none": "return None", "returns_object": "return object()", "raises": "raise NotImplementedError"}
     made = {"empty": ""}
     for name, body in bodies.items():
         tree = syntax_tree(program)

@@ -20,7 +20,6 @@ from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerpri
 from iterpref.store import Store
 
 DIFFERENT_PROGRAMS = 3
-JUDGE_SAMPLING = Sampling(temperature=0, max_tokens=4096)
 
 
 @dataclass
@@ -40,10 +39,10 @@ async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
     Raises:
         BudgetError, EndpointError: It must stop; what was answered is stored, and not asked for again.
     """
-    progress = RevisionProgress()
     found = list(suspects(store))
-    progress.suspects = len(found)
-    requests = [Request.from_user(_question(*suspect), JUDGE_SAMPLING) for suspect in found]
+    progress = RevisionProgress(suspects=len(found))
+    sampling = Sampling(temperature=0, max_tokens=4096)
+    requests = [Request.from_user(_question(*suspect), sampling) for suspect in found]
     answers = {number: answer async for number, answer in ask_all(ledger, enumerate(requests))}
     made = [_revised(found[number][0], answers[number], progress) for number in range(len(found))]
     revised = [task for task in made if task is not None]
@@ -89,10 +88,9 @@ def revised_task(task: Task, reply: str) -> Task | None:
     before, after = _checks(task.style, task.tests), _checks(task.style, tests)
     if tests == task.tests or not after or len(after) < len(before) or len(set(before) - set(after)) > 1:
         return None
-    values = {"tests": tests, "parent_task_id": task.task_id, "reference": None}
-    return task.model_copy(
-        update={**values, "task_id": f"{task.task_id}~{fingerprint([t.content for t in tests])[:8]}"}
-    )
+    task_id = f"{task.task_id}~{fingerprint([t.content for t in tests])[:8]}"
+    changes = {"task_id": task_id, "tests": tests, "parent_task_id": task.task_id, "reference": None}
+    return task.model_copy(update=changes)
 
 
 def pass_rates(store: Store) -> dict[str, float | int]:

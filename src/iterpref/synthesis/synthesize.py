@@ -102,8 +102,7 @@ class Synthesizer:
 
     async def _extract(self, tree: Feature) -> None:
         """Count the features of the user's code into the tree."""
-        categories = list(tree.children)
-        texts = [render("extract_features", code=code, categories=categories) for code in self._snippets()]
+        texts = [render("extract_features", code=code, categories=list(tree.children)) for code in self._snippets()]
         for answer in await self._ask_all(texts):
             with_counts = _tree_in(answer)
             for path in with_counts.paths() if with_counts else ():
@@ -115,8 +114,7 @@ class Synthesizer:
         draw = random.Random(fingerprint([self.seed, "evolve", round_number]))
         parts = [tree.sample(draw, EVOLVED_SHAPE, self.settings.temperature) for _ in range(self.settings.evolve_parts)]
         for answer in await self._ask_all([render("evolve_features", tree=shown(part.nested())) for part in parts]):
-            grown = _tree_in(answer)
-            if grown:
+            if grown := _tree_in(answer):
                 graft(tree, grown)
 
     def _sampled(self, tree: Feature) -> Iterator[Idea]:

@@ -10,6 +10,7 @@ Failing programs are only run again: one that passes at times must not be called
 Everything measured is stored; thresholds are applied when pairs are made. Not here: the judge (judge_tests.py).
 """
 
+import ast
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,7 @@ from typing import Any
 from iterpref.config import ValidationConfig
 from iterpref.opened_run import OpenedRun
 from iterpref.programs import syntax_tree
-from iterpref.records import Limits, Task, TestFile, TestQuality, fingerprint, program_hash
+from iterpref.records import Task, TestFile, TestQuality, fingerprint, program_hash
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
@@ -29,12 +30,7 @@ _QUICK_S = 2.0  # CPU seconds that a mutant gets: many loop for ever
 
 
 class Validator:
-    """Measures tests in a sandbox, and in one more per further hash seed.
-
-    Args:
-        open_sandbox: Makes a sandbox whose Python has this hash seed.
-        stronger: Tasks with stronger tests, by the id of the task they are for.
-    """
+    """Measures tests in a sandbox (`open_sandbox`: one whose Python has this hash seed), and in one more per repeat."""
 
     def __init__(
         self,
@@ -55,17 +51,13 @@ class Validator:
     def validate(self, task: Task, program: str) -> TestQuality:
         """Measure the tests of one task by a program that passed them."""
         run = self._sandboxes[0].run
-        repeats = [self._repeat(task, program, number) for number in range(self._settings.repeats)]
+        repeated = self._repeated(task, program)
         passing_stubs = [name for name, stub in stubs(program).items() if run(Job.from_task(task, stub)).passed]
         coverage = read_coverage(run(coverage_job(task, program)))
         made = mutants(program, self._settings.mutants, self._seed)
         survived = [m for m in made if self._survives(task, m.program)]
         return TestQuality(
-            task_id=task.task_id,
-            tests_hash=task.tests_hash,
-            program_hash=program_hash(program),
-            repeats=len(repeats),
-            repeats_passed=sum(repeats),
+            **repeated,
             passing_stubs=tuple(passing_stubs),
             line_coverage=coverage.lines if coverage else None,
             branch_coverage=coverage.branches if coverage else None,
@@ -77,15 +69,13 @@ class Validator:
 
     def run_again(self, task: Task, program: str) -> TestQuality:
         """How often a program that failed passes."""
+        return TestQuality(**self._repeated(task, program), failing=True)
+
+    def _repeated(self, task: Task, program: str) -> dict[str, Any]:
+        """What every measurement begins with: whose it is, and how many runs passed."""
         repeats = [self._repeat(task, program, number) for number in range(self._settings.repeats)]
-        return TestQuality(
-            task_id=task.task_id,
-            tests_hash=task.tests_hash,
-            program_hash=program_hash(program),
-            repeats=len(repeats),
-            repeats_passed=sum(repeats),
-            failing=True,
-        )
+        identity = {"task_id": task.task_id, "tests_hash": task.tests_hash, "program_hash": program_hash(program)}
+        return {**identity, "repeats": len(repeats), "repeats_passed": sum(repeats)}
 
     def measure(
         self, one: Callable[[Task, str], TestQuality], subjects: Iterable[tuple[Task, str]]
@@ -118,19 +108,15 @@ class Validator:
         return self._sandboxes[number].run(Job.from_task(shuffled, program, seed=self._seed + number)).passed
 
     def _survives(self, task: Task, program: str) -> bool:
-        limits = task.limits.model_dump() | {"cpu_s": min(task.limits.cpu_s, _QUICK_S)}
-        job = Job.from_task(task, program).model_copy(update={"limits": Limits(**limits)})
+        limits = task.limits.model_copy(update={"cpu_s": min(task.limits.cpu_s, _QUICK_S)})
+        job = Job.from_task(task, program).model_copy(update={"limits": limits})
         return self._sandboxes[0].run(job).passed
 
 
 def validate_run(run: OpenedRun, stronger: Mapping[str, Task]) -> dict[str, Any]:
     """Measure what a run has not measured yet: tests by the programs that pass them, and those that fail again.
 
-    Args:
-        stronger: Tasks with stronger tests, by the id of the task they are for.
-
-    Returns:
-        The summary over all that is measured now.
+    `stronger`: tasks with stronger tests, by the id of the task they are for. Returns the summary of all measured now.
     """
     settings, store = run.config.validation, run.store
     validator = Validator(settings, run.sandbox, run.config.seed, stronger)
@@ -159,8 +145,7 @@ def passing_programs(store: Store) -> Iterator[tuple[Task, str]]:
     """Each task with the programs that stand for it: those that passed in its trajectories, else its reference."""
     for task in store.tasks():
         passed = {a.program.strip(): a.program for a in store.passed_attempts(task.task_id)}
-        programs = list(passed.values()) or ([task.reference] if task.reference else [])
-        for program in programs:
+        for program in passed.values() or filter(None, [task.reference]):
             yield task, program
 
 
@@ -219,4 +204,4 @@ def _only_asserts(content: str) -> bool:
     except SyntaxError:
         return False
     lines = [line for line in content.splitlines() if line.strip()]
-    return len(body) == len(lines) and all(type(statement).__name__ == "Assert" for statement in body)
+    return len(body) == len(lines) and all(isinstance(statement, ast.Assert) for statement in body)

@@ -1,14 +1,16 @@
-"""The user's own tasks, in columns of any name → Tasks; and tasks that have no tests yet → instructions for synthesis.
+"""Tasks, in our own schema or in columns of any name → Tasks; those without tests yet → instructions for synthesis.
 
-In: JSONL, Parquet, a folder of either, a dataset saved by `datasets`, or a hub id; and which column holds what
-(`importing.columns`). Tests may be Python text, a list of such texts (MBPP's asserts), our own list of files, or
-inputs with outputs for programs that read standard input. Nothing is executed, and no model is asked.
+In: whatever `iterpref.rows` reads, and which column holds what (`importing.columns`). Tests may be Python text, a list
+of such texts (MBPP's asserts), our own list of files, or inputs with outputs for programs that read standard input.
+Nothing is executed, and no model is asked.
 """
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
@@ -16,9 +18,8 @@ from pydantic import TypeAdapter, ValidationError
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError, StoreError
 from iterpref.importing.columns import Columns, source_name
-from iterpref.importing.schema_tasks import TasksSummary
-from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
-from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
+from iterpref.records import Message, Prompt, Record, Style, Task, TestFile, fingerprint
+from iterpref.rows import RefusedRows, SourceRow, explain, read_rows, source_rows
 from iterpref.store import Store
 
 COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
@@ -32,6 +33,23 @@ class Instruction(NamedTuple):
     license: str
 
 
+class TasksSummary(Record):
+    """How many tasks a file added."""
+
+    tasks: int
+
+
+def import_tasks(path: str | Path, store: Store) -> TasksSummary:
+    """Add the tasks of a file in the schema of `records.Task`; those that are there already stay as they are.
+
+    Raises:
+        RecordError: The file can't be read, or some rows are no tasks (no tests, unknown fields) or change the tests of
+            a stored task; all others are imported.
+    """
+    refused = RefusedRows(Path(path).name)
+    return _put_tasks(store, read_rows(Path(path), refused), lambda row: Task.model_validate(row.values), refused)
+
+
 def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> TasksSummary:
     """Add tasks from columns of the user's; importing again changes nothing.
 
@@ -41,11 +59,20 @@ def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> Ta
     """
     columns, name = _columns(settings), source_name(source)
     refused = RefusedRows(name)
+    rows = _rows_with(("prompt", "tests"), columns, source, settings, refused)
+    return _put_tasks(store, rows, lambda row: _task(row, columns, settings, name), refused)
+
+
+def _put_tasks(
+    store: Store, rows: Iterator[SourceRow], make: Callable[[SourceRow], Task], refused: RefusedRows
+) -> TasksSummary:
     tasks = 0
-    for row in rows_with(source, settings, refused, ("prompt", "tests")):
+    for row in rows:
         try:
-            store.put_tasks([_task(row, columns, settings, name)])
+            store.put_tasks([make(row)])
             tasks += 1
+        except ValidationError as error:
+            refused.add(explain(row.where, error))
         except (RecordError, StoreError) as error:
             refused.add(error)
     refused.check(f"{tasks} tasks")
@@ -60,38 +87,31 @@ def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instru
     """
     columns = _columns(settings)
     refused = RefusedRows(source_name(source))
-    for row in rows_with(source, settings, refused, ("prompt",)):
+    for row in _rows_with(("prompt",), columns, source, settings, refused):
         prompt = _prompt(row, columns["prompt"])
         text = prompt if isinstance(prompt, str) else "\n\n".join(turn.content for turn in prompt)
         yield Instruction(text.strip(), columns.text(row, "license") or settings.license)
     refused.check("nothing is imported by this step")
 
 
-def rows_with(
-    source: str, settings: ImportingConfig, refused: RefusedRows, needed: tuple[str, ...]
+def _rows_with(
+    needed: tuple[str, ...], columns: Columns, source: str, settings: ImportingConfig, refused: RefusedRows
 ) -> Iterator[SourceRow]:
-    """Rows of a source whose first one has the columns that are needed: one message, not one a row.
-
-    Raises:
-        RecordError: It has not, or there is no row.
-    """
-    columns = _columns(settings)
+    """Rows of a source whose first one has the columns that are needed; else one RecordError, not one a row."""
     rows = source_rows(source, settings.split, refused)
     first = next(rows, None)
     if first is None:
         raise RecordError(refused.shown[0] if refused.count else f"{source}: no rows; expected tasks")
     for name in needed:
         if columns[name] not in first.values:
-            advice = (
-                "name the right one, importing.columns." + name
-                if name != "tests"
-                else "name the right one, importing.columns.tests; for tasks without tests let a model write them: "
-                f"iterpref synthesize --set synthesis.instructions={source}"
+            message = (
+                f"{first.where}: no column {columns[name]!r} for {name}; its columns are {', '.join(first.values)}; "
+                f"name the right one, importing.columns.{name}"
             )
-            found = ", ".join(first.values)
-            raise RecordError(
-                f"{first.where}: no column {columns[name]!r} for {name}; its columns are {found}; {advice}"
-            )
+            if name == "tests":
+                message += "; for tasks without tests let a model write them: iterpref synthesize "
+                message += f"--set synthesis.instructions={source}"
+            raise RecordError(message)
     return chain([first], rows)
 
 
@@ -109,25 +129,21 @@ def _task(row: SourceRow, columns: Columns, settings: ImportingConfig, source: s
     tests, found = _tests(row, columns["tests"])
     if setup := columns.text(row, "test_setup"):
         tests = tuple(test.model_copy(update={"content": f"{setup}\n{test.content}"}) for test in tests)
-    style = found if settings.style == "auto" else settings.style
     given = {name: columns.text(row, name) for name in ("task_id", "entry_point", "prefix", "reference", "license")}
     asked = prompt if isinstance(prompt, str) else [turn.model_dump() for turn in prompt]
     identity = fingerprint([asked, [test.model_dump() for test in tests]])[:12]
-    try:
-        return Task(
-            task_id=given["task_id"] or f"{source}/{identity}",
-            prompt=prompt,
-            tests=tests,
-            style=style,
-            entry_point=given["entry_point"] or None,
-            prefix=given["prefix"],
-            reference=given["reference"] or None,
-            license=given["license"] or settings.license,
-            split=columns.text(row, "split") or "train",
-            origin=source,
-        )
-    except ValidationError as error:
-        raise explain(row.where, error) from None
+    return Task(
+        task_id=given["task_id"] or f"{source}/{identity}",
+        prompt=prompt,
+        tests=tests,
+        style=found if settings.style == "auto" else settings.style,
+        entry_point=given["entry_point"] or None,
+        prefix=given["prefix"],
+        reference=given["reference"] or None,
+        license=given["license"] or settings.license,
+        split=columns.text(row, "split") or "train",
+        origin=source,
+    )
 
 
 def _prompt(row: SourceRow, column: str) -> Prompt:
@@ -157,7 +173,7 @@ def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
         except ValidationError as error:
             raise explain(f"{row.where}: {column}", error) from None
         return files, python_style("\n".join(file.content for file in files))
-    found = "empty" if not value else f"{type(value).__name__}"
+    found = type(value).__name__ if value else "empty"
     raise RecordError(
         f"{row.where}: {column} is {found}; expected Python text, a list of asserts, a list of path and content, or "
         "inputs and outputs. A task needs tests; iterpref synthesize lets a model write them (synthesis.instructions)"
@@ -167,10 +183,8 @@ def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
 def _parsed(value: Any) -> Any:
     """Some data sets hold lists and objects as JSON text."""
     if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
-        try:
+        with suppress(ValueError):
             return json.loads(value)
-        except ValueError:
-            return value
     return value
 
 
@@ -185,10 +199,9 @@ def _stdio(row: SourceRow, column: str, value: dict[str, Any]) -> str:
 
 def python_style(text: str) -> Style:
     """How Python tests want to be run, by what they define."""
-    if re.search(r"^def check\(", text, re.MULTILINE):
-        return "check"
-    if re.search(r"\bunittest\b", text):
-        return "unittest"
-    if re.search(r"^(async )?def test|^class Test|^import pytest", text, re.MULTILINE):
-        return "pytest"
-    return "assert"
+    signs: dict[Style, str] = {
+        "check": r"^def check\(",
+        "unittest": r"\bunittest\b",
+        "pytest": r"^(async )?def test|^class Test|^import pytest",
+    }
+    return next((style for style, sign in signs.items() if re.search(sign, text, re.MULTILINE)), "assert")
