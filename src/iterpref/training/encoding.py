@@ -3,7 +3,7 @@
 In: prompt (text, or messages), chosen, rejected, and the spans that carry loss. Out: `EncodedPair`, in TRL's names.
 The ids are those that TRL's DPOTrainer makes: plain text gets the tokenizer's special tokens and an EOS, messages go
 through the chat template. Spans index the completion; here they move to where the rendered text holds it.
-Not here: truncation (collator.py), which spans carry loss (methods.py), pairs without a focal token (tokenized.py).
+Not here: truncation (batching.py), which spans carry loss (methods.py), pairs without a focal token (pairs.py).
 """
 
 import logging

@@ -3,7 +3,7 @@
 In: character ranges of tokens, and the spans of the lines that the fix replaced. Out: 0/1 per token.
 Pure: no tokenizer, no tensors. One encode of the whole text gives the offsets; deriving a line's tokens by encoding
 prefixes is wrong wherever a token crosses a line end or a special token is prepended.
-Not here: what text is encoded (tokenization.py), which lines differ (pairing).
+Not here: what text is encoded (encoding.py), which lines differ (pairing).
 """
 
 from collections.abc import Iterable, Sequence

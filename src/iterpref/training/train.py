@@ -79,8 +79,8 @@ def train(
         ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
     """
     started = time.monotonic()
-    from iterpref.training.pair_files import read_pairs
-    from iterpref.training.quiet import quiet
+    from iterpref.training.contexts import quiet
+    from iterpref.training.pairs import read_pairs
 
     folder = Path(output_dir)
     section = _read_section(config, folder, scorer)

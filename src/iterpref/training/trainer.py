@@ -1,6 +1,6 @@
 """`FocalDPOTrainer`: TRL's DPOTrainer on datasets with a focal mask. The loss itself is TRL's code, untouched.
 
-In: a model, pairs (`pair_files.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
+In: a model, pairs (`pairs.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
 TRL's `sigmoid` term on these batches is -logsigmoid(beta * (K⁺ - K⁻')), where K⁺ sums log(policy/reference) over the
 chosen completion's tokens and K⁻' over the rejected tokens in D⁻: Target-DPO (arXiv:2503.02783). Its `sft` term is the
 mean NLL of the batch's chosen completion tokens.
@@ -20,14 +20,13 @@ from torch.utils.data import DataLoader
 from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
-from iterpref.training.batching import GroupBatchSampler
-from iterpref.training.collator import TRUNK, FocalPreferenceCollator
+from iterpref.training.batching import TRUNK, FocalPreferenceCollator, GroupBatchSampler
 from iterpref.training.config import FocalDPOConfig, check_trl
-from iterpref.training.forward import ChosenRows, assigned
+from iterpref.training.contexts import assigned
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
+from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
-from iterpref.training.tokenized import on_disk, tokenize_pairs
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
 
@@ -146,7 +145,7 @@ class FocalDPOTrainer(DPOTrainer):
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
         elif not self._method.pairwise:
-            model = ChosenRows(model)
+            model = _ChosenRows(model)
         inputs = {k: v for k, v in inputs.items() if k != TRUNK}
         return super()._compute_loss(model, inputs, return_outputs)
 
@@ -197,6 +196,21 @@ class FocalDPOTrainer(DPOTrainer):
             if name in metrics:
                 metrics[f"{name}_focal"] = metrics.pop(name)
         super().log(logs, start_time)
+
+
+class _ChosenRows:
+    """A model for SFT: TRL sends rejected rows too, but they carry no loss, so they are answered with zeros unrun."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, **inputs: Any) -> Any:
+        rows = len(inputs["input_ids"]) // 2
+        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
+        for name, value in outputs.items():
+            if torch.is_tensor(value) and value.ndim > 1:
+                outputs[name] = torch.cat([value, torch.zeros_like(value)])
+        return outputs
 
 
 def _name(model: Any) -> str:

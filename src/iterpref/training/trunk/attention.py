@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from iterpref.errors import TrainingError
-from iterpref.training.forward import assigned
+from iterpref.training.contexts import assigned
 from iterpref.training.trunk.layout import Segment, TrunkLayout
 
 # Features of some models' attention that come as keyword arguments and that these functions don't have.

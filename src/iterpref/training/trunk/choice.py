@@ -13,7 +13,7 @@ from accelerate import Accelerator
 from torch.nn import Module
 
 from iterpref.errors import TrainingError
-from iterpref.training.forward import without_checkpointing
+from iterpref.training.contexts import without_checkpointing
 from iterpref.training.trunk.install import causal_model, installed
 from iterpref.training.trunk.layout import batch_layout
 

@@ -14,7 +14,7 @@ import trl.trainer.utils
 from torch.nn import Module, ModuleList
 
 from iterpref.errors import TrainingError
-from iterpref.training.forward import assigned
+from iterpref.training.contexts import assigned
 from iterpref.training.trunk.layout import TrunkLayout
 
 # Vocabulary columns of the logits that TRL's head holds at a time on a CPU. Its own tiles are made for a GPU's memory;
