@@ -1,8 +1,4 @@
-"""What happens beside the training loop: checkpoints are certified complete and scored, progress is told.
-
-A run that was killed while scoring scores that checkpoint when it goes on. TrainerState's best checkpoint is the best
-scored one; transformers never deletes it.
-"""
+"""What happens beside the training loop: checkpoints are certified complete and scored, progress is told."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,25 +26,25 @@ class CheckpointCertifier(TrainerCallback):
 
 
 class CheckpointSelection(TrainerCallback):
-    """Scores checkpoints on the first process while the others wait; comes after the callback that certifies them."""
+    """Scores checkpoints on the first process while the others wait; comes after the callback that certifies them.
+
+    TrainerState's best checkpoint is the best scored one; transformers never deletes it.
+    """
 
     def __init__(self, folder: Path, scorer: Scorer) -> None:
         self._folder = folder
         self._scorer = scorer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take up what an earlier process scored, as far as this one goes on from there."""
+        """Take up what an earlier process scored as far as this one goes on from, and what it was killed scoring."""
         if state.is_world_process_zero:
             known = read_scores(self._folder)
             kept = {step: score for step, score in known.items() if step <= state.global_step}
             if kept != known:
                 write_scores(self._folder, kept)
-        self._score(state)
+        self.on_save(args, state, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._score(state)
-
-    def _score(self, state: Any) -> None:
         """Score the checkpoint of the present step, if there is one without a score; agree on the best one."""
         there = checkpoints(self._folder)
         if state.is_world_process_zero:
@@ -74,18 +70,14 @@ class ProgressReporter(TrainerCallback):
         self._on_progress = on_progress
         self._latest: dict[str, float] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._report(state)
-
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._report(state)
+        if state.is_world_process_zero:
+            self._on_progress(state.global_step, state.max_steps, self._latest)
+
+    on_train_begin = on_step_end
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **kwargs: Any
     ) -> None:
         self._latest = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float)}
-        self._report(state)
-
-    def _report(self, state: Any) -> None:
-        if state.is_world_process_zero:
-            self._on_progress(state.global_step, state.max_steps, self._latest)
+        self.on_step_end(args, state, control)

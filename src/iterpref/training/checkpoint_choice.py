@@ -1,9 +1,6 @@
-"""Which checkpoint becomes the model: the settings of that choice, and the scores it is made by.
+"""Which checkpoint becomes the model: the settings of that choice, and the scores (`validation.json`) it is made by.
 
-Each checkpoint is scored as it is saved, by executing what it writes; the best is kept, of equal ones the first. In: a
-scorer, checkpoint folder → metrics with `pass@1` (pipeline-level, for it runs a model and a sandbox). Out:
-`validation.json` in the output folder. Loads no torch.
-Not here: when checkpoints are scored (callbacks.py).
+Loads no torch. Not here: when checkpoints are scored (callbacks.py).
 """
 
 import json
@@ -47,8 +44,7 @@ def read_scores(folder: Path) -> dict[int, dict[str, float]]:
 
 
 def write_scores(folder: Path, scores: Mapping[int, Mapping[str, float]]) -> None:
-    texts = {str(step): dict(score) for step, score in scores.items()}
-    write_json(folder / SCORES_FILE, texts, indent=1, sort_keys=True)
+    write_json(folder / SCORES_FILE, scores, indent=1, sort_keys=True)
 
 
 def best_step(folder: Path) -> int | None:

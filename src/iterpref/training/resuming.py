@@ -2,7 +2,6 @@
 
 `training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
 summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
-Not here: what tells one model from another (model_identity).
 """
 
 import json

@@ -1,11 +1,9 @@
 """`FocalDPOTrainer`: TRL's DPOTrainer on datasets with a focal mask. The loss itself is TRL's code, untouched.
 
-In: a model, pairs (`pairs.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
 TRL's `sigmoid` term on these batches is -logsigmoid(beta * (K⁺ - K⁻')), where K⁺ sums log(policy/reference) over the
 chosen completion's tokens and K⁻' over the rejected tokens in D⁻: Target-DPO (arXiv:2503.02783). Its `sft` term is the
 mean NLL of the batch's chosen completion tokens.
 Where the model allows it, the tokens that rows of a batch share are run once (trunk/); TRL's code sees no difference.
-Not here: reading pairs, resuming, writing results (train.py).
 """
 
 import logging
@@ -32,8 +30,7 @@ from iterpref.training.trunk.install import installed
 
 logger = logging.getLogger(__name__)
 
-# These metrics of TRL's, one per side, are sums or means over the row's mask.
-_MASKED_METRICS = ("rewards", "logps", "logits")
+_MASKED_METRICS = ("rewards", "logps", "logits")  # TRL's, one per side: sums or means over the row's mask
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
@@ -52,7 +49,6 @@ class FocalDPOTrainer(DPOTrainer):
 
     _tag_names = ["trl", "dpo", "focal"]  # noqa: RUF012 (TRL's attribute)
     args: FocalDPOConfig
-    # The way of attention that was chosen at the first batch, or why there is none.
     trunk_mode: str | None = None
     trunk_off_reason: str | None = None
     truncated = 0
@@ -72,7 +68,13 @@ class FocalDPOTrainer(DPOTrainer):
         super().__init__(
             _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None),
             args=args,
-            data_collator=_collator(tokenizer, args),
+            data_collator=FocalPreferenceCollator(
+                pad_token_id=tokenizer.pad_token_id,
+                max_length=args.max_length,
+                truncation_mode=args.truncation_mode,
+                pad_to_multiple_of=args.pad_to_multiple_of,
+                trunk=args.trunk_attention != OFF,
+            ),
             train_dataset=train_dataset,
             processing_class=tokenizer,
             **kwargs,
@@ -118,7 +120,7 @@ class FocalDPOTrainer(DPOTrainer):
     def _group_batches(self, dataset: Dataset) -> GroupBatchSampler:
         return GroupBatchSampler(
             dataset,
-            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
             max_pairs=self._train_batch_size,
             max_tokens=self.args.max_tokens_per_batch,
             max_length=self.args.max_length,
@@ -223,13 +225,3 @@ def _checked_model(model: Any, args: FocalDPOConfig, quantized: bool) -> Any:
         check_gives_logits(model, _name(model))
         return model
     return model if quantized else load_model(model, args, AdapterConfig())
-
-
-def _collator(tokenizer: Any, args: FocalDPOConfig) -> FocalPreferenceCollator:
-    return FocalPreferenceCollator(
-        pad_token_id=tokenizer.pad_token_id,
-        max_length=args.max_length,
-        truncation_mode=args.truncation_mode,
-        pad_to_multiple_of=args.pad_to_multiple_of,
-        trunk=args.trunk_attention != OFF,
-    )
