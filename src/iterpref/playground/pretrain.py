@@ -137,10 +137,8 @@ def _model_config(settings: Settings, tokenizer: Any) -> LlamaConfig:
 def _train(model: LlamaForCausalLM, examples: list[_Example], settings: Settings) -> list[dict[str, float]]:
     """AdamW with warm-up and cosine decay; returns (step, loss, seconds) every hundred steps."""
     batches = list(_batches(examples, settings))
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    weights = {"params": decayed, "weight_decay": settings.weight_decay}
-    gains = {"params": others, "weight_decay": 0.0}
+    weights = {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay}
+    gains = {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0}
     optimizer = torch.optim.AdamW([weights, gains], lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(batches), settings))
     curve: list[dict[str, float]] = []

@@ -1,9 +1,8 @@
 """Procedural tasks: two to four operations in a row, worded as a prompt, with tests from the reference.
 
-Out: `records.Task` of style "calls" (entry point `solve`). The split follows a hash of the *signature*, the
-ordered names of a task's operations: parameters and readings don't enter it, so no composition of
-`held_out` is seen elsewhere. (Its single steps are, and a short composition may occur inside a longer one.)
-All is a function of split, count and seed. Not here: the programs that get them wrong (corpus.py).
+The split follows a hash of the *signature*, the ordered names of a task's operations: parameters and readings don't
+enter it, so no composition of `held_out` is seen elsewhere. (Its single steps are, and a short composition may occur
+inside a longer one.) Not here: the programs that get them wrong (corpus.py).
 """
 
 import hashlib

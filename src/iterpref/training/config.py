@@ -62,9 +62,7 @@ class FocalDPOConfig(DPOConfig):
         "per_device_train_batch_size pairs.",
     )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
-    loss_type: list[str] | None = field(
-        default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
-    )
+    loss_type: list[str] | None = setting(None, "Filled in from `method`; may be given only if it says the same.")
 
     def __post_init__(self) -> None:
         for key in FocalDPOConfig.__annotations__:

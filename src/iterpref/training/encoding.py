@@ -124,7 +124,8 @@ def _encode_side(prompt: Prompt, completion: str, tokenizer: Any) -> _Side:
 def _render_plain(prompt: str, completion: str, eos_token: str) -> _Rendered:
     text = prompt + completion
     content = Span(start=len(prompt), stop=len(text))
-    return _Rendered(text if text.endswith(eos_token) else text + eos_token, len(prompt), content, shift=len(prompt))
+    ending = "" if completion.endswith(eos_token) else eos_token
+    return _Rendered(text + ending, len(prompt), content, shift=len(prompt))
 
 
 def _render_chat(prompt: Sequence[Message], completion: str, tokenizer: Any) -> _Rendered:

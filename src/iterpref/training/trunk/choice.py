@@ -1,7 +1,6 @@
 """Which way of attention, if any: what rules a model out, and a comparison with separate sequences on real rows.
 
-In: the `trunk_attention` setting, a model as TRL runs it, the first batch. Out: `split`, `sdpa`, `varlen`, or None for
-separate sequences, with the reason. `auto` falls back; a way that was asked for by name is an error if it fails.
+`auto` falls back to separate sequences; a way that was asked for by name is an error if it fails.
 """
 
 import logging
@@ -76,7 +75,7 @@ def varlen_usable(dtype: torch.dtype, device: torch.device) -> bool:
 def choose(
     wanted: str, model: Any, models: Sequence[Any], inputs: Mapping[str, Any], accelerator: Accelerator
 ) -> str | None:
-    """Run the batch's first pair both ways; the first candidate that gives the same log-probabilities is it.
+    """The first candidate that gives the same log-probabilities for the batch's first pair; None if none does.
 
     Args:
         model: What TRL calls: the policy with its distributed wrapper.
@@ -89,22 +88,30 @@ def choose(
     dtype = MIXED.get(accelerator.mixed_precision, models[0].dtype)
     allowed = TOLERANCES.get(dtype, 5e-2)
     for mode in candidates(wanted, dtype, inputs["input_ids"].device):
-        problem = ""
-        try:
-            with torch.no_grad(), without_checkpointing(models), accelerator.autocast():
-                difference = _difference(model, models, inputs, mode)
-        except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-            difference, problem = float("inf"), f": {type(error).__name__}: {error}"
-        # All processes must choose alike.
-        difference = float(accelerator.gather(torch.tensor([difference]).to(accelerator.device)).max())
+        difference, problem = _tried(model, models, inputs, mode, accelerator)
         if difference <= allowed:
             return mode
-        found = f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
-        found += f"{difference:.2g} per token, {allowed:.0e} allowed in {dtype}){problem}"
+        found = (
+            f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
+            f"{difference:.2g} per token, {allowed:.0e} allowed in {dtype}){problem}"
+        )
         if wanted != AUTO:
             raise TrainingError(f"{found}; set trunk_attention to auto or off")
         logger.warning("%s.", found)
     return None
+
+
+def _tried(
+    model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mode: str, accelerator: Accelerator
+) -> tuple[float, str]:
+    """The largest difference of all processes, which must choose alike, and why this one's is infinite."""
+    problem = ""
+    try:
+        with torch.no_grad(), without_checkpointing(models), accelerator.autocast():
+            difference = _difference(model, models, inputs, mode)
+    except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        difference, problem = float("inf"), f": {type(error).__name__}: {error}"
+    return float(accelerator.gather(torch.tensor([difference]).to(accelerator.device)).max()), problem
 
 
 def _difference(model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mode: str) -> float:
