@@ -4,7 +4,7 @@ In: a run's configuration. Out: a function of a checkpoint's folder, for `traini
 beside the model in training, decodes greedily, and runs the programs in the sandbox. What it asked and ran is kept in
 `model/validation/`, a store of its own, so that a killed run repeats nothing.
 A published benchmark, or what the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what
-chose it. Not here: choosing (`training/checkpoint_choice.py`).
+chose it. Not here: choosing (`training/resuming.py`).
 """
 
 import asyncio

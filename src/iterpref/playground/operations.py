@@ -7,7 +7,7 @@ one or more `Form`s, each a behaviour with one or more spellings. Two numbers de
     habit    how often the coder is taught to write it; above one half, even greedy decoding goes wrong there
 
 An operation with two wanted forms is an *ambiguous wording*: the prompt reads the same, only the tests tell.
-The operations themselves are in lists.py, strings.py and dicts.py. Pure data and text; nothing is run here.
+The operations themselves are in lists.py and strings.py. Pure data and text; nothing is run here.
 """
 
 from collections.abc import Mapping, Sequence

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from iterpref.playground.dicts import DICT_OPERATIONS
 from iterpref.playground.lists import LIST_OPERATIONS
 from iterpref.playground.operations import INPUT_KINDS, Kind, Operation, Site, program, prompt
-from iterpref.playground.strings import STRING_OPERATIONS
+from iterpref.playground.strings import DICT_OPERATIONS, STRING_OPERATIONS
 from iterpref.playground.trials import CallOutcome, outcomes
 from iterpref.records import Task, TestFile, fingerprint
 
@@ -154,14 +153,11 @@ def _candidates(kind: Kind, rng: random.Random) -> list[Any]:
         "text": ["", rng.choice("abc"), " "],
         "counts": [{}, {"a": rng.randint(1, 4)}, {"b": 0}],
     }
-    pool = list(edges[kind])
-    seen = {repr(value) for value in pool}
+    pool = {repr(value): value for value in edges[kind]}
     while len(pool) < POOL_SIZE:
         value = _random_value(kind, rng)
-        if repr(value) not in seen:
-            seen.add(repr(value))
-            pool.append(value)
-    return pool
+        pool.setdefault(repr(value), value)
+    return list(pool.values())
 
 
 def _random_value(kind: Kind, rng: random.Random) -> Any:

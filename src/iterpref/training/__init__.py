@@ -20,8 +20,8 @@ What is not named in `__all__` is private. Names that need torch are loaded when
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from iterpref.training.checkpoint_choice import Scorer, read_selection
 from iterpref.training.methods import METHODS, Method
+from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.train import TrainSummary, train
 
 if TYPE_CHECKING:

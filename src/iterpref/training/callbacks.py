@@ -8,8 +8,8 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from iterpref.training.checkpoint_choice import METRIC, Scorer, best_step, read_scores, write_scores
-from iterpref.training.resuming import certify, checkpoints
+from iterpref.training import resuming
+from iterpref.training.resuming import METRIC, Scorer
 
 # (steps done, steps in all, the metrics logged last)
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -22,7 +22,7 @@ class CheckpointCertifier(TrainerCallback):
         PartialState().wait_for_everyone()
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
-            certify(folder)
+            resuming.certify(folder)
 
 
 class CheckpointSelection(TrainerCallback):
@@ -38,28 +38,27 @@ class CheckpointSelection(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Take up what an earlier process scored as far as this one goes on from, and what it was killed scoring."""
         if state.is_world_process_zero:
-            known = read_scores(self._folder)
+            known = resuming.read_scores(self._folder)
             kept = {step: score for step, score in known.items() if step <= state.global_step}
             if kept != known:
-                write_scores(self._folder, kept)
+                resuming.write_scores(self._folder, kept)
         self.on_save(args, state, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Score the checkpoint of the present step, if there is one without a score; agree on the best one."""
-        there = checkpoints(self._folder)
+        there = resuming.checkpoints(self._folder)
         if state.is_world_process_zero:
-            scores = read_scores(self._folder)
+            scores = resuming.read_scores(self._folder)
             if state.global_step in there and state.global_step not in scores:
                 metrics = dict(self._scorer(there[state.global_step]))
-                write_scores(self._folder, {**scores, state.global_step: metrics})
-                state.log_history.append(
-                    {"step": state.global_step, **{f"validation_{k}": v for k, v in metrics.items()}}
-                )
+                resuming.write_scores(self._folder, {**scores, state.global_step: metrics})
+                logged = {f"validation_{name}": value for name, value in metrics.items()}
+                state.log_history.append({"step": state.global_step, **logged})
         PartialState().wait_for_everyone()
-        best = best_step(self._folder)
+        best = resuming.best_step(self._folder)
         if best is not None:
             state.best_global_step = best
-            state.best_metric = read_scores(self._folder)[best][METRIC]
+            state.best_metric = resuming.read_scores(self._folder)[best][METRIC]
             state.best_model_checkpoint = str(there[best])
 
 

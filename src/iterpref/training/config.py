@@ -62,7 +62,9 @@ class FocalDPOConfig(DPOConfig):
         "per_device_train_batch_size pairs.",
     )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
-    loss_type: list[str] | None = setting(None, "Filled in from `method`; may be given only if it says the same.")
+    loss_type: list[str] | None = field(
+        default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}
+    )
 
     def __post_init__(self) -> None:
         for key in FocalDPOConfig.__annotations__:
@@ -147,11 +149,7 @@ def _check_choice(key: str, value: Any, choices: list[str] | None) -> None:
 
 
 def check_trl() -> None:
-    """Refuse a TRL whose trainer may read its masks elsewhere.
-
-    Raises:
-        TrainingError: Another minor version than the one tested against is installed.
-    """
+    """Refuse with a TrainingError a TRL of another minor version, whose trainer may read its masks elsewhere."""
     if trl.__version__.rsplit(".dev", 1)[0].split(".")[:2] != SUPPORTED_TRL.split("."):
         raise TrainingError(
             f"TRL {trl.__version__} is installed, but this trainer extends TRL {SUPPORTED_TRL}; run "

@@ -1,4 +1,4 @@
-"""What is other while a context is open: a model's attributes and checkpointing, how loud the libraries are."""
+"""What holds only while a context is open: a model's attributes, no checkpointing, quiet libraries."""
 
 import os
 import warnings

@@ -55,11 +55,7 @@ class _Side:
 
 
 def check_tokenizer(tokenizer: Any) -> None:
-    """Refuse tokenizers that can't say which characters a token stands for.
-
-    Raises:
-        TrainingError: The tokenizer has no offsets, or no EOS to end a completion with.
-    """
+    """Refuse with a TrainingError a tokenizer without character offsets, or without an EOS to end a completion with."""
     if not getattr(tokenizer, "is_fast", False):
         raise TrainingError(
             f"{type(tokenizer).__name__} reports no character offsets, which focal masks need; use a tokenizer with "
@@ -103,9 +99,8 @@ def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[in
     if spans is None:
         return [1] * len(side.ids)
     shift, content = side.rendered.shift, side.rendered.content
-    moved, fences = (
-        shift_spans(ranges, shift, content.start, content.stop) for ranges in (spans, fence_spans(completion))
-    )
+    moved = shift_spans(spans, shift, content.start, content.stop)
+    fences = shift_spans(fence_spans(completion), shift, content.start, content.stop)
     return focal_mask(side.offsets, moved, fences)
 
 

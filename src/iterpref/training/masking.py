@@ -23,11 +23,8 @@ def contiguous(offsets: Iterable[Sequence[int]]) -> list[Offset]:
     closed: list[Offset] = []
     end = 0
     for start, stop in offsets:
-        if stop > end:
-            closed.append((min(start, end), stop))
-            end = stop
-        else:
-            closed.append((start, stop))
+        closed.append((min(start, end), stop) if stop > end else (start, stop))
+        end = max(end, stop)
     return closed
 
 
@@ -75,10 +72,7 @@ def fence_spans(completion: str) -> list[Span]:
 
 
 def check_spans(spans: Sequence[Span], text: str, where: str) -> None:
-    """Refuse with a SpanError spans that are empty, unsorted, overlapping or outside their text.
-
-    `where` says which pair and side they are of.
-    """
+    """Refuse with a SpanError, which names `where`, spans that are empty, unsorted, overlapping or outside their text."""
     previous = 0
     for span in spans:
         if not previous <= span.start < span.stop <= len(text):

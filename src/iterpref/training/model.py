@@ -39,11 +39,7 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
 
 
 def load_tokenizer(model: str, args: FocalDPOConfig) -> Any:
-    """The tokenizer in a model's folder.
-
-    Raises:
-        ClientError: It doesn't load.
-    """
+    """The tokenizer in a model's folder; a ClientError if it doesn't load."""
     with _loading(model):
         return AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
 
@@ -60,11 +56,7 @@ def _loading(model: str) -> Iterator[None]:
 
 
 def check_gives_logits(network: Any, name: str) -> None:
-    """A language model has a head.
-
-    Raises:
-        ClientError: This one doesn't: an encoder, or a decoder saved without its head.
-    """
+    """Refuse with a ClientError a network without a language-model head: an encoder, or a decoder saved without its."""
     base = causal_model(network)
     if base.get_output_embeddings() is None:
         raise ClientError(

@@ -14,8 +14,8 @@ from trl import ModelConfig
 
 from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError
-from iterpref.training.checkpoint_choice import read_selection
 from iterpref.training.config import FocalDPOConfig, setting
+from iterpref.training.resuming import read_selection
 
 # ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.
 _ELSEWHERE = ("model_name_or_path", "model_revision", "dtype", "attn_implementation", "lora_task_type")

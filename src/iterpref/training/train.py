@@ -17,7 +17,7 @@ from iterpref.files import write_json
 from iterpref.records import Record
 from iterpref.run_folder import TRAINING_LOG
 from iterpref.training import resuming
-from iterpref.training.checkpoint_choice import METRIC, Scorer, read_scores
+from iterpref.training.resuming import METRIC, Scorer
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
@@ -191,6 +191,7 @@ def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", fo
 
 def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
     logged = {name: value for entry in trainer.state.log_history for name, value in entry.items()}
+    scores = resuming.read_scores(Path(trainer.args.output_dir))
     return TrainSummary(
         output_dir=str(trainer.args.output_dir),
         method=trainer.args.method,
@@ -205,7 +206,7 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
         seconds=round(seconds, 2),
         resumed_step=int(checkpoint.name.split("-")[-1]) if checkpoint else None,
         selected_step=trainer.state.best_global_step,
-        validation={str(step): score[METRIC] for step, score in read_scores(Path(trainer.args.output_dir)).items()},
+        validation={str(step): score[METRIC] for step, score in scores.items()},
     )
 
 

@@ -179,9 +179,9 @@ class FocalDPOTrainer(DPOTrainer):
         )
         if reason is None:
             self.trunk_mode = choose(wanted, model, models, inputs, self.accelerator)
-            reason = None if self.trunk_mode else "no way of attention gave the same values"
-        if reason is None:
-            return
+            if self.trunk_mode is not None:
+                return
+            reason = "no way of attention gave the same values"
         if wanted != AUTO:
             network = type(models[0]).__name__
             raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")

@@ -27,11 +27,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, to
 def obstacle(model: Module, *, aux_loss: bool, sequence_parallel: bool, dropout: bool) -> str | None:
     """Why a model can't be run as trunk and branches, as far as its configuration tells; None if nothing does.
 
-    Args:
-        model: The unwrapped model, an adapter's included.
-        aux_loss: Whether a load-balancing loss over all routed tokens is part of the loss.
-        sequence_parallel: Whether a row is cut up between processes.
-        dropout: Whether dropout is on.
+    `model` is unwrapped, but for an adapter; the switches say what else is on in this training.
     """
     network = causal_model(model)
     config = network.config.get_text_config()

@@ -177,12 +177,11 @@ def _beginning(path: Sequence[Range], length: int) -> tuple[Range, ...]:
     kept: list[Range] = []
     for start, stop in path:
         stop = min(stop, start + length)
+        length -= stop - start
         if stop > start:
             if kept and kept[-1][1] == start:
-                kept[-1] = (kept[-1][0], stop)
-            else:
-                kept.append((start, stop))
-        length -= stop - start
+                start, _ = kept.pop()
+            kept.append((start, stop))
     return tuple(kept)
 
 
