@@ -72,7 +72,7 @@ def fence_spans(completion: str) -> list[Span]:
 
 
 def check_spans(spans: Sequence[Span], text: str, where: str) -> None:
-    """Refuse with a SpanError, which names `where`, spans that are empty, unsorted, overlapping or outside their text."""
+    """Refuse with a SpanError that names `where` spans that are empty, unsorted, overlapping or outside their text."""
     previous = 0
     for span in spans:
         if not previous <= span.start < span.stop <= len(text):
