@@ -124,20 +124,12 @@ def _render_plain(prompt: str, completion: str, eos_token: str) -> _Rendered:
 
 
 def _render_chat(prompt: Sequence[Message], completion: str, tokenizer: Any) -> _Rendered:
-    """The conversation as the template writes it; one that strips a reply is followed."""
+    """The conversation as the template writes it."""
     turns = [message.model_dump() for message in prompt]
     opening = _apply_template(tokenizer, turns, add_generation_prompt=True)
     before, after = _around_reply(turns, tokenizer)
     text = _apply_template(tokenizer, [*turns, _reply(completion)])
-    content = Span(start=len(before), stop=max(len(text) - len(after), len(before)))
-    reply = text[content.start : content.stop]
-    lead = 0 if completion.startswith(reply) else len(completion) - len(completion.lstrip())
-    same = text.startswith(before) and text.endswith(after) and reply.strip() == completion.strip()
-    if not same or not completion.startswith(reply, lead):
-        raise SpanError(
-            "the chat template changes the completion by more than stripping it, so its spans can't be found in the "
-            f"rendered text (got {reply[:80]!r}, expected {completion[:80]!r}); use another template"
-        )
+    content, lead = _find_reply(text, before, after, completion)
     prompt_stop = _common_length(opening, text)
     if prompt_stop < len(opening):
         _warn_once(
@@ -153,6 +145,20 @@ def _around_reply(turns: Sequence[dict[str, str]], tokenizer: Any) -> tuple[str,
     if not found:
         raise TrainingError("the chat template leaves out the assistant's reply; use the template of a chat model")
     return before, after
+
+
+def _find_reply(text: str, before: str, after: str, completion: str) -> tuple[Span, int]:
+    """Where the reply stands in the conversation, and how many characters the template stripped off its front."""
+    content = Span(start=len(before), stop=max(len(text) - len(after), len(before)))
+    reply = text[content.start : content.stop]
+    lead = 0 if completion.startswith(reply) else len(completion) - len(completion.lstrip())
+    same = text.startswith(before) and text.endswith(after) and reply.strip() == completion.strip()
+    if not same or not completion.startswith(reply, lead):
+        raise SpanError(
+            "the chat template changes the completion by more than stripping it, so its spans can't be found in the "
+            f"rendered text (got {reply[:80]!r}, expected {completion[:80]!r}); use another template"
+        )
+    return content, lead
 
 
 def _reply(text: str) -> dict[str, str]:
