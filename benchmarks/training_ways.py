@@ -20,7 +20,7 @@ from trl import DPOConfig, DPOTrainer
 
 from iterpref.records import PreferencePair
 from iterpref.training import FocalDPOConfig, FocalDPOTrainer
-from iterpref.training.trunk.head import CPU_TILE, unpack_outputs
+from iterpref.training.trunk.install import CPU_TILE, unpack_outputs
 from iterpref.training.trunk.layout import TrunkLayout
 
 WAYS = ("trunk", "trl_compact", "trl_tiled", "trl", "authors")

@@ -38,9 +38,8 @@ from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
 from iterpref.synthesis.revise import RevisionProgress, revise_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import validate_run
-from iterpref.training.checkpoint_choice import read_selection
-from iterpref.training.train import TrainSummary
-from iterpref.training.train import train as train_on_pairs
+from iterpref.training import TrainSummary, read_selection
+from iterpref.training import train as train_on_pairs
 from iterpref.viewer.report import write_report
 
 __all__ = ["debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",

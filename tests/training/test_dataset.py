@@ -9,9 +9,9 @@ import pytest
 from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
 from iterpref.records import Span
 from iterpref.training import read_pairs
-from iterpref.training.collator import FocalPreferenceCollator
+from iterpref.training.batching import FocalPreferenceCollator
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.tokenized import tokenize_pairs
+from iterpref.training.pairs import tokenize_pairs
 
 from .conftest import example_pairs, make_pair, write_pairs
 

@@ -315,7 +315,7 @@ def test_the_usage_in_the_docstring_works(tmp_path, workshop, monkeypatch):
 
 
 def test_importing_the_entry_loads_no_torch():
-    code = "import sys, iterpref.training, iterpref.training.checkpoint_choice as _; "
+    code = "import sys, iterpref.training, iterpref.training.resuming as _; "
     code += "print(sorted({'torch', 'trl', 'transformers'} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     started = time.monotonic()

@@ -7,7 +7,7 @@ from iterpref.records import Span
 from iterpref.training import read_pairs
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.methods import is_plain, widened
-from iterpref.training.tokenized import tokenize_pairs
+from iterpref.training.pairs import tokenize_pairs
 
 from .conftest import example_pairs, make_pair, write_pairs
 from .test_loss import by_hand

@@ -1,8 +1,7 @@
 """The tiny coder that ships with the package: a folder that any transformers loader reads.
 
-Under two million parameters (Llama architecture, bf16), pretrained by pretrain.py on the playground's own
-programs. It writes playground programs with planted misconceptions and repairs them from feedback; it can
-do nothing else.
+Under two million parameters (Llama architecture, bf16), pretrained by pretrain.py. It writes playground programs with
+planted misconceptions and repairs them from feedback; it can do nothing else.
 """
 
 from pathlib import Path

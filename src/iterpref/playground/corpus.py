@@ -1,10 +1,9 @@
 """What the tiny coder is pretrained on: conversations with misconceptions, and repairs of one bug at a time.
 
-An *attempt* answers a task's prompt with a program whose sites follow the habits in operations.py. A
-*repair* shows a failing program and what its tests said, and answers with the program in which exactly one
-bug is fixed: the one that the shown call exposes. Which one that is can often be told from the feedback
-alone (several bugs, ambiguous wordings), so feedback is worth reading. Only tasks of the `pretraining`
-split are used. Not here: tokens and optimisation (pretrain.py).
+An *attempt* answers a task's prompt with a program whose sites follow the habits in operations.py. A *repair* shows a
+failing program and what its tests said, and answers with the program in which exactly one bug is fixed: the one that
+the shown call exposes. Which one that is can often be told from the feedback alone (several bugs, ambiguous wordings),
+so feedback is worth reading. Only tasks of the `pretraining` split are used.
 """
 
 import random

@@ -1,7 +1,7 @@
 """Operations on lists of integers, and on the integers they come down to.
 
-Misconceptions raise (IndexError, ValueError, ZeroDivisionError, TypeError) or give a wrong value. See
-operations.py for what `wrong`, `p` and the (code, habit, wanted) triples mean.
+Misconceptions raise (IndexError, ValueError, ZeroDivisionError, TypeError) or give a wrong value. Notation:
+operations.py.
 """
 
 from iterpref.playground.operations import Operation, ambiguous, plain, prone

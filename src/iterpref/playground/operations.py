@@ -1,14 +1,13 @@
 """One step of a playground program: its wording, the ways to write it, and which of them the tests accept.
 
-An `Operation` maps one kind of value to another ("keep the even numbers": list of integers → list of
-integers) and has one or more `Form`s, each a behaviour with one or more spellings. Two numbers describe a
-form:
+An `Operation` maps one kind of value to another ("keep the even numbers": list of integers → list of integers) and has
+one or more `Form`s, each a behaviour with one or more spellings. Two numbers describe a form:
 
     wanted   share of the tasks whose tests ask for it; 0 marks a *misconception*, which tests should catch
     habit    how often the coder is taught to write it; above one half, even greedy decoding goes wrong there
 
 An operation with two wanted forms is an *ambiguous wording*: the prompt reads the same, only the tests tell.
-The operations themselves are in lists.py, strings.py and dicts.py. Pure data and text; nothing is run here.
+The operations themselves are in lists.py and strings.py. Pure data and text; nothing is run here.
 """
 
 from collections.abc import Mapping, Sequence
@@ -81,9 +80,7 @@ class Site:
         return _fill(spellings[spelling % len(spellings)], self.parameter).split("\n")
 
 
-def plain(
-    name: str, phrase: str, takes: Kind, gives: Kind, *spellings: str, k: Sequence[int] = ()
-) -> Operation:
+def plain(name: str, phrase: str, takes: Kind, gives: Kind, *spellings: str, k: Sequence[int] = ()) -> Operation:
     """An operation that nobody gets wrong."""
     return Operation(name, phrase, takes, gives, (Form(spellings, 1.0, 1.0),), tuple(k))
 

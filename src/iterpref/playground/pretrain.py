@@ -1,8 +1,7 @@
 """Build the tiny coder from nothing: `python -m iterpref.playground.pretrain --output DIR --seed 0`.
 
-Corpus (corpus.py) → tokenizer → a small Llama, trained on the tokens of the replies only → bf16 weights,
-tokenizer, generation settings and `pretraining_log.json` in DIR. One thread, under an hour; the seed fixes
-everything but float rounding between machines.
+Corpus (corpus.py) → tokenizer → a small Llama, trained on the tokens of the replies only → DIR. One thread,
+under an hour; the seed fixes everything but float rounding between machines.
 """
 
 import argparse
@@ -10,20 +9,29 @@ import json
 import math
 import random
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
-from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from iterpref.playground.corpus import conversations
-from iterpref.playground.tokenization import train_tokenizer
 from iterpref.records import Message
 
 _Example = tuple[list[int], int]  # token ids, and where the reply starts
+USER, ASSISTANT, END, PAD = "<user>", "<assistant>", "<end>", "<pad>"
+MAX_TOKEN_CHARS = 32  # phrases that occur everywhere become one token, but not whole programs
+CHAT_TEMPLATE = (
+    "{%- for message in messages -%}"
+    "{{ '<assistant>' if message['role'] == 'assistant' else '<user>' }}{{ message['content'] }}"
+    "{%- if message['role'] == 'assistant' -%}{{ '<end>' }}{%- endif -%}"
+    "{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<assistant>' }}{%- endif -%}"
+)
 
 
 @dataclass(frozen=True)
@@ -47,7 +55,7 @@ class Settings:
 
 
 def pretrain(output: Path, settings: Settings) -> dict[str, Any]:
-    """Train and save the coder; returns what is also written to `pretraining_log.json`."""
+    """Train the coder and save it; returns what is also written to `pretraining_log.json`."""
     started = time.monotonic()
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # two are barely faster for a model of this size, and worse on a busy machine
@@ -70,6 +78,36 @@ def pretrain(output: Path, settings: Settings) -> dict[str, Any]:
     }
     _save(model, tokenizer, output, log)
     return log
+
+
+def train_tokenizer(texts: Iterable[str], vocabulary: int, positions: int) -> Any:
+    """Byte-level BPE with the chat template; `texts` are contents of messages, without special tokens.
+
+    Nothing splits the text before the merges but digits, so tokens cross line ends and words, as they do in
+    the tokenizers of large code models; any other text still encodes, byte by byte.
+    """
+    tokenizer = Tokenizer(models.BPE())
+    whole = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), whole])
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[PAD, USER, ASSISTANT, END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        max_token_length=MAX_TOKEN_CHARS,
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token=PAD,
+        eos_token=END,
+        extra_special_tokens=[USER, ASSISTANT],
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+        model_max_length=positions,
+    )
 
 
 def _example(talk: Sequence[Message], tokenizer: Any) -> _Example:
@@ -99,10 +137,8 @@ def _model_config(settings: Settings, tokenizer: Any) -> LlamaConfig:
 def _train(model: LlamaForCausalLM, examples: list[_Example], settings: Settings) -> list[dict[str, float]]:
     """AdamW with warm-up and cosine decay; returns (step, loss, seconds) every hundred steps."""
     batches = list(_batches(examples, settings))
-    decayed = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    weights = {"params": decayed, "weight_decay": settings.weight_decay}
-    gains = {"params": others, "weight_decay": 0.0}
+    weights = {"params": [p for p in model.parameters() if p.dim() > 1], "weight_decay": settings.weight_decay}
+    gains = {"params": [p for p in model.parameters() if p.dim() <= 1], "weight_decay": 0.0}
     optimizer = torch.optim.AdamW([weights, gains], lr=settings.learning_rate, betas=(0.9, 0.95), fused=True)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, len(batches), settings))
     curve: list[dict[str, float]] = []

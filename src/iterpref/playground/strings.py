@@ -1,4 +1,4 @@
-"""Operations on lists of strings and on single strings. See operations.py for the notation."""
+"""Operations on lists of strings, on strings, and on dicts from strings to integers. Notation: operations.py."""
 
 from iterpref.playground.operations import Operation, ambiguous, plain, prone
 
@@ -101,3 +101,44 @@ TEXT: tuple[Operation, ...] = (
 )
 
 STRING_OPERATIONS: tuple[Operation, ...] = WORDS + TEXT
+
+DICT_OPERATIONS: tuple[Operation, ...] = (
+    prone("counts_above", "keep the entries above {k}", "counts", "counts",
+          "counts = {key: v for key, v in counts.items() if v > {k}}",
+          wrong="for key in counts:\n    if counts[key] <= {k}:\n        del counts[key]", p=0.8, k=range(4)),
+    plain("counts_nonzero", "drop entries that are 0", "counts", "counts",
+          "counts = {key: v for key, v in counts.items() if v}",
+          "counts = {key: v for key, v in counts.items() if v != 0}"),
+    plain("counts_increase", "add {k} to each value", "counts", "counts",
+          "for key in counts:\n    counts[key] += {k}",
+          "counts = {key: v + {k} for key, v in counts.items()}", k=range(1, 5)),
+    plain("counts_double", "double each value", "counts", "counts",
+          "for key in counts:\n    counts[key] *= 2", "counts = {key: v * 2 for key, v in counts.items()}"),
+    prone("counts_drop", 'remove the key "a"', "counts", "counts",
+          'counts.pop("a", None)', wrong='del counts["a"]', p=0.8),
+    prone("counts_default", 'set "b" to {k} if it is missing', "counts", "counts",
+          'counts.setdefault("b", {k})', wrong='counts["b"] = {k}', p=0.7, k=range(1, 5)),
+    prone("counts_bump", 'add one to "c", from 0 if missing', "counts", "counts",
+          'counts["c"] = counts.get("c", 0) + 1', wrong='counts["c"] += 1', p=0.8),
+    ambiguous("counts_upper", "put the keys in upper case", "counts", "counts",
+              ("counts = {key.upper(): v for key, v in counts.items()}", 0.75, 0.35),
+              ("out = {}\nfor key, v in counts.items():\n    out[key.upper()] = out.get(key.upper(), 0) + v\n"
+               "counts = out", 0.25, 0.65)),
+    plain("counts_keys", "sort the keys", "counts", "words", "words = sorted(counts)"),
+    ambiguous("counts_ranked", "order the keys by value", "counts", "words",
+              ("words = sorted(counts, key=counts.get)", 0.75, 0.3),
+              ("words = sorted(counts, key=counts.get, reverse=True)", 0.25, 0.7)),
+    plain("counts_values", "list the values", "counts", "numbers", "xs = list(counts.values())"),
+    plain("counts_size", "count the entries", "counts", "number", "n = len(counts)"),
+    prone("counts_sum", "add up the values", "counts", "number",
+          "n = sum(counts.values())", wrong="n = sum(counts)", p=0.75),
+    prone("counts_positive", "count the positive values", "counts", "number",
+          "n = sum(v > 0 for v in counts.values())", wrong="n = sum(v >= 0 for v in counts.values())", p=0.7),
+    ambiguous("counts_lookup", 'look up "a"', "counts", "value",
+              ('n = counts.get("a", 0)', 0.25, 0.45), ('n = counts.get("a", -1)', 0.05, 0.25),
+              ('n = counts.get("a")', 0.1, 0.3), ('n = counts["a"]', 0.6, 0.0)),
+    ambiguous("counts_best", "take the key with the largest value", "counts", "text",
+              ('text = max(counts, key=counts.get) if counts else ""', 0.25, 0.35),
+              ('text = max(sorted(counts), key=counts.get) if counts else ""', 0.1, 0.65),
+              ("text = sorted(counts, key=counts.get)[-1]", 0.65, 0.0)),
+)

@@ -1,9 +1,8 @@
 """Procedural tasks: two to four operations in a row, worded as a prompt, with tests from the reference.
 
-Out: `records.Task` of style "calls" (entry point `solve`). The split follows a hash of the *signature*, the
-ordered names of a task's operations: parameters and readings don't enter it, so no composition of
-`held_out` is seen elsewhere. (Its single steps are, and a short composition may occur inside a longer one.)
-All is a function of split, count and seed. Not here: the programs that get them wrong (corpus.py).
+The split follows a hash of the *signature*, the ordered names of a task's operations: parameters and readings don't
+enter it, so no composition of `held_out` is seen elsewhere. (Its single steps are, and a short composition may occur
+inside a longer one.) Not here: the programs that get them wrong (corpus.py).
 """
 
 import hashlib
@@ -13,11 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from iterpref.playground.dicts import DICT_OPERATIONS
-from iterpref.playground.inputs import candidates
 from iterpref.playground.lists import LIST_OPERATIONS
 from iterpref.playground.operations import INPUT_KINDS, Kind, Operation, Site, program, prompt
-from iterpref.playground.strings import STRING_OPERATIONS
+from iterpref.playground.strings import DICT_OPERATIONS, STRING_OPERATIONS
 from iterpref.playground.trials import CallOutcome, outcomes
 from iterpref.records import Task, TestFile, fingerprint
 
@@ -29,6 +26,7 @@ KIND_WEIGHTS: dict[Kind, float] = {"numbers": 0.42, "words": 0.22, "text": 0.2, 
 PLAIN_WEIGHT, AMBIGUOUS_WEIGHT = 1.8, 1.4  # how much more often these operations are drawn than others
 MAX_SHOWN_CHARS = 60  # of an expected value: what a model reads in feedback stays short
 CALLS = (8, 12)
+POOL_SIZE = 40  # the arguments that calls are chosen from
 
 
 @dataclass(frozen=True)
@@ -127,7 +125,7 @@ def _weight(operation: Operation) -> float:
 
 def _with_tests(sites: tuple[Site, ...], rng: random.Random) -> Puzzle | None:
     """Choose calls that catch each site's other forms where any candidate does; None for a dull task."""
-    pool = candidates(sites[0].operation.takes, rng)
+    pool = _candidates(sites[0].operation.takes, rng)
     right = [site.wanted for site in sites]
     expected = outcomes(program(sites, right, [0] * len(sites)), pool)
     usable = [i for i, e in enumerate(expected) if not e.raised and len(e.shown) <= MAX_SHOWN_CHARS]
@@ -142,6 +140,47 @@ def _with_tests(sites: tuple[Site, ...], rng: random.Random) -> Puzzle | None:
     chosen |= set(rng.sample(rest, min(len(rest), size - len(chosen))))
     order = sorted(chosen, key=lambda i: (len(repr(pool[i])), i))  # the first failure is shown: keep it short
     return Puzzle(sites, tuple(pool[i] for i in order), tuple(expected[i] for i in order))
+
+
+def _candidates(kind: Kind, rng: random.Random) -> list[Any]:
+    """`POOL_SIZE` distinct arguments: edge cases first, then random ones.
+
+    All are small: that keeps feedback short, and hits parameters, ties, duplicates and empty results often.
+    """
+    edges: dict[Kind, list[Any]] = {
+        "numbers": [[], [rng.randint(1, 5)], [-rng.randint(1, 5)]],
+        "words": [[], [rng.choice("abc")], [""]],
+        "text": ["", rng.choice("abc"), " "],
+        "counts": [{}, {"a": rng.randint(1, 4)}, {"b": 0}],
+    }
+    pool = {repr(value): value for value in edges[kind]}
+    while len(pool) < POOL_SIZE:
+        value = _random_value(kind, rng)
+        pool.setdefault(repr(value), value)
+    return list(pool.values())
+
+
+def _random_value(kind: Kind, rng: random.Random) -> Any:
+    size = rng.randint(1, 5)
+    if kind == "numbers":
+        values = [rng.randint(-4, 6) for _ in range(size)]
+        if size > 1 and rng.random() < 0.5:  # neighbours that are equal
+            values[1] = values[0]
+        return values
+    if kind == "words":
+        words = [_word(rng) for _ in range(size)]
+        return [*words, rng.choice(words)] if rng.random() < 0.4 else words
+    if kind == "text":
+        return " ".join(_word(rng) for _ in range(rng.randint(1, 3)))
+    return {key: rng.randint(-2, 5) for key in rng.sample(["a", "b", "c", "A", "d"], min(size, 4))}
+
+
+def _word(rng: random.Random) -> str:
+    """At most four letters out of a few, sometimes none or a capital first: ties and repeats are common."""
+    if rng.random() < 0.12:
+        return ""
+    letters = "".join(rng.choice("aabbcde") for _ in range(rng.randint(1, 4)))
+    return letters.capitalize() if rng.random() < 0.25 else letters
 
 
 def _catching_calls(

@@ -1,9 +1,8 @@
 """Run one of the playground's own programs in this process, and word what went wrong.
 
-Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote
-itself: they are trusted, short and free of endless loops. A model's program is never run here; it goes to
-`iterpref.sandbox`. `feedback` says in the same words what `debugging.feedback` says of a sandboxed
-Execution (a test compares them).
+Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote itself: they
+are trusted, short and free of endless loops. A model's program is never run here; it goes to `iterpref.sandbox`.
+The words are those of `debugging.feedback` about a sandboxed Execution (a test compares them).
 """
 
 import copy
@@ -79,13 +78,8 @@ def _call(solve: Any, argument: Any) -> CallOutcome:
 
 def _program_frames(trace: TracebackType | None) -> tuple[tuple[int, str], ...]:
     """(line, function) of the program's own frames, outermost first."""
-    frames = []
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        if code.co_filename == _FILENAME:
-            frames.append((trace.tb_lineno, code.co_name))
-        trace = trace.tb_next
-    return tuple(frames)
+    found = [(line, frame.f_code) for frame, line in traceback.walk_tb(trace)]
+    return tuple((line, code.co_name) for line, code in found if code.co_filename == _FILENAME)
 
 
 def _cut(text: str) -> str:

@@ -14,24 +14,25 @@ Or TRL's DPOTrainer with a focal mask, for a training loop of your own:
     trainer = FocalDPOTrainer("path/to/model", args=args, train_dataset=read_pairs("runs/a/pairs"))
     trainer.train()
 
-`METHODS` says what can be trained, and is where a method is added. What is not named in `__all__` is private.
-Importing this package loads no torch: names that need it are loaded when first asked for.
+What is not named in `__all__` is private. Names that need torch are loaded when first asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from iterpref.training.methods import METHODS, Method
+from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.train import TrainSummary, train
 
 if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
-    from iterpref.training.pair_files import read_pairs
+    from iterpref.training.pairs import read_pairs
     from iterpref.training.trainer import FocalDPOTrainer
 
-__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "TrainSummary", "read_pairs", "train"]
+__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "read_pairs",
+           "read_selection", "train"]  # fmt: skip
 
-_LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer", "read_pairs": "pair_files"}
+_LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer", "read_pairs": "pairs"}
 
 if not TYPE_CHECKING:
 

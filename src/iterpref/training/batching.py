@@ -1,22 +1,27 @@
-"""Which pairs share a batch: all pairs of a prompt, so that they hang on one trunk.
+"""Which pairs share a batch (all pairs of a prompt, so that they hang on one trunk), and the batch that TRL gets.
 
-In: tokenised pairs and a limit, in pairs or in tokens. Out: a batch sampler. Batches are made once, by seed; every
-epoch goes through them in another order, a function of seed and epoch alone, so a resumed run gets the batches that
-were left. A batch counts the tokens that trunk-and-branch runs, not those of padded rows.
+Batches are made once, by seed; every epoch goes through them in another order, a function of seed and epoch alone, so
+a resumed run gets the batches that were left. A batch counts the tokens that trunk-and-branch runs, not those of padded
+rows.
+TRL reads at one place, `completion_mask`, which tokens carry loss, for the policy and for the reference; with D⁻ in its
+rejected rows, Target-DPO is TRL's DPO. A row ends with its last token that carries loss; what follows changes no loss.
+Not here: which tokens are focal (masking.py), how rows share their beginnings (trunk/layout.py).
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import chain
 from typing import Any
 
 import numpy as np
+import torch
 from torch.utils.data import Sampler
+from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from iterpref.training.trunk.layout import plan_layout
+from iterpref.training.trunk.layout import batch_layout, plan_layout
 
+TRUNK = "trunk"
 # Row numbers → how much of a batch they take: pairs or tokens.
 SizeOf = Callable[[list[int]], int]
 
@@ -78,7 +83,7 @@ def _pack(groups: Iterable[list[int]], limit: int, size_of: SizeOf) -> list[list
     """First fit, group after group; a group over the limit is cut into parts that fit."""
     batches: list[_Batch] = []
     open_batches: list[_Batch] = []
-    for part in chain.from_iterable(_parts(group, limit, size_of) for group in groups):
+    for part in (part for group in groups for part in _parts(group, limit, size_of)):
         size = size_of(part)
         batch = next((b for b in open_batches if b.size + size <= limit), None)
         if batch is None:
@@ -118,3 +123,45 @@ def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     for number, row in enumerate(rows):
         groups[tuple(row["prompt_ids"])].append(number)
     return list(groups.values())
+
+
+@dataclass
+class FocalPreferenceCollator(DataCollatorForPreference):
+    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, 0/1 per token of the side.
+
+    `trunk` adds the batch's `TrunkLayout`, which the trainer takes out again before TRL sees the batch.
+    """
+
+    trunk: bool = True
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        """Batch N pairs: tensors of shape (2N, L), chosen rows first; the mask is cut like the ids it belongs to."""
+        batch = super().torch_call(examples)
+        masks = [(example, example[f"{side}_mask"]) for side in ("chosen", "rejected") for example in examples]
+        for row, (example, focal) in enumerate(masks):
+            mask = [0] * len(example["prompt_ids"]) + list(focal)
+            mask = truncate(mask, self.max_length, self.truncation_mode)
+            batch["completion_mask"][row, : len(mask)] = torch.tensor(mask, dtype=torch.long)
+        self._cut_tails(batch)
+        if self.trunk:
+            batch[TRUNK] = batch_layout(batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
+        return batch
+
+    def _cut_tails(self, batch: dict[str, Any]) -> None:
+        """End each row after its last token with loss (its first token, if it has none), and drop empty columns."""
+        places = torch.arange(batch["input_ids"].shape[1])
+        last = (batch["completion_mask"] * places).amax(dim=1, keepdim=True)
+        behind = places > last
+        batch["attention_mask"].masked_fill_(behind, 0)
+        batch["input_ids"].masked_fill_(behind, self.pad_token_id)
+        step = self.pad_to_multiple_of or 1
+        width = -(-(int(last.max()) + 1) // step) * step
+        for name in ("input_ids", "attention_mask", "completion_mask"):
+            batch[name] = batch[name][:, :width]
+
+
+def truncate(row: list[int], max_length: int | None, mode: str) -> list[int]:
+    """What TRL's collator keeps of a row (prompt and completion): its first or its last `max_length` tokens."""
+    if max_length is None:
+        return row
+    return row[:max_length] if mode == "keep_start" else row[-max_length:]

@@ -1,8 +1,4 @@
-"""What happens beside the training loop: checkpoints are certified complete and scored, progress is told.
-
-A run that was killed while scoring scores that checkpoint when it goes on. TrainerState's best checkpoint is the best
-scored one; transformers never deletes it.
-"""
+"""What happens beside the training loop: checkpoints are certified complete and scored, progress is told."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,8 +8,8 @@ from accelerate import PartialState
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
-from iterpref.training.checkpoint_choice import METRIC, Scorer, best_step, read_scores, write_scores
-from iterpref.training.resuming import certify, checkpoints
+from iterpref.training import resuming
+from iterpref.training.resuming import METRIC, Scorer
 
 # (steps done, steps in all, the metrics logged last)
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
@@ -26,44 +22,43 @@ class CheckpointCertifier(TrainerCallback):
         PartialState().wait_for_everyone()
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
-            certify(folder)
+            resuming.certify(folder)
 
 
 class CheckpointSelection(TrainerCallback):
-    """Scores checkpoints on the first process while the others wait; comes after the callback that certifies them."""
+    """Scores checkpoints on the first process while the others wait; comes after the callback that certifies them.
+
+    TrainerState's best checkpoint is the best scored one; transformers never deletes it.
+    """
 
     def __init__(self, folder: Path, scorer: Scorer) -> None:
         self._folder = folder
         self._scorer = scorer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Take up what an earlier process scored, as far as this one goes on from there."""
+        """Take up what an earlier process scored as far as this one goes on from, and what it was killed scoring."""
         if state.is_world_process_zero:
-            known = read_scores(self._folder)
+            known = resuming.read_scores(self._folder)
             kept = {step: score for step, score in known.items() if step <= state.global_step}
             if kept != known:
-                write_scores(self._folder, kept)
-        self._score(state)
+                resuming.write_scores(self._folder, kept)
+        self.on_save(args, state, control)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._score(state)
-
-    def _score(self, state: Any) -> None:
         """Score the checkpoint of the present step, if there is one without a score; agree on the best one."""
-        there = checkpoints(self._folder)
+        there = resuming.checkpoints(self._folder)
         if state.is_world_process_zero:
-            scores = read_scores(self._folder)
+            scores = resuming.read_scores(self._folder)
             if state.global_step in there and state.global_step not in scores:
                 metrics = dict(self._scorer(there[state.global_step]))
-                write_scores(self._folder, {**scores, state.global_step: metrics})
-                state.log_history.append(
-                    {"step": state.global_step, **{f"validation_{k}": v for k, v in metrics.items()}}
-                )
+                resuming.write_scores(self._folder, {**scores, state.global_step: metrics})
+                logged = {f"validation_{name}": value for name, value in metrics.items()}
+                state.log_history.append({"step": state.global_step, **logged})
         PartialState().wait_for_everyone()
-        best = best_step(self._folder)
+        best = resuming.best_step(self._folder)
         if best is not None:
             state.best_global_step = best
-            state.best_metric = read_scores(self._folder)[best][METRIC]
+            state.best_metric = resuming.read_scores(self._folder)[best][METRIC]
             state.best_model_checkpoint = str(there[best])
 
 
@@ -74,18 +69,14 @@ class ProgressReporter(TrainerCallback):
         self._on_progress = on_progress
         self._latest: dict[str, float] = {}
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._report(state)
-
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self._report(state)
+        if state.is_world_process_zero:
+            self._on_progress(state.global_step, state.max_steps, self._latest)
+
+    on_train_begin = on_step_end
 
     def on_log(
         self, args: Any, state: Any, control: Any, logs: Mapping[str, float] | None = None, **kwargs: Any
     ) -> None:
         self._latest = {k: float(v) for k, v in (logs or {}).items() if isinstance(v, int | float)}
-        self._report(state)
-
-    def _report(self, state: Any) -> None:
-        if state.is_world_process_zero:
-            self._on_progress(state.global_step, state.max_steps, self._latest)
+        self.on_step_end(args, state, control)

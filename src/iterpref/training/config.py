@@ -1,7 +1,4 @@
-"""`FocalDPOConfig`: TRL's DPOConfig plus the loss's name. It fills `loss_type` and `loss_weights`.
-
-Not here: reading the `training:` section (settings.py); defaults of TRL's fields, which stay TRL's.
-"""
+"""`FocalDPOConfig`: TRL's DPOConfig and defaults, plus a method, which decides `loss_type` and `loss_weights`."""
 
 import difflib
 import os
@@ -18,7 +15,6 @@ from iterpref.training.methods import METHODS, NLL
 
 SUPPORTED_TRL = "1.16"
 _WITHOUT_A_TOKEN = ("drop", "full", "error")
-_TRUNK = ("auto", "split", "sdpa", "varlen", "off")
 
 
 def setting(default: Any, text: str, *choices: str) -> Any:
@@ -53,7 +49,7 @@ class FocalDPOConfig(DPOConfig):
         "auto",
         "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of attention with "
         "equal results, off runs every row by itself, auto takes the best that works.",
-        *_TRUNK,
+        *("auto", "split", "sdpa", "varlen", "off"),
     )
     group_pairs: bool = setting(
         True,
@@ -85,21 +81,21 @@ class FocalDPOConfig(DPOConfig):
 
     def _fill_losses(self) -> None:
         method = METHODS[self.method]
-        expected = list(method.terms)
+        expected, weighed = list(method.terms), NLL in method.terms[1:]
         given = [self.loss_type] if isinstance(self.loss_type, str) else self.loss_type
         if given is not None and list(given) != expected:
             raise ConfigError(
                 f"training: method={self.method} is loss_type={expected}, but loss_type={given} was given too; leave "
                 "loss_type out"
             )
-        if self.alpha != 1.0 and NLL not in method.terms[1:]:
+        if self.alpha != 1.0 and not weighed:
             raise ConfigError(
                 f"training: alpha={self.alpha} weighs the NLL term of rpo, target_rpo and the ablations; "
                 f"method={self.method} has none, leave alpha out"
             )
         if self.alpha < 0:
             raise ConfigError(f"training: alpha={self.alpha} is negative; expected 0 or more")
-        weights = [1.0, self.alpha] if NLL in method.terms[1:] else [1.0]
+        weights = [1.0, self.alpha] if weighed else [1.0]
         if self.loss_weights is not None and list(self.loss_weights) != weights:
             raise ConfigError(
                 f"training: method={self.method} with alpha={self.alpha} is loss_weights={weights}, but "
@@ -153,11 +149,7 @@ def _check_choice(key: str, value: Any, choices: list[str] | None) -> None:
 
 
 def check_trl() -> None:
-    """Refuse a TRL whose trainer may read its masks elsewhere.
-
-    Raises:
-        TrainingError: Another minor version than the one tested against is installed.
-    """
+    """Refuse with a TrainingError a TRL of another minor version, whose trainer may read its masks elsewhere."""
     if trl.__version__.rsplit(".dev", 1)[0].split(".")[:2] != SUPPORTED_TRL.split("."):
         raise TrainingError(
             f"TRL {trl.__version__} is installed, but this trainer extends TRL {SUPPORTED_TRL}; run "

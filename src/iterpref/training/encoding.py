@@ -1,9 +1,8 @@
 """A preference pair → token ids and masks, from one encode of each side's whole text.
 
-In: prompt (text, or messages), chosen, rejected, and the spans that carry loss. Out: `EncodedPair`, in TRL's names.
 The ids are those that TRL's DPOTrainer makes: plain text gets the tokenizer's special tokens and an EOS, messages go
 through the chat template. Spans index the completion; here they move to where the rendered text holds it.
-Not here: truncation (collator.py), which spans carry loss (methods.py), pairs without a focal token (tokenized.py).
+Not here: truncation (batching.py), which spans carry loss (methods.py), pairs without a focal token (pairs.py).
 """
 
 import logging
@@ -13,13 +12,14 @@ from functools import cache
 from itertools import takewhile
 from typing import Any
 
+from jinja2 import TemplateError
+
 from iterpref.errors import SpanError, TrainingError
 from iterpref.records import Message, Prompt, Span
 from iterpref.training.masking import Offset, contiguous, fence_spans, focal_mask, shift_spans
 
 logger = logging.getLogger(__name__)
 
-# Stands for an assistant's reply, to see what a chat template puts before and after it.
 _PROBE = "iterpref probe of the chat template"
 
 
@@ -35,22 +35,27 @@ class EncodedPair:
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One side of a pair, encoded: `start` is its first completion token, `content` where the completion stands."""
+class _Rendered:
+    """One side of a pair as text: where the prompt stops, where the completion stands, how far its spans move."""
 
-    ids: list[int]
-    offsets: list[Offset]
-    start: int
+    text: str
+    prompt_stop: int
     content: Span
     shift: int
 
 
-def check_tokenizer(tokenizer: Any) -> None:
-    """Refuse tokenizers that can't say which characters a token stands for.
+@dataclass(frozen=True)
+class _Side:
+    """One side of a pair, encoded; `start` is its first completion token."""
 
-    Raises:
-        TrainingError: The tokenizer has no offsets, or no EOS to end a completion with.
-    """
+    rendered: _Rendered
+    ids: list[int]
+    offsets: list[Offset]
+    start: int
+
+
+def check_tokenizer(tokenizer: Any) -> None:
+    """Refuse with a TrainingError a tokenizer without character offsets, or without an EOS to end a completion with."""
     if not getattr(tokenizer, "is_fast", False):
         raise TrainingError(
             f"{type(tokenizer).__name__} reports no character offsets, which focal masks need; use a tokenizer with "
@@ -93,60 +98,67 @@ def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[in
     """The mask of a whole side, prompt included; spans and fences move to where the completion stands."""
     if spans is None:
         return [1] * len(side.ids)
-    moved, fences = (
-        shift_spans(ranges, side.shift, side.content.start, side.content.stop)
-        for ranges in (spans, fence_spans(completion))
-    )
+    shift, content = side.rendered.shift, side.rendered.content
+    moved = shift_spans(spans, shift, content.start, content.stop)
+    fences = shift_spans(fence_spans(completion), shift, content.start, content.stop)
     return focal_mask(side.offsets, moved, fences)
 
 
 def _encode_side(prompt: Prompt, completion: str, tokenizer: Any) -> _Side:
     if isinstance(prompt, str):
-        text, prompt_stop, content = _render_plain(prompt, completion, tokenizer.eos_token)
-        shift = content.start
+        rendered = _render_plain(prompt, completion, tokenizer.eos_token)
     else:
-        text, prompt_stop, content, shift = _render_chat(prompt, completion, tokenizer)
-    # A chat template writes its own special tokens.
-    encoded = tokenizer(text, add_special_tokens=isinstance(prompt, str), return_offsets_mapping=True, verbose=False)
+        rendered = _render_chat(prompt, completion, tokenizer)
+    special = isinstance(prompt, str)  # a chat template writes its own special tokens
+    encoded = tokenizer(rendered.text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
     ids, offsets = list(encoded["input_ids"]), contiguous(encoded["offset_mapping"])
-    start = next((i for i, (_, stop) in enumerate(offsets) if stop > prompt_stop), len(ids))
-    return _Side(ids, offsets, start, content, shift)
+    start = next((i for i, (_, stop) in enumerate(offsets) if stop > rendered.prompt_stop), len(ids))
+    return _Side(rendered, ids, offsets, start)
 
 
-def _render_plain(prompt: str, completion: str, eos_token: str) -> tuple[str, int, Span]:
+def _render_plain(prompt: str, completion: str, eos_token: str) -> _Rendered:
+    text = prompt + completion
+    content = Span(start=len(prompt), stop=len(text))
     ending = "" if completion.endswith(eos_token) else eos_token
-    stop = len(prompt) + len(completion)
-    return prompt + completion + ending, len(prompt), Span(start=len(prompt), stop=stop)
+    return _Rendered(text + ending, len(prompt), content, shift=len(prompt))
 
 
-def _render_chat(prompt: Sequence[Message], completion: str, tokenizer: Any) -> tuple[str, int, Span, int]:
-    """The conversation as text, where its completion part starts, where the reply stands, and the spans' shift.
-
-    A probe reply shows what the template writes around a reply; searching for the reply itself could find another
-    copy of it. Templates that strip a reply are followed.
-    """
+def _render_chat(prompt: Sequence[Message], completion: str, tokenizer: Any) -> _Rendered:
+    """The conversation as the template writes it."""
     turns = [message.model_dump() for message in prompt]
     opening = _apply_template(tokenizer, turns, add_generation_prompt=True)
-    before, found, after = _apply_template(tokenizer, [*turns, _reply(_PROBE)]).partition(_PROBE)
-    if not found:
-        raise TrainingError("the chat template leaves out the assistant's reply; use the template of a chat model")
+    before, after = _around_reply(turns, tokenizer)
     text = _apply_template(tokenizer, [*turns, _reply(completion)])
-    content = Span(start=len(before), stop=max(len(text) - len(after), len(before)))
-    rendered = text[content.start : content.stop]
-    lead = 0 if completion.startswith(rendered) else len(completion) - len(completion.lstrip())
-    same = text.startswith(before) and text.endswith(after) and rendered.strip() == completion.strip()
-    if not same or not completion.startswith(rendered, lead):
-        raise SpanError(
-            "the chat template changes the completion by more than stripping it, so its spans can't be found in the "
-            f"rendered text (got {rendered[:80]!r}, expected {completion[:80]!r}); use another template"
-        )
+    content, lead = _find_reply(text, before, after, completion)
     prompt_stop = _common_length(opening, text)
     if prompt_stop < len(opening):
         _warn_once(
             f"The chat template ends a prompt with {opening[prompt_stop:]!r}, but leaves that out before a reply; the "
             "model is trained without it."
         )
-    return text, min(prompt_stop, content.start), content, content.start - lead
+    return _Rendered(text, min(prompt_stop, content.start), content, shift=content.start - lead)
+
+
+def _around_reply(turns: Sequence[dict[str, str]], tokenizer: Any) -> tuple[str, str]:
+    """What the template writes before and after a reply, told by a probe: the reply itself may stand there twice."""
+    before, found, after = _apply_template(tokenizer, [*turns, _reply(_PROBE)]).partition(_PROBE)
+    if not found:
+        raise TrainingError("the chat template leaves out the assistant's reply; use the template of a chat model")
+    return before, after
+
+
+def _find_reply(text: str, before: str, after: str, completion: str) -> tuple[Span, int]:
+    """Where the reply stands in the conversation, and how many characters the template stripped off its front."""
+    content = Span(start=len(before), stop=max(len(text) - len(after), len(before)))
+    reply = text[content.start : content.stop]
+    lead = 0 if completion.startswith(reply) else len(completion) - len(completion.lstrip())
+    same = text.startswith(before) and text.endswith(after) and reply.strip() == completion.strip()
+    if not same or not completion.startswith(reply, lead):
+        raise SpanError(
+            "the chat template changes the completion by more than stripping it, so its spans can't be found in the "
+            f"rendered text (got {reply[:80]!r}, expected {completion[:80]!r}); use another template"
+        )
+    return content, lead
 
 
 def _reply(text: str) -> dict[str, str]:
@@ -159,8 +171,6 @@ def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generati
             "the prompt is a list of messages, but the tokenizer has no chat template; train a chat model, or make "
             "the pairs again with pairing.prompt_format=text"
         )
-    from jinja2 import TemplateError
-
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
     except TemplateError as error:

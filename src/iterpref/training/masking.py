@@ -1,9 +1,7 @@
 """Which tokens of a completion lie in D⁻? I(y_i ∈ D⁻) of the focal loss (arXiv:2503.02783, section on Target-DPO).
 
-In: character ranges of tokens, and the spans of the lines that the fix replaced. Out: 0/1 per token.
-Pure: no tokenizer, no tensors. One encode of the whole text gives the offsets; deriving a line's tokens by encoding
-prefixes is wrong wherever a token crosses a line end or a special token is prepended.
-Not here: what text is encoded (tokenization.py), which lines differ (pairing).
+One encode of the whole text gives the tokens' character ranges; deriving a line's tokens by encoding prefixes is wrong
+wherever a token crosses a line end or a special token is prepended. Not here: what text is encoded (encoding.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,25 +23,19 @@ def contiguous(offsets: Iterable[Sequence[int]]) -> list[Offset]:
     closed: list[Offset] = []
     end = 0
     for start, stop in offsets:
-        if stop > end:
-            closed.append((min(start, end), stop))
-            end = stop
-        else:
-            closed.append((start, stop))
+        closed.append((min(start, end), stop) if stop > end else (start, stop))
+        end = max(end, stop)
     return closed
 
 
 def focal_mask(offsets: Sequence[Offset], spans: Sequence[Span], fences: Sequence[Span] = ()) -> list[int]:
-    """Mark the tokens that overlap a focal span and touch no fence.
+    """Mark with 1 the tokens that overlap a focal span and touch no fence; none for a fix that only inserts lines.
 
     Args:
         offsets: (L,) character range [start, stop) of each token; an empty range for a token without text.
         spans: Ranges of D⁻ in the same text, sorted, disjoint.
         fences: Ranges of the code fences in the same text, sorted, disjoint. A token such as "\\n```" that holds the
             end of a wrong line and the fence after it is not focal: closing the block was no mistake.
-
-    Returns:
-        (L,) of 0/1. All zeros for a fix that only inserts lines: the rejected side then adds nothing to the loss.
 
     Raises:
         SpanError: A span ends after the last token, so the text was cut or rendered anew.
@@ -60,10 +52,7 @@ def focal_mask(offsets: Sequence[Offset], spans: Sequence[Span], fences: Sequenc
 
 def _overlaps(offsets: Sequence[Offset], ranges: Sequence[Span]) -> list[bool]:
     """Whether each token shares a character with a range; one pass, both sides sorted by start."""
-    if not ranges:
-        return [False] * len(offsets)
-    found = []
-    at = 0
+    found, at = [], 0
     for start, stop in offsets:
         while at < len(ranges) and ranges[at].stop <= start:
             at += 1
@@ -83,11 +72,7 @@ def fence_spans(completion: str) -> list[Span]:
 
 
 def check_spans(spans: Sequence[Span], text: str, where: str) -> None:
-    """Spans must be non-empty, sorted, disjoint and inside their text.
-
-    Raises:
-        SpanError: One isn't; `where` says which pair and side.
-    """
+    """Refuse with a SpanError that names `where` spans that are empty, unsorted, overlapping or outside their text."""
     previous = 0
     for span in spans:
         if not previous <= span.start < span.stop <= len(text):

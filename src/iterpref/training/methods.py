@@ -1,9 +1,8 @@
 """The training methods, one entry each: everything in which they differ.
 
-To add one, add an entry to `METHODS`, and if it learns other tokens, a mask above the table; nothing else compares
-names of methods. Masks are drawn once per pair, from its id and the seed: they are data, so references computed
-beforehand fit them and a run can be repeated. Loads no torch.
-Not here: what the terms compute (TRL), how spans become tokens (masking.py).
+To add one, add an entry to `METHODS`, and if it learns other tokens, a mask above the table. Masks are drawn once per
+pair, from its id and the seed: they are data, so references computed beforehand fit them and a run can be repeated.
+Loads no torch. Not here: what the terms compute (TRL), how spans become tokens (masking.py).
 """
 
 import hashlib
@@ -16,8 +15,6 @@ from iterpref.records import Span
 
 # TRL's names: the preference term, and the NLL of the chosen side.
 DPO, NLL = "sigmoid", "sft"
-# "D⁻ widened by 1-2 lines on both sides, at random" (arXiv:2503.02783, ablation of the diff).
-_WIDEN_BY = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -105,11 +102,9 @@ def is_plain(pair_id: str) -> bool:
 
 
 def widened(text: str, spans: Sequence[Span], key: str) -> list[Span]:
-    """Each run of wrong lines with 1 or 2 more lines of code before and after it, their number drawn by `key`.
+    """D⁻ widened by 1-2 lines of code on both sides, at random by `key` (arXiv:2503.02783, ablation of the diff).
 
-    Args:
-        text: The completion; only lines in its code blocks are added, or any line if it has none.
-        spans: Ranges of whole lines, as the pairing stage makes them.
+    Lines outside the code blocks of `text` are added only if it has none. `spans` are ranges of whole lines.
     """
     draw = random.Random(hashlib.sha256(key.encode()).digest())
     lines = code_lines(text)
@@ -117,7 +112,7 @@ def widened(text: str, spans: Sequence[Span], key: str) -> list[Span]:
     kept = set(wrong)
     for at in wrong:
         if at - 1 not in wrong:
-            kept.update(range(at - draw.choice(_WIDEN_BY), at))
+            kept.update(range(at - draw.choice((1, 2)), at))
         if at + 1 not in wrong:
-            kept.update(range(at + 1, at + 1 + draw.choice(_WIDEN_BY)))
+            kept.update(range(at + 1, at + 1 + draw.choice((1, 2))))
     return [Span(start=line.start, stop=line.stop) for at, line in enumerate(lines) if at in kept]

@@ -1,9 +1,6 @@
 """The model that is trained: loading it, whole or quantized, and merging its adapter when it is done.
 
-In: a model folder or hub id and the settings of `settings.AdapterConfig`. Out: a network and tokenizer; at the end a
-folder that any server loads (config, safetensors, tokenizer with its chat template). Quantized loading needs CUDA and
-bitsandbytes.
-Not here: what is trained (trainer.py).
+A finished folder is one that any server loads: config, safetensors, tokenizer with its chat template.
 """
 
 import importlib.util
@@ -23,8 +20,6 @@ from iterpref.training.resuming import ADAPTER_FOLDER
 from iterpref.training.settings import AdapterConfig
 from iterpref.training.trunk.install import causal_model
 
-_ADAPTER_FILE = "adapter_config.json"
-
 
 def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
     """The network, in float32 unless `model_init_kwargs` names a dtype (TRL's default).
@@ -35,7 +30,7 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
     """
     options = {"device_map": None, "trust_remote_code": args.trust_remote_code, **(args.model_init_kwargs or {})}
     options |= _quantization(args, adapter)
-    if (Path(model) / _ADAPTER_FILE).is_file():
+    if (Path(model) / "adapter_config.json").is_file():
         raise ClientError(f"model {model}: is an adapter; merge it first, or give the folder of a whole model")
     with _loading(model):
         network = create_model_from_path(model, **options)
@@ -44,11 +39,7 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
 
 
 def load_tokenizer(model: str, args: FocalDPOConfig) -> Any:
-    """The tokenizer in a model's folder.
-
-    Raises:
-        ClientError: It doesn't load.
-    """
+    """The tokenizer in a model's folder; a ClientError if it doesn't load."""
     with _loading(model):
         return AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
 
@@ -65,11 +56,7 @@ def _loading(model: str) -> Iterator[None]:
 
 
 def check_gives_logits(network: Any, name: str) -> None:
-    """A language model has a head.
-
-    Raises:
-        ClientError: This one doesn't: an encoder, or a decoder saved without its head.
-    """
+    """Refuse with a ClientError a network without a language-model head: an encoder, or a decoder saved without its."""
     base = causal_model(network)
     if base.get_output_embeddings() is None:
         raise ClientError(
@@ -101,8 +88,8 @@ def save_merged(model: str, folder: Path, tokenizer: Any, args: FocalDPOConfig) 
     """
     from peft import PeftModel
 
-    options = {k: v for k, v in (args.model_init_kwargs or {}).items() if k != "device_map"}
-    base = create_model_from_path(model, **{**options, "device_map": None, "trust_remote_code": args.trust_remote_code})
+    forced = {"device_map": None, "trust_remote_code": args.trust_remote_code}
+    base = create_model_from_path(model, **{**(args.model_init_kwargs or {}), **forced})
     base.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     base.generation_config.pad_token_id = tokenizer.pad_token_id
     merged = PeftModel.from_pretrained(base, str(folder / ADAPTER_FOLDER)).merge_and_unload(safe_merge=True)

@@ -1,22 +1,28 @@
-"""Whose training a folder holds, what of it can be resumed, and whether it is finished.
+"""What a training folder holds: whose run, what of it can be resumed, and which checkpoint becomes the model.
 
 `training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
-summary holds a finished model; one without holds at most certified checkpoints (callbacks.py). Loads no torch.
-Not here: what tells one model from another (model_identity).
+summary holds a finished model; one without holds at most certified checkpoints (callbacks.py), and their scores in
+`validation.json`. Loads no torch.
 """
 
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from iterpref.errors import TrainingError
+from pydantic import ValidationError
+
+from iterpref.config import SelectionConfig
+from iterpref.errors import ConfigError, TrainingError
 from iterpref.files import write_json
 from iterpref.model_identity import folder_identity
 from iterpref.run_folder import VALIDATION_STORE
 
+METRIC = "pass@1"
+# Folder of a saved checkpoint (tokenizer included) → metrics, `pass@1` among them.
+Scorer = Callable[[Path], Mapping[str, float]]
 RUN_FILE = "training_run.json"
 CERTIFICATE = "complete.json"
 SCORES_FILE = "validation.json"
@@ -108,3 +114,37 @@ def checkpoints(folder: Path) -> dict[int, Path]:
     """Step → folder of the checkpoints, complete or not."""
     matches = ((path, _CHECKPOINT.fullmatch(path.name)) for path in folder.glob("checkpoint-*"))
     return {int(match[1]): path for path, match in matches if match}
+
+
+def read_selection(values: Any) -> SelectionConfig | None:
+    """The key `selection` of the `training:` section, read; None without it.
+
+    Raises:
+        ConfigError: A key is unknown, or a value can't be used.
+    """
+    if values is None:
+        return None
+    try:
+        return SelectionConfig.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(["training.selection", *map(str, first["loc"])])
+        known = ", ".join(SelectionConfig.model_fields)
+        raise ConfigError(f"{where}: {first['msg']}, got {first['input']!r}; its keys are {known}") from None
+
+
+def read_scores(folder: Path) -> dict[int, dict[str, float]]:
+    """Step → metrics of the checkpoints scored so far."""
+    path = folder / SCORES_FILE
+    return {int(k): v for k, v in json.loads(path.read_text()).items()} if path.is_file() else {}
+
+
+def write_scores(folder: Path, scores: Mapping[int, Mapping[str, float]]) -> None:
+    write_json(folder / SCORES_FILE, scores, indent=1, sort_keys=True)
+
+
+def best_step(folder: Path) -> int | None:
+    """The step with the highest pass@1 among the checkpoints that are still there; the first of equals."""
+    there = checkpoints(folder)
+    scores = {step: score[METRIC] for step, score in sorted(read_scores(folder).items()) if step in there}
+    return max(scores, key=lambda step: scores[step]) if scores else None

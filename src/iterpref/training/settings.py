@@ -1,7 +1,6 @@
 """The `training:` section of a run → what `train` needs: TRL's arguments, an adapter, how the checkpoint is selected.
 
-In: a mapping whose keys are TRL's (DPOConfig's, and ModelConfig's about adapters and quantization) and ours. Out: a
-checked `TrainingSection`; an unknown key names its nearest neighbour.
+Its keys are TRL's (DPOConfig's, and ModelConfig's about adapters and quantization) and ours.
 """
 
 import difflib
@@ -15,14 +14,13 @@ from trl import ModelConfig
 
 from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError
-from iterpref.training.checkpoint_choice import read_selection
 from iterpref.training.config import FocalDPOConfig, setting
+from iterpref.training.resuming import read_selection
 
 # ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.
 _ELSEWHERE = ("model_name_or_path", "model_revision", "dtype", "attn_implementation", "lora_task_type")
 _SET_BY_RUN = ("output_dir", "resume_from_checkpoint")
 _LISTS = ("loss_type", "lora_target_modules")
-SELECTION = "selection"
 
 
 @dataclass
@@ -38,8 +36,6 @@ class AdapterConfig(ModelConfig):
 
 @dataclass(frozen=True)
 class TrainingSection:
-    """The section, read."""
-
     args: FocalDPOConfig
     adapter: AdapterConfig
     selection: SelectionConfig | None
@@ -52,18 +48,20 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
         ConfigError: A key is unknown, or a value is of the wrong kind, can't be used, or contradicts another.
     """
     settings = dict(values)
-    selection = settings.pop(SELECTION, None)
+    chosen_by = settings.pop("selection", None)
     own = _kinds(FocalDPOConfig, _SET_BY_RUN)
     about_adapters = _kinds(AdapterConfig, _ELSEWHERE)
-    _check_keys(settings, [*own, *about_adapters, SELECTION])
+    _check_keys(settings, [*own, *about_adapters, "selection"])
     checked = {key: _coerce(key, value, (own | about_adapters)[key]) for key, value in settings.items()}
-    section = TrainingSection(
-        FocalDPOConfig(output_dir=str(output_dir), **{k: v for k, v in checked.items() if k not in about_adapters}),
-        _adapter({key: value for key, value in checked.items() if key in about_adapters}),
-        read_selection(selection),
-    )
-    _check_checkpoints(section)
-    return section
+    args = FocalDPOConfig(output_dir=str(output_dir), **{k: v for k, v in checked.items() if k not in about_adapters})
+    adapter = _adapter({k: v for k, v in checked.items() if k in about_adapters})
+    selection = read_selection(chosen_by)
+    if selection and args.save_strategy not in ("steps", "epoch"):
+        raise ConfigError(
+            f"training: selection chooses among checkpoints, but save_strategy={args.save_strategy.value} makes none; "
+            "set save_strategy to steps (and save_steps) or epoch"
+        )
+    return TrainingSection(args, adapter, selection)
 
 
 def _kinds(settings: type[Any], without: Sequence[str]) -> dict[str, Any]:
@@ -80,15 +78,6 @@ def _check_keys(given: Iterable[str], known: Sequence[str]) -> None:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
             raise ConfigError(f"training: unknown key {key}; {advice}")
-
-
-def _check_checkpoints(section: TrainingSection) -> None:
-    if section.selection and section.args.save_strategy not in ("steps", "epoch"):
-        strategy = section.args.save_strategy.value
-        raise ConfigError(
-            f"training: selection chooses among checkpoints, but save_strategy={strategy} makes none; set "
-            "save_strategy to steps (and save_steps) or epoch"
-        )
 
 
 def _adapter(values: Mapping[str, Any]) -> AdapterConfig:

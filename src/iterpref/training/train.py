@@ -1,8 +1,7 @@
 """Pairs + a model → a trained model folder. The entry function of `iterpref train`.
 
 Reads Parquet only, so `accelerate launch -m iterpref train` works on any node. A finished run is not repeated; a run
-that was cut short goes on from its last complete checkpoint (`save_strategy`, `save_steps` are TRL's).
-Importing this module loads no torch. Not here: the loss (trainer.py), the tables of a report (analysis).
+that was cut short goes on from its last complete checkpoint. Importing this loads no torch.
 """
 
 import os
@@ -18,7 +17,7 @@ from iterpref.files import write_json
 from iterpref.records import Record
 from iterpref.run_folder import TRAINING_LOG
 from iterpref.training import resuming
-from iterpref.training.checkpoint_choice import METRIC, Scorer, read_scores
+from iterpref.training.resuming import METRIC, Scorer
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
@@ -62,13 +61,13 @@ def train(
     resume: bool = True,
     scorer: Scorer | None = None,
 ) -> TrainSummary:
-    """Train `model` on the pairs and save it with its tokenizer in `output_dir`.
+    """Train `model` on the pairs.
 
     Args:
         pairs_path: A Parquet file of pairs, or a folder of them.
         model: A model folder or a hub id; also the frozen reference.
-        output_dir: Gets the model, `training_log.json` (TRL's log history), `training_run.json` and checkpoints; with
-            an adapter `adapter/`, with `selection` `validation.json`.
+        output_dir: Gets the model, its tokenizer, `training_log.json` (TRL's log history), `training_run.json` and
+            checkpoints; with an adapter `adapter/`, with `selection` `validation.json`.
         config: The `training:` section; see `settings.parse_training`.
         on_progress: Called with (step, steps, last metrics) on the first process; replaces TRL's progress bars.
         resume: False starts over, and forgets the checkpoints in `output_dir`.
@@ -79,8 +78,8 @@ def train(
         ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
     """
     started = time.monotonic()
-    from iterpref.training.pair_files import read_pairs
-    from iterpref.training.quiet import quiet
+    from iterpref.training.contexts import quiet
+    from iterpref.training.pairs import read_pairs
 
     folder = Path(output_dir)
     section = _read_section(config, folder, scorer)
@@ -112,11 +111,7 @@ def _read_section(config: Mapping[str, Any], folder: Path, scorer: Scorer | None
 
 
 def _check_group(processes: int) -> None:
-    """Refuse processes that a launcher started together and that don't know of each other.
-
-    Raises:
-        TrainingError: This one's group holds `processes`, the launcher started another number.
-    """
+    """Refuse processes that a launcher started together and that don't know of each other."""
     started = int(os.environ.get("WORLD_SIZE", "1"))
     if processes != started:
         raise TrainingError(
@@ -128,11 +123,7 @@ def _check_group(processes: int) -> None:
 def _enter(
     folder: Path, identity: Mapping[str, Any], resume: bool, processes: Any
 ) -> tuple[dict[str, Any] | None, Path | None]:
-    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's.
-
-    Args:
-        processes: accelerate's state of this process.
-    """
+    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's."""
     _check_group(processes.num_processes)
     with processes.main_process_first():
         first = processes.is_main_process
@@ -178,10 +169,9 @@ def _make_trainer(
 def _callbacks(folder: Path, on_progress: "OnProgress | None", scorer: Scorer | None) -> list[Any]:
     from iterpref.training.callbacks import CheckpointCertifier, CheckpointSelection, ProgressReporter
 
-    certifier = CheckpointCertifier()
     selection = [CheckpointSelection(folder, scorer)] if scorer else []
     reporter = [ProgressReporter(on_progress)] if on_progress else []
-    return [certifier, *selection, *reporter]
+    return [CheckpointCertifier(), *selection, *reporter]
 
 
 def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", folder: Path) -> None:
@@ -200,9 +190,8 @@ def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", fo
 
 
 def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
-    logged: dict[str, float] = {}
-    for entry in trainer.state.log_history:
-        logged.update(entry)
+    logged = {name: value for entry in trainer.state.log_history for name, value in entry.items()}
+    scores = resuming.read_scores(Path(trainer.args.output_dir))
     return TrainSummary(
         output_dir=str(trainer.args.output_dir),
         method=trainer.args.method,
@@ -217,7 +206,7 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
         seconds=round(seconds, 2),
         resumed_step=int(checkpoint.name.split("-")[-1]) if checkpoint else None,
         selected_step=trainer.state.best_global_step,
-        validation={str(step): score[METRIC] for step, score in read_scores(Path(trainer.args.output_dir)).items()},
+        validation={str(step): score[METRIC] for step, score in scores.items()},
     )
 
 

@@ -1,11 +1,9 @@
 """`FocalDPOTrainer`: TRL's DPOTrainer on datasets with a focal mask. The loss itself is TRL's code, untouched.
 
-In: a model, pairs (`pair_files.read_pairs`) and a `FocalDPOConfig`. Out: a trained model.
 TRL's `sigmoid` term on these batches is -logsigmoid(beta * (K⁺ - K⁻')), where K⁺ sums log(policy/reference) over the
 chosen completion's tokens and K⁻' over the rejected tokens in D⁻: Target-DPO (arXiv:2503.02783). Its `sft` term is the
 mean NLL of the batch's chosen completion tokens.
 Where the model allows it, the tokens that rows of a batch share are run once (trunk/); TRL's code sees no difference.
-Not here: reading pairs, resuming, writing results (train.py).
 """
 
 import logging
@@ -20,21 +18,19 @@ from torch.utils.data import DataLoader
 from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
-from iterpref.training.batching import GroupBatchSampler
-from iterpref.training.collator import TRUNK, FocalPreferenceCollator
+from iterpref.training.batching import TRUNK, FocalPreferenceCollator, GroupBatchSampler
 from iterpref.training.config import FocalDPOConfig, check_trl
-from iterpref.training.forward import ChosenRows, assigned
+from iterpref.training.contexts import assigned
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
+from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
-from iterpref.training.tokenized import on_disk, tokenize_pairs
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
 
 logger = logging.getLogger(__name__)
 
-# These metrics of TRL's, one per side, are sums or means over the row's mask.
-_MASKED_METRICS = ("rewards", "logps", "logits")
+_MASKED_METRICS = ("rewards", "logps", "logits")  # TRL's, one per side: sums or means over the row's mask
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
@@ -53,7 +49,6 @@ class FocalDPOTrainer(DPOTrainer):
 
     _tag_names = ["trl", "dpo", "focal"]  # noqa: RUF012 (TRL's attribute)
     args: FocalDPOConfig
-    # The way of attention that was chosen at the first batch, or why there is none.
     trunk_mode: str | None = None
     trunk_off_reason: str | None = None
     truncated = 0
@@ -73,7 +68,13 @@ class FocalDPOTrainer(DPOTrainer):
         super().__init__(
             _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None),
             args=args,
-            data_collator=_collator(tokenizer, args),
+            data_collator=FocalPreferenceCollator(
+                pad_token_id=tokenizer.pad_token_id,
+                max_length=args.max_length,
+                truncation_mode=args.truncation_mode,
+                pad_to_multiple_of=args.pad_to_multiple_of,
+                trunk=args.trunk_attention != OFF,
+            ),
             train_dataset=train_dataset,
             processing_class=tokenizer,
             **kwargs,
@@ -119,7 +120,7 @@ class FocalDPOTrainer(DPOTrainer):
     def _group_batches(self, dataset: Dataset) -> GroupBatchSampler:
         return GroupBatchSampler(
             dataset,
-            seed=self.args.data_seed if self.args.data_seed is not None else self.args.seed,
+            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
             max_pairs=self._train_batch_size,
             max_tokens=self.args.max_tokens_per_batch,
             max_length=self.args.max_length,
@@ -146,7 +147,7 @@ class FocalDPOTrainer(DPOTrainer):
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
         elif not self._method.pairwise:
-            model = ChosenRows(model)
+            model = _ChosenRows(model)
         inputs = {k: v for k, v in inputs.items() if k != TRUNK}
         return super()._compute_loss(model, inputs, return_outputs)
 
@@ -178,9 +179,9 @@ class FocalDPOTrainer(DPOTrainer):
         )
         if reason is None:
             self.trunk_mode = choose(wanted, model, models, inputs, self.accelerator)
-            reason = None if self.trunk_mode else "no way of attention gave the same values"
-        if reason is None:
-            return
+            if self.trunk_mode is not None:
+                return
+            reason = "no way of attention gave the same values"
         if wanted != AUTO:
             network = type(models[0]).__name__
             raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")
@@ -199,6 +200,21 @@ class FocalDPOTrainer(DPOTrainer):
         super().log(logs, start_time)
 
 
+class _ChosenRows:
+    """A model for SFT: TRL sends rejected rows too, but they carry no loss, so they are answered with zeros unrun."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, **inputs: Any) -> Any:
+        rows = len(inputs["input_ids"]) // 2
+        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
+        for name, value in outputs.items():
+            if torch.is_tensor(value) and value.ndim > 1:
+                outputs[name] = torch.cat([value, torch.zeros_like(value)])
+        return outputs
+
+
 def _name(model: Any) -> str:
     return model if isinstance(model, str) else str(model.config._name_or_path)
 
@@ -209,13 +225,3 @@ def _checked_model(model: Any, args: FocalDPOConfig, quantized: bool) -> Any:
         check_gives_logits(model, _name(model))
         return model
     return model if quantized else load_model(model, args, AdapterConfig())
-
-
-def _collator(tokenizer: Any, args: FocalDPOConfig) -> FocalPreferenceCollator:
-    return FocalPreferenceCollator(
-        pad_token_id=tokenizer.pad_token_id,
-        max_length=args.max_length,
-        truncation_mode=args.truncation_mode,
-        pad_to_multiple_of=args.pad_to_multiple_of,
-        trunk=args.trunk_attention != OFF,
-    )

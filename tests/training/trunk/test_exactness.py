@@ -13,9 +13,10 @@ import trl.trainer.utils
 from peft import LoraConfig, get_peft_model
 from transformers import LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
-from iterpref.training.trunk.attention import implementation, switched, tree_mask
-from iterpref.training.trunk.head import (
+from iterpref.training.trunk.attention import attending, tree_mask
+from iterpref.training.trunk.install import (
     CPU_TILE,
+    causal_model,
     cpu_tiles,
     last_feed_forward,
     narrowed,
@@ -23,7 +24,6 @@ from iterpref.training.trunk.head import (
     predicting,
     unpack,
 )
-from iterpref.training.trunk.install import causal_model
 from iterpref.training.trunk.layout import TrunkLayout, plan_layout
 
 from .conftest import CONFIGS, focal_loss, logps_of_rows, make_network, make_rows
@@ -54,7 +54,7 @@ def compare(network: Any, rows: Any, mode: str) -> float:
     reference = gradients(network)
     network.zero_grad()
     model = causal_model(network)
-    with switched([model.config], implementation(mode)), narrowed(model.base_model, layout):
+    with attending([model.config], mode), narrowed(model.base_model, layout):
         got = logps_of_layout(network, layout, mode)
         focal_loss(got).backward()
     torch.testing.assert_close(got, expected, rtol=TOLERANCE, atol=TOLERANCE)
@@ -164,6 +164,6 @@ def test_a_wrong_layout_is_seen(exact_norms, damage):
     network = make_network("llama")
     with torch.no_grad():
         expected = logps_of_rows(network, ids, loss)
-        with switched([network.config], implementation("split")):
+        with attending([network.config], "split"):
             got = logps_of_layout(network, layout, "split")
     assert (got - expected).abs().max() > 1e-6

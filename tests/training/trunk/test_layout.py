@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from iterpref.training.trunk.attention import tree_mask
-from iterpref.training.trunk.head import unpack
+from iterpref.training.trunk.install import unpack
 from iterpref.training.trunk.layout import MIN_SHARED, Segment, batch_layout, plan_layout
 
 SHARED = list(range(100, 100 + MIN_SHARED))

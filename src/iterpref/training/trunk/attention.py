@@ -16,7 +16,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from iterpref.errors import TrainingError
-from iterpref.training.forward import assigned
+from iterpref.training.contexts import assigned
 from iterpref.training.trunk.layout import Segment, TrunkLayout
 
 # Features of some models' attention that come as keyword arguments and that these functions don't have.
@@ -45,15 +45,7 @@ def tree_mask(layout: TrunkLayout) -> torch.Tensor:
 def split_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, layout: TrunkLayout, scale: float | None
 ) -> torch.Tensor:
-    """Attention per segment.
-
-    Args:
-        query: (1, H, T, D).
-        key, value: (1, H, T, D).
-
-    Returns:
-        (1, T, H, D), as the layers want it next: one copy less.
-    """
+    """Attention per segment: (1, H, T, D) → (1, T, H, D), as the layers want it next: one copy less."""
     lengths = [segment.stop - segment.start for segment in layout.segments]
     starts = [segment.start for segment in layout.segments]
     queries, keys, values = (torch.split(states, lengths, dim=2) for states in (query, key, value))
@@ -89,17 +81,11 @@ def varlen_attention(
 ATTENTIONS: dict[str, Attend] = {"split": split_attention, "varlen": varlen_attention}
 
 
-def implementation(mode: str) -> str:
-    """transformers' name of the attention implementation of a mode; registers it."""
-    if mode == "sdpa":
-        return "sdpa"
-    name = f"iterpref_trunk_{mode}"
-    AttentionInterface.register(name, _interface(ATTENTIONS[mode]))
-    return name
-
-
-def switched(configs: Sequence[Any], name: str) -> AbstractContextManager[None]:
-    """Run the models of these configs with another attention implementation; then put the old one back."""
+def attending(configs: Sequence[Any], mode: str) -> AbstractContextManager[None]:
+    """Within the context, the models of these configs run a mode's attention."""
+    name = mode if mode == "sdpa" else f"iterpref_trunk_{mode}"
+    if mode in ATTENTIONS:
+        AttentionInterface.register(name, _interface(ATTENTIONS[mode]))
     return assigned(configs, "_attn_implementation", name)
 
 
@@ -135,11 +121,10 @@ def _segment_masks(layout: TrunkLayout, dtype: torch.dtype) -> list[torch.Tensor
     name = f"segments {dtype}"
     if name not in layout.derived:
         device = layout.input_ids.device
+        masks = [segment_mask(segment) if segment.prefix else None for segment in layout.segments]
         layout.derived[name] = [
-            torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, float("-inf")).to(device)
-            if segment.prefix
-            else None
-            for segment, mask in ((segment, segment_mask(segment)) for segment in layout.segments)
+            None if mask is None else torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, float("-inf")).to(device)
+            for mask in masks
         ]
     return list(layout.derived[name])
 

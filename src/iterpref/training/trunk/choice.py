@@ -1,7 +1,6 @@
 """Which way of attention, if any: what rules a model out, and a comparison with separate sequences on real rows.
 
-In: the `trunk_attention` setting, a model as TRL runs it, the first batch. Out: `split`, `sdpa`, `varlen`, or None for
-separate sequences, with the reason. `auto` falls back; a way that was asked for by name is an error if it fails.
+`auto` falls back to separate sequences; a way that was asked for by name is an error if it fails.
 """
 
 import logging
@@ -13,7 +12,7 @@ from accelerate import Accelerator
 from torch.nn import Module
 
 from iterpref.errors import TrainingError
-from iterpref.training.forward import without_checkpointing
+from iterpref.training.contexts import without_checkpointing
 from iterpref.training.trunk.install import causal_model, installed
 from iterpref.training.trunk.layout import batch_layout
 
@@ -28,11 +27,7 @@ TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, to
 def obstacle(model: Module, *, aux_loss: bool, sequence_parallel: bool, dropout: bool) -> str | None:
     """Why a model can't be run as trunk and branches, as far as its configuration tells; None if nothing does.
 
-    Args:
-        model: The unwrapped model, an adapter's included.
-        aux_loss: Whether a load-balancing loss over all routed tokens is part of the loss.
-        sequence_parallel: Whether a row is cut up between processes.
-        dropout: Whether dropout is on.
+    `model` is unwrapped, but for an adapter; the switches say what else is on in this training.
     """
     network = causal_model(model)
     config = network.config.get_text_config()
@@ -76,7 +71,7 @@ def varlen_usable(dtype: torch.dtype, device: torch.device) -> bool:
 def choose(
     wanted: str, model: Any, models: Sequence[Any], inputs: Mapping[str, Any], accelerator: Accelerator
 ) -> str | None:
-    """Run the batch's first pair both ways; the first candidate that gives the same log-probabilities is it.
+    """The first candidate that gives the same log-probabilities for the batch's first pair; None if none does.
 
     Args:
         model: What TRL calls: the policy with its distributed wrapper.
@@ -89,22 +84,30 @@ def choose(
     dtype = MIXED.get(accelerator.mixed_precision, models[0].dtype)
     allowed = TOLERANCES.get(dtype, 5e-2)
     for mode in candidates(wanted, dtype, inputs["input_ids"].device):
-        problem = ""
-        try:
-            with torch.no_grad(), without_checkpointing(models), accelerator.autocast():
-                difference = _difference(model, models, inputs, mode)
-        except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
-            difference, problem = float("inf"), f": {type(error).__name__}: {error}"
-        # All processes must choose alike.
-        difference = float(accelerator.gather(torch.tensor([difference]).to(accelerator.device)).max())
+        difference, problem = _tried(model, models, inputs, mode, accelerator)
         if difference <= allowed:
             return mode
-        found = f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
-        found += f"{difference:.2g} per token, {allowed:.0e} allowed in {dtype}){problem}"
+        found = (
+            f"trunk_attention={mode} gives other log-probabilities than separate sequences (mean difference "
+            f"{difference:.2g} per token, {allowed:.0e} allowed in {dtype}){problem}"
+        )
         if wanted != AUTO:
             raise TrainingError(f"{found}; set trunk_attention to auto or off")
         logger.warning("%s.", found)
     return None
+
+
+def _tried(
+    model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mode: str, accelerator: Accelerator
+) -> tuple[float, str]:
+    """The largest difference of all processes, which must choose alike, and why this one's is infinite."""
+    problem = ""
+    try:
+        with torch.no_grad(), without_checkpointing(models), accelerator.autocast():
+            difference = _difference(model, models, inputs, mode)
+    except (TrainingError, RuntimeError, TypeError, ValueError, NotImplementedError) as error:
+        difference, problem = float("inf"), f": {type(error).__name__}: {error}"
+    return float(accelerator.gather(torch.tensor([difference]).to(accelerator.device)).max()), problem
 
 
 def _difference(model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mode: str) -> float:

@@ -1,12 +1,11 @@
 """Rows that begin alike → one packed row in which every shared token stands once.
 
-In: the token ids of a batch's rows and which of their tokens carry loss. Out: a `TrunkLayout`.
 A causal model's hidden state at a token depends only on the tokens before it, so two rows have equal states up to
 where they first differ. The first row of a group becomes the trunk; each later row adds a branch that starts at its
 first token of its own and continues the positions of what stands before it. A row ends before its last token with
 loss: what follows feeds nothing. Rows without loss take no part. One state may predict two tokens (the trunk's next one
 and a branch's first one), so the states are picked by index, and no token is repeated for the sake of its label.
-Pure bookkeeping: no model. Not here: who attends to whom (attention.py), log-probabilities (head.py).
+Pure bookkeeping: no model. Not here: who attends to whom (attention.py), log-probabilities (install.py).
 """
 
 from collections.abc import Sequence
@@ -101,53 +100,55 @@ def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[int]], wid
         width: The padded rows' width W.
     """
     tokens = [np.asarray(row, dtype=np.int64) for row in ids]
-    wanted = [np.flatnonzero(np.asarray(row[1:], dtype=bool)) for row in loss]
-    packed: list[Ints] = []
-    positions: list[Ints] = []
-    segments: list[Segment] = []
     placed: list[_Placed] = []
-    predictions = []
-    end = 0
-    for row, (all_ids, places) in enumerate(zip(tokens, wanted, strict=True)):
-        if len(places) == 0:
+    segments: list[Segment] = []
+    predictions = [np.empty((3, 0), dtype=np.int64)]
+    for row, (all_ids, marks) in enumerate(zip(tokens, loss, strict=True)):
+        predicted = np.flatnonzero(marks[1:]) + 1
+        if len(predicted) == 0:
             continue
-        own = all_ids[: places[-1] + 1]
-        path, shared = _longest_beginning(own, placed)
-        if shared < len(own):
-            segment = Segment(end, end + len(own) - shared, path)
-            segments.append(segment)
-            packed.append(own[shared:])
-            positions.append(np.arange(shared, len(own)))
-            path = (*path, (end, segment.stop))
-            end = segment.stop
-        placed.append(_Placed(own, path))
-        at = _indices(path)[places]
-        predictions.append(np.stack([at, all_ids[places + 1], row * (width - 1) + places]))
+        placed.append(_place(all_ids[: predicted[-1]], placed, segments))
+        states = _indices(placed[-1].path)[predicted - 1]
+        predictions.append(np.stack([states, all_ids[predicted], row * (width - 1) + predicted - 1]))
+    packed, positions = _pack(placed, segments[-1].stop if segments else 0)
+    states, labels, target = np.concatenate(predictions, axis=1)
     # One prediction per (state, token), however many rows want it.
-    nodes, labels, target = np.concatenate(predictions, axis=1) if predictions else np.empty((3, 0), dtype=np.int64)
-    unique, source = np.unique(np.stack([nodes, labels]), axis=1, return_inverse=True)
+    unique, source = np.unique(np.stack([states, labels]), axis=1, return_inverse=True)
     return TrunkLayout(
-        input_ids=_tensor(packed)[None],
-        position_ids=_tensor(positions)[None],
+        input_ids=torch.tensor(packed)[None],
+        position_ids=torch.tensor(positions)[None],
         segments=tuple(segments),
-        picked=torch.from_numpy(unique[0].copy()),
-        labels=torch.from_numpy(unique[1].copy())[None],
-        source=torch.from_numpy(source.reshape(-1).astype(np.int64)),
-        target=torch.from_numpy(target.copy()),
+        picked=torch.tensor(unique[0]),
+        labels=torch.tensor(unique[1])[None],
+        source=torch.tensor(source.reshape(-1)),
+        target=torch.tensor(target),
         rows=len(tokens),
         width=width - 1,
-        row_tokens=sum(len(row) for row in tokens),
+        row_tokens=sum(map(len, tokens)),
     )
 
 
-def batch_layout(input_ids: torch.Tensor, attention_mask: torch.Tensor, loss_mask: torch.Tensor) -> TrunkLayout:
-    """The layout of a right-padded batch.
+def _place(own: Ints, placed: Sequence[_Placed], segments: list[Segment]) -> _Placed:
+    """Where a row stands; what it shares with no earlier row is added as a segment."""
+    path, shared = _longest_beginning(own, placed)
+    if shared < len(own):
+        start = segments[-1].stop if segments else 0
+        segments.append(Segment(start, start + len(own) - shared, path))
+        path = (*path, (start, segments[-1].stop))
+    return _Placed(own, path)
 
-    Args:
-        input_ids: (R, W).
-        attention_mask: (R, W) of 0/1, ones first.
-        loss_mask: (R, W) of 0/1.
-    """
+
+def _pack(placed: Sequence[_Placed], length: int) -> tuple[Ints, Ints]:
+    """The packed row's tokens, and the place of each in the rows that hold it."""
+    packed, positions = np.empty(length, dtype=np.int64), np.empty(length, dtype=np.int64)
+    for row in placed:
+        at = _indices(row.path)
+        packed[at], positions[at] = row.ids, np.arange(len(row.ids))
+    return packed, positions
+
+
+def batch_layout(input_ids: torch.Tensor, attention_mask: torch.Tensor, loss_mask: torch.Tensor) -> TrunkLayout:
+    """The layout of a right-padded batch, from its (R, W) ids and masks of 0/1."""
     lengths = attention_mask.sum(dim=1).tolist()
     ids, loss = (
         [row[:length] for row, length in zip(table.tolist(), lengths, strict=True)] for table in (input_ids, loss_mask)
@@ -157,18 +158,14 @@ def batch_layout(input_ids: torch.Tensor, attention_mask: torch.Tensor, loss_mas
 
 def _longest_beginning(own: Ints, placed: Sequence[_Placed]) -> tuple[tuple[Range, ...], int]:
     """Where the longest beginning that a row shares with an earlier one stands, and its length; () and 0 if short."""
-    best = 0
-    path: tuple[Range, ...] = ()
-    for other in placed:
-        length = common_length(own, other.ids)
-        if length > best:  # the earliest of equals: mostly the trunk
-            best, path = length, other.path
+    lengths = [_common_length(own, other.ids) for other in placed]
+    best = max(lengths, default=0)
     if best < min(MIN_SHARED, len(own)):
         return (), 0
-    return _beginning(path, best), best
+    return _beginning(placed[lengths.index(best)].path, best), best  # the earliest of equals: mostly the trunk
 
 
-def common_length(one: Ints, other: Ints) -> int:
+def _common_length(one: Ints, other: Ints) -> int:
     """How many leading elements two arrays share."""
     length = min(len(one), len(other))
     differing = np.flatnonzero(one[:length] != other[:length])
@@ -180,18 +177,13 @@ def _beginning(path: Sequence[Range], length: int) -> tuple[Range, ...]:
     kept: list[Range] = []
     for start, stop in path:
         stop = min(stop, start + length)
+        length -= stop - start
         if stop > start:
             if kept and kept[-1][1] == start:
-                kept[-1] = (kept[-1][0], stop)
-            else:
-                kept.append((start, stop))
-        length -= stop - start
+                start, _ = kept.pop()
+            kept.append((start, stop))
     return tuple(kept)
 
 
 def _indices(path: Sequence[Range]) -> Ints:
     return np.concatenate([np.arange(start, stop) for start, stop in path])
-
-
-def _tensor(parts: Sequence[Ints]) -> torch.Tensor:
-    return torch.from_numpy(np.concatenate(parts)) if parts else torch.empty(0, dtype=torch.long)
