@@ -29,9 +29,12 @@ LEVELS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
-# Of these packages, others import the face (what its `__all__` names) and these modules only.
+# As docs/design.md lists: of these packages, others import what `__all__` of the face names, and these modules only.
 PUBLIC = {
     "iterpref.sandbox": {"iterpref.sandbox.call_tables", "iterpref.sandbox.doctor", "iterpref.sandbox.remote"},
+    "iterpref.training": set(),
+    "iterpref.pairing": set(),
+    "iterpref.evaluation": set(),
 }
 
 

@@ -18,16 +18,7 @@ from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import debug_tasks
 from iterpref.debugging.shards import debug_in_shards
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
-from iterpref.exporting import (
-    DATA_FILE,
-    FORMATS,
-    Export,
-    ExportFormat,
-    dataset_card,
-    format_named,
-    push_to_hub,
-    write_export,
-)
+from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, format_named, push_to_hub, write_export
 from iterpref.importing import import_source, read_instructions
 from iterpref.opened_run import OnProgress, OpenedRun, quiet
 from iterpref.pairing import PARQUET, JudgeProgress, estimated_tokens, judge_pairs, make_pairs, write_dataset
@@ -97,7 +88,7 @@ def pair(run: OpenedRun) -> PairTally:
     run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count))
     tally = PairTally()
     kept = tally.kept_of(run.store.pairs())
-    write_dataset(run.folder.pairs, kept, lambda: _card(run, tally, PARQUET, FORMATS["trl"]))
+    write_dataset(run.folder.pairs, kept, lambda: _card(run, tally, PARQUET, format_named("trl")))
     return tally
 
 
