@@ -11,12 +11,13 @@ from typing import Any
 from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.analysis.funnel import pass_rate_by_iteration
-from iterpref.config import dump_config
+from iterpref.config import Config, load_config
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import fingerprint
-from iterpref.run_folder import DEMO_NOTE
+from iterpref.run_folder import DEMO_NOTE, RunFolder
+from iterpref.store import Store
 
 CONFIG: dict[str, Any] = {
     "sandbox": {"min_isolation": "rlimits"},  # its programs are those of a coder that ships with the package
@@ -53,15 +54,34 @@ def demo_config(quick: bool = False) -> dict[str, Any]:
     return CONFIG | {"playground": QUICK, "evaluation": evaluation}
 
 
+def claim(store: Store, config: Config) -> dict[str, Any]:
+    """Note in a run folder, before its config.yaml is written, that it holds the demo of this configuration.
+
+    Raises:
+        StoreError: It holds a demo with other settings.
+    """
+    note = store.note(DEMO_NOTE) or {"config": config.model_dump(mode="json"), "summary": None}
+    if _settings(note, store) != config:
+        raise StoreError(f"{store.folder}: holds a demo with other settings (config.yaml); choose another --run")
+    claimed = {"config": config.model_dump(mode="json"), "summary": note["summary"]}
+    store.put_note(DEMO_NOTE, claimed)
+    return claimed
+
+
+def _settings(note: dict[str, Any], store: Store) -> Config | None:
+    """The configuration of a noted demo. Earlier versions noted a hash of its config.yaml; None if that was changed."""
+    if "config" in note:
+        return load_config(base=note["config"], of_run=True)
+    stored = RunFolder(store.folder).config
+    unchanged = stored.is_file() and fingerprint(stored.read_text(encoding="utf-8")) == note["identity"]
+    return load_config(stored, of_run=True) if unchanged else None
+
+
 def demo(run: OpenedRun) -> dict[str, Any]:
     """Run the demo in a run folder and return its numbers; a finished one is only read."""
-    identity = fingerprint(dump_config(run.config))
-    stored = run.store.note(DEMO_NOTE) or {"identity": identity, "summary": None}
-    if stored["identity"] != identity:
-        raise StoreError(f"{run.store.folder}: holds a demo with other settings (config.yaml); choose another --run")
-    if stored["summary"] and run.folder.report.is_file():
-        return dict(stored["summary"])
-    run.store.put_note(DEMO_NOTE, stored)
+    note = claim(run.store, run.config)
+    if note["summary"] and run.folder.report.is_file():
+        return dict(note["summary"])
     started = time.monotonic()
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
     before = pipeline.evaluate(run, run.config.model)
@@ -86,6 +106,6 @@ def demo(run: OpenedRun) -> dict[str, Any]:
         "mcnemar_p": comparison.mcnemar_p,
         "seconds": round(time.monotonic() - started, 1),
     }
-    run.store.put_note(DEMO_NOTE, {"identity": identity, "summary": summary})
+    run.store.put_note(DEMO_NOTE, note | {"summary": summary})
     pipeline.report(run)
     return summary

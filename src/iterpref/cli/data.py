@@ -2,9 +2,10 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from iterpref.errors import IterPrefError
 
@@ -131,13 +132,23 @@ def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, a
         finish(revision_summary(opened.store, pipeline.revise(opened)), as_json)
 
 
-@app.command("export")
+class _Export(TyperCommand):
+    """A command whose help names the formats there are; their table is imported for this command only."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        from iterpref.exporting import FORMATS
+
+        parameters: list[Any] = super().get_params(ctx)
+        [option] = [parameter for parameter in parameters if parameter.name == "format_"]
+        option.help = f"trajectories, or pairs as {' or '.join(', '.join(FORMATS).rsplit(', ', 1))}."
+        return parameters
+
+
+@app.command("export", cls=_Export)
 def export_(
     run: RunOption,
     output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
-    format_: Annotated[
-        str, typer.Option("--format", help="trajectories, or pairs as trl, trl_conversational or ms_swift.")
-    ] = "trajectories",
+    format_: Annotated[str, typer.Option("--format")] = "trajectories",
     push: Annotated[str | None, typer.Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
     public: Annotated[bool, typer.Option(help="Make a new dataset of the hub visible to everybody.")] = False,
     as_json: AsJson = False,

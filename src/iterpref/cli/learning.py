@@ -89,7 +89,7 @@ def demo(
     Needs no GPU, key or network. Writes a run folder with report.html; a second call repeats nothing.
     Example: iterpref demo --run runs/demo
     """
-    from iterpref.demo import demo, demo_config
+    from iterpref.demo import claim, demo, demo_config
 
-    with open_run(run, None, set_, base=demo_config(quick)) as opened:
+    with open_run(run, None, set_, demo_config(quick), claim) as opened:
         finish(demo(opened), as_json)
