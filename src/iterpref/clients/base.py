@@ -1,7 +1,4 @@
-"""Messages → completions: the protocol that every source of completions speaks, and what each says of itself.
-
-Not here: the kinds of clients there are (`clients/__init__.py`).
-"""
+"""Messages → completions: the protocol that every source of completions speaks, and what each says of itself."""
 
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
@@ -12,14 +9,9 @@ from typing import Literal, Protocol, Self
 from iterpref.records import Message, Record
 from iterpref.section import Section
 
-TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
-
 
 class Sampling(Record):
-    """How one completion is drawn. `temperature` 0 is greedy; then `seed` changes nothing.
-
-    The completion ends before the first of the `stop` texts.
-    """
+    """How one completion is drawn; it ends before the first of the `stop` texts. `temperature` 0 is greedy."""
 
     temperature: float = 0.8
     top_p: float = 1.0
@@ -65,7 +57,6 @@ class Client(Protocol):
     @property
     def name(self) -> str:
         """Identity in the ledger: equal names mean the same weights or the same endpoint and model."""
-        ...
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request.
@@ -74,11 +65,9 @@ class Client(Protocol):
             EndpointError: No request can be answered; the stage should stop.
             ClientError: This request can't be answered; others may.
         """
-        ...
 
     def close(self) -> None:
         """Free what the client holds."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -89,8 +78,8 @@ class Price:
     completion: float
 
     def most(self, request: Request) -> float:
-        """An upper bound before the call: a token is at least one byte."""
-        tokens = sum(len(message.content.encode()) + TEMPLATE_TOKENS for message in request.messages)
+        """An upper bound before the call: a token is at least one byte; a template adds at most 16 to a message."""
+        tokens = sum(len(message.content.encode()) + 16 for message in request.messages)
         return tokens * self.prompt + request.sampling.max_tokens * self.completion
 
     def paid(self, completion: Completion) -> float:
@@ -98,7 +87,7 @@ class Price:
 
 
 class ClientConfig(Section, ABC):
-    """The settings of one kind of client. What is heavy is imported when the client is opened."""
+    """The settings of one kind of client; what is heavy is imported in `open`."""
 
     kind: str
     model: str = "playground"

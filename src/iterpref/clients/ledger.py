@@ -1,23 +1,83 @@
-"""Every model call is paid for once: a cache between the stages and a client, kept in the run's store.
+"""Every model call is paid for once, within a budget: a cache between the stages and a client, in the run's store.
 
 The key of a call is (client name, messages, sampling parameters with their seed, sample index). A call that was
 answered before, in this process or in one that was killed, comes back from the store and costs nothing; of two equal
 calls at the same time one is made.
 A call that the client gave up becomes a dead letter: it is not made again until somebody says so. When many calls in a
 row die, the endpoint is at fault: the stage is stopped, and those calls are no dead letters.
+A call reserves the most it can cost before it is made and pays what it did cost afterwards, so the budget is never
+exceeded by calls in flight.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pydantic import Field
+
 from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
-from iterpref.clients.budget import Budget
-from iterpref.errors import ClientError, EndpointError
+from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.records import fingerprint
+from iterpref.section import Section
 from iterpref.store import Store
 
 DEAD_IN_A_ROW = 8
+
+
+class BudgetConfig(Section):
+    """What calls to endpoints may cost, over the whole life of a run folder."""
+
+    max_calls: int | None = Field(default=None, ge=0)
+    """Answered calls; default: unbounded."""
+    max_budget_usd: float | None = Field(default=None, ge=0)
+    """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
+
+
+class Budget:
+    """Spending of one run folder, shared by its clients.
+
+    Only answered calls are counted: an endpoint may also bill requests whose answer was lost.
+    """
+
+    def __init__(self, settings: BudgetConfig, store: Store) -> None:
+        self._settings = settings
+        self.calls, self.usd = store.spending()
+        self._reserved_calls, self._reserved_usd = 0, 0.0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, usd: float) -> None:
+        """Set aside one call of at most so much; waits while calls in flight may still turn out cheaper.
+
+        Raises:
+            BudgetError: The budget can't hold this call.
+        """
+        while reason := self._exceeded(usd):
+            if not self._reserved_calls or self.calls >= (self._settings.max_calls or float("inf")):
+                raise BudgetError(
+                    f"budget reached: {self.calls} calls and ${self.usd:.4f} spent on endpoints in this run; {reason}. "
+                    "Raise it and run the same command again to continue"
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        self._reserved_calls += 1
+        self._reserved_usd += usd
+
+    def settle(self, reserved: float, paid: float | None) -> None:
+        """The call of a reservation is over; `paid` is None if it was not answered."""
+        self._reserved_calls -= 1
+        self._reserved_usd -= reserved
+        if paid is not None:
+            self.calls += 1
+            self.usd += paid
+        self._settled.set()
+
+    def _exceeded(self, usd: float) -> str:
+        most_calls, most_usd = self._settings.max_calls, self._settings.max_budget_usd
+        if most_calls is not None and self.calls + self._reserved_calls + 1 > most_calls:
+            return f"budget.max_calls is {most_calls}"
+        if most_usd is not None and self.usd + self._reserved_usd + usd > most_usd:
+            return f"budget.max_budget_usd is {most_usd:g}, and the next call may cost up to ${usd:.4f}"
+        return ""
 
 
 class Ledger:
@@ -36,6 +96,7 @@ class Ledger:
         price: Price | None = None,
         at_a_time: int | None = 64,
     ) -> None:
+        self.name = client.name
         self._client = client
         self._store = store
         self._budget = budget if price else None
@@ -43,12 +104,7 @@ class Ledger:
         self.at_a_time = at_a_time
         self._in_flight: dict[str, asyncio.Task[Completion]] = {}
         self._dead_in_a_row: list[str] = []
-        self.paid = 0
-        self.cached = 0
-
-    @property
-    def name(self) -> str:
-        return self._client.name
+        self.paid = self.cached = 0
 
     def key(self, request: Request) -> str:
         """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
@@ -119,10 +175,6 @@ class Ledger:
 
 @contextmanager
 def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None) -> Iterator[Ledger]:
-    """The client that `settings` asks for, behind the ledger of a run.
-
-    Raises:
-        ClientError: The client can't be opened.
-    """
+    """The client that `settings` asks for, behind the ledger of a run; raises ClientError if it can't be opened."""
     with settings.open(store.folder) as client:
         yield Ledger(client, store, budget, settings.price(), settings.at_a_time)
