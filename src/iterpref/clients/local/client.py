@@ -22,9 +22,6 @@ from iterpref.errors import ClientError
 from iterpref.model_identity import network_identity
 from iterpref.records import fingerprint
 
-# Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
-SMALL_MODEL = 20_000_000
-
 
 class LocalClient:
     """Decode with a local model. Requests that wait at the same time are decoded as one batch.
@@ -64,9 +61,8 @@ class LocalClient:
         await asyncio.sleep(0)  # lets everybody who asks in this turn of the loop join the first batch
         while self._waiting:
             batch = self._next_batch()
-            requests = [request for request, _ in batch]
+            loop, requests = asyncio.get_running_loop(), [request for request, _ in batch]
             try:
-                loop = asyncio.get_running_loop()
                 completions = await loop.run_in_executor(self._thread, self._decode, requests)
             except Exception as error:
                 for _, future in batch:
@@ -115,13 +111,12 @@ class LocalClient:
 
     def _render(self, request: Request) -> str:
         """The prompt as text: through the chat template, with a turn of the assistant left open if there is one."""
-        messages = request.messages
         if request.raw:
             bos = self._tokenizer.bos_token if getattr(self._tokenizer, "add_bos_token", False) else None
-            return f"{bos or ''}{messages[0].content}"
+            return f"{bos or ''}{request.messages[0].content}"
         if not self._tokenizer.chat_template:
             raise ClientError(f"{self.name}: its tokenizer has no chat template; use evaluation.protocol=base")
-        turns = [message.model_dump() for message in messages]
+        turns = [message.model_dump() for message in request.messages]
         begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
         return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + begun
 
@@ -168,16 +163,15 @@ class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not
     """Turn greedy decoding into sampling, each row with its own generator: argmax(logits / T + Gumbel noise)."""
 
     def __init__(self, requests: Sequence[Request], device: str) -> None:
-        self._temperature = requests[0].sampling.temperature
-        self._top_p = requests[0].sampling.top_p
+        self._sampling = requests[0].sampling
         self._generators = [torch.Generator().manual_seed(_draw_seed(request)) for request in requests]
         self._device = device
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores`: (batch, vocabulary) logits → perturbed logits of the same shape."""
-        logits = scores.float() / self._temperature
-        if self._top_p < 1:
-            logits = _nucleus(logits, self._top_p)
+        logits = scores.float() / self._sampling.temperature
+        if self._sampling.top_p < 1:
+            logits = _nucleus(logits, self._sampling.top_p)
         uniform = torch.stack([torch.rand(scores.shape[1], generator=g) for g in self._generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
         return logits + noise.to(self._device)
@@ -214,6 +208,7 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
         ) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
+    # A second CPU thread gains a small model little on an idle machine, and costs much on a busy one.
+    if device == "cpu" and loaded.num_parameters() < 20_000_000:
         torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()

@@ -1,7 +1,6 @@
 """The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
 
-Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches). It
-is submitted, polled, and read.
+Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches).
 What failed in it goes into the next batch, alone.
 
 No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
@@ -11,7 +10,6 @@ command finds its batches again by their notes, and one that was killed in betwe
 
 import asyncio
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import Any, Literal
@@ -21,8 +19,7 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
-from iterpref.clients.openai.reply import read_reply
-from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
+from iterpref.clients.openai.reply import BadReply, Meaning, backoff, classify, read_reply
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
@@ -35,11 +32,7 @@ _OVER = {"completed", "failed", "expired", "cancelled"}
 
 
 class BatchClient(OpenAIClient):
-    """Like `OpenAIClient`, through batches.
-
-    Args:
-        folder: Where submitted batches are noted.
-    """
+    """Like `OpenAIClient`, through batches, which are noted in `folder` while they last."""
 
     def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
         super().__init__(settings)
@@ -83,9 +76,8 @@ class BatchClient(OpenAIClient):
             await asyncio.sleep(QUIET_S)
 
     def _noted(self, kind: str = ".json") -> list[str]:
-        """Batches (or intents) of an earlier, killed command that hold answers somebody waits for."""
+        """Batches (or intents) of a killed command with answers somebody waits for; a later wave may want others."""
         notes = sorted(self._folder.glob(f"*{kind}"))
-        # The others' answers may be wanted in a later wave.
         return [note.stem for note in notes if set(json.loads(note.read_text())) & self._waiting.keys()]
 
     async def _settle_intents(self) -> None:
@@ -95,18 +87,18 @@ class BatchClient(OpenAIClient):
             EndpointError: The server doesn't list its batches, so that nobody can tell whether one was created.
         """
         for intent in self._noted(INTENT):
+            note = self._folder / (intent + INTENT)
             try:
                 batch = await self._patiently(lambda intent=intent: self._find(intent))  # type: ignore[misc]
             except EndpointError as error:
                 raise EndpointError(
                     f"{error}. A command was killed while it created a batch, and without the server's list nobody can "
-                    f"tell whether it exists: look for it there, and delete {self._folder / (intent + INTENT)} if not"
+                    f"tell whether it exists: look for it there, and delete {note} if not"
                 ) from None
-            note = self._folder / (intent + INTENT)
             if batch is None:
                 note.unlink()
             else:
-                os.replace(note, self._folder / f"{batch.id}.json")
+                note.replace(self._folder / f"{batch.id}.json")
 
     async def _find(self, intent: str) -> Any:
         """The server's batch with this key; None if there is none."""
@@ -116,11 +108,8 @@ class BatchClient(OpenAIClient):
         return None
 
     async def _submit(self, names: list[str]) -> str:
-        lines = [
-            json.dumps({"custom_id": name, "method": "POST", "url": PATH, "body": self._waiting[name][0]})
-            for name in names
-        ]
-        content = ("\n".join(lines) + "\n").encode()
+        requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": self._waiting[n][0]} for n in names)
+        content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()
         file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
         intent = uuid.uuid4().hex
@@ -128,7 +117,7 @@ class BatchClient(OpenAIClient):
         self._folder.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(names))
         batch = await self._create(file.id, intent)
-        os.replace(note, self._folder / f"{batch.id}.json")
+        note.replace(self._folder / f"{batch.id}.json")
         return str(batch.id)
 
     async def _create(self, file_id: str, intent: str) -> Any:
@@ -164,7 +153,7 @@ class BatchClient(OpenAIClient):
 
     def _hand_out(self, lines: str) -> dict[str, str]:
         """Answer who waits; returns what was wrong with the others, by name."""
-        wrong: dict[str, str] = {}
+        wrong = {}
         for line in filter(str.strip, lines.split("\n")):
             row = json.loads(line)
             response = row.get("response") or {}
@@ -181,7 +170,6 @@ class BatchClient(OpenAIClient):
         return wrong
 
     def _count_failure(self, name: str, message: str) -> None:
-        """Give a request up after so many batches."""
         if name not in self._waiting:
             return
         self._tries[name] = self._tries.get(name, 0) + 1
