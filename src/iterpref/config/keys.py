@@ -1,8 +1,6 @@
 """Which keys a section has, also one that may be of several kinds, as `client`; and the keys of earlier versions.
 
-In: places in the configuration. Out: what may stand there, by the fields of `Config`. A section of several kinds says
-in `kind` which it is; where it doesn't, the first is meant.
-Not here: reading, checking and messages (load.py).
+A section of several kinds says in `kind` which it is; where it doesn't, the first is meant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +16,7 @@ from .stages import Config
 Kinds = list[type[BaseModel]]
 Values = dict[str, Any]
 
-# `section.key` that earlier versions wrote into the config.yaml of every run, and its default then.
-REMOVED: tuple[tuple[str, Any], ...] = (
-    ("evaluation.since", None),
-    ("evaluation.until", None),
-    ("evaluation.difficulty", None),
-)
-# Where what they said is said now.
+# `section.key` that earlier versions wrote into the config.yaml of every run, null by default → where it is said now.
 MOVED = {
     "evaluation.since": "evaluation.options.since",
     "evaluation.until": "evaluation.options.until",
@@ -47,7 +39,7 @@ def place_of(location: Sequence[str | int]) -> Place:
     names: list[str] = []
     field: FieldInfo | None = None
     section: type[BaseModel] = Config
-    options, kinds = sections(Config), sections(Config)
+    options = kinds = sections(Config)
     for part in location:
         if len(options) > 1:
             kinds, options = options, [option for option in options if kind_of(option) == part]
@@ -68,7 +60,6 @@ def sections(annotation: Any) -> Kinds:
 
 
 def kind_of(section: type[BaseModel]) -> str:
-    """What `kind` says in a section of this class."""
     return str(section.model_fields["kind"].default)
 
 
@@ -86,15 +77,14 @@ def forget_removed_keys(values: Values) -> None:
 
     They wrote the keys of all kinds into every section of a kind.
     """
-    for name, default in REMOVED:
+    for name in MOVED:
         parent, key = name.split(".")
-        _forget(values.get(parent), key, default)
+        _forget(values.get(parent), key, None)
     for _, kinds, section in _of_kinds(values):
         own = _chosen(kinds, section).model_fields
-        for kind in kinds:
-            for key in kind.model_fields.keys() - own.keys():
-                default = kind.model_fields[key].get_default(call_default_factory=True)
-                _forget(section, key, to_jsonable_python(default))
+        for key, field in (item for kind in kinds for item in kind.model_fields.items()):
+            if key not in own:
+                _forget(section, key, to_jsonable_python(field.get_default(call_default_factory=True)))
 
 
 def _forget(section: Any, key: str, default: Any) -> None:

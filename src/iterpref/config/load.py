@@ -1,11 +1,9 @@
-"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one.
-
-Not here: which keys a section has, of which kinds (keys.py).
-"""
+"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one."""
 
 import copy
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -67,11 +65,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: can't read this config file ({error.strerror}); check the path") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
+    if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: expected a mapping of sections at the top, got {type(values).__name__}")
-    return values
+    return values or {}
 
 
 def _read_override(override: str) -> tuple[str, Any]:
@@ -82,8 +78,9 @@ def _read_override(override: str) -> tuple[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from None
-    if isinstance(value, str) and (number := _scientific(value)) is not None:
-        value = number
+    if isinstance(value, str) and "e" in value.lower():
+        with suppress(ValueError):
+            value = float(value)  # YAML 1.1 reads `1e-5` as text; people mean a number
     return key, value
 
 
@@ -96,14 +93,6 @@ def _apply(values: dict[str, Any], key: str, value: Any, override: str) -> None:
             raise ConfigError(f"--set {override}: {parent} is a value, not a section")
         values = values[parent]
     values[last] = value
-
-
-def _scientific(text: str) -> float | None:
-    """YAML 1.1 reads `1e-5` as text; people mean a number."""
-    try:
-        return float(text) if "e" in text.lower() else None
-    except ValueError:
-        return None
 
 
 def _explain(error: dict[str, Any], source: str) -> str:
@@ -124,10 +113,8 @@ def _unknown(place: Place) -> str:
     owners = [f"{parents}.kind={kind_of(kind)}" for kind in place.kinds if key in kind.model_fields]
     if owners:
         own = kind_of(place.section)
-        return (
-            f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {own}; "
-            f"remove it or set {parents}.kind"
-        )
+        found = f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {own}"
+        return f"{found}; remove it or set {parents}.kind"
     if place.name in MOVED:
         return f"unknown key {place.name}; it is {MOVED[place.name]} now"
     known = list(place.section.model_fields)

@@ -52,7 +52,6 @@ class DebuggingConfig(Section):
     draws: Literal["until_passed", "all"] = "until_passed"
     """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
     sampling: SamplingConfig = SamplingConfig()
-    """How programs are sampled."""
     concurrency: int = Field(default=256, gt=0)
     """Tasks in flight at once; with a client of batches all are."""
     split: str | None = None
@@ -113,7 +112,6 @@ class SynthesisConfig(Section):
     license: str = ""
     """Licence of the tasks made; the terms of the model that writes them decide."""
     sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()
-    """How drafts are sampled."""
 
 
 class ValidationConfig(Section):
@@ -212,7 +210,6 @@ class EvaluationConfig(Section):
     k: tuple[int, ...] = (1,)
     """pass@k for these k, each at most `samples`."""
     sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
-    """How completions are sampled; greedy by default."""
     client: AnyClientConfig | None = None
     """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""
 
