@@ -28,7 +28,8 @@ app = typer.Typer(
 
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
+Repeatable = list[str] | None
+Overrides = Annotated[Repeatable, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
 
 

@@ -4,12 +4,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
+from typer import Argument, Option
 from typer.core import TyperCommand
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
+from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run, resolve
 
 if TYPE_CHECKING:
     from iterpref.debugging.debug import DebugProgress
@@ -17,14 +17,12 @@ if TYPE_CHECKING:
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
+    source: Annotated[str, Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
     run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    column: Annotated[
-        list[str] | None, typer.Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")
-    ] = None,
+    column: Annotated[Repeatable, Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")] = None,
 ) -> None:
     """Read tasks, recorded debugging runs, or existing preference pairs into a run.
 
@@ -35,8 +33,11 @@ def import_(
     """
     from iterpref.pipeline import import_source
 
+    columns = dict(pair.split("=", 1) for pair in column or [] if "=" in pair)
+    if len(columns) != len(column or []):
+        raise IterPrefError(f"--column {column}: expected name=column once per name, for example prompt=instruction")
     with open_run(run, config, set_) as opened:
-        finish(import_source(opened, source, _columns(column or [])), as_json)
+        finish(import_source(opened, source, columns), as_json)
 
 
 @app.command()
@@ -58,9 +59,9 @@ def debug(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    retry_dead: Annotated[bool, typer.Option(help="Make calls again that were given up earlier.")] = False,
-    shard: Annotated[str | None, typer.Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
-    estimate: Annotated[bool, typer.Option(help="Only say what calls and US dollars it would take.")] = False,
+    retry_dead: Annotated[bool, Option(help="Make calls again that were given up earlier.")] = False,
+    shard: Annotated[str | None, Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
+    estimate: Annotated[bool, Option(help="Only say what calls and US dollars it would take.")] = False,
 ) -> None:
     """Run each program, show the model what failed, ask for a fix; stop when it passes.
 
@@ -147,10 +148,10 @@ class _Export(TyperCommand):
 @app.command("export", cls=_Export)
 def export_(
     run: RunOption,
-    output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
-    format_: Annotated[str, typer.Option("--format")] = "trajectories",
-    push: Annotated[str | None, typer.Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
-    public: Annotated[bool, typer.Option(help="Make a new dataset of the hub visible to everybody.")] = False,
+    output: Annotated[Path, Argument(help="Folder to write; for trajectories a JSONL file.")],
+    format_: Annotated[str, Option("--format")] = "trajectories",
+    push: Annotated[str | None, Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
+    public: Annotated[bool, Option(help="Make a new dataset of the hub visible to everybody.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the kept pairs for another trainer, with a dataset card; or the trajectories, for `iterpref import`.
@@ -173,22 +174,11 @@ def export_(
         finish(asdict(pipeline.export(opened, output, format_, push, private=not public)), as_json)
 
 
-def _columns(pairs: list[str]) -> dict[str, str]:
-    columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    if len(columns) != len(pairs):
-        raise IterPrefError(f"--column {pairs}: expected name=column once per name, for example prompt=instruction")
-    return columns
-
-
 def _finish_debugging(progress: "DebugProgress", as_json: bool) -> None:
     """Say how debugging went; tasks that could not be debugged end the command with status 1."""
-    summary = {
-        "tasks": progress.total,
-        "passed": sum(progress.passed),
-        "failed_tools": progress.failed_tools,
-        "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
-    }
-    finish(summary, as_json)
-    if progress.failed_tools:
-        first = progress.errors[0]
-        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")
+    total, failed = progress.total, progress.failed_tools
+    rates = [round(rate, 4) for rate in progress.pass_rates]
+    counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
+    finish(counts | {"pass_rate_by_iteration": rates}, as_json)
+    if failed:
+        raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
 
@@ -31,7 +31,7 @@ def judge(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    tests: Annotated[bool, typer.Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+    tests: Annotated[bool, Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
 ) -> None:
     """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
 
@@ -82,7 +82,7 @@ def demo(
     run: RunOption = Path("runs/demo"),
     set_: Overrides = None,
     as_json: AsJson = False,
-    quick: Annotated[bool, typer.Option(help="A smaller one, for CI.")] = False,
+    quick: Annotated[bool, Option(help="A smaller one, for CI.")] = False,
 ) -> None:
     """Run the whole method on the playground with the tiny coder that ships with this package.
 
