@@ -1,6 +1,7 @@
 """Messages → completions: the protocol that every source of completions speaks, and what each says of itself."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,6 @@ class Request(Record):
 
     @classmethod
     def from_user(cls, text: str, sampling: Sampling) -> Self:
-        """A request with one turn of the user's."""
         return cls(messages=(Message(role="user", content=text),), sampling=sampling)
 
 
@@ -49,6 +49,13 @@ class Completion(Record):
     finish_reason: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
+
+    def cut(self, stops: Sequence[str]) -> Self:
+        """This up to the first of the stop texts."""
+        places = [place for place in map(self.text.find, stops) if place >= 0]
+        if not places:
+            return self
+        return self.model_copy(update={"text": self.text[: min(places)], "finish_reason": "stop"})
 
 
 class Client(Protocol):
@@ -104,8 +111,4 @@ class ClientConfig(Section, ABC):
 
     @abstractmethod
     def open(self, folder: Path) -> AbstractContextManager[Client]:
-        """The client, while the context lasts; logs and notes go into `folder`, the run's.
-
-        Raises:
-            ClientError: It can't be opened.
-        """
+        """The client, while the context lasts, or a ClientError; logs and notes go into `folder`, the run's."""

@@ -24,12 +24,7 @@ from iterpref.records import fingerprint
 
 
 class LocalClient:
-    """Decode with a local model. Requests that wait at the same time are decoded as one batch.
-
-    Args:
-        model: Folder or hub id that transformers can load; without a chat template it answers raw requests only.
-        batch_size: Most requests in one batch.
-        device: `auto`, or a torch device name.
+    """Decode with a local model; without a chat template it answers raw requests only. What waits together is a batch.
 
     Raises:
         ClientError: The model or its tokenizer doesn't load.
@@ -39,6 +34,11 @@ class LocalClient:
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._batch_size = batch_size
         self._tokenizer, self._model = _load(str(model), self._device)
+        self._positions = getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+        eos, pad = self._model.generation_config.eos_token_id, self._tokenizer.pad_token_id
+        eos = self._tokenizer.eos_token_id if eos is None else eos
+        self._eos_ids = set(eos) if isinstance(eos, list) else {eos}
+        self._pad_id = next(iter(self._eos_ids)) if pad is None else int(pad)
         self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
         self.name = f"local:{network_identity(str(model), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
@@ -75,8 +75,8 @@ class LocalClient:
 
     def _next_batch(self) -> list[tuple[Request, asyncio.Future[Completion]]]:
         """The first waiting request and those that share its parameters, of like length to keep padding small."""
-        first = _shape(self._waiting[0][0].sampling)
-        alike = [item for item in self._waiting if _shape(item[0].sampling) == first]
+        first = _shape(self._waiting[0][0])
+        alike = [item for item in self._waiting if _shape(item[0]) == first]
         alike.sort(key=lambda item: sum(len(message.content) for message in item[0].messages))
         batch = alike[: self._batch_size]
         taken = {id(item) for item in batch}
@@ -124,18 +124,12 @@ class LocalClient:
         """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token, its text at a stop text."""
         stop = next((i for i, token in enumerate(tokens) if token in self._eos_ids), None)
         kept = tokens if stop is None else tokens[:stop]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        cuts = [at for at in map(text.find, stops) if at >= 0]
         return Completion(
-            text=text[: min(cuts)] if cuts else text,
-            finish_reason="length" if stop is None and not cuts else "stop",
+            text=self._tokenizer.decode(kept, skip_special_tokens=True),
+            finish_reason="length" if stop is None else "stop",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept) + (stop is not None),
-        )
-
-    @property
-    def _positions(self) -> int:
-        return getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+        ).cut(stops)
 
     def _check_room(self, request: Request) -> None:
         """Refuse a prompt that fills the context, before it can spoil a batch."""
@@ -146,17 +140,6 @@ class LocalClient:
                 f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "
                 f"it begins with {request.messages[0].content[:80]!r}. Shorten it, or use a model with more context"
             )
-
-    @property
-    def _eos_ids(self) -> set[int]:
-        eos = self._model.generation_config.eos_token_id
-        eos = self._tokenizer.eos_token_id if eos is None else eos
-        return set(eos) if isinstance(eos, list) else {eos}
-
-    @property
-    def _pad_id(self) -> int:
-        pad = self._tokenizer.pad_token_id
-        return int(pad) if pad is not None else next(iter(self._eos_ids))
 
 
 class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
@@ -190,9 +173,9 @@ def _draw_seed(request: Request) -> int:
     return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
 
 
-def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:
-    """Requests that agree in this can be decoded together; their seeds may differ."""
-    return (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop)
+def _shape(request: Request) -> Sampling:
+    """Requests that agree in this can be decoded together."""
+    return request.sampling.model_copy(update={"seed": 0})
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:

@@ -11,6 +11,7 @@ command finds its batches again by their notes, and one that was killed in betwe
 import asyncio
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,7 +57,10 @@ class BatchClient(OpenAIClient):
     async def _run_waves(self) -> None:
         try:
             while self._waiting:
-                await self._until_quiet()
+                known = 0
+                while known != len(self._waiting):  # until nobody joins this wave any more
+                    known = len(self._waiting)
+                    await asyncio.sleep(QUIET_S)
                 await self._settle_intents()
                 names = list(self._waiting)
                 parts = [names[start : start + MOST_REQUESTS] for start in range(0, len(names), MOST_REQUESTS)]
@@ -68,12 +72,6 @@ class BatchClient(OpenAIClient):
                 if not future.done():
                     future.set_exception(failure)
             self._waiting.clear()
-
-    async def _until_quiet(self) -> None:
-        known = -1
-        while known != len(self._waiting):
-            known = len(self._waiting)
-            await asyncio.sleep(QUIET_S)
 
     def _noted(self, kind: str = ".json") -> list[str]:
         """Batches (or intents) of a killed command with answers somebody waits for; a later wave may want others."""
@@ -89,7 +87,7 @@ class BatchClient(OpenAIClient):
         for intent in self._noted(INTENT):
             note = self._folder / (intent + INTENT)
             try:
-                batch = await self._patiently(lambda intent=intent: self._find(intent))  # type: ignore[misc]
+                batch = await self._patiently(self._find, intent)
             except EndpointError as error:
                 raise EndpointError(
                     f"{error}. A command was killed while it created a batch, and without the server's list nobody can "
@@ -111,7 +109,7 @@ class BatchClient(OpenAIClient):
         requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": self._waiting[n][0]} for n in names)
         content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()
-        file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
+        file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
         intent = uuid.uuid4().hex
         note = self._folder / (intent + INTENT)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -139,13 +137,11 @@ class BatchClient(OpenAIClient):
         """Wait for a batch and hand out its answers; what has none stays waiting for the next wave."""
         sdk = self._endpoints[0].sdk()
         note = self._folder / f"{batch_id}.json"
-        batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
-        while batch.status not in _OVER:
+        while (batch := await self._patiently(sdk.batches.retrieve, batch_id)).status not in _OVER:
             await asyncio.sleep(self._settings.batch_poll_s)
-            batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
         said: dict[str, str] = {}
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            content = await self._patiently(lambda file_id=file_id: sdk.files.content(file_id))  # type: ignore[misc]
+            content = await self._patiently(sdk.files.content, file_id)
             said |= self._hand_out(content.text)
         for name in json.loads(note.read_text()):
             self._count_failure(name, said.get(name, f"batch {batch_id} ended as {batch.status} without an answer"))
@@ -177,11 +173,11 @@ class BatchClient(OpenAIClient):
             _, future = self._waiting.pop(name)
             future.set_exception(ClientError(f"{self.name}: {self._clean(message)} (in {self._tries[name]} batches)"))
 
-    async def _patiently(self, call: Any) -> Any:
+    async def _patiently(self, call: Callable[..., Awaitable[Any]], *values: Any, **named: Any) -> Any:
         """One request about files or batches, retried like any other."""
         for attempt in range(1, self._settings.max_attempts + 1):
             try:
-                return await call()
+                return await call(*values, **named)
             except (openai.OpenAIError, TimeoutError) as error:
                 failure = classify(error)
                 fatal = failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED)

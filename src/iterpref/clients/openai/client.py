@@ -10,7 +10,6 @@ import asyncio
 import os
 import time
 import warnings
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -95,8 +94,8 @@ class OpenAIClient:
             extra: dict[str, Any] = {}
             if _begun(request) and self._settings.prefill == "continue_final_message":  # rather than open a new turn
                 extra = {"continue_final_message": True, "add_generation_prompt": False}
-            reply = read_reply(await endpoint.post(self._body(request), extra | self._settings.extra_body))
-            completion = cut(reply, request.sampling.stop)
+            reply = await endpoint.post(self._body(request), extra | self._settings.extra_body)
+            completion = read_reply(reply).cut(request.sampling.stop)
         except (openai.OpenAIError, TimeoutError, BadReply) as error:
             failure = classify(error)
             if failure.meaning is Meaning.THROTTLED or isinstance(error, TimeoutError | openai.APITimeoutError):
@@ -146,20 +145,11 @@ class OpenAIClient:
                 f"{endpoint.url}: throttled for longer than client.give_up_s={self._settings.give_up_s:g}{asked} "
                 f"({said}); run again later, or raise it"
             )
-        return ClientError(
-            f"{endpoint.url}: {self._model}: {said} ({attempts} of {self._settings.max_attempts} attempts)"
-        )
+        most = self._settings.max_attempts
+        return ClientError(f"{endpoint.url}: {self._model}: {said} ({attempts} of {most} attempts)")
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text
-
-
-def cut(completion: Completion, stops: Sequence[str]) -> Completion:
-    """The completion up to the first of the stop texts."""
-    places = [place for place in map(completion.text.find, stops) if place >= 0]
-    if not places:
-        return completion
-    return completion.model_copy(update={"text": completion.text[: min(places)], "finish_reason": "stop"})
 
 
 def _begun(request: Request) -> bool:
