@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from iterpref.cli import app
-from iterpref.config import dump_config, load_config
+from iterpref.config.load import dump_config, load_config
 from iterpref.demo import demo_config
 from iterpref.records import fingerprint
 from iterpref.store import SCHEMA_VERSION, Store

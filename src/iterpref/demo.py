@@ -11,7 +11,8 @@ from typing import Any
 from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.analysis.funnel import pass_rate_by_iteration
-from iterpref.config import Config, load_config
+from iterpref.config import Config
+from iterpref.config.load import load_config
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks

@@ -11,7 +11,7 @@ from endpoints import Scripted, completion
 
 from iterpref import pipeline
 from iterpref.clients.openai import reply as reply_module
-from iterpref.config import parse_config
+from iterpref.config.load import parse_config
 from iterpref.errors import BudgetError, EndpointError, IterPrefError
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks

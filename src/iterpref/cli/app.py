@@ -42,7 +42,7 @@ def open_run(
     claim: "Callable[[Store, Config], object]" = lambda store, config: None,
 ) -> "Iterator[OpenedRun]":
     """The run folder, opened for writing; its resolved configuration is written into it, unless `claim` refuses it."""
-    from iterpref.config import dump_config
+    from iterpref.config.load import dump_config
     from iterpref.files import write_text
     from iterpref.opened_run import OpenedRun
     from iterpref.progress import ProgressBars
@@ -59,7 +59,7 @@ def resolve(
     run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
 ) -> "Config":
     """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
-    from iterpref.config import load_config
+    from iterpref.config.load import load_config
 
     stored = RunFolder(run).config
     path = config or (stored if stored.is_file() and base is None else None)

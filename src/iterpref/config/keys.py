@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from .stages import Config
+from iterpref.config import Config
 
 Kinds = list[type[BaseModel]]
 Values = dict[str, Any]

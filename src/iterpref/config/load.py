@@ -10,10 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from iterpref.config import Config
+from iterpref.config.keys import MOVED, Place, forget_removed_keys, kind_of, leave_kind, place_of
 from iterpref.errors import ConfigError
-
-from .keys import MOVED, Place, forget_removed_keys, kind_of, leave_kind, place_of
-from .stages import Config
 
 
 def load_config(
