@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +15,6 @@ from iterpref.run_folder import RunFolder
 if TYPE_CHECKING:
     from iterpref.config import Config
     from iterpref.opened_run import OpenedRun
-    from iterpref.store import Store
 
 app = typer.Typer(
     name="iterpref",
@@ -35,13 +34,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last
 
 @contextmanager
 def open_run(
-    run: Path,
-    config: Path | None,
-    overrides: list[str] | None,
-    base: dict[str, Any] | None = None,
-    claim: "Callable[[Store, Config], object]" = lambda store, config: None,
+    run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None
 ) -> "Iterator[OpenedRun]":
-    """The run folder, opened for writing; its resolved configuration is written into it, unless `claim` refuses it."""
+    """The run folder, opened for writing, with its resolved configuration written into it."""
     from iterpref.config.load import dump_config
     from iterpref.files import write_text
     from iterpref.opened_run import OpenedRun
@@ -50,14 +45,11 @@ def open_run(
 
     resolved = resolve(run, config, overrides, base)
     with Store.open(run) as store, ProgressBars() as bars:
-        claim(store, resolved)
         write_text(RunFolder(run).config, dump_config(resolved))
         yield OpenedRun(store, resolved, bars)
 
 
-def resolve(
-    run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
-) -> "Config":
+def resolve(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
     """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
     from iterpref.config.load import load_config
 

@@ -90,6 +90,10 @@ def demo(
     Example: iterpref demo --run runs/demo
     """
     from iterpref.demo import claim, demo, demo_config
+    from iterpref.store import Store
 
-    with open_run(run, None, set_, demo_config(quick), claim) as opened:
+    settings = demo_config(quick)
+    with Store.open(run) as store:
+        claim(store, resolve(run, None, set_, settings))
+    with open_run(run, None, set_, settings) as opened:
         finish(demo(opened), as_json)

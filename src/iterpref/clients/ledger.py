@@ -12,6 +12,7 @@ exceeded by calls in flight.
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from pydantic import Field
 
@@ -80,31 +81,25 @@ class Budget:
         return ""
 
 
+@dataclass(eq=False)
 class Ledger:
-    """Answer requests from the store, or from the client and then store the answer.
+    """Answer requests from the store, or from the client and then store the answer."""
 
-    Args:
-        price: What the client's calls cost; None: nothing, and no budget counts them.
-        at_a_time: How many requests to ask together; None: all there are, as one wave.
-    """
+    client: Client
+    store: Store
+    budget: Budget | None = None
+    price: Price | None = None
+    """What the client's calls cost; None: nothing, and no budget counts them."""
+    at_a_time: int | None = 64
+    """How many requests to ask together; None: all there are, as one wave."""
+    paid: int = field(default=0, init=False)
+    cached: int = field(default=0, init=False)
+    _in_flight: dict[str, asyncio.Task[Completion]] = field(default_factory=dict, init=False)
+    _dead_in_a_row: list[str] = field(default_factory=list, init=False)
 
-    def __init__(
-        self,
-        client: Client,
-        store: Store,
-        budget: Budget | None = None,
-        price: Price | None = None,
-        at_a_time: int | None = 64,
-    ) -> None:
-        self.name = client.name
-        self._client = client
-        self._store = store
-        self._budget = budget if price else None
-        self._price = price
-        self.at_a_time = at_a_time
-        self._in_flight: dict[str, asyncio.Task[Completion]] = {}
-        self._dead_in_a_row: list[str] = []
-        self.paid = self.cached = 0
+    @property
+    def name(self) -> str:
+        return self.client.name
 
     def key(self, request: Request) -> str:
         """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
@@ -122,15 +117,14 @@ class Ledger:
 
         Raises:
             BudgetError: The budget is used up.
-            EndpointError: The endpoint answers nothing.
-            ClientError: This call can't be answered, now or when it was made before.
+            ClientError: This call can't be answered, now or when it was made before; EndpointError: none can.
         """
         key = self.key(request)
-        stored = self._store.call(key, Completion)
+        stored = self.store.call(key, Completion)
         if stored is not None:
             self.cached += 1
             return key, stored
-        if (died := self._store.dead_letter(key)) is not None:
+        if (died := self.store.dead_letter(key)) is not None:
             raise ClientError(f"{died} [given up earlier; make such calls again with --retry-dead]")
         if key not in self._in_flight:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
@@ -138,35 +132,36 @@ class Ledger:
         return key, await asyncio.shield(self._in_flight[key])
 
     async def _pay(self, key: str, request: Request) -> Completion:
-        most = self._price.most(request) if self._price else 0.0
-        if self._budget:
-            await self._budget.reserve(most)
+        budget = self.budget if self.price else None
+        most = self.price.most(request) if self.price else 0.0
+        if budget:
+            await budget.reserve(most)
         usd: float | None = None
         try:
-            completion = await self._client.complete(request)
-            usd = self._price.paid(completion) if self._price else None
+            completion = await self.client.complete(request)
+            usd = self.price.paid(completion) if self.price else None
             tokens = (completion.prompt_tokens, completion.completion_tokens)
-            self._store.put_call(key, self.name, request.sample_index, tokens, usd, request, completion)
+            self.store.put_call(key, self.name, request.sample_index, tokens, usd, request, completion)
         except EndpointError:
             raise
         except ClientError as error:
             self._bury(key, request, error)
             raise
         finally:
-            if self._budget:
-                self._budget.settle(most, usd)
+            if budget:
+                budget.settle(most, usd)
         self.paid += 1
         self._dead_in_a_row.clear()
         return completion
 
     def _bury(self, key: str, request: Request, error: ClientError) -> None:
         """Keep the call that died, unless it is one of many."""
-        if self._price is None:
+        if self.price is None:
             return  # a local model fails by its configuration, and trying again costs nothing
-        self._store.put_dead_letter(key, self.name, str(error), request)
+        self.store.put_dead_letter(key, self.name, str(error), request)
         self._dead_in_a_row.append(key)
         if len(self._dead_in_a_row) >= DEAD_IN_A_ROW:
-            self._store.forget_dead_letters(self._dead_in_a_row)
+            self.store.forget_dead_letters(self._dead_in_a_row)
             raise EndpointError(
                 f"{self.name}: the last {len(self._dead_in_a_row)} calls all failed; the last one: {error}. "
                 "What was answered is stored; run the same command again when the endpoint works"

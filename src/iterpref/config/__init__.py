@@ -202,8 +202,7 @@ class EvaluationConfig(Section):
     split: str | None = None
     """Only tasks of this split; null for all, in the playground for `held_out`."""
     options: dict[str, Any] = Field(default_factory=dict)
-    """What only this benchmark understands; LiveCodeBench: `since` and `until`, dates of contests as 2024-08-01, and
-    `difficulty`."""
+    """What only this benchmark understands; LiveCodeBench: `since`, `until` (contests, as 2024-08-01), `difficulty`."""
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)
