@@ -61,10 +61,12 @@ def claim(store: Store, config: Config) -> dict[str, Any]:
     Raises:
         StoreError: It holds a demo with other settings.
     """
-    note = store.note(DEMO_NOTE) or {"config": config.model_dump(mode="json"), "summary": None}
-    if _settings(note, store) != config:
+    values = config.model_dump(mode="json")
+    note = store.note(DEMO_NOTE) or {"config": values, "summary": None}
+    settings = _settings(note, store)
+    if settings is None or settings.model_dump(mode="json") != values:
         raise StoreError(f"{store.folder}: holds a demo with other settings (config.yaml); choose another --run")
-    claimed = {"config": config.model_dump(mode="json"), "summary": note["summary"]}
+    claimed = {"config": values, "summary": note["summary"]}
     store.put_note(DEMO_NOTE, claimed)
     return claimed
 
@@ -93,10 +95,9 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     after = pipeline.evaluate(run, str(run.folder.model))
     comparison = compare(before, after)
     iterations = run.config.debugging.max_iterations
-    debugging = pass_rate_by_iteration(run.store.trajectories("debugging"), iterations)
     sampling = pass_rate_by_iteration(run.store.trajectories("sampling"), iterations)
     summary = {
-        "pass_rate_by_iteration": debugging,
+        "pass_rate_by_iteration": pass_rate_by_iteration(run.store.trajectories("debugging"), iterations),
         "sampling_pass_rate_by_draw": sampling,
         "sampling_pass_rate": sampling[-1],
         "pairs": run.store.count_kept_pairs(),

@@ -29,15 +29,12 @@ class ProgressBars:
         self._progress.stop()
 
     def __call__(self, what: str, done: int, total: int, note: str) -> None:
-        if not self._live:
-            self._print(what, done, total, note)
+        if not self._live:  # a line at the end of a step and every few seconds before
+            now = time.monotonic()
+            if done >= total or now - self._printed_at.get(what, 0.0) > 10:
+                self._printed_at[what] = now
+                print(f"{what}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
             return
         if what not in self._steps or (done < total and self._progress.tasks[self._steps[what]].finished):
             self._steps[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._steps[what], completed=done, total=total, note=note)
-
-    def _print(self, what: str, done: int, total: int, note: str) -> None:
-        now = time.monotonic()
-        if done >= total or now - self._printed_at.get(what, 0.0) > 10:
-            self._printed_at[what] = now
-            print(f"{what}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)

@@ -12,8 +12,6 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from iterpref.clients.base import Client, ClientConfig, Completion, Request
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
@@ -66,7 +64,7 @@ class ReplayClient:
     def _recorded(self, number: int, line: bytes) -> RecordedCall:
         try:
             return RecordedCall.model_validate(json.loads(line))
-        except (ValidationError, ValueError) as error:
+        except ValueError as error:
             raise ClientError(f"{self._path}:{number}: not a recorded call: {error}") from None
 
     async def complete(self, request: Request) -> Completion:
@@ -76,11 +74,9 @@ class ReplayClient:
             self._file.seek(found[0])
             completions = json.loads(self._file.read(found[1]))["completions"]
         if request.sample_index >= len(completions):
-            asked = request.messages[-1].content[:80]
-            raise ClientError(
-                f"{self._path}: sample {request.sample_index} of the request that ends with {asked!r} is not recorded "
-                f"({len(completions)} completions are); record it, or ask a model"
-            )
+            asked = f"sample {request.sample_index} of the request that ends with {request.messages[-1].content[:80]!r}"
+            there = f"is not recorded ({len(completions)} completions are); record it, or ask a model"
+            raise ClientError(f"{self._path}: {asked} {there}")
         return Completion(text=completions[request.sample_index])
 
     def close(self) -> None:

@@ -11,29 +11,22 @@ import yaml
 from pydantic import ValidationError
 
 from iterpref.config import Config
-from iterpref.config.keys import MOVED, Place, forget_removed_keys, kind_of, leave_kind, place_of
+from iterpref.config.keys import MOVED, Place, Values, forget_removed_keys, kind_of, leave_kind, place_of
 from iterpref.errors import ConfigError
 
 
 def load_config(
-    path: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    base: Mapping[str, Any] | None = None,
-    *,
-    of_run: bool = False,
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Values | None = None, *, of_run: bool = False
 ) -> Config:
     """Read a YAML file (or take `base` instead) and apply `a.b=value` overrides, the values read as YAML.
 
-    An override of a section's kind leaves the keys of the kind before behind.
-
-    Args:
-        of_run: The file is what a run was started with, perhaps by an earlier version: keys that exist no more are
-            dropped where they hold their defaults.
+    An override of a section's kind leaves the keys of the kind before behind. With `of_run` the file is what a run was
+    started with, perhaps by an earlier version: keys that exist no more are dropped where they hold their defaults.
 
     Raises:
         ConfigError: The file is missing or not a mapping, a key is unknown, or a value is of the wrong kind.
     """
-    values = _read_yaml(Path(path)) if path else copy.deepcopy(dict(base or {}))
+    values = _read_yaml(Path(path)) if path else copy.deepcopy(base or {})
     if of_run:
         forget_removed_keys(values)
     changes = [_read_override(override) for override in overrides]
@@ -57,7 +50,7 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> Values:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -83,7 +76,7 @@ def _read_override(override: str) -> tuple[str, Any]:
     return key, value
 
 
-def _apply(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+def _apply(values: Values, key: str, value: Any, override: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         if values.get(parent) is None:  # absent, or a section that is none yet

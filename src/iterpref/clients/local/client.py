@@ -77,8 +77,7 @@ class LocalClient:
         """The first waiting request and those that share its parameters, of like length to keep padding small."""
         first = _shape(self._waiting[0][0])
         alike = [item for item in self._waiting if _shape(item[0]) == first]
-        alike.sort(key=lambda item: sum(len(message.content) for message in item[0].messages))
-        batch = alike[: self._batch_size]
+        batch = sorted(alike, key=lambda item: sum(len(m.content) for m in item[0].messages))[: self._batch_size]
         taken = {id(item) for item in batch}
         self._waiting = [item for item in self._waiting if id(item) not in taken]
         return batch

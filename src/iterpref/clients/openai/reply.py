@@ -1,7 +1,6 @@
 """What an endpoint sent: a completion, or a failure and what it means: wait and retry, ask otherwise, give up, or stop.
 
 Every failure is classified here (the SDK's own retries are off); whoever asked acts on it (client.py, batch.py).
-Not here: how many requests run at a time (concurrency.py), calls that failed for good (clients/ledger.py).
 """
 
 import random
@@ -48,9 +47,13 @@ class FailedRequest:
 
 
 class _Message(BaseModel):
-    content: str | list[dict[str, Any]] | None = None
+    content: str | list[dict[str, Any]] | None = None  # or parts, as some servers send them
     reasoning_content: str | None = None
     reasoning: str | None = None
+
+    def text(self) -> str:
+        parts = self.content if isinstance(self.content, list) else [{"text": self.content or ""}]
+        return "".join(str(part.get("text", "")) for part in parts)
 
 
 class _Choice(BaseModel):
@@ -82,11 +85,10 @@ def read_reply(body: bytes | str) -> Completion:
         raise BadReply(f"the response is no chat completion; it begins with {body[:80]!r}") from None
     if not reply.choices:
         raise BadReply("the response holds no choice")
-    choice, usage = reply.choices[0], reply.usage or _Usage()
-    message = choice.message or _Message(content=choice.text)
+    choice, usage, message = reply.choices[0], reply.usage or _Usage(), reply.choices[0].message or _Message()
     if choice.message is None and choice.text is None:
         raise BadReply("the response's choice holds neither message nor text")
-    text, thought = split_reasoning(_text(message.content)) if choice.message else (choice.text or "", "")
+    text, thought = split_reasoning(message.text()) if choice.message else (choice.text or "", "")
     return Completion(
         text=text,
         reasoning=message.reasoning_content or message.reasoning or thought,
@@ -106,12 +108,6 @@ def split_reasoning(text: str) -> tuple[str, str]:
     if closed and OPEN not in thought and "```" not in thought:
         return answer.strip("\n"), thought.strip()
     return text, ""
-
-
-def _text(content: str | list[dict[str, Any]] | None) -> str:
-    if isinstance(content, list):  # of parts, as some servers send it
-        return "".join(str(part.get("text", "")) for part in content)
-    return content or ""
 
 
 def classify(error: Exception) -> FailedRequest:
