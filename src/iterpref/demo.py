@@ -44,15 +44,13 @@ CONFIG: dict[str, Any] = {
     },
     "evaluation": {"benchmark": "playground", "split": "held_out", "tasks": 300, "sampling": {"max_tokens": 192}},
 }
-QUICK = {"train_tasks": 120, "held_out_tasks": 100}
 
 
 def demo_config(quick: bool = False) -> dict[str, Any]:
     """The demo's configuration; `quick` is a smaller laboratory for CI."""
-    if not quick:
-        return CONFIG
-    evaluation = CONFIG["evaluation"] | {"tasks": QUICK["held_out_tasks"]}
-    return CONFIG | {"playground": QUICK, "evaluation": evaluation}
+    evaluation = CONFIG["evaluation"] | {"tasks": 100}
+    small = {"playground": {"train_tasks": 120, "held_out_tasks": 100}, "evaluation": evaluation}
+    return CONFIG | small if quick else CONFIG
 
 
 def claim(store: Store, config: Config) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 from typer import Argument, Option
 from typer.core import TyperCommand
@@ -10,9 +10,6 @@ from typer.core import TyperCommand
 from iterpref.errors import IterPrefError
 
 from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run, resolve
-
-if TYPE_CHECKING:
-    from iterpref.debugging.debug import DebugProgress
 
 
 @app.command("import")
@@ -81,15 +78,21 @@ def debug(
             with Store.open(part.folder(run)) as store:
                 store.forget_dead_letters()
         with ProgressBars() as bars:
-            _finish_debugging(debug_shard(run, resolved, part, bars), as_json)
-        return
-    with open_run(run, config, set_) as opened:
-        if estimate:
-            finish(estimate_debugging(opened), as_json)
-            return
-        if retry_dead:
-            opened.store.forget_dead_letters()
-        _finish_debugging(pipeline.debug(opened), as_json)
+            progress = debug_shard(run, resolved, part, bars)
+    else:
+        with open_run(run, config, set_) as opened:
+            if estimate:
+                finish(estimate_debugging(opened), as_json)
+                return
+            if retry_dead:
+                opened.store.forget_dead_letters()
+            progress = pipeline.debug(opened)
+    total, failed = progress.total, progress.failed_tools
+    rates = [round(rate, 4) for rate in progress.pass_rates]
+    counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
+    finish(counts | {"pass_rate_by_iteration": rates}, as_json)
+    if failed:
+        raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")
 
 
 @app.command()
@@ -172,13 +175,3 @@ def export_(
             return
         opened = OpenedRun(store, resolve(run, None, None))
         finish(asdict(pipeline.export(opened, output, format_, push, private=not public)), as_json)
-
-
-def _finish_debugging(progress: "DebugProgress", as_json: bool) -> None:
-    """Say how debugging went; tasks that could not be debugged end the command with status 1."""
-    total, failed = progress.total, progress.failed_tools
-    rates = [round(rate, 4) for rate in progress.pass_rates]
-    counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
-    finish(counts | {"pass_rate_by_iteration": rates}, as_json)
-    if failed:
-        raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")

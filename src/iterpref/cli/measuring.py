@@ -1,16 +1,13 @@
 """Commands that measure: evaluate, compare, report, doctor."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
 
 from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run
-
-if TYPE_CHECKING:
-    from iterpref.records import Result
 
 
 @app.command()
@@ -40,14 +37,11 @@ def evaluate(
         models = model or ([] if samples else [default])
         found = [pipeline.evaluate(opened, name) for name in models]
         found += [pipeline.evaluate(opened, default, path, sanitize) for path in samples or []]
-        rows = [_summary(result) for result in found]
+        rows = []
+        for result in found:
+            counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+            rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
         finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
-
-
-def _summary(result: "Result") -> dict[str, Any]:
-    fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
-    counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
-    return fields | counted | result.metrics
 
 
 @app.command()

@@ -37,7 +37,6 @@ KINDS = (
 )
 DEFAULT = LocalConfig()
 
-
 if TYPE_CHECKING:
     AnyClientConfig = ClientConfig
 else:

@@ -11,9 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-_TAGGED = re.compile(
-    r"<(?P<tag>[a-z_]+)(?:\s+path=[\"'](?P<path>[^\"'\n]+)[\"'])?>\n?(?P<body>.*?)</(?P=tag)>", re.DOTALL
-)
+_TAGGED = re.compile(r"(?s)<(?P<tag>[a-z_]+)(?:\s+path=[\"'](?P<path>[^\"'\n]+)[\"'])?>\n?(?P<body>.*?)</(?P=tag)>")
 
 
 @cache
@@ -34,12 +32,10 @@ def json_answer(text: str, kind: type = dict) -> Any:
     found, place = None, text.find(opening)
     while place >= 0:
         try:
-            value, length = decoder.raw_decode(text[place:])
+            found, end = decoder.raw_decode(text, place)
         except ValueError:
-            place = text.find(opening, place + 1)
-            continue
-        found = value if isinstance(value, kind) else found
-        place = text.find(opening, place + length)
+            end = place + 1
+        place = text.find(opening, end)
     return found
 
 

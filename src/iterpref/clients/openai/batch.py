@@ -141,8 +141,7 @@ class BatchClient(OpenAIClient):
             await asyncio.sleep(self._settings.batch_poll_s)
         said: dict[str, str] = {}
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            content = await self._patiently(sdk.files.content, file_id)
-            said |= self._hand_out(content.text)
+            said |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
         for name in json.loads(note.read_text()):
             self._count_failure(name, said.get(name, f"batch {batch_id} ended as {batch.status} without an answer"))
         note.unlink()

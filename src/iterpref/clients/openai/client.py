@@ -141,12 +141,12 @@ class OpenAIClient:
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
         if failure.meaning is Meaning.THROTTLED:
             asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
+            most = f"client.give_up_s={self._settings.give_up_s:g}{asked}"
             return EndpointError(
-                f"{endpoint.url}: throttled for longer than client.give_up_s={self._settings.give_up_s:g}{asked} "
-                f"({said}); run again later, or raise it"
+                f"{endpoint.url}: throttled for longer than {most} ({said}); run again later, or raise it"
             )
-        most = self._settings.max_attempts
-        return ClientError(f"{endpoint.url}: {self._model}: {said} ({attempts} of {most} attempts)")
+        tried = f"({attempts} of {self._settings.max_attempts} attempts)"
+        return ClientError(f"{endpoint.url}: {self._model}: {said} {tried}")
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text

@@ -69,9 +69,8 @@ def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, lo
             if reply.status == 200:
                 return
         time.sleep(0.2)
-    raise ClientError(
-        f"vllm is not ready after client.serve_start_s={seconds:g} s; raise it, or see {log}:\n{_tail(log)}"
-    )
+    advice = f"raise it, or see {log}:\n{_tail(log)}"
+    raise ClientError(f"vllm is not ready after client.serve_start_s={seconds:g} s; {advice}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
