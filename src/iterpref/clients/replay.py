@@ -53,7 +53,8 @@ class ReplayClient:
             self._file = self._path.open("rb")
         except OSError as error:
             raise ClientError(f"{path}: can't read this recording ({error.strerror}); check client.model") from None
-        content, start = hashlib.sha256(), 0
+        content = hashlib.sha256()
+        start = 0
         for number, line in enumerate(self._file, start=1):
             content.update(line)
             if line.strip():
