@@ -90,8 +90,7 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     pipeline.debug(run, run.config.debugging.model_copy(update={"mode": "sampling"}))
     pipeline.pair(run)
     pipeline.train(run.folder, run.config, run.on_progress)
-    after = pipeline.evaluate(run, str(run.folder.model))
-    comparison = compare(before, after)
+    comparison = compare(before, pipeline.evaluate(run, str(run.folder.model)))
     iterations = run.config.debugging.max_iterations
     sampling = pass_rate_by_iteration(run.store.trajectories("sampling"), iterations)
     summary = {

@@ -50,5 +50,4 @@ else:
 
 def in_this_process(settings: ClientConfig, model: str) -> LocalConfig:
     """Settings that load `model` here; batch size and device are those of `settings`, where it loads its model too."""
-    own = settings if isinstance(settings, LocalConfig) else DEFAULT
-    return own.model_copy(update={"model": model})
+    return (settings if isinstance(settings, LocalConfig) else DEFAULT).model_copy(update={"model": model})

@@ -35,10 +35,7 @@ class BudgetConfig(Section):
 
 
 class Budget:
-    """Spending of one run folder, shared by its clients.
-
-    Only answered calls are counted: an endpoint may also bill requests whose answer was lost.
-    """
+    """Spending of a run folder. Only answered calls count: an endpoint may also bill requests whose answer was lost."""
 
     def __init__(self, settings: BudgetConfig, store: Store) -> None:
         self._settings = settings

@@ -1,7 +1,7 @@
 """One YAML file, one section per stage → one frozen `Config`; read and checked in load.py.
 
-The resolved configuration is written into the run folder. Secrets have no place here: they come from the environment.
-`training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
+Secrets have no place here: they come from the environment. `training` is handed whole to TRL's configuration
+(`training/config.py`), which knows its own keys.
 """
 
 from typing import Any, Literal

@@ -13,7 +13,8 @@ from pydantic_core import to_jsonable_python
 
 from iterpref.config import Config
 
-Kinds = list[type[BaseModel]]
+Kind = type[BaseModel]
+Kinds = list[Kind]
 Values = dict[str, Any]
 
 # `section.key` that earlier versions wrote into the config.yaml of every run, null by default → where it is said now.
@@ -30,7 +31,7 @@ class Place:
 
     name: str
     field: FieldInfo | None
-    section: type[BaseModel]
+    section: Kind
     kinds: Kinds
 
 
@@ -38,7 +39,7 @@ def place_of(location: Sequence[str | int]) -> Place:
     """The place of a validation error. Pydantic puts the kind of a section between the section's name and its key."""
     names: list[str] = []
     field: FieldInfo | None = None
-    section: type[BaseModel] = Config
+    section: Kind = Config
     options = kinds = sections(Config)
     for part in location:
         if len(options) > 1:
@@ -59,7 +60,7 @@ def sections(annotation: Any) -> Kinds:
     return [section for part in get_args(annotation) for section in sections(part)]
 
 
-def kind_of(section: type[BaseModel]) -> str:
+def kind_of(section: Kind) -> str:
     return str(section.model_fields["kind"].default)
 
 
@@ -73,10 +74,7 @@ def leave_kind(values: Values, key: str, value: Any) -> None:
 
 
 def forget_removed_keys(values: Values) -> None:
-    """Drop what earlier versions wrote and this one doesn't know, where it holds its default of then.
-
-    They wrote the keys of all kinds into every section of a kind.
-    """
+    """Drop what only earlier versions write, such as the keys of all kinds, where it holds its default of then."""
     for name in MOVED:
         parent, key = name.split(".")
         _forget(values.get(parent), key, None)
@@ -92,9 +90,7 @@ def _forget(section: Any, key: str, default: Any) -> None:
         del section[key]
 
 
-def _of_kinds(
-    values: Values, section: type[BaseModel] = Config, prefix: str = ""
-) -> Iterator[tuple[str, Kinds, Values]]:
+def _of_kinds(values: Values, section: Kind = Config, prefix: str = "") -> Iterator[tuple[str, Kinds, Values]]:
     """Sections of several kinds in a file: their names, the kinds, and what they hold."""
     for name, field in section.model_fields.items():
         inner, kinds = values.get(name), sections(field.annotation)
@@ -104,5 +100,5 @@ def _of_kinds(
             yield from _of_kinds(inner, kinds[0], f"{prefix}{name}.")
 
 
-def _chosen(kinds: Kinds, section: Values) -> type[BaseModel]:
+def _chosen(kinds: Kinds, section: Values) -> Kind:
     return next((kind for kind in kinds if kind_of(kind) == section.get("kind")), kinds[0])

@@ -104,8 +104,7 @@ def _unknown(place: Place) -> str:
     parents, _, key = place.name.rpartition(".")
     owners = [f"{parents}.kind={kind_of(kind)}" for kind in place.kinds if key in kind.model_fields]
     if owners:
-        own = kind_of(place.section)
-        found = f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {own}"
+        found = f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {kind_of(place.section)}"
         return f"{found}; remove it or set {parents}.kind"
     if place.name in MOVED:
         return f"unknown key {place.name}; it is {MOVED[place.name]} now"
