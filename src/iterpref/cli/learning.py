@@ -56,9 +56,8 @@ def train(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_
     from iterpref.progress import ProgressBars
     from iterpref.run_folder import RunFolder
 
-    resolved = resolve(run, config, set_)
     with ProgressBars() as bars:
-        summary = pipeline.train(RunFolder(run), resolved, bars)
+        summary = pipeline.train(RunFolder(run), resolve(run, config, set_), bars)
         if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
             finish(summary.model_dump(mode="json"), as_json)
 
