@@ -14,7 +14,7 @@ from pathlib import Path
 
 from iterpref import pipeline
 from iterpref.analysis.compare import compare
-from iterpref.config import load_config
+from iterpref.config.load import load_config
 from iterpref.opened_run import OpenedRun
 from iterpref.pairing import write_dataset
 from iterpref.records import PreferencePair

@@ -35,7 +35,7 @@ def commands() -> Iterator[str]:
     for name, command in sorted(group.commands.items()):
         yield f"### `iterpref {name}`\n"
         yield inspect.cleandoc(command.help or "") + "\n"
-        for parameter in command.params:
+        for parameter in command.get_params(typer.Context(command))[:-1]:  # the last is --help
             shown = ", ".join(f"`{option}`" for option in parameter.opts)
             help_text = getattr(parameter, "help", "") or ""
             yield f"- {shown}: {help_text}"

@@ -13,7 +13,7 @@ import ray
 from ray.cluster_utils import Cluster
 
 from iterpref import pipeline
-from iterpref.config import parse_config
+from iterpref.config.load import parse_config
 from iterpref.opened_run import OpenedRun
 from iterpref.store import Store
 

@@ -11,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from iterpref.cli import app
+from iterpref.config.load import dump_config, load_config
+from iterpref.demo import demo_config
+from iterpref.records import fingerprint
 from iterpref.store import SCHEMA_VERSION, Store
 
 TASK = {
@@ -111,6 +114,23 @@ def test_the_run_remembers_its_config(tmp_path: Path) -> None:
     text = (tmp_path / "r" / "config.yaml").read_text()
     assert "negatives: each" in text
     assert "seed: 3" in text
+
+
+def test_a_demo_of_an_earlier_version_is_the_same_demo(tmp_path: Path) -> None:
+    """It noted a hash of its config.yaml, which held the keys of all kinds of clients."""
+    run, summary = tmp_path / "r", {"pairs": 7}
+    text = dump_config(load_config(base=demo_config()))
+    text = text.replace("  kind: local\n", "  kind: local\n  base_url: https://api.openai.com/v1\n  batch: false\n", 1)
+    with Store.open(run) as store:
+        store.put_note("demo", {"identity": fingerprint(text), "summary": summary})
+    (run / "report.html").touch()
+    (run / "config.yaml").write_text(text)
+    refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
+    refused(iterpref("demo", "--run", run, "--quick"), "holds a demo with other settings")
+    assert (run / "config.yaml").read_text() == text
+    for _ in range(2):  # by the hash of then, and by what is noted now
+        assert json.loads(iterpref("demo", "--run", run, "--json").stdout) == summary
+    refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
 
 
 @pytest.mark.parametrize("verb", ["import", "debug", "pair", "train", "evaluate", "export", "report", "run", "demo"])

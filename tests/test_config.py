@@ -9,8 +9,9 @@ from iterpref.clients import Client, ClientConfig
 from iterpref.clients.local import LocalConfig
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.replay import ReplayConfig
-from iterpref.config import Config, dump_config, load_config
+from iterpref.config import Config
 from iterpref.config.keys import sections
+from iterpref.config.load import dump_config, load_config
 from iterpref.errors import ConfigError
 
 

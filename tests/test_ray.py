@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from iterpref import pipeline
-from iterpref.config import parse_config
+from iterpref.config.load import parse_config
 from iterpref.opened_run import OpenedRun
 from iterpref.store import Store
 from test_shards import TASKS, VALUES, prepare, records

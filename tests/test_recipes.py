@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from iterpref.config import dump_config, load_config, parse_config
+from iterpref.config.load import dump_config, load_config, parse_config
 
 RECIPES = Path(__file__).parent.parent / "recipes"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from iterpref import pipeline
-from iterpref.config import parse_config
+from iterpref.config.load import parse_config
 from iterpref.debugging.shards import debug_shard, merge_shards
 from iterpref.errors import BudgetError, ConfigError, IterPrefError, StoreError
 from iterpref.opened_run import OpenedRun

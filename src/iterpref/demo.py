@@ -11,12 +11,14 @@ from typing import Any
 from iterpref import pipeline
 from iterpref.analysis.compare import compare
 from iterpref.analysis.funnel import pass_rate_by_iteration
-from iterpref.config import dump_config
+from iterpref.config import Config
+from iterpref.config.load import load_config
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import fingerprint
-from iterpref.run_folder import DEMO_NOTE
+from iterpref.run_folder import DEMO_NOTE, RunFolder
+from iterpref.store import Store
 
 CONFIG: dict[str, Any] = {
     "sandbox": {"min_isolation": "rlimits"},  # its programs are those of a coder that ships with the package
@@ -42,26 +44,45 @@ CONFIG: dict[str, Any] = {
     },
     "evaluation": {"benchmark": "playground", "split": "held_out", "tasks": 300, "sampling": {"max_tokens": 192}},
 }
-QUICK = {"train_tasks": 120, "held_out_tasks": 100}
 
 
 def demo_config(quick: bool = False) -> dict[str, Any]:
     """The demo's configuration; `quick` is a smaller laboratory for CI."""
-    if not quick:
-        return CONFIG
-    evaluation = CONFIG["evaluation"] | {"tasks": QUICK["held_out_tasks"]}
-    return CONFIG | {"playground": QUICK, "evaluation": evaluation}
+    evaluation = CONFIG["evaluation"] | {"tasks": 100}
+    small = {"playground": {"train_tasks": 120, "held_out_tasks": 100}, "evaluation": evaluation}
+    return CONFIG | small if quick else CONFIG
+
+
+def claim(store: Store, config: Config) -> dict[str, Any]:
+    """Note in a run folder, before its config.yaml is written, that it holds the demo of this configuration.
+
+    Raises:
+        StoreError: It holds a demo with other settings.
+    """
+    values = config.model_dump(mode="json")
+    note = store.note(DEMO_NOTE) or {"config": values, "summary": None}
+    settings = _settings(note, store)
+    if settings is None or settings.model_dump(mode="json") != values:
+        raise StoreError(f"{store.folder}: holds a demo with other settings (config.yaml); choose another --run")
+    claimed = {"config": values, "summary": note["summary"]}
+    store.put_note(DEMO_NOTE, claimed)
+    return claimed
+
+
+def _settings(note: dict[str, Any], store: Store) -> Config | None:
+    """The configuration of a noted demo. Earlier versions noted a hash of its config.yaml; None if that was changed."""
+    if "config" in note:
+        return load_config(base=note["config"], of_run=True)
+    stored = RunFolder(store.folder).config
+    unchanged = stored.is_file() and fingerprint(stored.read_text(encoding="utf-8")) == note["identity"]
+    return load_config(stored, of_run=True) if unchanged else None
 
 
 def demo(run: OpenedRun) -> dict[str, Any]:
     """Run the demo in a run folder and return its numbers; a finished one is only read."""
-    identity = fingerprint(dump_config(run.config))
-    stored = run.store.note(DEMO_NOTE) or {"identity": identity, "summary": None}
-    if stored["identity"] != identity:
-        raise StoreError(f"{run.store.folder}: holds a demo with other settings (config.yaml); choose another --run")
-    if stored["summary"] and run.folder.report.is_file():
-        return dict(stored["summary"])
-    run.store.put_note(DEMO_NOTE, stored)
+    note = claim(run.store, run.config)
+    if note["summary"] and run.folder.report.is_file():
+        return dict(note["summary"])
     started = time.monotonic()
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
     before = pipeline.evaluate(run, run.config.model)
@@ -69,13 +90,11 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     pipeline.debug(run, run.config.debugging.model_copy(update={"mode": "sampling"}))
     pipeline.pair(run)
     pipeline.train(run.folder, run.config, run.on_progress)
-    after = pipeline.evaluate(run, str(run.folder.model))
-    comparison = compare(before, after)
+    comparison = compare(before, pipeline.evaluate(run, str(run.folder.model)))
     iterations = run.config.debugging.max_iterations
-    debugging = pass_rate_by_iteration(run.store.trajectories("debugging"), iterations)
     sampling = pass_rate_by_iteration(run.store.trajectories("sampling"), iterations)
     summary = {
-        "pass_rate_by_iteration": debugging,
+        "pass_rate_by_iteration": pass_rate_by_iteration(run.store.trajectories("debugging"), iterations),
         "sampling_pass_rate_by_draw": sampling,
         "sampling_pass_rate": sampling[-1],
         "pairs": run.store.count_kept_pairs(),
@@ -86,6 +105,6 @@ def demo(run: OpenedRun) -> dict[str, Any]:
         "mcnemar_p": comparison.mcnemar_p,
         "seconds": round(time.monotonic() - started, 1),
     }
-    run.store.put_note(DEMO_NOTE, {"identity": identity, "summary": summary})
+    run.store.put_note(DEMO_NOTE, note | {"summary": summary})
     pipeline.report(run)
     return summary

@@ -2,7 +2,6 @@
 
 A folder may be trained again in place and keep its name, so samples of its contents enter: enough to tell trained
 weights apart, and quick for any size. Loads no torch.
-Not here: whose training a folder holds (training/resuming.py).
 """
 
 import hashlib
@@ -12,20 +11,15 @@ from typing import Any
 from iterpref.records import fingerprint
 
 _MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
-# Training's own records, which it writes beside the model that it saves.
-_NOT_THE_MODEL = ("training_run.json", "training_log.json")
+_NOT_THE_MODEL = ("training_run.json", "training_log.json")  # training's own records, beside the model that it saves
 _SAMPLE_BYTES = 1 << 20
-_SAMPLES_PER_TENSOR = 256
 
 
 def folder_identity(model: str) -> str:
-    """What tells one model folder from another: names, sizes, and the first and last MiB of each weight or config file.
-
-    A hub id stands for itself.
-    """
+    """What tells model folders apart: names, sizes, and the first and last MiB of each weight or config file."""
     folder = Path(model)
     if not folder.is_dir():
-        return model
+        return model  # a hub id stands for itself
     files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in _NOT_THE_MODEL)
     return fingerprint([[p.name, p.stat().st_size, _sample_hash(p)] for p in files])
 
@@ -39,15 +33,10 @@ def _sample_hash(path: Path) -> str:
 
 
 def network_identity(name: str, network: Any) -> str:
-    """The last part of a model's name, and a hash of a sample of every tensor.
-
-    Args:
-        name: Folder or hub id that the network was loaded from.
-        network: A torch module.
-    """
+    """The last part of `name` (a folder or hub id), and a hash of a sample of every tensor of a torch module."""
     digest = hashlib.sha256()
     for tensor_name, parameter in network.named_parameters():
         flat = parameter.detach().flatten()
-        sample = flat[:: max(1, flat.numel() // _SAMPLES_PER_TENSOR)].float().cpu().numpy()
+        sample = flat[:: max(1, flat.numel() // 256)].float().cpu().numpy()
         digest.update(f"{tensor_name}{tuple(parameter.shape)}".encode() + sample.tobytes())
     return f"{Path(name).name}:{digest.hexdigest()[:12]}"

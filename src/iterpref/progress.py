@@ -2,14 +2,11 @@
 
 import sys
 import time
-from types import TracebackType
 from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as EtaColumn
-
-QUIET_S = 10.0
 
 
 class ProgressBars:
@@ -18,15 +15,9 @@ class ProgressBars:
     def __init__(self) -> None:
         console = Console(stderr=True)
         self._live = console.is_terminal
-        columns = (
-            TextColumn("{task.description:<10}"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            EtaColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        self._progress = Progress(*columns, console=console, disable=not self._live)
+        bar = (TextColumn("{task.description:<10}"), BarColumn(bar_width=24), MofNCompleteColumn())
+        times = (TimeElapsedColumn(), EtaColumn(), TextColumn("{task.fields[note]}"))
+        self._progress = Progress(*bar, *times, console=console, disable=not self._live)
         self._steps: dict[str, TaskID] = {}
         self._printed_at: dict[str, float] = {}
 
@@ -34,20 +25,16 @@ class ProgressBars:
         self._progress.start()
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
     def __call__(self, what: str, done: int, total: int, note: str) -> None:
-        if not self._live:
-            self._print(what, done, total, note)
+        if not self._live:  # a line at the end of a step and every few seconds before
+            now = time.monotonic()
+            if done >= total or now - self._printed_at.get(what, 0.0) > 10:
+                self._printed_at[what] = now
+                print(f"{what}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
             return
         if what not in self._steps or (done < total and self._progress.tasks[self._steps[what]].finished):
             self._steps[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._steps[what], completed=done, total=total, note=note)
-
-    def _print(self, what: str, done: int, total: int, note: str) -> None:
-        """A line at the end of a step and every few seconds before."""
-        now = time.monotonic()
-        if done >= total or now - self._printed_at.get(what, 0.0) > QUIET_S:
-            self._printed_at[what] = now
-            print(f"{what}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)

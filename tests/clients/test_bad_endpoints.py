@@ -10,8 +10,8 @@ import pytest
 from endpoints import Scripted, completion
 
 from iterpref import pipeline
-from iterpref.clients.openai import retry as retry_module
-from iterpref.config import parse_config
+from iterpref.clients.openai import reply as reply_module
+from iterpref.config.load import parse_config
 from iterpref.errors import BudgetError, EndpointError, IterPrefError
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
@@ -23,7 +23,7 @@ TASKS, FINISHED = 20, 4
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_module, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

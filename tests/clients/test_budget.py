@@ -13,7 +13,7 @@ from endpoints import Scripted, completion
 from iterpref.clients import Budget, BudgetConfig, Completion, Ledger, Request, Sampling
 from iterpref.clients.ledger import DEAD_IN_A_ROW
 from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.openai import retry as retry_module
+from iterpref.clients.openai import reply as reply_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.playground.tasks import playground_tasks
@@ -26,7 +26,7 @@ PROGRAM = "```python\ndef solve(x):\n    return x\n```"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry_module, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from endpoints import FAULTS, FaultyProxy, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
 from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.openai import retry as retry_module
+from iterpref.clients.openai import reply as reply_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.reply import split_reasoning
 from iterpref.errors import ClientError, EndpointError
@@ -21,7 +21,7 @@ REQUEST = Request(messages=(Message(role="user", content="double x"),))
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    monkeypatch.setattr(retry_module, "FIRST_WAIT_S", 0.01)  # the same waits, fifty times shorter
+    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)  # the same waits, fifty times shorter
 
 
 def ask(url: str | tuple[str, ...], *requests: Request, model: str = "m", **settings: Any) -> list[Completion]:

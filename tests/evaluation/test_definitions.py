@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from iterpref.analysis import load_entrant
-from iterpref.config import Config, EvaluationConfig, load_config, parse_config
+from iterpref.config import Config, EvaluationConfig
+from iterpref.config.load import load_config, parse_config
 from iterpref.errors import ConfigError
 from iterpref.evaluation import Benchmark, RecordedAnswers, TaskChoice, evaluate, load_benchmark, read_samples
 from iterpref.evaluation.benchmarks import NAMES, registry

@@ -4,7 +4,8 @@ import pytest
 from datasets import load_dataset
 
 from iterpref import pipeline
-from iterpref.config import PairingConfig, parse_config
+from iterpref.config import PairingConfig
+from iterpref.config.load import parse_config
 from iterpref.errors import ConfigError, RecordError
 from iterpref.opened_run import OpenedRun
 from iterpref.pairing.filters import Filters, same_ast

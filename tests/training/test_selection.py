@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file
 
 from iterpref import pipeline
-from iterpref.config import SelectionConfig, parse_config
+from iterpref.config import SelectionConfig
+from iterpref.config.load import parse_config
 from iterpref.errors import ConfigError, TrainingError
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer, validation_tasks
 from iterpref.opened_run import OpenedRun

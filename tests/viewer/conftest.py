@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from small_run import HOSTILE, RIGHT, WORSE, WRONG, passed, put_trajectory, raised, result, task, trajectory, wrong
 
-from iterpref.config import Config, PairingConfig, dump_config
+from iterpref.config import Config, PairingConfig
+from iterpref.config.load import dump_config
 from iterpref.pairing.pair import make_pairs
 from iterpref.store import Store
 

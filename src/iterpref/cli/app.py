@@ -27,16 +27,17 @@ app = typer.Typer(
 
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
-Overrides = Annotated[list[str] | None, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
+Repeatable = list[str] | None
+Overrides = Annotated[Repeatable, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
 
 
 @contextmanager
 def open_run(
-    run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
+    run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None
 ) -> "Iterator[OpenedRun]":
     """The run folder, opened for writing, with its resolved configuration written into it."""
-    from iterpref.config import dump_config
+    from iterpref.config.load import dump_config
     from iterpref.files import write_text
     from iterpref.opened_run import OpenedRun
     from iterpref.progress import ProgressBars
@@ -48,11 +49,9 @@ def open_run(
         yield OpenedRun(store, resolved, bars)
 
 
-def resolve(
-    run: Path, config: Path | None, overrides: list[str] | None, base: dict[str, Any] | None = None
-) -> "Config":
+def resolve(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
     """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
-    from iterpref.config import load_config
+    from iterpref.config.load import load_config
 
     stored = RunFolder(run).config
     path = config or (stored if stored.is_file() and base is None else None)

@@ -2,28 +2,24 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
-import typer
+from typer import Argument, Option
+from typer.core import TyperCommand
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
-
-if TYPE_CHECKING:
-    from iterpref.debugging.debug import DebugProgress
+from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run, resolve
 
 
 @app.command("import")
 def import_(
-    source: Annotated[str, typer.Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
+    source: Annotated[str, Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
     run: RunOption,
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    column: Annotated[
-        list[str] | None, typer.Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")
-    ] = None,
+    column: Annotated[Repeatable, Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")] = None,
 ) -> None:
     """Read tasks, recorded debugging runs, or existing preference pairs into a run.
 
@@ -34,8 +30,11 @@ def import_(
     """
     from iterpref.pipeline import import_source
 
+    columns = dict(pair.split("=", 1) for pair in column or [] if "=" in pair)
+    if len(columns) != len(column or []):
+        raise IterPrefError(f"--column {column}: expected name=column once per name, for example prompt=instruction")
     with open_run(run, config, set_) as opened:
-        finish(import_source(opened, source, _columns(column or [])), as_json)
+        finish(import_source(opened, source, columns), as_json)
 
 
 @app.command()
@@ -57,9 +56,9 @@ def debug(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    retry_dead: Annotated[bool, typer.Option(help="Make calls again that were given up earlier.")] = False,
-    shard: Annotated[str | None, typer.Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
-    estimate: Annotated[bool, typer.Option(help="Only say what calls and US dollars it would take.")] = False,
+    retry_dead: Annotated[bool, Option(help="Make calls again that were given up earlier.")] = False,
+    shard: Annotated[str | None, Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
+    estimate: Annotated[bool, Option(help="Only say what calls and US dollars it would take.")] = False,
 ) -> None:
     """Run each program, show the model what failed, ask for a fix; stop when it passes.
 
@@ -79,15 +78,21 @@ def debug(
             with Store.open(part.folder(run)) as store:
                 store.forget_dead_letters()
         with ProgressBars() as bars:
-            _finish_debugging(debug_shard(run, resolved, part, bars), as_json)
-        return
-    with open_run(run, config, set_) as opened:
-        if estimate:
-            finish(estimate_debugging(opened), as_json)
-            return
-        if retry_dead:
-            opened.store.forget_dead_letters()
-        _finish_debugging(pipeline.debug(opened), as_json)
+            progress = debug_shard(run, resolved, part, bars)
+    else:
+        with open_run(run, config, set_) as opened:
+            if estimate:
+                finish(estimate_debugging(opened), as_json)
+                return
+            if retry_dead:
+                opened.store.forget_dead_letters()
+            progress = pipeline.debug(opened)
+    total, failed = progress.total, progress.failed_tools
+    rates = [round(rate, 4) for rate in progress.pass_rates]
+    counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
+    finish(counts | {"pass_rate_by_iteration": rates}, as_json)
+    if failed:
+        raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")
 
 
 @app.command()
@@ -131,15 +136,25 @@ def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, a
         finish(revision_summary(opened.store, pipeline.revise(opened)), as_json)
 
 
-@app.command("export")
+class _Export(TyperCommand):
+    """A command whose help names the formats there are; their table is imported for this command only."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        from iterpref.exporting import FORMATS
+
+        parameters: list[Any] = super().get_params(ctx)
+        [option] = [parameter for parameter in parameters if parameter.name == "format_"]
+        option.help = f"trajectories, or pairs as {' or '.join(', '.join(FORMATS).rsplit(', ', 1))}."
+        return parameters
+
+
+@app.command("export", cls=_Export)
 def export_(
     run: RunOption,
-    output: Annotated[Path, typer.Argument(help="Folder to write; for trajectories a JSONL file.")],
-    format_: Annotated[
-        str, typer.Option("--format", help="trajectories, or pairs as trl, trl_conversational or ms_swift.")
-    ] = "trajectories",
-    push: Annotated[str | None, typer.Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
-    public: Annotated[bool, typer.Option(help="Make a new dataset of the hub visible to everybody.")] = False,
+    output: Annotated[Path, Argument(help="Folder to write; for trajectories a JSONL file.")],
+    format_: Annotated[str, Option("--format")] = "trajectories",
+    push: Annotated[str | None, Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
+    public: Annotated[bool, Option(help="Make a new dataset of the hub visible to everybody.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the kept pairs for another trainer, with a dataset card; or the trajectories, for `iterpref import`.
@@ -160,24 +175,3 @@ def export_(
             return
         opened = OpenedRun(store, resolve(run, None, None))
         finish(asdict(pipeline.export(opened, output, format_, push, private=not public)), as_json)
-
-
-def _columns(pairs: list[str]) -> dict[str, str]:
-    columns = dict(pair.split("=", 1) for pair in pairs if "=" in pair)
-    if len(columns) != len(pairs):
-        raise IterPrefError(f"--column {pairs}: expected name=column once per name, for example prompt=instruction")
-    return columns
-
-
-def _finish_debugging(progress: "DebugProgress", as_json: bool) -> None:
-    """Say how debugging went; tasks that could not be debugged end the command with status 1."""
-    summary = {
-        "tasks": progress.total,
-        "passed": sum(progress.passed),
-        "failed_tools": progress.failed_tools,
-        "pass_rate_by_iteration": [round(rate, 4) for rate in progress.pass_rates],
-    }
-    finish(summary, as_json)
-    if progress.failed_tools:
-        first = progress.errors[0]
-        raise IterPrefError(f"{progress.failed_tools} of {progress.total} tasks could not be debugged; first: {first}")

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from typer import Option
 
 from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
 
@@ -31,7 +31,7 @@ def judge(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    tests: Annotated[bool, typer.Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+    tests: Annotated[bool, Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
 ) -> None:
     """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
 
@@ -56,9 +56,8 @@ def train(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_
     from iterpref.progress import ProgressBars
     from iterpref.run_folder import RunFolder
 
-    resolved = resolve(run, config, set_)
     with ProgressBars() as bars:
-        summary = pipeline.train(RunFolder(run), resolved, bars)
+        summary = pipeline.train(RunFolder(run), resolve(run, config, set_), bars)
         if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
             finish(summary.model_dump(mode="json"), as_json)
 
@@ -82,14 +81,18 @@ def demo(
     run: RunOption = Path("runs/demo"),
     set_: Overrides = None,
     as_json: AsJson = False,
-    quick: Annotated[bool, typer.Option(help="A smaller one, for CI.")] = False,
+    quick: Annotated[bool, Option(help="A smaller one, for CI.")] = False,
 ) -> None:
     """Run the whole method on the playground with the tiny coder that ships with this package.
 
     Needs no GPU, key or network. Writes a run folder with report.html; a second call repeats nothing.
     Example: iterpref demo --run runs/demo
     """
-    from iterpref.demo import demo, demo_config
+    from iterpref.demo import claim, demo, demo_config
+    from iterpref.store import Store
 
-    with open_run(run, None, set_, base=demo_config(quick)) as opened:
+    settings = demo_config(quick)
+    with Store.open(run) as store:
+        claim(store, resolve(run, None, set_, settings))
+    with open_run(run, None, set_, settings) as opened:
         finish(demo(opened), as_json)

@@ -1,16 +1,13 @@
 """Commands that measure: evaluate, compare, report, doctor."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
-import typer
+from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run
-
-if TYPE_CHECKING:
-    from iterpref.records import Result
+from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run
 
 
 @app.command()
@@ -20,14 +17,13 @@ def evaluate(
     set_: Overrides = None,
     as_json: AsJson = False,
     model: Annotated[
-        list[str] | None,
-        typer.Option(help="Folder, hub id, or an endpoint's model; repeatable; default: the config's."),
+        Repeatable, Option(help="Folder, hub id, or an endpoint's model; repeatable; default: the config's.")
     ] = None,
     samples: Annotated[
         list[Path] | None,
-        typer.Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench); repeatable."),
+        Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench); repeatable."),
     ] = None,
-    sanitize: Annotated[bool, typer.Option(help="Cut programs of --samples down to what they need first.")] = False,
+    sanitize: Annotated[bool, Option(help="Cut programs of --samples down to what they need first.")] = False,
 ) -> None:
     """Measure pass@k of models, or of files of completions, on a benchmark.
 
@@ -41,24 +37,21 @@ def evaluate(
         models = model or ([] if samples else [default])
         found = [pipeline.evaluate(opened, name) for name in models]
         found += [pipeline.evaluate(opened, default, path, sanitize) for path in samples or []]
-        rows = [_summary(result) for result in found]
+        rows = []
+        for result in found:
+            counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+            rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
         finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
-
-
-def _summary(result: "Result") -> dict[str, Any]:
-    fields = {"result_id": result.result_id, "benchmark": result.benchmark, "model": result.model}
-    counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
-    return {**fields, **counted, **result.metrics}
 
 
 @app.command()
 def compare(
-    sources: Annotated[list[Path], typer.Argument(help="Two or more: results/ID.json files, or run folders.")],
-    k: Annotated[int, typer.Option(help="Compare pass@k.")] = 1,
-    level: Annotated[float, typer.Option(help="Of the bootstrap intervals.")] = 0.95,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    markdown: Annotated[Path | None, typer.Option(help="Also write the tables to this file.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with the programs they differ on.")] = None,
+    sources: Annotated[list[Path], Argument(help="Two or more: results/ID.json files, or run folders.")],
+    k: Annotated[int, Option(help="Compare pass@k.")] = 1,
+    level: Annotated[float, Option(help="Of the bootstrap intervals.")] = 0.95,
+    seed: Annotated[int, Option(help="Of the bootstrap.")] = 0,
+    markdown: Annotated[Path | None, Option(help="Also write the tables to this file.")] = None,
+    html: Annotated[Path | None, Option(help="Also write a page with the programs they differ on.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.
@@ -104,11 +97,9 @@ def doctor(as_json: AsJson = False) -> None:
     """
     from iterpref.sandbox.doctor import diagnose
 
-    findings = diagnose()
-    used = next(finding.isolation for finding in findings if not finding.blocked)
-    rows = [
-        {"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no"} for f in findings
-    ]
+    found = diagnose()
+    used = next(finding.isolation for finding in found if not finding.blocked)
+    rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no"} for f in found]
     finish({"isolation": used, "rungs": rows}, as_json)
     if used == "rlimits":
         raise IterPrefError("programs can't be isolated here; `blocked` above says what would allow it")

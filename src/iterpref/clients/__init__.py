@@ -3,15 +3,14 @@
 A new kind of client is a file with its settings (`base.ClientConfig`), and a line in `KINDS`.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, Union
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Annotated, Union
 
 from pydantic import BeforeValidator, Field
 
 from iterpref.clients.ask import ask_all
-from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request, Sampling
-from iterpref.clients.budget import Budget, BudgetConfig
-from iterpref.clients.ledger import Ledger, open_ledger
+from iterpref.clients.base import Client, ClientConfig, Completion, Request, Sampling
+from iterpref.clients.ledger import Budget, BudgetConfig, Ledger, open_ledger
 from iterpref.clients.local import LocalConfig
 
 __all__ = [
@@ -23,7 +22,6 @@ __all__ = [
     "ClientConfig",
     "Completion",
     "Ledger",
-    "Price",
     "Request",
     "Sampling",
     "ask_all",
@@ -39,29 +37,17 @@ KINDS = (
 )
 DEFAULT = LocalConfig()
 
-
-def _default_unless_said(values: Any) -> Any:
-    return {"kind": DEFAULT.kind, **values} if isinstance(values, dict) else values
-
-
-def _settings(kind: str) -> type[ClientConfig]:
-    file, _, name = kind.partition(".")
-    found: type[ClientConfig] = getattr(import_module(f"{__name__}.{file}"), name)
-    return found
-
-
 if TYPE_CHECKING:
     AnyClientConfig = ClientConfig
 else:
     # A section of the configuration that holds the keys of one kind.
     AnyClientConfig = Annotated[
-        Union[tuple(map(_settings, KINDS))],  # noqa: UP007
+        Union[tuple(resolve_name(f"{__name__}.{kind}") for kind in KINDS)],  # noqa: UP007
         Field(discriminator="kind"),
-        BeforeValidator(_default_unless_said),
+        BeforeValidator(lambda values: {"kind": DEFAULT.kind, **values} if isinstance(values, dict) else values),
     ]
 
 
 def in_this_process(settings: ClientConfig, model: str) -> LocalConfig:
     """Settings that load `model` here; batch size and device are those of `settings`, where it loads its model too."""
-    own = settings if isinstance(settings, LocalConfig) else DEFAULT
-    return own.model_copy(update={"model": model})
+    return (settings if isinstance(settings, LocalConfig) else DEFAULT).model_copy(update={"model": model})

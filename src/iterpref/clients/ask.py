@@ -1,8 +1,4 @@
-"""Many requests → their answers, as they come: the one loop of all that ask a model about many things.
-
-In: (item, request) pairs, drawn only when there is room for them. Out: (item, completion or error) in the order of the
-answers. How much is asked at a time is the client's to say (`Ledger.at_a_time`).
-"""
+"""Many requests → their answers, as they come: the one loop of all that ask a model about many things."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Iterable
@@ -21,7 +17,7 @@ Result = TypeVar("Result")
 async def ask_all(
     ledger: Ledger, requests: Iterable[tuple[Item, Request]]
 ) -> AsyncIterator[tuple[Item, Completion | ClientError]]:
-    """Ask about every item; a call that fails is given back as its error.
+    """Ask about every item, `ledger.at_a_time` at a time; yields answers, and errors of calls, in the order they come.
 
     Raises:
         BudgetError: The budget is used up; all that was paid for was given back first.

@@ -1,9 +1,7 @@
-"""Messages → completions: the protocol that every source of completions speaks, and what each says of itself.
-
-Not here: the kinds of clients there are (`clients/__init__.py`).
-"""
+"""Messages → completions: the protocol that every source of completions speaks, and what each says of itself."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,14 +10,9 @@ from typing import Literal, Protocol, Self
 from iterpref.records import Message, Record
 from iterpref.section import Section
 
-TEMPLATE_TOKENS = 16  # that a chat template puts around a message, at most
-
 
 class Sampling(Record):
-    """How one completion is drawn. `temperature` 0 is greedy; then `seed` changes nothing.
-
-    The completion ends before the first of the `stop` texts.
-    """
+    """How one completion is drawn; it ends before the first of the `stop` texts. `temperature` 0 is greedy."""
 
     temperature: float = 0.8
     top_p: float = 1.0
@@ -42,7 +35,6 @@ class Request(Record):
 
     @classmethod
     def from_user(cls, text: str, sampling: Sampling) -> Self:
-        """A request with one turn of the user's."""
         return cls(messages=(Message(role="user", content=text),), sampling=sampling)
 
 
@@ -58,6 +50,13 @@ class Completion(Record):
     prompt_tokens: int = 0
     completion_tokens: int = 0
 
+    def cut(self, stops: Sequence[str]) -> Self:
+        """This up to the first of the stop texts."""
+        places = [place for place in map(self.text.find, stops) if place >= 0]
+        if not places:
+            return self
+        return self.model_copy(update={"text": self.text[: min(places)], "finish_reason": "stop"})
+
 
 class Client(Protocol):
     """A model that answers. Many calls may be in flight at once; the client batches or limits them as it needs."""
@@ -65,7 +64,6 @@ class Client(Protocol):
     @property
     def name(self) -> str:
         """Identity in the ledger: equal names mean the same weights or the same endpoint and model."""
-        ...
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request.
@@ -74,11 +72,9 @@ class Client(Protocol):
             EndpointError: No request can be answered; the stage should stop.
             ClientError: This request can't be answered; others may.
         """
-        ...
 
     def close(self) -> None:
         """Free what the client holds."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -89,8 +85,8 @@ class Price:
     completion: float
 
     def most(self, request: Request) -> float:
-        """An upper bound before the call: a token is at least one byte."""
-        tokens = sum(len(message.content.encode()) + TEMPLATE_TOKENS for message in request.messages)
+        """An upper bound before the call: a token is at least one byte; a template adds at most 16 to a message."""
+        tokens = sum(len(message.content.encode()) + 16 for message in request.messages)
         return tokens * self.prompt + request.sampling.max_tokens * self.completion
 
     def paid(self, completion: Completion) -> float:
@@ -98,7 +94,7 @@ class Price:
 
 
 class ClientConfig(Section, ABC):
-    """The settings of one kind of client. What is heavy is imported when the client is opened."""
+    """The settings of one kind of client; what is heavy is imported in `open`."""
 
     kind: str
     model: str = "playground"
@@ -115,8 +111,4 @@ class ClientConfig(Section, ABC):
 
     @abstractmethod
     def open(self, folder: Path) -> AbstractContextManager[Client]:
-        """The client, while the context lasts; logs and notes go into `folder`, the run's.
-
-        Raises:
-            ClientError: It can't be opened.
-        """
+        """The client, while the context lasts, or a ClientError; logs and notes go into `folder`, the run's."""

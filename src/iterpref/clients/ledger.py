@@ -1,54 +1,102 @@
-"""Every model call is paid for once: a cache between the stages and a client, kept in the run's store.
+"""Every model call is paid for once, within a budget: a cache between the stages and a client, in the run's store.
 
 The key of a call is (client name, messages, sampling parameters with their seed, sample index). A call that was
 answered before, in this process or in one that was killed, comes back from the store and costs nothing; of two equal
 calls at the same time one is made.
 A call that the client gave up becomes a dead letter: it is not made again until somebody says so. When many calls in a
 row die, the endpoint is at fault: the stage is stopped, and those calls are no dead letters.
+A call reserves the most it can cost before it is made and pays what it did cost afterwards, so the budget is never
+exceeded by calls in flight.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
-from iterpref.clients.budget import Budget
-from iterpref.errors import ClientError, EndpointError
+from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.records import fingerprint
+from iterpref.section import Section
 from iterpref.store import Store
 
 DEAD_IN_A_ROW = 8
 
 
+class BudgetConfig(Section):
+    """What calls to endpoints may cost, over the whole life of a run folder."""
+
+    max_calls: int | None = Field(default=None, ge=0)
+    """Answered calls; default: unbounded."""
+    max_budget_usd: float | None = Field(default=None, ge=0)
+    """US dollars by the prices of the clients; never exceeded, also by calls in flight."""
+
+
+class Budget:
+    """Spending of a run folder. Only answered calls count: an endpoint may also bill requests whose answer was lost."""
+
+    def __init__(self, settings: BudgetConfig, store: Store) -> None:
+        self._settings = settings
+        self.calls, self.usd = store.spending()
+        self._reserved_calls, self._reserved_usd = 0, 0.0
+        self._settled = asyncio.Event()
+
+    async def reserve(self, usd: float) -> None:
+        """Set aside one call of at most so much; waits while calls in flight may still turn out cheaper.
+
+        Raises:
+            BudgetError: The budget can't hold this call.
+        """
+        while reason := self._exceeded(usd):
+            if not self._reserved_calls or self.calls >= (self._settings.max_calls or float("inf")):
+                raise BudgetError(
+                    f"budget reached: {self.calls} calls and ${self.usd:.4f} spent on endpoints in this run; {reason}. "
+                    "Raise it and run the same command again to continue"
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        self._reserved_calls += 1
+        self._reserved_usd += usd
+
+    def settle(self, reserved: float, paid: float | None) -> None:
+        """The call of a reservation is over; `paid` is None if it was not answered."""
+        self._reserved_calls -= 1
+        self._reserved_usd -= reserved
+        if paid is not None:
+            self.calls += 1
+            self.usd += paid
+        self._settled.set()
+
+    def _exceeded(self, usd: float) -> str:
+        most_calls, most_usd = self._settings.max_calls, self._settings.max_budget_usd
+        if most_calls is not None and self.calls + self._reserved_calls + 1 > most_calls:
+            return f"budget.max_calls is {most_calls}"
+        if most_usd is not None and self.usd + self._reserved_usd + usd > most_usd:
+            return f"budget.max_budget_usd is {most_usd:g}, and the next call may cost up to ${usd:.4f}"
+        return ""
+
+
+@dataclass(eq=False)
 class Ledger:
-    """Answer requests from the store, or from the client and then store the answer.
+    """Answer requests from the store, or from the client and then store the answer."""
 
-    Args:
-        price: What the client's calls cost; None: nothing, and no budget counts them.
-        at_a_time: How many requests to ask together; None: all there are, as one wave.
-    """
-
-    def __init__(
-        self,
-        client: Client,
-        store: Store,
-        budget: Budget | None = None,
-        price: Price | None = None,
-        at_a_time: int | None = 64,
-    ) -> None:
-        self._client = client
-        self._store = store
-        self._budget = budget if price else None
-        self._price = price
-        self.at_a_time = at_a_time
-        self._in_flight: dict[str, asyncio.Task[Completion]] = {}
-        self._dead_in_a_row: list[str] = []
-        self.paid = 0
-        self.cached = 0
+    client: Client
+    store: Store
+    budget: Budget | None = None
+    price: Price | None = None
+    """What the client's calls cost; None: nothing, and no budget counts them."""
+    at_a_time: int | None = 64
+    """How many requests to ask together; None: all there are, as one wave."""
+    paid: int = field(default=0, init=False)
+    cached: int = field(default=0, init=False)
+    _in_flight: dict[str, asyncio.Task[Completion]] = field(default_factory=dict, init=False)
+    _dead_in_a_row: list[str] = field(default_factory=list, init=False)
 
     @property
     def name(self) -> str:
-        return self._client.name
+        return self.client.name
 
     def key(self, request: Request) -> str:
         """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
@@ -66,15 +114,14 @@ class Ledger:
 
         Raises:
             BudgetError: The budget is used up.
-            EndpointError: The endpoint answers nothing.
-            ClientError: This call can't be answered, now or when it was made before.
+            ClientError: This call can't be answered, now or when it was made before; EndpointError: none can.
         """
         key = self.key(request)
-        stored = self._store.call(key, Completion)
+        stored = self.store.call(key, Completion)
         if stored is not None:
             self.cached += 1
             return key, stored
-        if (died := self._store.dead_letter(key)) is not None:
+        if (died := self.store.dead_letter(key)) is not None:
             raise ClientError(f"{died} [given up earlier; make such calls again with --retry-dead]")
         if key not in self._in_flight:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
@@ -82,35 +129,36 @@ class Ledger:
         return key, await asyncio.shield(self._in_flight[key])
 
     async def _pay(self, key: str, request: Request) -> Completion:
-        most = self._price.most(request) if self._price else 0.0
-        if self._budget:
-            await self._budget.reserve(most)
+        budget = self.budget if self.price else None
+        most = self.price.most(request) if self.price else 0.0
+        if budget:
+            await budget.reserve(most)
         usd: float | None = None
         try:
-            completion = await self._client.complete(request)
-            usd = self._price.paid(completion) if self._price else None
+            completion = await self.client.complete(request)
+            usd = self.price.paid(completion) if self.price else None
             tokens = (completion.prompt_tokens, completion.completion_tokens)
-            self._store.put_call(key, self.name, request.sample_index, tokens, usd, request, completion)
+            self.store.put_call(key, self.name, request.sample_index, tokens, usd, request, completion)
         except EndpointError:
             raise
         except ClientError as error:
             self._bury(key, request, error)
             raise
         finally:
-            if self._budget:
-                self._budget.settle(most, usd)
+            if budget:
+                budget.settle(most, usd)
         self.paid += 1
         self._dead_in_a_row.clear()
         return completion
 
     def _bury(self, key: str, request: Request, error: ClientError) -> None:
         """Keep the call that died, unless it is one of many."""
-        if self._price is None:
+        if self.price is None:
             return  # a local model fails by its configuration, and trying again costs nothing
-        self._store.put_dead_letter(key, self.name, str(error), request)
+        self.store.put_dead_letter(key, self.name, str(error), request)
         self._dead_in_a_row.append(key)
         if len(self._dead_in_a_row) >= DEAD_IN_A_ROW:
-            self._store.forget_dead_letters(self._dead_in_a_row)
+            self.store.forget_dead_letters(self._dead_in_a_row)
             raise EndpointError(
                 f"{self.name}: the last {len(self._dead_in_a_row)} calls all failed; the last one: {error}. "
                 "What was answered is stored; run the same command again when the endpoint works"
@@ -119,10 +167,6 @@ class Ledger:
 
 @contextmanager
 def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None) -> Iterator[Ledger]:
-    """The client that `settings` asks for, behind the ledger of a run.
-
-    Raises:
-        ClientError: The client can't be opened.
-    """
+    """The client that `settings` asks for, behind the ledger of a run; raises ClientError if it can't be opened."""
     with settings.open(store.folder) as client:
         yield Ledger(client, store, budget, settings.price(), settings.at_a_time)

@@ -12,14 +12,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import TypeAdapter, ValidationError
-
 from iterpref.clients.base import Client, ClientConfig, Completion, Request
 from iterpref.errors import ClientError
 from iterpref.records import Message, Record, fingerprint
 from iterpref.store import LineIndex
-
-AT_A_TIME = 256  # answers are at hand; enough to keep a sandbox busy with them
 
 
 class ReplayConfig(ClientConfig):
@@ -31,7 +27,7 @@ class ReplayConfig(ClientConfig):
 
     @property
     def at_a_time(self) -> int:
-        return AT_A_TIME
+        return 256  # answers are at hand; enough to keep a sandbox busy with them
 
     def price(self) -> None:
         return None
@@ -49,12 +45,7 @@ class RecordedCall(Record):
     completions: tuple[str, ...]
 
 
-_LINE = TypeAdapter(RecordedCall)
-
-
 class ReplayClient:
-    """Answer from a recording; see the module's docstring for its format."""
-
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
         self._index = LineIndex()
@@ -81,26 +72,21 @@ class ReplayClient:
 
     def _recorded(self, number: int, line: bytes) -> RecordedCall:
         try:
-            return _LINE.validate_python(json.loads(line))
-        except (ValidationError, ValueError) as error:
+            return RecordedCall.model_validate(json.loads(line))
+        except ValueError as error:
             raise ClientError(f"{self._path}:{number}: not a recorded call: {error}") from None
 
     async def complete(self, request: Request) -> Completion:
-        completions = self._completions(request)
-        if request.sample_index >= len(completions):
-            asked = request.messages[-1].content[:80]
-            raise ClientError(
-                f"{self._path}: sample {request.sample_index} of the request that ends with {asked!r} is not recorded "
-                f"({len(completions)} completions are); record it, or ask a model"
-            )
-        return Completion(text=completions[request.sample_index])
-
-    def _completions(self, request: Request) -> tuple[str, ...]:
         found = self._index.find(_key(request.messages))
-        if found is None:
-            return ()
-        self._file.seek(found[0])
-        return tuple(json.loads(self._file.read(found[1]))["completions"])
+        completions: list[str] = []
+        if found is not None:
+            self._file.seek(found[0])
+            completions = json.loads(self._file.read(found[1]))["completions"]
+        if request.sample_index >= len(completions):
+            asked = f"sample {request.sample_index} of the request that ends with {request.messages[-1].content[:80]!r}"
+            there = f"is not recorded ({len(completions)} completions are); record it, or ask a model"
+            raise ClientError(f"{self._path}: {asked} {there}")
+        return Completion(text=completions[request.sample_index])
 
     def close(self) -> None:
         self._index.close()

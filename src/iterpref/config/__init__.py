@@ -1,37 +1,265 @@
-"""One YAML file, one section per stage → one frozen `Config`. Unknown keys fail and name the nearest known one.
+"""One YAML file, one section per stage → one frozen `Config`; read and checked in load.py.
 
-    config = load_config("recipes/demo.yaml", ["debugging.max_iterations=3"])
-
-The resolved configuration is written into the run folder. Secrets have no place here: they come from the environment.
-`training` is handed whole to TRL's configuration (`training/config.py`), which knows its own keys.
+Secrets have no place here: they come from the environment. `training` is handed whole to TRL's configuration
+(`training/config.py`), which knows its own keys.
 """
 
-from .load import dump_config, load_config, parse_config
-from .stages import (
-    Config,
-    DebuggingConfig,
-    EvaluationConfig,
-    EvaluationSamplingConfig,
-    ImportingConfig,
-    PairingConfig,
-    SamplingConfig,
-    SelectionConfig,
-    SynthesisConfig,
-    ValidationConfig,
-)
+from typing import Any, Literal
 
-__all__ = [
-    "Config",
-    "DebuggingConfig",
-    "EvaluationConfig",
-    "EvaluationSamplingConfig",
-    "ImportingConfig",
-    "PairingConfig",
-    "SamplingConfig",
-    "SelectionConfig",
-    "SynthesisConfig",
-    "ValidationConfig",
-    "dump_config",
-    "load_config",
-    "parse_config",
-]
+from pydantic import Field, ValidationInfo, field_validator
+
+from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
+from iterpref.records import Isolation, Limits, Style
+from iterpref.sandbox import RUNGS
+from iterpref.section import Section
+
+
+class SandboxConfig(Section):
+    """How programs are run."""
+
+    workers: int | None = Field(default=None, gt=0)
+    """Parallel executions; default: one per core this process may use."""
+    isolation: Isolation = "auto"
+    """Which rung to use; `auto` takes the highest that this machine permits."""
+    min_isolation: Isolation | None = None
+    """Refuse to run anything below this rung; default: `landlock`, or the rung that `isolation` names."""
+    preload: tuple[str, ...] = ()
+    """Modules imported once before programs start, so that each program finds them ready."""
+
+    @field_validator("isolation", "min_isolation")
+    @classmethod
+    def _rung(cls, name: str | None, info: ValidationInfo) -> str | None:
+        expected = ["auto", *RUNGS] if info.field_name == "isolation" else list(RUNGS)
+        if name is not None and name not in expected:
+            raise ValueError(f"expected one of {', '.join(expected)}")
+        return name
+
+
+class SamplingConfig(Section):
+    """How a model is asked for one completion."""
+
+    temperature: float = Field(default=0.8, ge=0)
+    """0 is greedy decoding."""
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    """Nucleus: the smallest set of tokens whose probability reaches this share."""
+    max_tokens: int = Field(default=1024, gt=0)
+    """New tokens per completion."""
+
+
+class DebuggingConfig(Section):
+    """Attempt → execute → feedback → attempt."""
+
+    mode: Literal["debugging", "sampling"] = "debugging"
+    """`sampling` draws independent programs instead of repairs, for comparison at equal calls."""
+    max_iterations: int = Field(default=5, ge=0)
+    """Repairs after the first attempt (paper: at most five); in sampling mode, further draws."""
+    draws: Literal["until_passed", "all"] = "until_passed"
+    """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
+    sampling: SamplingConfig = SamplingConfig()
+    concurrency: int = Field(default=256, gt=0)
+    """Tasks in flight at once; with a client of batches all are."""
+    split: str | None = None
+    """Only tasks of this split; default: all tasks of the run."""
+    feedback: str = "execution"
+    """What a model reads about its failed program: `execution`, what its tests said; `none`, only that they failed."""
+
+
+class ImportingConfig(Section):
+    """Where a source of the user's holds what (`iterpref import`, and `synthesis.instructions`)."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Our name → the source's column, as `tests: test_list`. Tasks: task_id, prompt, tests, test_setup, entry_point,
+    prefix, reference, license, split. Pairs: prompt, chosen, rejected, task_id, license."""
+    split: str = "train"
+    """Split of a hub dataset, or of a saved one that has several."""
+    style: Style | Literal["auto"] = "auto"
+    """How the tests of mapped tasks are run; `auto` goes by what they define."""
+    license: str = ""
+    """Licence of tasks that name none."""
+
+
+class SynthesisSamplingConfig(SamplingConfig):
+    """The same, with room for a task, a solution and tests."""
+
+    max_tokens: int = Field(default=4096, gt=0, description="New tokens per completion.")
+
+
+class SynthesisConfig(Section):
+    """Seeds → tasks, drafted by a model."""
+
+    tasks: int = Field(default=100, gt=0)
+    """Drafts to ask for."""
+    tree: str | None = None
+    """Feature tree: a JSON file, or a folder with EpiCoder's two files; default: the small one of this package."""
+    snippets: str | None = None
+    """Folder of Python files whose features are extracted into the tree."""
+    instructions: str | None = None
+    """JSONL, Parquet, a folder or a hub dataset of tasks without tests (`importing.columns.prompt`): the model writes
+    solution and tests for the first `tasks` of them, instead of tasks from features."""
+    inspire: bool = False
+    """Show the snippets themselves to the model that drafts, instead of features (OSS-Instruct)."""
+    evolve_rounds: int = Field(default=0, ge=0)
+    """How often random parts of the tree are deepened and widened by the model."""
+    evolve_parts: int = Field(default=8, gt=0)
+    """Parts per round."""
+    shape: tuple[int, ...] = (5, 2, 1, 1)
+    """Features drawn per level of the tree for one task (EpiCoder)."""
+    temperature: float = Field(default=10.0, gt=0)
+    """Of the draw of features: 1 follows their frequencies, 100 is nearly uniform (EpiCoder: 10)."""
+    mandatory: tuple[str, ...] = ("computation operation",)
+    """Top features that are always drawn."""
+    mandatory_leaves: int = Field(default=2, ge=0)
+    """Drawn features that the task must use."""
+    tests: Literal["unittest", "asserts"] = "unittest"
+    """What tests the model is asked to write: unittest files (the paper's), or plain assert statements."""
+    license: str = ""
+    """Licence of the tasks made; the terms of the model that writes them decide."""
+    sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()
+
+
+class ValidationConfig(Section):
+    """How far tests can be trusted (`iterpref validate`); what counts is decided in `pairing`."""
+
+    repeats: int = Field(default=3, ge=1)
+    """Runs of the passing program, each with another hash seed and order of tests."""
+    mutants: int = Field(default=30, ge=0)
+    """Most programs with one small fault, drawn at random."""
+    failing: bool = True
+    """Also run the failing programs of solved tasks again: one that passes at times is no wrong program."""
+    stronger_tests: str | None = None
+    """A benchmark such as `humaneval+`, or a JSONL file of tasks, with the ids of the run's tasks: what passes must
+    pass these too, or its pairs are dropped."""
+    stronger_path: str | None = None
+    """Local file of that benchmark; default: as for `evaluation.path`."""
+
+
+class PairingConfig(Section):
+    """Trajectories → focal preference pairs (arXiv:2503.02783, Algorithm 1)."""
+
+    negatives: Literal["random", "first", "last", "each"] = "random"
+    """Which failing versions become `rejected`: one at random (the paper's choice), the first, the last, or each."""
+    empty_removed: Literal["drop", "full", "error"] = "drop"
+    """A fix that only inserts lines leaves nothing to penalise: drop the pair, penalise the whole program, or stop."""
+    diff: Literal["lcs", "prefix_suffix"] = "lcs"
+    """Which lines differ: those off the longest common subsequence, or all between common beginning and end."""
+    max_removed_lines: int = Field(default=20, gt=0)
+    """Pairs with more wrong lines than this are dropped (paper: 20)."""
+    max_tokens: int = Field(default=2048, gt=0)
+    """Pairs with a longer program on either side are dropped (paper: 2,048)."""
+    tokenizer: str | None = None
+    """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
+    source: Literal["debugging", "sampling"] = "debugging"
+    """`sampling` pairs passing with failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
+    min_line_coverage: float | None = Field(default=None, ge=0, le=1)
+    """Least share of the chosen program's lines that its tests reach; `iterpref validate` measures it."""
+    min_branch_coverage: float | None = Field(default=None, ge=0, le=1)
+    """The same for branches."""
+    min_mutation_score: float | None = Field(default=None, ge=0, le=1)
+    """Least share of programs with one small fault that the tests notice."""
+    min_judge_score: int | None = Field(default=None, ge=1, le=5)
+    """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
+    require_judge: bool = False
+    """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
+    near_duplicates: float | None = Field(default=None, gt=0, le=1)
+    """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
+    other_runs: tuple[str, ...] = ()
+    """Run folders whose kept pairs count as earlier ones."""
+    benchmarks: tuple[str, ...] = ()
+    """JSONL files of benchmarks; pairs close to one of their tasks are dropped, and listed in the card."""
+    prompt_format: Literal["messages", "text"] = "messages"
+    """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
+
+
+class SelectionConfig(Section):
+    """Which checkpoint becomes the model: the one whose programs pass the tests of validation tasks most often."""
+
+    benchmark: str = "playground"
+    """`playground`, or the path of a JSONL file of tasks of your own; never a published benchmark."""
+    split: str | None = "validation"
+    """Only tasks of this split; null: all tasks of the file."""
+    tasks: int | None = Field(default=None, gt=0)
+    """Only the first so many tasks."""
+    max_tokens: int = Field(default=1024, gt=0)
+    """Most new tokens of a completion; decoding is greedy, pass@1."""
+
+
+class EvaluationSamplingConfig(SamplingConfig):
+    """The same, greedy unless said otherwise."""
+
+    temperature: float = Field(default=0.0, ge=0, description="0 is greedy decoding.")
+
+
+class EvaluationConfig(Section):
+    """Benchmark → completions → Result."""
+
+    benchmark: str = "playground"
+    """`playground`, a published benchmark such as `humaneval+`, or a JSONL file of tasks in this package's schema."""
+    path: str | None = None
+    """Local file of a published benchmark; default: its environment variable, else its release is downloaded."""
+    protocol: Literal["auto", "plain", "chat", "base"] = "auto"
+    """How tasks are put to the model: as the benchmark's publishers do (`auto`), the bare prompt as a user's turn,
+    an instruction with a prefilled answer, or continuing the prompt without a chat template."""
+    split: str | None = None
+    """Only tasks of this split; null for all, in the playground for `held_out`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What only this benchmark understands; LiveCodeBench: `since`, `until` (contests, as 2024-08-01), `difficulty`."""
+    tasks: int | None = Field(default=None, gt=0)
+    """Only the first so many tasks."""
+    samples: int = Field(default=1, gt=0)
+    """Completions per task."""
+    k: tuple[int, ...] = (1,)
+    """pass@k for these k, each at most `samples`."""
+    sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
+    client: AnyClientConfig | None = None
+    """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""
+
+
+class ParallelConfig(Section):
+    """How debugging is spread: over parts of the tasks, each with a database of its own."""
+
+    backend: Literal["serial", "processes", "ray"] = "serial"
+    """`serial`: all tasks in this process. `processes`: shards on this machine. `ray`: shards on a running cluster."""
+    what: Literal["shards", "grading"] = "shards"
+    """`grading` (with `ray`): ask the model from here, and only run programs on the cluster, a worker per CPU."""
+    shards: int = Field(default=2, gt=0)
+    """Parts; each runs a client and a sandbox of its own."""
+    workers: int = Field(default=2, gt=0)
+    """Shards at work at a time; for `grading` sandboxes on the cluster."""
+
+
+class PlaygroundConfig(Section):
+    """Size of the demo laboratory."""
+
+    train_tasks: int = Field(default=400, gt=0)
+    """Tasks that the coder debugs."""
+    held_out_tasks: int = Field(default=300, gt=0)
+    """Tasks it is evaluated on, before and after training; their compositions are never trained on."""
+
+
+class Config(Section):
+    """Everything one run needs."""
+
+    seed: int = 0
+    """Seeds sampling, random negatives and training order."""
+    model: str = "playground"
+    """The model that is trained and evaluated: `playground`, a model folder, or a hub id."""
+    client: AnyClientConfig = DEFAULT
+    """Answers: writes programs and tasks, repairs, and judges where no other client does."""
+    repair_client: AnyClientConfig | None = None
+    """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
+    judge_client: AnyClientConfig | None = None
+    """Judges differences and tests; default: `client`."""
+    budget: BudgetConfig = BudgetConfig()
+    sandbox: SandboxConfig = SandboxConfig()
+    limits: Limits | None = None
+    """Limits of every execution; default: each task's own."""
+    importing: ImportingConfig = ImportingConfig()
+    synthesis: SynthesisConfig = SynthesisConfig()
+    debugging: DebuggingConfig = DebuggingConfig()
+    validation: ValidationConfig = ValidationConfig()
+    pairing: PairingConfig = PairingConfig()
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Keys of TRL's DPOConfig and ours, `method` above all; docs/training.md lists them."""
+    evaluation: EvaluationConfig = EvaluationConfig()
+    parallel: ParallelConfig = ParallelConfig()
+    playground: PlaygroundConfig = PlaygroundConfig()

@@ -1,8 +1,6 @@
 """Which keys a section has, also one that may be of several kinds, as `client`; and the keys of earlier versions.
 
-In: places in the configuration. Out: what may stand there, by the fields of `Config`. A section of several kinds says
-in `kind` which it is; where it doesn't, the first is meant.
-Not here: reading, checking and messages (load.py).
+A section of several kinds says in `kind` which it is; where it doesn't, the first is meant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,18 +11,13 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from .stages import Config
+from iterpref.config import Config
 
-Kinds = list[type[BaseModel]]
+Kind = type[BaseModel]
+Kinds = list[Kind]
 Values = dict[str, Any]
 
-# `section.key` that earlier versions wrote into the config.yaml of every run, and its default then.
-REMOVED: tuple[tuple[str, Any], ...] = (
-    ("evaluation.since", None),
-    ("evaluation.until", None),
-    ("evaluation.difficulty", None),
-)
-# Where what they said is said now.
+# `section.key` that earlier versions wrote into the config.yaml of every run, null by default → where it is said now.
 MOVED = {
     "evaluation.since": "evaluation.options.since",
     "evaluation.until": "evaluation.options.until",
@@ -38,7 +31,7 @@ class Place:
 
     name: str
     field: FieldInfo | None
-    section: type[BaseModel]
+    section: Kind
     kinds: Kinds
 
 
@@ -46,8 +39,8 @@ def place_of(location: Sequence[str | int]) -> Place:
     """The place of a validation error. Pydantic puts the kind of a section between the section's name and its key."""
     names: list[str] = []
     field: FieldInfo | None = None
-    section: type[BaseModel] = Config
-    options, kinds = sections(Config), sections(Config)
+    section: Kind = Config
+    options = kinds = sections(Config)
     for part in location:
         if len(options) > 1:
             kinds, options = options, [option for option in options if kind_of(option) == part]
@@ -67,8 +60,7 @@ def sections(annotation: Any) -> Kinds:
     return [section for part in get_args(annotation) for section in sections(part)]
 
 
-def kind_of(section: type[BaseModel]) -> str:
-    """What `kind` says in a section of this class."""
+def kind_of(section: Kind) -> str:
     return str(section.model_fields["kind"].default)
 
 
@@ -82,19 +74,15 @@ def leave_kind(values: Values, key: str, value: Any) -> None:
 
 
 def forget_removed_keys(values: Values) -> None:
-    """Drop what earlier versions wrote and this one doesn't know, where it holds its default of then.
-
-    They wrote the keys of all kinds into every section of a kind.
-    """
-    for name, default in REMOVED:
+    """Drop what only earlier versions write, such as the keys of all kinds, where it holds its default of then."""
+    for name in MOVED:
         parent, key = name.split(".")
-        _forget(values.get(parent), key, default)
+        _forget(values.get(parent), key, None)
     for _, kinds, section in _of_kinds(values):
         own = _chosen(kinds, section).model_fields
-        for kind in kinds:
-            for key in kind.model_fields.keys() - own.keys():
-                default = kind.model_fields[key].get_default(call_default_factory=True)
-                _forget(section, key, to_jsonable_python(default))
+        for key, field in (item for kind in kinds for item in kind.model_fields.items()):
+            if key not in own:
+                _forget(section, key, to_jsonable_python(field.get_default(call_default_factory=True)))
 
 
 def _forget(section: Any, key: str, default: Any) -> None:
@@ -102,9 +90,7 @@ def _forget(section: Any, key: str, default: Any) -> None:
         del section[key]
 
 
-def _of_kinds(
-    values: Values, section: type[BaseModel] = Config, prefix: str = ""
-) -> Iterator[tuple[str, Kinds, Values]]:
+def _of_kinds(values: Values, section: Kind = Config, prefix: str = "") -> Iterator[tuple[str, Kinds, Values]]:
     """Sections of several kinds in a file: their names, the kinds, and what they hold."""
     for name, field in section.model_fields.items():
         inner, kinds = values.get(name), sections(field.annotation)
@@ -114,5 +100,5 @@ def _of_kinds(
             yield from _of_kinds(inner, kinds[0], f"{prefix}{name}.")
 
 
-def _chosen(kinds: Kinds, section: Values) -> type[BaseModel]:
+def _chosen(kinds: Kinds, section: Values) -> Kind:
     return next((kind for kind in kinds if kind_of(kind) == section.get("kind")), kinds[0])

@@ -1,42 +1,32 @@
-"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one.
-
-Not here: which keys a section has, of which kinds (keys.py).
-"""
+"""YAML file and `--set` values → `Config`. A mistake becomes one message, with the key and the nearest known one."""
 
 import copy
 import difflib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from iterpref.config import Config
+from iterpref.config.keys import MOVED, Place, Values, forget_removed_keys, kind_of, leave_kind, place_of
 from iterpref.errors import ConfigError
-
-from .keys import MOVED, Place, forget_removed_keys, kind_of, leave_kind, place_of
-from .stages import Config
 
 
 def load_config(
-    path: str | Path | None = None,
-    overrides: Sequence[str] = (),
-    base: Mapping[str, Any] | None = None,
-    *,
-    of_run: bool = False,
+    path: str | Path | None = None, overrides: Sequence[str] = (), base: Values | None = None, *, of_run: bool = False
 ) -> Config:
     """Read a YAML file (or take `base` instead) and apply `a.b=value` overrides, the values read as YAML.
 
-    An override of a section's kind leaves the keys of the kind before behind.
-
-    Args:
-        of_run: The file is what a run was started with, perhaps by an earlier version: keys that exist no more are
-            dropped where they hold their defaults.
+    An override of a section's kind leaves the keys of the kind before behind. With `of_run` the file is what a run was
+    started with, perhaps by an earlier version: keys that exist no more are dropped where they hold their defaults.
 
     Raises:
         ConfigError: The file is missing or not a mapping, a key is unknown, or a value is of the wrong kind.
     """
-    values = _read_yaml(Path(path)) if path else copy.deepcopy(dict(base or {}))
+    values = _read_yaml(Path(path)) if path else copy.deepcopy(base or {})
     if of_run:
         forget_removed_keys(values)
     changes = [_read_override(override) for override in overrides]
@@ -60,18 +50,16 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def _read_yaml(path: Path) -> Values:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: can't read this config file ({error.strerror}); check the path") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
+    if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: expected a mapping of sections at the top, got {type(values).__name__}")
-    return values
+    return values or {}
 
 
 def _read_override(override: str) -> tuple[str, Any]:
@@ -82,12 +70,13 @@ def _read_override(override: str) -> tuple[str, Any]:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"--set {override}: the value is not valid YAML: {error}") from None
-    if isinstance(value, str) and (number := _scientific(value)) is not None:
-        value = number
+    if isinstance(value, str) and "e" in value.lower():
+        with suppress(ValueError):
+            value = float(value)  # YAML 1.1 reads `1e-5` as text; people mean a number
     return key, value
 
 
-def _apply(values: dict[str, Any], key: str, value: Any, override: str) -> None:
+def _apply(values: Values, key: str, value: Any, override: str) -> None:
     *parents, last = key.split(".")
     for parent in parents:
         if values.get(parent) is None:  # absent, or a section that is none yet
@@ -96,14 +85,6 @@ def _apply(values: dict[str, Any], key: str, value: Any, override: str) -> None:
             raise ConfigError(f"--set {override}: {parent} is a value, not a section")
         values = values[parent]
     values[last] = value
-
-
-def _scientific(text: str) -> float | None:
-    """YAML 1.1 reads `1e-5` as text; people mean a number."""
-    try:
-        return float(text) if "e" in text.lower() else None
-    except ValueError:
-        return None
 
 
 def _explain(error: dict[str, Any], source: str) -> str:
@@ -123,11 +104,8 @@ def _unknown(place: Place) -> str:
     parents, _, key = place.name.rpartition(".")
     owners = [f"{parents}.kind={kind_of(kind)}" for kind in place.kinds if key in kind.model_fields]
     if owners:
-        own = kind_of(place.section)
-        return (
-            f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {own}; "
-            f"remove it or set {parents}.kind"
-        )
+        found = f"{place.name} is a key of {' or '.join(owners)}, and {parents}.kind is {kind_of(place.section)}"
+        return f"{found}; remove it or set {parents}.kind"
     if place.name in MOVED:
         return f"unknown key {place.name}; it is {MOVED[place.name]} now"
     known = list(place.section.model_fields)

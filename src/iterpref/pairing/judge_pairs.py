@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.programs import extract_program
-from iterpref.prompts import render
-from iterpref.prompts.reply_parts import json_answer
+from iterpref.prompts import json_answer, render
 from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
 

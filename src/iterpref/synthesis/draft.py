@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from iterpref.programs import parses, syntax_tree
-from iterpref.prompts import render
-from iterpref.prompts.reply_parts import json_answer, tagged
+from iterpref.prompts import json_answer, render, tagged
 from iterpref.records import Message, Style, Task, TestFile, fingerprint
 
 Form = Literal["function", "scenario", "contest", "own"]

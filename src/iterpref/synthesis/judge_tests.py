@@ -9,8 +9,7 @@ from dataclasses import dataclass
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
-from iterpref.prompts import render
-from iterpref.prompts.reply_parts import json_answer
+from iterpref.prompts import json_answer, render
 from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate import passing_programs

@@ -14,8 +14,7 @@ from dataclasses import asdict, dataclass
 from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.programs import syntax_tree
-from iterpref.prompts import render
-from iterpref.prompts.reply_parts import json_answer, tagged
+from iterpref.prompts import json_answer, render, tagged
 from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
 

@@ -19,8 +19,7 @@ from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError
 from iterpref.executor import Executor
-from iterpref.prompts import render
-from iterpref.prompts.reply_parts import json_answer
+from iterpref.prompts import json_answer, render
 from iterpref.records import Task, fingerprint
 from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store

@@ -1,4 +1,4 @@
-"""A transformers model in this process: the keys of this kind of client. Torch is loaded when it is opened."""
+"""A transformers model in this process: the keys of this kind of client."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -9,8 +9,6 @@ from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig
 from iterpref.playground.coder import resolve_model
-
-BATCHES_AHEAD = 4  # to choose from, as requests of like length are decoded together
 
 
 class LocalConfig(ClientConfig):
@@ -26,7 +24,7 @@ class LocalConfig(ClientConfig):
 
     @property
     def at_a_time(self) -> int:
-        return BATCHES_AHEAD * self.batch_size
+        return 4 * self.batch_size  # to choose from, as requests of like length are decoded together
 
     def price(self) -> None:
         return None

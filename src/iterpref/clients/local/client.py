@@ -22,17 +22,9 @@ from iterpref.errors import ClientError
 from iterpref.model_identity import network_identity
 from iterpref.records import fingerprint
 
-# Below this many parameters a second CPU thread gains little on an idle machine and costs much on a busy one.
-SMALL_MODEL = 20_000_000
-
 
 class LocalClient:
-    """Decode with a local model. Requests that wait at the same time are decoded as one batch.
-
-    Args:
-        model: Folder or hub id that transformers can load; without a chat template it answers raw requests only.
-        batch_size: Most requests in one batch.
-        device: `auto`, or a torch device name.
+    """Decode with a local model; without a chat template it answers raw requests only. What waits together is a batch.
 
     Raises:
         ClientError: The model or its tokenizer doesn't load.
@@ -42,6 +34,11 @@ class LocalClient:
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._batch_size = batch_size
         self._tokenizer, self._model = _load(str(model), self._device)
+        self._positions = getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+        eos, pad = self._model.generation_config.eos_token_id, self._tokenizer.pad_token_id
+        eos = self._tokenizer.eos_token_id if eos is None else eos
+        self._eos_ids = set(eos) if isinstance(eos, list) else {eos}
+        self._pad_id = next(iter(self._eos_ids)) if pad is None else int(pad)
         self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
         self.name = f"local:{network_identity(str(model), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
@@ -64,9 +61,8 @@ class LocalClient:
         await asyncio.sleep(0)  # lets everybody who asks in this turn of the loop join the first batch
         while self._waiting:
             batch = self._next_batch()
-            requests = [request for request, _ in batch]
+            loop, requests = asyncio.get_running_loop(), [request for request, _ in batch]
             try:
-                loop = asyncio.get_running_loop()
                 completions = await loop.run_in_executor(self._thread, self._decode, requests)
             except Exception as error:
                 for _, future in batch:
@@ -79,10 +75,9 @@ class LocalClient:
 
     def _next_batch(self) -> list[tuple[Request, asyncio.Future[Completion]]]:
         """The first waiting request and those that share its parameters, of like length to keep padding small."""
-        first = _shape(self._waiting[0][0].sampling)
-        alike = [item for item in self._waiting if _shape(item[0].sampling) == first]
-        alike.sort(key=lambda item: sum(len(message.content) for message in item[0].messages))
-        batch = alike[: self._batch_size]
+        first = _shape(self._waiting[0][0])
+        alike = [item for item in self._waiting if _shape(item[0]) == first]
+        batch = sorted(alike, key=lambda item: sum(len(m.content) for m in item[0].messages))[: self._batch_size]
         taken = {id(item) for item in batch}
         self._waiting = [item for item in self._waiting if id(item) not in taken]
         return batch
@@ -115,13 +110,12 @@ class LocalClient:
 
     def _render(self, request: Request) -> str:
         """The prompt as text: through the chat template, with a turn of the assistant left open if there is one."""
-        messages = request.messages
         if request.raw:
             bos = self._tokenizer.bos_token if getattr(self._tokenizer, "add_bos_token", False) else None
-            return f"{bos or ''}{messages[0].content}"
+            return f"{bos or ''}{request.messages[0].content}"
         if not self._tokenizer.chat_template:
             raise ClientError(f"{self.name}: its tokenizer has no chat template; use evaluation.protocol=base")
-        turns = [message.model_dump() for message in messages]
+        turns = [message.model_dump() for message in request.messages]
         begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
         return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + begun
 
@@ -129,18 +123,12 @@ class LocalClient:
         """Cut one row of generated ids, shape (new tokens,), at its end-of-sequence token, its text at a stop text."""
         stop = next((i for i, token in enumerate(tokens) if token in self._eos_ids), None)
         kept = tokens if stop is None else tokens[:stop]
-        text = self._tokenizer.decode(kept, skip_special_tokens=True)
-        cuts = [at for at in map(text.find, stops) if at >= 0]
         return Completion(
-            text=text[: min(cuts)] if cuts else text,
-            finish_reason="length" if stop is None and not cuts else "stop",
+            text=self._tokenizer.decode(kept, skip_special_tokens=True),
+            finish_reason="length" if stop is None else "stop",
             prompt_tokens=prompt_tokens,
             completion_tokens=len(kept) + (stop is not None),
-        )
-
-    @property
-    def _positions(self) -> int:
-        return getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
+        ).cut(stops)
 
     def _check_room(self, request: Request) -> None:
         """Refuse a prompt that fills the context, before it can spoil a batch."""
@@ -152,32 +140,20 @@ class LocalClient:
                 f"it begins with {request.messages[0].content[:80]!r}. Shorten it, or use a model with more context"
             )
 
-    @property
-    def _eos_ids(self) -> set[int]:
-        eos = self._model.generation_config.eos_token_id
-        eos = self._tokenizer.eos_token_id if eos is None else eos
-        return set(eos) if isinstance(eos, list) else {eos}
-
-    @property
-    def _pad_id(self) -> int:
-        pad = self._tokenizer.pad_token_id
-        return int(pad) if pad is not None else next(iter(self._eos_ids))
-
 
 class _GumbelDraw(LogitsProcessor):  # type: ignore[misc]  # transformers is not typed
     """Turn greedy decoding into sampling, each row with its own generator: argmax(logits / T + Gumbel noise)."""
 
     def __init__(self, requests: Sequence[Request], device: str) -> None:
-        self._temperature = requests[0].sampling.temperature
-        self._top_p = requests[0].sampling.top_p
+        self._sampling = requests[0].sampling
         self._generators = [torch.Generator().manual_seed(_draw_seed(request)) for request in requests]
         self._device = device
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores`: (batch, vocabulary) logits → perturbed logits of the same shape."""
-        logits = scores.float() / self._temperature
-        if self._top_p < 1:
-            logits = _nucleus(logits, self._top_p)
+        logits = scores.float() / self._sampling.temperature
+        if self._sampling.top_p < 1:
+            logits = _nucleus(logits, self._sampling.top_p)
         uniform = torch.stack([torch.rand(scores.shape[1], generator=g) for g in self._generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
         return logits + noise.to(self._device)
@@ -196,9 +172,9 @@ def _draw_seed(request: Request) -> int:
     return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
 
 
-def _shape(sampling: Sampling) -> tuple[float, float, int, tuple[str, ...]]:
-    """Requests that agree in this can be decoded together; their seeds may differ."""
-    return (sampling.temperature, sampling.top_p, sampling.max_tokens, sampling.stop)
+def _shape(request: Request) -> Sampling:
+    """Requests that agree in this can be decoded together."""
+    return request.sampling.model_copy(update={"seed": 0})
 
 
 def _load(model: str, device: str) -> tuple[Any, Any]:
@@ -214,6 +190,7 @@ def _load(model: str, device: str) -> tuple[Any, Any]:
         ) from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    if device == "cpu" and loaded.num_parameters() < SMALL_MODEL:
+    # A second CPU thread gains a small model little on an idle machine, and costs much on a busy one.
+    if device == "cpu" and loaded.num_parameters() < 20_000_000:
         torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()

@@ -1,7 +1,4 @@
-"""Any OpenAI-compatible server, a `vllm serve` of our own included: the keys of this kind of client.
-
-The SDK is loaded when it is opened.
-"""
+"""Any OpenAI-compatible server, a `vllm serve` of our own included: the keys of this kind of client."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
@@ -62,13 +59,12 @@ class OpenAIConfig(ClientConfig):
     @field_validator("base_url")
     @classmethod
     def _without_secrets(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        urls = (value,) if isinstance(value, str) else value
-        for url in urls:
+        for url in (value,) if isinstance(value, str) else value:
             if not url.startswith(("http://", "https://")):
                 raise ValueError("expected one or more addresses that start with http:// or https://")
             if "@" in url or "?" in url:
                 raise ValueError("an address holds no user, password or query; keys come from the environment")
-        if not urls:
+        if not value:
             raise ValueError("expected at least one address")
         return value
 

@@ -1,7 +1,6 @@
 """The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
 
-Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches). It
-is submitted, polled, and read.
+Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches).
 What failed in it goes into the next batch, alone.
 
 No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
@@ -11,8 +10,8 @@ command finds its batches again by their notes, and one that was killed in betwe
 
 import asyncio
 import json
-import os
 import uuid
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,8 +20,7 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
-from iterpref.clients.openai.reply import read_reply
-from iterpref.clients.openai.retry import BadReply, Meaning, backoff, classify
+from iterpref.clients.openai.reply import BadReply, Meaning, backoff, classify, read_reply
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
 
@@ -35,11 +33,7 @@ _OVER = {"completed", "failed", "expired", "cancelled"}
 
 
 class BatchClient(OpenAIClient):
-    """Like `OpenAIClient`, through batches.
-
-    Args:
-        folder: Where submitted batches are noted.
-    """
+    """Like `OpenAIClient`, through batches, which are noted in `folder` while they last."""
 
     def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
         super().__init__(settings)
@@ -63,7 +57,10 @@ class BatchClient(OpenAIClient):
     async def _run_waves(self) -> None:
         try:
             while self._waiting:
-                await self._until_quiet()
+                known = 0
+                while known != len(self._waiting):  # until nobody joins this wave any more
+                    known = len(self._waiting)
+                    await asyncio.sleep(QUIET_S)
                 await self._settle_intents()
                 names = list(self._waiting)
                 parts = [names[start : start + MOST_REQUESTS] for start in range(0, len(names), MOST_REQUESTS)]
@@ -76,16 +73,9 @@ class BatchClient(OpenAIClient):
                     future.set_exception(failure)
             self._waiting.clear()
 
-    async def _until_quiet(self) -> None:
-        known = -1
-        while known != len(self._waiting):
-            known = len(self._waiting)
-            await asyncio.sleep(QUIET_S)
-
     def _noted(self, kind: str = ".json") -> list[str]:
-        """Batches (or intents) of an earlier, killed command that hold answers somebody waits for."""
+        """Batches (or intents) of a killed command with answers somebody waits for; a later wave may want others."""
         notes = sorted(self._folder.glob(f"*{kind}"))
-        # The others' answers may be wanted in a later wave.
         return [note.stem for note in notes if set(json.loads(note.read_text())) & self._waiting.keys()]
 
     async def _settle_intents(self) -> None:
@@ -95,18 +85,18 @@ class BatchClient(OpenAIClient):
             EndpointError: The server doesn't list its batches, so that nobody can tell whether one was created.
         """
         for intent in self._noted(INTENT):
+            note = self._folder / (intent + INTENT)
             try:
-                batch = await self._patiently(lambda intent=intent: self._find(intent))  # type: ignore[misc]
+                batch = await self._patiently(self._find, intent)
             except EndpointError as error:
                 raise EndpointError(
                     f"{error}. A command was killed while it created a batch, and without the server's list nobody can "
-                    f"tell whether it exists: look for it there, and delete {self._folder / (intent + INTENT)} if not"
+                    f"tell whether it exists: look for it there, and delete {note} if not"
                 ) from None
-            note = self._folder / (intent + INTENT)
             if batch is None:
                 note.unlink()
             else:
-                os.replace(note, self._folder / f"{batch.id}.json")
+                note.replace(self._folder / f"{batch.id}.json")
 
     async def _find(self, intent: str) -> Any:
         """The server's batch with this key; None if there is none."""
@@ -116,19 +106,16 @@ class BatchClient(OpenAIClient):
         return None
 
     async def _submit(self, names: list[str]) -> str:
-        lines = [
-            json.dumps({"custom_id": name, "method": "POST", "url": PATH, "body": self._waiting[name][0]})
-            for name in names
-        ]
-        content = ("\n".join(lines) + "\n").encode()
+        requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": self._waiting[n][0]} for n in names)
+        content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()
-        file = await self._patiently(lambda: sdk.files.create(file=("batch.jsonl", content), purpose="batch"))
+        file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
         intent = uuid.uuid4().hex
         note = self._folder / (intent + INTENT)
         self._folder.mkdir(parents=True, exist_ok=True)
         note.write_text(json.dumps(names))
         batch = await self._create(file.id, intent)
-        os.replace(note, self._folder / f"{batch.id}.json")
+        note.replace(self._folder / f"{batch.id}.json")
         return str(batch.id)
 
     async def _create(self, file_id: str, intent: str) -> Any:
@@ -150,21 +137,18 @@ class BatchClient(OpenAIClient):
         """Wait for a batch and hand out its answers; what has none stays waiting for the next wave."""
         sdk = self._endpoints[0].sdk()
         note = self._folder / f"{batch_id}.json"
-        batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
-        while batch.status not in _OVER:
+        while (batch := await self._patiently(sdk.batches.retrieve, batch_id)).status not in _OVER:
             await asyncio.sleep(self._settings.batch_poll_s)
-            batch = await self._patiently(lambda: sdk.batches.retrieve(batch_id))
         said: dict[str, str] = {}
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            content = await self._patiently(lambda file_id=file_id: sdk.files.content(file_id))  # type: ignore[misc]
-            said |= self._hand_out(content.text)
+            said |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
         for name in json.loads(note.read_text()):
             self._count_failure(name, said.get(name, f"batch {batch_id} ended as {batch.status} without an answer"))
         note.unlink()
 
     def _hand_out(self, lines: str) -> dict[str, str]:
         """Answer who waits; returns what was wrong with the others, by name."""
-        wrong: dict[str, str] = {}
+        wrong = {}
         for line in filter(str.strip, lines.split("\n")):
             row = json.loads(line)
             response = row.get("response") or {}
@@ -181,7 +165,6 @@ class BatchClient(OpenAIClient):
         return wrong
 
     def _count_failure(self, name: str, message: str) -> None:
-        """Give a request up after so many batches."""
         if name not in self._waiting:
             return
         self._tries[name] = self._tries.get(name, 0) + 1
@@ -189,11 +172,11 @@ class BatchClient(OpenAIClient):
             _, future = self._waiting.pop(name)
             future.set_exception(ClientError(f"{self.name}: {self._clean(message)} (in {self._tries[name]} batches)"))
 
-    async def _patiently(self, call: Any) -> Any:
+    async def _patiently(self, call: Callable[..., Awaitable[Any]], *values: Any, **named: Any) -> Any:
         """One request about files or batches, retried like any other."""
         for attempt in range(1, self._settings.max_attempts + 1):
             try:
-                return await call()
+                return await call(*values, **named)
             except (openai.OpenAIError, TimeoutError) as error:
                 failure = classify(error)
                 fatal = failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED)

@@ -2,16 +2,14 @@
 
 Chat requests go to `chat/completions`, a begun turn of the assistant included (`client.prefill`), raw ones to
 `completions`. Stop texts also cut here, for servers that ignore or don't take them.
-Several addresses of one model share the load, each with its own limit (concurrency.py). Failures are handled here and
-in retry.py only. The key comes from the environment variable that the configuration names, and is cut out of every
-message.
+Several addresses of one model share the load, each with its own limit (concurrency.py). The key comes from the
+environment variable that the configuration names, and is cut out of every message.
 """
 
 import asyncio
 import os
 import time
 import warnings
-from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,13 +18,9 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
-from iterpref.clients.openai.reply import read_reply
-from iterpref.clients.openai.retry import BadReply, FailedRequest, Meaning, backoff, classify
+from iterpref.clients.openai.reply import BadReply, FailedRequest, Meaning, backoff, classify, read_reply
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import fingerprint
-
-CONNECT_S = 10.0
-NO_KEY = "none"  # local servers ask for no key, and the SDK wants one
 
 
 class _Endpoint:
@@ -50,27 +44,21 @@ class _Endpoint:
     def sdk(self) -> openai.AsyncOpenAI:
         loop = asyncio.get_running_loop()
         if self._pool is None or self._pool[0] is not loop:
-            timeout = openai.Timeout(self._settings.timeout_s, connect=CONNECT_S)
-            self._pool = (
-                loop,
-                openai.AsyncOpenAI(base_url=self.url, api_key=self._key, max_retries=0, timeout=timeout),
-            )
+            timeout = openai.Timeout(self._settings.timeout_s, connect=10.0)
+            key = self._key or "none"  # local servers ask for no key, and the SDK wants one
+            sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout)
+            self._pool = (loop, sdk)
         return self._pool[1]
 
 
 class OpenAIClient:
-    """Completions of one model from one or more addresses.
-
-    Args:
-        settings: A client's section of the configuration.
-    """
+    """Completions of one model from one or more addresses."""
 
     def __init__(self, settings: OpenAIConfig) -> None:
-        key = os.environ.get(settings.api_key_env, "")
         self._model = settings.model
         self._settings = settings
-        self._secret = key
-        self._endpoints = [_Endpoint(url, settings, key or NO_KEY) for url in settings.urls]
+        self._secret = os.environ.get(settings.api_key_env, "")
+        self._endpoints = [_Endpoint(url, settings, self._secret) for url in settings.urls]
         self._omitted = set(settings.omit)
         self.name = f"openai:{settings.identity or _identity(settings)}"
 
@@ -90,7 +78,7 @@ class OpenAIClient:
             # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
             wait = 0.0 if failure.wait_s is not None else backoff(attempts)
             late = time.monotonic() + (failure.wait_s or wait) > waited_until
-            if attempts >= self._settings.max_attempts or late:
+            if late or attempts >= self._settings.max_attempts:
                 raise self._final(endpoint, failure, attempts)
             await asyncio.sleep(wait)
 
@@ -103,8 +91,11 @@ class OpenAIClient:
         await limiter.acquire()
         started = time.monotonic()
         try:
-            extra = _continuing(request, self._settings.prefill) | self._settings.extra_body
-            completion = cut(read_reply(await endpoint.post(self._body(request), extra)), request.sampling.stop)
+            extra: dict[str, Any] = {}
+            if _begun(request) and self._settings.prefill == "continue_final_message":  # rather than open a new turn
+                extra = {"continue_final_message": True, "add_generation_prompt": False}
+            reply = await endpoint.post(self._body(request), extra | self._settings.extra_body)
+            completion = read_reply(reply).cut(request.sampling.stop)
         except (openai.OpenAIError, TimeoutError, BadReply) as error:
             failure = classify(error)
             if failure.meaning is Meaning.THROTTLED or isinstance(error, TimeoutError | openai.APITimeoutError):
@@ -119,7 +110,9 @@ class OpenAIClient:
         sampling = request.sampling
         values: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         if sampling.temperature > 0:
-            values |= {"top_p": sampling.top_p, "seed": _seed(request)}
+            # For endpoints that honour one: draws of one request differ, and repeat in a run with the same seed.
+            seed = int(fingerprint([sampling.seed, request.sample_index])[:7], 16)
+            values |= {"top_p": sampling.top_p, "seed": seed}
         if sampling.stop:
             values["stop"] = list(sampling.stop)
         if "max_tokens" in self._omitted:  # the newer name of the same limit
@@ -148,40 +141,19 @@ class OpenAIClient:
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
         if failure.meaning is Meaning.THROTTLED:
             asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
+            most = f"client.give_up_s={self._settings.give_up_s:g}{asked}"
             return EndpointError(
-                f"{endpoint.url}: throttled for longer than client.give_up_s={self._settings.give_up_s:g}{asked} "
-                f"({said}); run again later, or raise it"
+                f"{endpoint.url}: throttled for longer than {most} ({said}); run again later, or raise it"
             )
-        return ClientError(
-            f"{endpoint.url}: {self._model}: {said} ({attempts} of {self._settings.max_attempts} attempts)"
-        )
+        tried = f"({attempts} of {self._settings.max_attempts} attempts)"
+        return ClientError(f"{endpoint.url}: {self._model}: {said} {tried}")
 
     def _clean(self, text: str) -> str:
         return text.replace(self._secret, "***") if self._secret else text
 
 
-def cut(completion: Completion, stops: Sequence[str]) -> Completion:
-    """The completion up to the first of the stop texts."""
-    places = [place for place in map(completion.text.find, stops) if place >= 0]
-    if not places:
-        return completion
-    return completion.model_copy(update={"text": completion.text[: min(places)], "finish_reason": "stop"})
-
-
 def _begun(request: Request) -> bool:
     return not request.raw and request.messages[-1].role == "assistant"
-
-
-def _continuing(request: Request, prefill: str) -> dict[str, Any]:
-    """Keys of the request that make vLLM and SGLang continue the last turn rather than open a new one."""
-    if not _begun(request) or prefill != "continue_final_message":
-        return {}
-    return {"continue_final_message": True, "add_generation_prompt": False}
-
-
-def _seed(request: Request) -> int:
-    """A seed for endpoints that honour one: draws of one request differ, and repeat in a run with the same seed."""
-    return int(fingerprint([request.sampling.seed, request.sample_index])[:7], 16)
 
 
 def _identity(settings: OpenAIConfig) -> str:

@@ -3,7 +3,6 @@
 The limit grows while the endpoint keeps up. It is halved when the endpoint throttles (429, 503) or lets requests time
 out, and cut by a quarter when a window of answers took much longer per token and gave no more tokens per second:
 servers such as vLLM queue without limit and never say 429.
-Not here: which failures are retried (retry.py).
 """
 
 import asyncio
@@ -33,24 +32,16 @@ class Limiter:
 
     @property
     def load(self) -> float:
-        """Share of the limit in use; above 1 while the endpoint asked for a pause."""
-        pause = max(0.0, self._paused_until - self._clock())
-        return self.in_flight / self.limit + pause
+        """Share of the limit in use, and the seconds of a pause that the endpoint asked for."""
+        return self.in_flight / self.limit + max(0.0, self._paused_until - self._clock())
 
     async def acquire(self) -> None:
-        """Wait for a place."""
-        while True:
-            pause = self._paused_until - self._clock()
-            if pause > 0:
-                await asyncio.sleep(pause)
-            elif self.in_flight < int(self.limit):
-                self.in_flight += 1
-                return
-            else:
-                await self._wait_for_release()
+        """Wait for a place, which `release` gives back."""
+        while (pause := self._paused_until - self._clock()) > 0 or self.in_flight >= int(self.limit):
+            await (asyncio.sleep(pause) if pause > 0 else self._place_given_back())
+        self.in_flight += 1
 
     def release(self) -> None:
-        """Give a place back."""
         self.in_flight -= 1
         self._wake()
 
@@ -94,14 +85,13 @@ class Limiter:
         self._answers = self._tokens = 0
         self._seconds = 0.0
 
-    async def _wait_for_release(self) -> None:
+    async def _place_given_back(self) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
         try:
             await place
         except asyncio.CancelledError:
-            if place.done() and not place.cancelled():
-                self._wake()  # it was this one's turn: pass it on
+            self._wake()  # it may have been this one's turn: pass it on
             raise
 
     def _wake(self) -> None:

@@ -1,10 +1,4 @@
-"""A `vllm serve` process of our own for a checkpoint or a LoRA: started, awaited, stopped.
-
-    with served(settings, log_folder) as endpoint:   # settings with base_url, model name and ledger identity filled in
-        ...
-
-The process listens on 127.0.0.1 only and dies with this one. Not here: what is asked of it (client.py).
-"""
+"""A `vllm serve` process of our own for a checkpoint or a LoRA, on 127.0.0.1 only: started, awaited, stopped."""
 
 import os
 import signal
@@ -25,17 +19,18 @@ if TYPE_CHECKING:
     from iterpref.clients.openai import OpenAIConfig
 
 LORA_NAME = "lora"
-STOP_S = 20.0
 
 
 @contextmanager
 def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig]":
-    """Serve `settings.model` while the context lasts; yields the settings of a client for it.
+    """Serve `settings.model` while the context lasts; yields settings with its base_url, model name and identity.
 
     Raises:
         ClientError: vLLM is not installed, ended early, or is not ready within `serve_start_s`.
     """
-    port = _free_port()
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
     log_folder.mkdir(parents=True, exist_ok=True)
     log = log_folder / "vllm.log"
     with log.open("ab") as output:
@@ -51,7 +46,7 @@ def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig
             "base_url": f"http://127.0.0.1:{port}/v1",
             "model": LORA_NAME if settings.lora else settings.model,
             # The port differs every time, and a folder may be trained again in place.
-            "identity": settings.identity or _identity(settings),
+            "identity": settings.identity or _identity(settings.model, settings.lora),
         }
         yield settings.model_copy(update=values)
     finally:
@@ -59,7 +54,6 @@ def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig
 
 
 def command(settings: "OpenAIConfig", port: int) -> list[str]:
-    """The command line of the server."""
     line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port)]
     if settings.lora:
         line += ["--enable-lora", "--lora-modules", f"{LORA_NAME}={settings.lora}"]
@@ -75,9 +69,8 @@ def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, lo
             if reply.status == 200:
                 return
         time.sleep(0.2)
-    raise ClientError(
-        f"vllm is not ready after client.serve_start_s={seconds:g} s; raise it, or see {log}:\n{_tail(log)}"
-    )
+    advice = f"raise it, or see {log}:\n{_tail(log)}"
+    raise ClientError(f"vllm is not ready after client.serve_start_s={seconds:g} s; {advice}")
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
@@ -85,23 +78,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     with suppress(ProcessLookupError):
         process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
-        process.wait(STOP_S)
+        process.wait(20)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def _identity(settings: "OpenAIConfig") -> str:
+def _identity(model: str, lora: str | None) -> str:
     """Names of the model and the LoRA, and what their folders hold, so that a retrained one differs."""
-    folders = [folder for folder in (settings.model, settings.lora) if folder]
+    folders = [model, lora] if lora else [model]
     names = "+".join(Path(folder).name for folder in folders)
     return f"{names}:{fingerprint([folder_identity(folder) for folder in folders])[:12]}"
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])
 
 
 def _tail(log: Path) -> str:
