@@ -94,9 +94,10 @@ def _explain(error: dict[str, Any], source: str) -> str:
     if error["type"] == "union_tag_invalid":
         expected = " or ".join(error["ctx"]["expected_tags"].rsplit(", ", 1))
         return f"{source}: {place.name}.kind: Input should be {expected}, got {error['input']['kind']!r}"
+    message = error["msg"].removeprefix("Value error, ")
     if place.field is not None and not place.field.repr:
-        return f"{source}: {place.name}: {error['msg']} (what was given is not shown)"
-    return f"{source}: {place.name}: {error['msg']}, got {error['input']!r}"
+        return f"{source}: {place.name}: {message} (what was given is not shown)"
+    return f"{source}: {place.name}: {message}, got {error['input']!r}"
 
 
 def _unknown(place: Place) -> str:
