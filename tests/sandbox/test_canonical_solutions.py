@@ -11,7 +11,7 @@ from iterpref.sandbox import Job, Sandbox
 
 
 def humaneval(folder: Path) -> list[Job]:
-    rows = map(json.loads, (folder / "benchmarks/humaneval.jsonl").open())
+    rows = map(json.loads, (folder / "benchmarks/humaneval.jsonl").read_text().splitlines())
     return [
         Job(
             program=row["prompt"] + row["canonical_solution"],
@@ -24,7 +24,7 @@ def humaneval(folder: Path) -> list[Job]:
 
 
 def mbpp(folder: Path) -> list[Job]:
-    rows = map(json.loads, (folder / "benchmarks/mbpp_sanitized.jsonl").open())
+    rows = map(json.loads, (folder / "benchmarks/mbpp_sanitized.jsonl").read_text().splitlines())
     return [
         Job(
             program=row["code"],

@@ -56,6 +56,7 @@ def test_every_rung_passes_its_self_test(filtered: Sandbox) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="asks for uid and limits")
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket:pytest.PytestUnraisableExceptionWarning")
 def test_this_process_does_not_pass_for_isolated() -> None:
     for rung in ("zygote", "landlock"):
         with pytest.raises(selftest.NotIsolated, match=r"not shut: .*\w"):
