@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -89,6 +90,24 @@ def test_a_failed_call_is_not_stored(store: Store, recording: Path) -> None:
     with pytest.raises(ClientError, match="sample 2 of the request that ends with 'hello' is not recorded"):
         call(ledger, Request(messages=HELLO, sample_index=2))
     assert store.count("calls") == 0
+
+
+def test_an_error_that_nobody_waits_for_any_more_is_not_printed(store: Store, recording: Path) -> None:
+    """The waiter goes (another call stopped the stage) before its call fails."""
+
+    async def stopped_first() -> list[str]:
+        printed: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: printed.append(context["message"]))
+        ledger = Ledger(Counted(recording), store)
+        waiter = asyncio.ensure_future(ledger.complete(Request(messages=HELLO, sample_index=2)))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        await asyncio.gather(waiter, return_exceptions=True)
+        await asyncio.sleep(0.1)
+        gc.collect()
+        return printed
+
+    assert asyncio.run(stopped_first()) == []
 
 
 def test_a_line_may_hold_other_line_separators(store: Store, tmp_path: Path) -> None:

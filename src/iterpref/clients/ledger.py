@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 from pydantic import Field
 
@@ -125,8 +126,13 @@ class Ledger:
             raise ClientError(f"{died} [given up earlier; make such calls again with --retry-dead]")
         if key not in self._in_flight:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
-            self._in_flight[key].add_done_callback(lambda _: self._in_flight.pop(key))
+            self._in_flight[key].add_done_callback(partial(self._ended, key))
         return key, await asyncio.shield(self._in_flight[key])
+
+    def _ended(self, key: str, call: asyncio.Task[Completion]) -> None:
+        del self._in_flight[key]
+        if not call.cancelled():
+            call.exception()  # read here: whoever waited may have been stopped by another call's error meanwhile
 
     async def _pay(self, key: str, request: Request) -> Completion:
         budget = self.budget if self.price else None
