@@ -8,7 +8,6 @@ at fault shows later.
 """
 
 import random
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -39,11 +38,11 @@ class SynthesisProgress:
     tasks: int = 0
     solution_passes: int = 0
     failed_calls: int = 0
-    unusable: Counter[str] = field(default_factory=Counter)
+    unusable: dict[str, int] = field(default_factory=dict)
 
     @property
     def note(self) -> str:
-        return f"{self.solution_passes} with a passing solution, {self.unusable.total()} unusable"
+        return f"{self.solution_passes} with a passing solution, {sum(self.unusable.values())} unusable"
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ class Synthesizer:
             license = idea.license or self.settings.license
             draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", license, idea.instruction)
         except Unusable as reason:
-            progress.unusable[str(reason)] += 1
+            progress.unusable[str(reason)] = progress.unusable.get(str(reason), 0) + 1
             return number, None
         except EndpointError:
             raise
