@@ -8,7 +8,8 @@ from datasets import Dataset, DatasetDict
 
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.tasks import Instruction, import_own_tasks, python_style, read_instructions
+from iterpref.importing.tasks import Instruction, import_own_tasks, read_instructions
+from iterpref.rows import python_style
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 

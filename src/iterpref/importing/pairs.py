@@ -13,9 +13,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
-from iterpref.importing.columns import Columns, source_name
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
-from iterpref.rows import RefusedRows, SourceRow, explain, source_rows
+from iterpref.rows import Columns, RefusedRows, SourceRow, explain, source_name, source_rows
 from iterpref.run_folder import import_note
 from iterpref.store import Store
 

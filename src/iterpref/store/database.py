@@ -1,7 +1,7 @@
 """The database file of a run folder: its schema, its journal and the lock that lets one process write.
 
 In: a run folder. Out: a connection of the newest schema. Released migrations never change.
-Not here: what the rows mean (rows.py, store.py).
+Not here: what the rows mean (tables.py, store.py).
 """
 
 import fcntl

@@ -1,7 +1,7 @@
 """From schema 1 to 2: the frames of an error, until then lines at the end of its text, become a field of their own.
 
 In: a connection. Out: every stored execution, also those of results, has `error` and `frames`; joined they are the old
-text. Knows the rows of schema 1 by itself, so that it keeps reading them whatever becomes of rows.py.
+text. Knows the rows of schema 1 by itself, so that it keeps reading them whatever becomes of tables.py.
 """
 
 import hashlib

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from iterpref.errors import RecordError
-from iterpref.rows import SourceRow
+
+from .row import SourceRow
 
 
 class Columns:
