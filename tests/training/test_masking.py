@@ -34,19 +34,22 @@ def test_span_beyond_the_tokens():
 
 
 @pytest.mark.parametrize(
-    ("reported", "expected"),
+    ("reported", "tokens", "expected"),
     [
-        pytest.param([(0, 2), (2, 5)], [(0, 2), (2, 5)], id="no gaps"),
-        pytest.param(
-            [(0, 2), (5, 5), (5, 8)], [(0, 2), (2, 5), (5, 8)], id="a trimmed indentation gets its characters"
-        ),
-        pytest.param([(0, 2), (3, 5)], [(0, 2), (2, 5)], id="a trimmed leading space"),
-        pytest.param([(0, 0), (0, 2), (0, 0)], [(0, 0), (0, 2), (0, 0)], id="special tokens stay empty"),
-        pytest.param([(0, 1), (0, 1), (1, 2)], [(0, 1), (0, 1), (1, 2)], id="bytes of one character"),
+        pytest.param([(0, 2), (2, 5)], "ab cde", [(0, 2), (2, 5)], id="no gaps"),
+        pytest.param([(0, 2), (5, 5), (5, 8)], "ab ĠĠĠ cde", [(0, 2), (2, 5), (5, 8)], id="an indentation"),
+        pytest.param([(0, 1), (5, 6)], "ĊĠĠĠĠ x", [(0, 5), (5, 6)], id="a newline with the indentation behind it"),
+        pytest.param([(0, 1), (7, 8)], "ĊĠĠĠĠ ĠĠx", [(0, 5), (5, 8)], id="spaces of both neighbours"),
+        pytest.param([(0, 1), (4, 4), (5, 6)], "ĊĠ ĠĠ Ġx", [(0, 2), (2, 4), (4, 6)], id="and an indentation between"),
+        pytest.param([(0, 2), (3, 5)], "ab Ġcd", [(0, 2), (2, 5)], id="a leading space"),
+        pytest.param([(0, 0), (0, 2), (0, 0)], "<s> ab </s>", [(0, 0), (0, 2), (0, 0)], id="special tokens stay empty"),
+        pytest.param([(0, 1), (0, 0), (4, 5)], "ĊĠĠĠ <s> x", [(0, 4), (0, 0), (4, 5)], id="also amid an indentation"),
+        pytest.param([(0, 1), (0, 1), (1, 2)], "Ã © x", [(0, 1), (0, 1), (1, 2)], id="bytes of one character"),
+        pytest.param([(0, 1), (0, 1), (3, 4)], "Ã ©ĠĠ x", [(0, 1), (0, 3), (3, 4)], id="and spaces behind them"),
     ],
 )
-def test_contiguous(reported, expected):
-    assert contiguous(reported) == expected
+def test_contiguous(reported, tokens, expected):
+    assert contiguous(reported, tokens.split()) == expected
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _encode_side(prompt: Prompt, completion: str, tokenizer: Any) -> _Side:
         rendered = _render_chat(prompt, completion, tokenizer)
     special = isinstance(prompt, str)  # a chat template writes its own special tokens
     encoded = tokenizer(rendered.text, add_special_tokens=special, return_offsets_mapping=True, verbose=False)
-    ids, offsets = list(encoded["input_ids"]), contiguous(encoded["offset_mapping"])
+    ids, offsets = list(encoded["input_ids"]), contiguous(encoded["offset_mapping"], encoded.tokens())
     start = next((i for i, (_, stop) in enumerate(offsets) if stop > rendered.prompt_stop), len(ids))
     return _Side(rendered, ids, offsets, start)
 

@@ -11,20 +11,31 @@ from iterpref.programs import code_blocks
 from iterpref.records import Span
 
 Offset = tuple[int, int]
+_SPACES = "Ġ \t\r\n"  # byte-level BPE spells a space as Ġ; added tokens stand in the vocabulary as they are
 
 
-def contiguous(offsets: Iterable[Sequence[int]]) -> list[Offset]:
-    """Token ranges without gaps: characters that no token claims belong to the token after them.
+def contiguous(offsets: Iterable[Sequence[int]], tokens: Sequence[str]) -> list[Offset]:
+    """Token ranges without gaps: each token gets back the spaces that the tokenizer trimmed off its range.
 
-    Some tokenizers (byte-level BPE with `trim_offsets`) report a token without its leading spaces, and an indentation
-    or a newline as an empty range; such tokens would never count as part of a line. Tokens that stand for no
-    character of the text, such as a BOS that the tokenizer prepends, stay empty.
+    Byte-level BPE with `trim_offsets` (Llama 3, GPT-2, RoBERTa) reports a token without the spaces at its two ends: a
+    newline with the indentation behind it as the newline alone, and an indentation as an empty range at its end. So the
+    spaces that no token claims belong to the token before them, as many as its text ends with, and the rest to the
+    token after. Tokens that stand for no character of the text, such as a BOS that the tokenizer prepends, stay empty.
+
+    Args:
+        offsets: (L,) character range [start, stop) of each token, as the tokenizer reports it.
+        tokens: (L,) the tokens as the vocabulary spells them.
     """
     closed: list[Offset] = []
-    end = 0
-    for start, stop in offsets:
+    end, last, trimmed = 0, -1, 0  # the text claimed so far, the token that claims its end, the spaces it may have lost
+    for at, ((start, stop), token) in enumerate(zip(offsets, tokens, strict=True)):
+        if start > end and trimmed:
+            end += min(trimmed, start - end)
+            closed[last] = (closed[last][0], end)
         closed.append((min(start, end), stop) if stop > end else (start, stop))
-        end = max(end, stop)
+        if stop > end or start < stop == end:  # the latter: a further token of one character's bytes
+            end, last = stop, at
+            trimmed = len(token) - len(token.rstrip(_SPACES)) if start < stop else 0  # an empty range ends at its end
     return closed
 
 
