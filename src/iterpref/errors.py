@@ -28,6 +28,10 @@ class ClientError(IterPrefError):
     """A model endpoint or model folder that can't answer."""
 
 
+class RefusedError(ClientError):
+    """One request that will never be answered (too long, filtered); says nothing about others."""
+
+
 class EndpointError(ClientError):
     """An endpoint that can answer no request at all (refused key, unknown model, nothing listening)."""
 

@@ -10,9 +10,9 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Style = Literal["assert", "check", "calls", "unittest", "pytest", "doctest", "stdio"]
 Verdict = Literal[
@@ -40,11 +40,19 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def well_formed(text: str) -> str:
+    """The text with U+FFFD for each lone surrogate, which no file and no request can carry as UTF-8."""
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+Text = Annotated[str, AfterValidator(well_formed)]
+
+
 class Message(Record):
     """One turn of a conversation with a model."""
 
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: Text
 
 
 Prompt = str | tuple[Message, ...]

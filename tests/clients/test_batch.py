@@ -9,7 +9,7 @@ from endpoints import BatchServer, Scripted, completion
 from iterpref.clients import Completion, Request, Sampling
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import batch as batch_module
-from iterpref.clients.openai import reply as reply_module
+from iterpref.clients.openai import failures as failures_module
 from iterpref.clients.openai.batch import BatchClient
 from iterpref.errors import ClientError, EndpointError
 from iterpref.records import Message, fingerprint
@@ -18,7 +18,7 @@ from iterpref.records import Message, fingerprint
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "QUIET_S", 0.05)
-    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(failures_module, "FIRST_WAIT_S", 0.01)
 
 
 def request(name: str, index: int = 0) -> Request:

@@ -13,7 +13,7 @@ from endpoints import Scripted, completion
 from iterpref.clients import Budget, BudgetConfig, Completion, Ledger, Request, Sampling
 from iterpref.clients.ledger import DEAD_IN_A_ROW
 from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.openai import reply as reply_module
+from iterpref.clients.openai import failures as failures_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.playground.tasks import playground_tasks
@@ -26,7 +26,7 @@ PROGRAM = "```python\ndef solve(x):\n    return x\n```"
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(failures_module, "FIRST_WAIT_S", 0.01)
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_unanswered_calls_free_what_they_reserved(store: Store) -> None:
 
     with Scripted(picky) as endpoint:
         answers = ask(ledger(store, endpoint.url, max_calls=3), 4)
-        assert [type(a).__name__ for a in answers] == ["ClientError", "tuple", "tuple", "tuple"]
+        assert [type(a).__name__ for a in answers] == ["RefusedError", "tuple", "tuple", "tuple"]
 
 
 def test_a_dead_call_is_not_made_again_until_asked_for(store: Store) -> None:

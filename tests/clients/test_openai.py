@@ -8,10 +8,10 @@ from endpoints import FAULTS, FaultyProxy, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
 from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.openai import reply as reply_module
+from iterpref.clients.openai import failures as failures_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.reply import split_reasoning
-from iterpref.errors import ClientError, EndpointError
+from iterpref.errors import ClientError, EndpointError, RefusedError
 from iterpref.records import Message
 
 CANARY = "sk-canary-0123456789"
@@ -21,7 +21,7 @@ REQUEST = Request(messages=(Message(role="user", content="double x"),))
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", CANARY)
-    monkeypatch.setattr(reply_module, "FIRST_WAIT_S", 0.01)  # the same waits, fifty times shorter
+    monkeypatch.setattr(failures_module, "FIRST_WAIT_S", 0.01)  # the same waits, fifty times shorter
 
 
 def ask(url: str | tuple[str, ...], *requests: Request, model: str = "m", **settings: Any) -> list[Completion]:
@@ -63,7 +63,7 @@ def test_the_request_and_the_answer() -> None:
         pytest.param(200, b"<html>", {}, ClientError, "no chat completion; it begins with b'<html>'", 3, id="nonsense"),
         pytest.param(200, b'{"choices": [{"mes', {}, ClientError, "no chat completion", 3, id="truncated"),
         pytest.param(200, {"choices": []}, {}, ClientError, "holds no choice", 3, id="no choice"),
-        pytest.param(400, {"error": {"message": "too long"}}, {}, ClientError, "too long", 1, id="bad request"),
+        pytest.param(400, {"error": {"message": "too long"}}, {}, RefusedError, "too long", 1, id="bad request"),
         pytest.param(401, {"error": {"message": "no"}}, {}, EndpointError, "the key in OPENAI_API_KEY", 1, id="key"),
         pytest.param(404, {"error": {"message": "m?"}}, {}, EndpointError, "check client.base_url", 1, id="model"),
         pytest.param(
@@ -96,7 +96,9 @@ def test_nothing_listens() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
-        with pytest.raises(ClientError, match=r"the connection failed \(.*\(3 of 3 attempts\)"):
+        with pytest.raises(
+            EndpointError, match=r"nothing answers there: the connection failed \(connection refused\) \(3 attempts\)"
+        ):
             ask(url)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, Self
 
-from iterpref.records import Message, Record
+from iterpref.records import Message, Record, Text
 from iterpref.section import Section
 
 
@@ -44,8 +44,8 @@ class Completion(Record):
     `reasoning` is what a reasoning model thought before `text`; it is kept, and never read as part of the answer.
     """
 
-    text: str
-    reasoning: str = ""
+    text: Text
+    reasoning: Text = ""
     finish_reason: Literal["stop", "length"] = "stop"
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -70,7 +70,8 @@ class Client(Protocol):
 
         Raises:
             EndpointError: No request can be answered; the stage should stop.
-            ClientError: This request can't be answered; others may.
+            RefusedError: This request will never be answered; others may.
+            ClientError: This request was not answered; where that goes on, the endpoint is at fault.
         """
 
     def close(self) -> None:

@@ -3,8 +3,9 @@
 The key of a call is (client name, messages, sampling parameters with their seed, sample index). A call that was
 answered before, in this process or in one that was killed, comes back from the store and costs nothing; of two equal
 calls at the same time one is made.
-A call that the client gave up becomes a dead letter: it is not made again until somebody says so. When many calls in a
-row die, the endpoint is at fault: the stage is stopped, and those calls are no dead letters.
+A call that is refused, or given up, becomes a dead letter: it is not made again until somebody says so. A refusal is
+about that call alone. When many calls in a row are given up, the endpoint is at fault: the stage is stopped, and those
+calls are no dead letters.
 A call reserves the most it can cost before it is made and pays what it did cost afterwards, so the budget is never
 exceeded by calls in flight.
 """
@@ -18,7 +19,7 @@ from functools import partial
 from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
-from iterpref.errors import BudgetError, ClientError, EndpointError
+from iterpref.errors import BudgetError, ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
 from iterpref.section import Section
 from iterpref.store import Store
@@ -123,7 +124,7 @@ class Ledger:
             self.cached += 1
             return key, stored
         if (died := self.store.dead_letter(key)) is not None:
-            raise ClientError(f"{died} [given up earlier; make such calls again with --retry-dead]")
+            raise RefusedError(f"{died} [given up earlier; make such calls again with --retry-dead]")
         if key not in self._in_flight:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
             self._in_flight[key].add_done_callback(partial(self._ended, key))
@@ -158,10 +159,12 @@ class Ledger:
         return completion
 
     def _bury(self, key: str, request: Request, error: ClientError) -> None:
-        """Keep the call that died, unless it is one of many."""
+        """Keep the call that died, unless it was given up as one of many."""
         if self.price is None:
             return  # a local model fails by its configuration, and trying again costs nothing
         self.store.put_dead_letter(key, self.name, str(error), request)
+        if isinstance(error, RefusedError):
+            return
         self._dead_in_a_row.append(key)
         if len(self._dead_in_a_row) >= DEAD_IN_A_ROW:
             self.store.forget_dead_letters(self._dead_in_a_row)

@@ -18,7 +18,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, LogitsProcessor, L
 from transformers.utils import logging
 
 from iterpref.clients.base import Completion, Request, Sampling
-from iterpref.errors import ClientError
+from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
 from iterpref.records import fingerprint
 
@@ -135,7 +135,7 @@ class LocalClient:
         with self._tokenizing:
             width = len(self._tokenizer(self._render(request), add_special_tokens=False)["input_ids"])
         if width >= self._positions:
-            raise ClientError(
+            raise RefusedError(
                 f"{self.name}: a prompt of {width} tokens does not fit into the model's {self._positions} positions; "
                 f"it begins with {request.messages[0].content[:80]!r}. Shorten it, or use a model with more context"
             )

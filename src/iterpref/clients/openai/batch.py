@@ -1,7 +1,7 @@
 """The Batch API of OpenAI-compatible servers: about half the price, answers within hours.
 
 Requests that wait together become one batch (a wave: all tasks of one iteration; a very large one several batches).
-What failed in it goes into the next batch, alone.
+What failed in it goes into the next batch, alone; what was refused is given up at once.
 
 No batch is paid for twice. Before one is created, an intent with a unique key is noted in the run folder, and the key
 goes with the batch as metadata; once the server has named the batch, a note of that name replaces the intent. A killed
@@ -20,8 +20,9 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
-from iterpref.clients.openai.reply import BadReply, Meaning, backoff, classify, read_reply
-from iterpref.errors import ClientError, EndpointError
+from iterpref.clients.openai.failures import FailedRequest, Meaning, backoff, by_status, classify
+from iterpref.clients.openai.reply import BadReply, read_reply
+from iterpref.errors import ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
 
 INTENT = ".intent"  # ends the name of a note whose batch has no name yet
@@ -38,17 +39,18 @@ class BatchClient(OpenAIClient):
     def __init__(self, settings: OpenAIConfig, folder: Path) -> None:
         super().__init__(settings)
         self._folder = folder
-        self._waiting: dict[str, tuple[dict[str, Any], asyncio.Future[Completion]]] = {}
+        self._waiting: dict[str, tuple[Request, asyncio.Future[Completion]]] = {}
         self._tries: dict[str, int] = {}
         self._pump: asyncio.Task[None] | None = None
 
     async def complete(self, request: Request) -> Completion:
         if request.raw:
             raise ClientError(f"{self.name}: its batches are of chats and take no raw prompt; set client.batch=false")
-        body = self._body(request) | self._settings.extra_body
+        # Named by what the settings alone leave out, so that the next process gives the same name.
+        body = self._body(request, set(self._settings.omit)) | self._settings.extra_body
         name = fingerprint([body, request.sample_index])
         if name not in self._waiting:
-            self._waiting[name] = (body, asyncio.get_running_loop().create_future())
+            self._waiting[name] = (request, asyncio.get_running_loop().create_future())
         future = self._waiting[name][1]
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._run_waves())
@@ -106,7 +108,8 @@ class BatchClient(OpenAIClient):
         return None
 
     async def _submit(self, names: list[str]) -> str:
-        requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": self._waiting[n][0]} for n in names)
+        bodies = ((n, self._body(self._waiting[n][0]) | self._settings.extra_body) for n in names)
+        requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": body} for n, body in bodies)
         content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()
         file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
@@ -139,38 +142,46 @@ class BatchClient(OpenAIClient):
         note = self._folder / f"{batch_id}.json"
         while (batch := await self._patiently(sdk.batches.retrieve, batch_id)).status not in _OVER:
             await asyncio.sleep(self._settings.batch_poll_s)
-        said: dict[str, str] = {}
+        names = json.loads(note.read_text())
+        failed = dict.fromkeys(names, FailedRequest(Meaning.TRANSIENT, f"batch {batch_id} ended as {batch.status}"))
+        for wrong in (batch.errors and batch.errors.data) or ():
+            if wrong.line is not None and 1 <= wrong.line <= len(names):  # one line, for which all were sent back
+                failed[names[wrong.line - 1]] = FailedRequest(Meaning.REFUSED, f"{wrong.code}: {wrong.message}")
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            said |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
-        for name in json.loads(note.read_text()):
-            self._count_failure(name, said.get(name, f"batch {batch_id} ended as {batch.status} without an answer"))
+            failed |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
+        for name in names:
+            self._count_failure(name, failed[name])
         note.unlink()
 
-    def _hand_out(self, lines: str) -> dict[str, str]:
+    def _hand_out(self, lines: str) -> dict[str, FailedRequest]:
         """Answer who waits; returns what was wrong with the others, by name."""
         wrong = {}
         for line in filter(str.strip, lines.split("\n")):
             row = json.loads(line)
-            response = row.get("response") or {}
             try:
-                if response.get("status_code") != 200:
-                    raise BadReply(json.dumps(row.get("error") or response.get("body") or "no response")[:300])
-                completion = read_reply(json.dumps(response["body"]))
+                completion = _answer(row)
             except BadReply as error:
-                wrong[row["custom_id"]] = str(error)
+                wrong[row["custom_id"]] = _failure(row, error)
                 continue
             waiting = self._waiting.pop(row["custom_id"], None)
             if waiting and not waiting[1].done():
                 waiting[1].set_result(completion)
         return wrong
 
-    def _count_failure(self, name: str, message: str) -> None:
+    def _count_failure(self, name: str, failure: FailedRequest) -> None:
+        """Leave a request without an answer waiting, or give it up."""
         if name not in self._waiting:
             return
+        if failure.meaning is Meaning.PARAMETER:
+            self._leave_out(failure)  # once for all requests of the batch; the next goes without it
         self._tries[name] = self._tries.get(name, 0) + 1
-        if self._tries[name] >= self._settings.max_attempts:
-            _, future = self._waiting.pop(name)
-            future.set_exception(ClientError(f"{self.name}: {self._clean(message)} (in {self._tries[name]} batches)"))
+        said = f"{self.name}: {self._clean(failure.message)}"
+        if failure.meaning is Meaning.REFUSED:
+            self._waiting.pop(name)[1].set_exception(RefusedError(said))
+        elif failure.meaning is Meaning.ENDPOINT:
+            self._waiting.pop(name)[1].set_exception(EndpointError(said))
+        elif self._tries[name] >= self._settings.max_attempts:
+            self._waiting.pop(name)[1].set_exception(ClientError(f"{said} (in {self._tries[name]} batches)"))
 
     async def _patiently(self, call: Callable[..., Awaitable[Any]], *values: Any, **named: Any) -> Any:
         """One request about files or batches, retried like any other."""
@@ -184,3 +195,22 @@ class BatchClient(OpenAIClient):
                     raise EndpointError(f"{self._endpoints[0].url}: batch: {self._clean(failure.message)}") from None
                 await asyncio.sleep(failure.wait_s if failure.wait_s is not None else backoff(attempt))
         raise AssertionError("unreachable")
+
+
+def _answer(row: dict[str, Any]) -> Completion:
+    """The completion in a line of a batch's results; BadReply if there is none."""
+    response = row.get("response") or {}
+    if response.get("status_code") != 200:
+        raise BadReply(json.dumps(row.get("error") or response.get("body") or "no response"))
+    return read_reply(json.dumps(response["body"]))
+
+
+def _failure(row: dict[str, Any], error: BadReply) -> FailedRequest:
+    """What is wrong with a line of a batch's results."""
+    response = row.get("response") or {}
+    status, body = response.get("status_code") or 200, response.get("body") or {}
+    if status == 200:
+        return classify(error)
+    said = body.get("error") if isinstance(body, dict) else None
+    said = said if isinstance(said, dict) else {}
+    return by_status(status, said.get("message") or str(error), about=said.get("param"))

@@ -7,9 +7,11 @@ environment variable that the configuration names, and is cut out of every messa
 """
 
 import asyncio
+import logging
 import os
 import time
 import warnings
+from collections.abc import Set
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,9 +20,14 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
-from iterpref.clients.openai.reply import BadReply, FailedRequest, Meaning, backoff, classify, read_reply
-from iterpref.errors import ClientError, EndpointError
+from iterpref.clients.openai.failures import FailedRequest, Meaning, backoff, classify, without_key
+from iterpref.clients.openai.reply import BadReply, read_reply
+from iterpref.errors import ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
+
+logger = logging.getLogger(__name__)
+UNREACHED_ATTEMPTS = 5
+TELL_S, TELL_UNREACHED_S = 10.0, 1.5  # least time between two words on retries
 
 
 class _Endpoint:
@@ -60,27 +67,52 @@ class OpenAIClient:
         self._secret = os.environ.get(settings.api_key_env, "")
         self._endpoints = [_Endpoint(url, settings, self._secret) for url in settings.urls]
         self._omitted = set(settings.omit)
+        self._reached = False  # whether anything ever answered, be it with an error
+        self._told_at = 0.0
         self.name = f"openai:{settings.identity or _identity(settings)}"
 
     async def complete(self, request: Request) -> Completion:
-        attempts, waited_until = 0, time.monotonic() + self._settings.give_up_s
+        attempts, started = 0, time.monotonic()
         while True:
             endpoint = min(self._endpoints, key=lambda e: e.limiter.load)
             try:
                 return await self._once(endpoint, request)
             except (openai.OpenAIError, TimeoutError, BadReply) as error:
                 failure = classify(error)
+            self._reached |= not failure.unreached
             if failure.meaning is Meaning.PARAMETER and self._leave_out(failure):
                 continue
-            if failure.meaning in (Meaning.CALL, Meaning.ENDPOINT, Meaning.PARAMETER):
+            if failure.meaning in (Meaning.REFUSED, Meaning.ENDPOINT, Meaning.PARAMETER):
                 raise self._final(endpoint, failure, attempts + 1)
             attempts += failure.meaning is Meaning.TRANSIENT
             # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
             wait = 0.0 if failure.wait_s is not None else backoff(attempts)
-            late = time.monotonic() + (failure.wait_s or wait) > waited_until
-            if late or attempts >= self._settings.max_attempts:
+            late = time.monotonic() + (failure.wait_s or wait) > started + self._settings.give_up_s
+            if late or attempts >= self._most_attempts:
                 raise self._final(endpoint, failure, attempts)
+            self._tell(endpoint, failure, attempts, failure.wait_s or wait)
             await asyncio.sleep(wait)
+
+    @property
+    def _most_attempts(self) -> int:
+        """Fewer while nothing ever answered: then it is the address that is wrong, or a server not started."""
+        if self._reached:
+            return self._settings.max_attempts
+        return 1 if self._lacks_key else min(self._settings.max_attempts, UNREACHED_ATTEMPTS)
+
+    @property
+    def _lacks_key(self) -> bool:
+        """No key, for a server that very likely wants one."""
+        return not self._secret and self._settings.urls[0].startswith("https://")
+
+    def _tell(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int, wait_s: float) -> None:
+        """Say that a call is tried again; of many at the same time only the first."""
+        now = time.monotonic()
+        if now - self._told_at < (TELL_UNREACHED_S if failure.unreached else TELL_S):
+            return
+        self._told_at = now
+        attempt = f", attempt {attempts} of {self._most_attempts}" if failure.meaning is Meaning.TRANSIENT else ""
+        logger.warning("%s: %s%s, next in %.0f s", endpoint.url, self._clean(failure.message), attempt, wait_s)
 
     def close(self) -> None:
         """Connections belong to the event loop they were made in and end with it."""
@@ -103,10 +135,13 @@ class OpenAIClient:
             raise
         finally:
             limiter.release()
+        self._reached = True
         limiter.answered(started, completion.completion_tokens or len(completion.text) // 3)
         return completion
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: Request, omitted: Set[str] | None = None) -> dict[str, Any]:
+        """The request without what is `omitted`; default: all that the server was found to refuse."""
+        omitted = self._omitted if omitted is None else omitted
         sampling = request.sampling
         values: dict[str, Any] = {"temperature": sampling.temperature, "max_tokens": sampling.max_tokens}
         if sampling.temperature > 0:
@@ -115,9 +150,9 @@ class OpenAIClient:
             values |= {"top_p": sampling.top_p, "seed": seed}
         if sampling.stop:
             values["stop"] = list(sampling.stop)
-        if "max_tokens" in self._omitted:  # the newer name of the same limit
+        if "max_tokens" in omitted:  # the newer name of the same limit
             values["max_completion_tokens"] = values.pop("max_tokens")
-        values = {name: value for name, value in values.items() if name not in self._omitted}
+        values = {name: value for name, value in values.items() if name not in omitted}
         if request.raw:
             return {"model": self._model, "prompt": request.messages[0].content, **values}
         messages: list[dict[str, Any]] = [message.model_dump() for message in request.messages]
@@ -135,9 +170,17 @@ class OpenAIClient:
         return True
 
     def _final(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
-        said = self._clean(failure.message)
+        said, variable = self._clean(failure.message), self._settings.api_key_env
+        key = f"the key in {variable}" if self._secret else f"the key: {variable} is not set in the environment"
+        if not self._reached:
+            tried = f"{attempts} attempt{'s' * (attempts > 1)}"
+            also = f", and {key}" if self._lacks_key else ""
+            return EndpointError(
+                f"{endpoint.url}: nothing answers there: {said} ({tried}); check client.base_url and that the server "
+                f"runs{also}; then run the same command again"
+            )
         if failure.meaning is Meaning.ENDPOINT:
-            advice = f"check client.base_url, client.model and the key in {self._settings.api_key_env}"
+            advice = f"check client.base_url, client.model and {key}"
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
         if failure.meaning is Meaning.THROTTLED:
             asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
@@ -145,11 +188,13 @@ class OpenAIClient:
             return EndpointError(
                 f"{endpoint.url}: throttled for longer than {most} ({said}); run again later, or raise it"
             )
+        if failure.meaning is not Meaning.TRANSIENT:
+            return RefusedError(f"{endpoint.url}: {self._model}: {said}")
         tried = f"({attempts} of {self._settings.max_attempts} attempts)"
         return ClientError(f"{endpoint.url}: {self._model}: {said} {tried}")
 
     def _clean(self, text: str) -> str:
-        return text.replace(self._secret, "***") if self._secret else text
+        return without_key(text, self._secret)
 
 
 def _begun(request: Request) -> bool:
