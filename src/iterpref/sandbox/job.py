@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
 
-ENGINE_VERSION = 5  # changes when the same job could get another verdict; part of every key
+ENGINE_VERSION = 6  # changes when the same job could get another verdict; part of every key
 
 
 class Job(Record):

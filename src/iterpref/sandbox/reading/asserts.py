@@ -15,6 +15,7 @@ from iterpref.records import Style, TestFile
 from ..inside.harness.assert_syntax import check_call
 from .expected_raise import expected_raise
 from .names import Instance, Scope, Slot
+from .own_operators import free_results
 from .plan import CallPlan, Expectation, Unliftable
 
 
@@ -160,7 +161,8 @@ class _Lifter:
     def _Assert(self, node: ast.Assert) -> None:
         slots = self._scope.slots(node.test)
         name = f"{self._path} line {node.lineno}"
-        self._found.expectations.append(Expectation(name, node.test, self._scope.constants(), slots))
+        free = free_results(node.test, {node: self._found.calls[index].function for node, index in slots.items()})
+        self._found.expect(Expectation(name, node.test, self._scope.constants(), slots, free=free))
 
     def _Try(self, node: ast.Try | ast.With) -> None:
         call, types = expected_raise(node, self._scope.opaque) or (None, ())
@@ -168,6 +170,6 @@ class _Lifter:
         if call is None or slots is None:
             raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
         name = f"{self._path} line {node.lineno}"
-        self._found.expectations.append(Expectation(name, call, {}, slots, types))
+        self._found.expect(Expectation(name, call, {}, slots, types))
 
     _With = _Try

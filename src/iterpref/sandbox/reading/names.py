@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
+from .own_operators import identifies_results
 from .plan import CallPlan, Unliftable, make_call
 
 _MAX_CALLS = 20_000
@@ -121,6 +122,8 @@ class Scope:
                 raise Unliftable("* in an expression")
             if isinstance(child, ast.expr):
                 found |= self.slots(child)
+        if isinstance(node, ast.Compare) and identifies_results(node, found):
+            raise Unliftable(f"identity: {ast.unparse(node)[:80]}")
         return found
 
     def call(self, node: ast.Call, opened: bool = False) -> dict[int, int] | None:

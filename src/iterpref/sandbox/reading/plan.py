@@ -1,7 +1,7 @@
 """What tests are taken apart into: calls to make inside, expectations to check outside."""
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from ..call_tables import CallRow
 from ..inside.values.codec import decode, encode, opaque_text
 from ..inside.values.texts import CASE_CHARS, shorten
 
+EXACTLY = " exactly"
 _SENT_AS = {"set": "iterated", "equal": "fingerprint"}  # how the results that a kind of match needs are sent
 
 
@@ -33,7 +34,9 @@ class PlannedCall:
 class Expectation:
     """One test: `condition` must hold once the nodes in `slots` are replaced by the results of those calls.
 
-    With `raises`, the only call must raise an exception of one of these names, or of a class derived from it.
+    With `raises`, the only call must raise an exception of one of these names, or of a class derived from it. `free`
+    are the nodes of `slots` that are not compared with a constant, each with whether only its truth counts: where their
+    result has operators of its own, these decide (own_operators.py).
     """
 
     name: str
@@ -41,6 +44,7 @@ class Expectation:
     names: dict[str, Any]
     slots: dict[int, int]
     raises: tuple[str, ...] = ()
+    free: dict[int, bool] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,14 @@ class CallPlan:
     calls: list[PlannedCall] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
     tables: list[CallTable] = field(default_factory=list)
+
+    def expect(self, expectation: Expectation) -> None:
+        """Add a test; results of its `free` calls are sent with a mark where they aren't exactly what is sent."""
+        self.expectations.append(expectation)
+        for index in {expectation.slots[node] for node in expectation.free}:
+            call = self.calls[index]
+            if not call.sent_as.endswith(EXACTLY):
+                self.calls[index] = replace(call, sent_as=call.sent_as + EXACTLY)
 
     @cached_property
     def wire(self) -> list[Any]:

@@ -100,11 +100,19 @@ def _other(node: ast.expr) -> ast.expr:
         return ast.Constant(value + "?!")
     if isinstance(value, bytes):
         return ast.Constant(value + b"?!")
+    # Every item is another one, too: an honest `__eq__` may look at some of them only.
     if isinstance(node, ast.List | ast.Tuple):
-        return type(node)([*node.elts, ast.Constant(_OFFSET)], ast.Load())
+        return type(node)([*map(_other_item, node.elts), ast.Constant(_OFFSET)], ast.Load())
     if isinstance(node, ast.Dict):
-        return ast.Dict([*node.keys, ast.Constant("?!")], [*node.values, ast.Constant(_OFFSET)])
+        values = [*map(_other_item, node.values), ast.Constant(_OFFSET)]
+        return ast.Dict([*node.keys, ast.Constant("?!")], values)
     return _instead(node)
+
+
+def _other_item(node: ast.expr) -> ast.expr:
+    """Another literal, for a cheat to take over; an item without one stays."""
+    other = _other(node)
+    return other if _is_literal(other) else node
 
 
 def _wrong() -> ast.Name:

@@ -1,22 +1,21 @@
 """Plain Python values ⇄ JSON, exactly: the only form in which a program's results leave its process.
 
-Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset, range, Decimal, Fraction; a
-subclass (Counter, namedtuple, numpy.float64) travels as the content of its base. Everything else travels as `Opaque`,
-which equals nothing. No pickle: decoding builds only these types.
+Plain means None, bool, int, float, complex, str, bytes, list, tuple, dict, its keys and items, set, frozenset, range,
+Decimal, Fraction, numbers of numpy's; a subclass (Counter, namedtuple) travels as the content of its base. Everything
+else travels as `Opaque`, which equals nothing. No pickle: decoding builds only these types.
 """
 
 import ast
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from itertools import islice
 from typing import Any
 
-from .stand_ins import Fingerprinted, Iterated, Opaque, Written, fingerprint, is_large
+from .exactness import ITEMS, KEYS, MAX_DEPTH, is_exact, is_number
+from .stand_ins import Fingerprinted, Inexact, Iterated, Opaque, Written, fingerprint, is_large
 from .texts import VALUE_CHARS, shorten, without_addresses
 
-MAX_DEPTH = 100
 _SORTED = 10_000  # characters up to which sets are put in order
 MAX_ITEMS = 1_000_000
 _SET_DISPLAY = (ast.Set, ast.Tuple, ast.Constant, ast.UnaryOp, ast.USub, ast.UAdd, ast.Load)
@@ -49,8 +48,7 @@ def _encode_tagged(value: Any, kind: type, depth: int) -> Any:
     for exact, encoder_of_exact in _EXACT:
         if kind is exact:
             return encoder_of_exact(value)
-    numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, numpy.generic):
+    if is_number(value):
         plain = value.item()
         if type(plain) is not kind:
             return encode(plain, depth)
@@ -67,6 +65,8 @@ def _encode_set(value: Any, depth: int) -> Any:
 _EXACT: tuple[tuple[type, Callable[[Any], Any]], ...] = (
     (range, lambda value: {"r": [encode(value.start), encode(value.stop), encode(value.step)]}),
     (Fingerprinted, lambda value: {"#": [hex(value.fingerprint), value.text]}),
+    (KEYS, lambda value: {"k": [encode(item) for item in value]}),
+    (ITEMS, lambda value: {"I": [[encode(key), encode(item)] for key, item in value]}),
     (Decimal, lambda value: {"D": str(value)}),
     (Fraction, lambda value: {"F": [encode(value.numerator), encode(value.denominator)]}),
 )
@@ -97,15 +97,37 @@ def encode_fingerprinted(value: Any) -> Any:
 
 def encode_iterated(value: Any) -> Any:
     """Like `encode`, but an iterator is run to its end (or a million items)."""
+    return _encode_iterated(value, lambda _, encoded: encoded)
+
+
+def encode_exactly(value: Any) -> Any:
+    """Like `encode`, and marked where the value is not what is sent, but something like it."""
+    return _marked(value, encode(value))
+
+
+def encode_iterated_exactly(value: Any) -> Any:
+    """Both."""
+    return _encode_iterated(value, _marked)
+
+
+def _encode_iterated(value: Any, marked: Callable[[Any, Any], Any]) -> Any:
     encoded = encode(value)
     if isinstance(encoded, dict) and "?" in encoded and hasattr(type(value), "__iter__"):
-        return {"it": [encode(item, 1) for item in islice(iter(value), MAX_ITEMS)]}
-    return encoded
+        value = list(islice(iter(value), MAX_ITEMS))
+        encoded = {"it": [encode(item, 1) for item in value]}
+    return marked(value, encoded)
 
 
-ENCODERS = {  # how a call's result is sent
+def _marked(value: Any, encoded: Any) -> Any:
+    speaks = hasattr(type(value), "__bool__") or hasattr(type(value), "__len__")
+    return encoded if is_exact(value) else {"~": [encoded, not speaks]}
+
+
+ENCODERS = {  # how a call's result is sent; awaited: of a coroutine, and of nothing else
     "value": encode, "iterated": encode_iterated, "fingerprint": encode_fingerprinted,
-    "awaited": encode, "awaited iterated": encode_iterated,  # a coroutine's result, and of nothing else
+    "awaited": encode, "awaited iterated": encode_iterated,
+    "value exactly": encode_exactly, "iterated exactly": encode_iterated_exactly,
+    "awaited exactly": encode_exactly, "awaited iterated exactly": encode_iterated_exactly,
 }  # fmt: skip
 
 
@@ -201,9 +223,12 @@ _DECODERS: dict[str, Any] = {
     "b": bytes.fromhex,
     "c": lambda body: complex(float(body[0]), float(body[1])),
     "r": lambda body: range(_decode(body[0]), _decode(body[1]), _decode(body[2])),
+    "k": lambda body: dict.fromkeys(_hashed([_decode(item) for item in body])).keys(),
+    "I": lambda body: _dict(body).items(),
     "D": Decimal,
     "F": lambda body: Fraction(_decode(body[0]), _decode(body[1])),
     "it": lambda body: Iterated([_decode(item) for item in body]),
+    "~": lambda body: Inexact(_decode(body[0]), body[1] is True),
     "?": lambda body: Opaque(str(body)),
     "#": lambda body: Fingerprinted(int(body[0], 16), str(body[1])[:1000]),
 }

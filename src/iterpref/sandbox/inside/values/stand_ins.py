@@ -31,6 +31,19 @@ class Opaque(_EqualToNothing):
         return self.text
 
 
+class Inexact(_EqualToNothing):
+    """A result that isn't, through and through, of the plain types: its own operators may say otherwise than `content`
+    does. The host takes the content where a test compares the result with a constant, and must not guess elsewhere.
+    `surely_true`: it counts as true, as objects do that don't say otherwise."""
+
+    def __init__(self, content: Any, surely_true: bool) -> None:
+        self.content = content
+        self.surely_true = surely_true
+
+    def __repr__(self) -> str:
+        return repr(self.content)
+
+
 class Iterated(_EqualToNothing):
     """What an iterator yielded. Only `list(...)`, `set(...)` and the like can open it."""
 
