@@ -27,7 +27,7 @@ FROM_INSIDE = {  # what both sides must agree on
     "inside.values.stand_ins", "inside.values.texts",
 }  # fmt: skip
 FROM_ITERPREF = {"records", "errors", "programs"}
-LAZY = {("inside.harness.frameworks", "pytest")}  # imported where a test needs it
+LAZY = {("inside.harness.pytest_tests", "pytest")}  # imported where a test needs it
 
 
 def name_of(path: Path) -> str:

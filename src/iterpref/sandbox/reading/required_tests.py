@@ -8,7 +8,7 @@ from iterpref.errors import RecordError
 from iterpref.programs import syntax_tree
 from iterpref.records import Style, TestFile
 
-from ..inside.harness.assert_syntax import check_call, test_statements
+from ..inside.harness.assert_syntax import check_call, is_conftest, test_statements
 from ..inside.harness.flip_asserts import SEEN, flip_tests
 from ..job import Job
 from .plan_tests import json_rows
@@ -25,7 +25,7 @@ def required_tests(job: Job) -> list[str]:
             names.append(test.path)
         elif job.style == "assert":
             names += [f"{test.path} line {s.lineno}" for s in test_statements(body)]
-        else:
+        elif not is_conftest(test.path):
             names += _test_functions(body, job.style)
     return names
 
@@ -83,7 +83,8 @@ def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:
             )
             names += _test_functions(node.body, "pytest") if collected else []
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and style == "pytest":
-            names += [node.name] if node.name.startswith("test") else []
+            fixture = any(ast.unparse(decorator).split("(")[0].endswith("fixture") for decorator in node.decorator_list)
+            names += [node.name] if node.name.startswith("test") and not fixture else []
     return names
 
 

@@ -34,6 +34,11 @@ def _asserts(node: ast.AST) -> bool:
     return any(isinstance(part, ast.Assert) for part in ast.walk(node))
 
 
+def is_conftest(path: str) -> bool:
+    """Whether a test file holds pytest's fixtures and hooks, and no tests."""
+    return path.rpartition("/")[2] == "conftest.py"
+
+
 def check_call(statement: ast.stmt) -> ast.Call | None:
     """The call if the statement is `check(f)`."""
     if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):

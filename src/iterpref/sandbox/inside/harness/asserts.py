@@ -1,4 +1,4 @@
-"""Tests that run in the program's own process: asserts, `check(candidate)`, and by style all others (frameworks.py).
+"""Tests in the program's own process: asserts, `check(candidate)`, and by style all others (frameworks, pytest_tests).
 
 Each reports `["test", name, verdict, error, case]`. A program that wants to can forge these (trust `in_process`); the
 host only checks that every test it counted in the source reported.
@@ -12,7 +12,8 @@ from typing import Any
 from ..linux.limits import release_spare_memory
 from .assert_syntax import check_call, test_statements
 from .comparisons import Case, comparisons, record_comparisons
-from .frameworks import run_doctest, run_pytest, run_unittest
+from .frameworks import run_doctest, run_unittest
+from .pytest_tests import run_pytest
 from .session import Session
 from .tracebacks import describe
 

@@ -1,6 +1,6 @@
-"""Tests that bring their own tool, doctest, unittest or pytest, run in the program's process.
+"""Tests that bring their own tool, doctest or unittest (pytest: pytest_tests.py), run in the program's process.
 
-Reports come from a runner or a plugin of ours, never from what the tool prints. The tools are imported when needed.
+Reports come from a runner of ours, never from what the tool prints. The tools are imported when needed.
 """
 
 import ast
@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..linux.limits import release_spare_memory
-from ..values.codec import opaque_text
 from ..values.texts import CASE_CHARS, shorten
 from .comparisons import values_at
 from .negative_control import WRONG_TEXT
@@ -92,7 +91,7 @@ def run_unittest(session: Session) -> None:
             if err is not None:
                 failed.add(test.id())
                 verdict = "failed" if issubclass(err[0], test.failureException) else "error"
-                told = _add(describe(err[1], session.files), "in subtest", subtest._subDescription())
+                told = add_line(describe(err[1], session.files), "in subtest", subtest._subDescription())
                 report("test", test.id(), verdict, told, None)
 
     loader, result = unittest.TestLoader(), Result()
@@ -103,7 +102,7 @@ def run_unittest(session: Session) -> None:
             suite = loader.loadTestsFromModule(module)
             for test in _members(suite):
                 name = test._testMethodName
-                setattr(test, name, _releasing(getattr(test, name)))
+                setattr(test, name, releasing(getattr(test, name)))
                 if control:
                     control.wrap(test)
             suite.run(result)
@@ -122,15 +121,15 @@ def _below_first_line(place: str, error: ErrorReport) -> ErrorReport:
 
 def _with_values(error: BaseException, files: UserFiles) -> ErrorReport:
     """The exception, and the variables in the line of the test where it came up."""
-    return _add(describe(error, files), "with", values_at(error, files))
+    return add_line(describe(error, files), "with", values_at(error, files))
 
 
-def _add(error: ErrorReport, word: str, said: str) -> ErrorReport:
+def add_line(error: ErrorReport, word: str, said: str) -> ErrorReport:
     """The same with a line below the frames, if there is something to say."""
     return error | {"frames": [*error["frames"], f"  {shorten(f'{word} {said}', CASE_CHARS)}"]} if said else error
 
 
-def _releasing(function: Callable[..., Any]) -> Callable[..., Any]:
+def releasing(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give the spare memory back where a test has used up all: the framework needs some to go on."""
     if inspect.iscoroutinefunction(function):
         return function
@@ -164,61 +163,3 @@ def _import_tests(path: str, content: str, code: str | ast.Module, session: Sess
         session.report("test", f"{name} (import)", "error", describe(error, session.files), None)
         return None
     return module
-
-
-def run_pytest(session: Session) -> None:
-    """pytest without the host's configuration, conftest files or plugins; results come from a plugin of ours."""
-    import pytest
-
-    report, control = session.report, session.control
-
-    class Plugin:
-        @pytest.hookimpl(hookwrapper=True)
-        def pytest_pyfunc_call(self, pyfuncitem: Any) -> Any:
-            pyfuncitem.obj = _releasing(pyfuncitem.obj)
-            yield
-
-        @pytest.hookimpl(hookwrapper=True)
-        def pytest_runtest_makereport(self, item: Any, call: Any) -> Any:
-            outcome = yield
-            result = outcome.get_result()
-            if result.when == "call" or result.outcome != "passed":
-                verdict = {"passed": "passed", "skipped": "skipped"}.get(result.outcome, "failed")
-                error = _told(call.excinfo.value, session.files, item) if call.excinfo else None
-                failures = (AssertionError, pytest.fail.Exception)  # the latter: `pytest.raises`, where nothing raised
-                if verdict == "failed" and call.excinfo and not call.excinfo.errisinstance(failures):
-                    verdict = "error"
-                report("test", item.nodeid, verdict, error, None)
-
-        @pytest.hookimpl(hookwrapper=True)
-        def pytest_make_collect_report(self, collector: Any) -> Any:
-            outcome = yield
-            result = outcome.get_result()
-            if result.failed:  # pytest wraps what the import raised
-                error = result.call.excinfo.value
-                told = describe(error.__cause__ or error, session.files)
-                report("test", f"{collector.nodeid} (import)", "error", told, None)
-
-    class Controlled(Plugin):
-        @pytest.hookimpl(hookwrapper=True)
-        def pytest_runtest_call(self, item: Any) -> Any:
-            outcome = yield
-            if control and outcome.excinfo is None:
-                outcome.force_exception(control.reached())
-
-    for path, content in session.tests:
-        session.files.add(os.path.abspath(path), path, content)
-    # Nothing of the host's; without `confcutdir` pytest looks into every folder up to the root.
-    options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-c", os.devnull]
-    options += ["--rootdir", os.getcwd(), "--confcutdir", os.getcwd()]
-    paths = [path for path, _ in session.tests if path.endswith(".py")]
-    pytest.main([*options, *paths], plugins=[Controlled() if control else Plugin()])
-
-
-def _told(error: BaseException, files: UserFiles, item: Any) -> ErrorReport:
-    """Without the blank lines and advice on options that pytest puts into messages; with the test's parameters."""
-    told = describe(error, files)
-    lines = [line for line in told["message"].split("\n") if line.strip() and not line.startswith("  Use -v")]
-    params = getattr(getattr(item, "callspec", None), "params", {})
-    shown = ", ".join(f"{name} = {opaque_text(value)}" for name, value in params.items())
-    return _add(told | {"message": "\n".join(lines)}, "with", shown or values_at(error, files))

@@ -45,6 +45,10 @@ class Control:
         self._seen += 1
         self._held += not failed
 
+    def begin(self) -> None:
+        """A test begins: what was seen while it was set up does not count for it, what held does."""
+        self._seen = 0
+
     def reached(self) -> Reached:
         """The end of a test, with the count since the last one."""
         text = f"{self._token} {self._seen} {self._held}"

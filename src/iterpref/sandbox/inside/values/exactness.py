@@ -5,7 +5,8 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-KEYS, ITEMS = type({}.keys()), type({}.items())
+KEYS: type = type({}.keys())
+ITEMS: type = type({}.items())
 MAX_DEPTH = 100
 _SCALARS = {type(None), bool, int, float, complex, str, bytes, range, Decimal, Fraction}
 
