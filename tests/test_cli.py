@@ -59,11 +59,11 @@ def test_a_task_without_tests(tmp_path: Path) -> None:
 
 
 def test_unknown_keys(tmp_path: Path) -> None:
-    result = iterpref("pair", "--run", tmp_path / "r", "--set", "pairing.negative=each")
+    result = iterpref("synthesize", "--run", tmp_path / "r", "--set", "pairing.negative=each")
     refused(result, "unknown key pairing.negative; did you mean pairing.negatives?")
     config = tmp_path / "c.yaml"
     config.write_text("debuging: {}\n")
-    refused(iterpref("pair", "--run", tmp_path / "r", "-c", config), "c.yaml: unknown key debuging")
+    refused(iterpref("synthesize", "--run", tmp_path / "r", "-c", config), "c.yaml: unknown key debuging")
     assert not (tmp_path / "r").exists()
 
 
@@ -81,6 +81,7 @@ def test_a_model_folder_that_does_not_load(tmp_path: Path) -> None:
 
 
 def test_nothing_to_debug(tmp_path: Path) -> None:
+    Store.open(tmp_path / "r").close()
     refused(iterpref("debug", "--run", tmp_path / "r"), "no tasks to debug", "iterpref import")
 
 
@@ -106,14 +107,6 @@ def test_json_is_the_last_line(tmp_path: Path) -> None:
     assert json.loads(imported.stdout.splitlines()[-1])["pairs"] == 1
     paired = iterpref("pair", "--run", tmp_path / "r", "--json")
     assert json.loads(paired.stdout.splitlines()[-1])["kept"] == 1
-
-
-def test_the_run_remembers_its_config(tmp_path: Path) -> None:
-    assert iterpref("pair", "--run", tmp_path / "r", "--set", "pairing.negatives=each").returncode == 0
-    assert iterpref("pair", "--run", tmp_path / "r", "--set", "seed=3").returncode == 0
-    text = (tmp_path / "r" / "config.yaml").read_text()
-    assert "negatives: each" in text
-    assert "seed: 3" in text
 
 
 def test_a_demo_of_an_earlier_version_is_the_same_demo(tmp_path: Path) -> None:

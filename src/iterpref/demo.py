@@ -6,6 +6,7 @@ Planted misconceptions show that the machinery works; they don't show that the m
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from iterpref import pipeline
@@ -87,7 +88,8 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
     before = pipeline.evaluate(run, run.config.model)
     pipeline.debug(run)
-    pipeline.debug(run, run.config.debugging.model_copy(update={"mode": "sampling"}))
+    sampling_mode = run.config.debugging.model_copy(update={"mode": "sampling"})
+    pipeline.debug(replace(run, config=run.config.model_copy(update={"debugging": sampling_mode})))
     pipeline.pair(run)
     pipeline.train(run.folder, run.config, run.on_progress)
     comparison = compare(before, pipeline.evaluate(run, str(run.folder.model)))

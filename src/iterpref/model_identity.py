@@ -11,7 +11,8 @@ from typing import Any
 from iterpref.records import fingerprint
 
 _MODEL_FILES = (".safetensors", ".bin", ".json", ".jinja", ".model")
-_NOT_THE_MODEL = ("training_run.json", "training_log.json")  # training's own records, beside the model that it saves
+# Training's own records, beside the model that it saves.
+_NOT_THE_MODEL = ("training_run.json", "training_log.json", "training_settings.json")
 _SAMPLE_BYTES = 1 << 20
 
 

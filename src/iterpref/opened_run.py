@@ -4,18 +4,19 @@ In: a store and a configuration. Out: sandboxes, models behind the run's ledger,
 come. Not here: any step (pipeline.py and the stages).
 """
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.config import Config
+from iterpref.config.stages import settings_of
 from iterpref.errors import ConfigError
 from iterpref.executor import Executor, Runs
 from iterpref.playground.coder import resolve_model
-from iterpref.run_folder import RunFolder
+from iterpref.run_folder import RunFolder, settings_note
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import Store
@@ -57,6 +58,19 @@ class OpenedRun:
     def shows(self, what: str) -> Callable[[Progress], None]:
         """Tells the progress of step `what` to whoever watches this run."""
         return lambda progress: self.on_progress(what, progress.done, progress.total, progress.note)
+
+    @contextmanager
+    def noting(self, stage: str) -> Iterator[None]:
+        """Notes the settings that `stage` runs with; not where it fails before it has stored anything."""
+        key, settings, work = settings_note(stage), settings_of(self.config, stage), self.store.count_work()
+        before = self.store.note(key) or []
+        self.store.put_note(key, [*(earlier for earlier in before if earlier != settings), settings])
+        try:
+            yield
+        except BaseException:
+            if self.store.count_work() == work:
+                self.store.put_note(key, before)
+            raise
 
     def budget(self) -> Budget:
         """What calls may cost, counted from what the run has spent."""

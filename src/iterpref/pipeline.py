@@ -7,24 +7,29 @@ kill. The verbs of the command line are these functions; what takes more than a 
 """
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from iterpref.analysis.dataset import card_facts
 from iterpref.analysis.funnel import PairTally
-from iterpref.config import Config, DebuggingConfig
+from iterpref.config import Config
+from iterpref.config.stages import settings_of
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import debug_tasks
 from iterpref.debugging.shards import debug_in_shards
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, format_named, push_to_hub, write_export
-from iterpref.importing import import_source, read_instructions
+from iterpref.files import write_json
+from iterpref.importing import import_source as import_into
+from iterpref.importing import read_instructions
 from iterpref.opened_run import OnProgress, OpenedRun, quiet
 from iterpref.pairing import PARQUET, JudgeProgress, estimated_tokens, judge_pairs, make_pairs, write_dataset
 from iterpref.playground.coder import resolve_model
 from iterpref.records import Result
-from iterpref.run_folder import RunFolder
+from iterpref.run_folder import TRAINING_SETTINGS, RunFolder
 from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
 from iterpref.synthesis.revise import RevisionProgress, revise_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
@@ -37,6 +42,25 @@ __all__ = ["debug", "evaluate", "export", "import_source", "judge", "pair", "rep
            "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Step = Callable[Concatenate[OpenedRun, P], T]
+
+
+def stage(name: str) -> Callable[[Step[P, T]], Step[P, T]]:
+    """A step whose settings the run notes as those of `name`; see `OpenedRun.noting`."""
+
+    def decorate(step: Step[P, T]) -> Step[P, T]:
+        @wraps(step)
+        def noting(run: OpenedRun, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            with run.noting(name):
+                return step(run, *args, **kwargs)
+
+        return noting
+
+    return decorate
+
+
 def run_all(run: OpenedRun) -> None:
     """The main job, every arrow once; what is done already is not done again."""
     evaluate(run, run.config.model)
@@ -47,6 +71,13 @@ def run_all(run: OpenedRun) -> None:
     report(run)
 
 
+@stage("import")
+def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
+    """Tasks, recorded debugging runs or pairs that were made elsewhere → the run's records."""
+    return import_into(run, source, columns)
+
+
+@stage("synthesize")
 def synthesize(run: OpenedRun) -> SynthesisProgress:
     """Features, code or instructions → tasks, drafted by the configured model. Ready ones come by `import_source`."""
     settings = run.config.synthesis
@@ -56,31 +87,35 @@ def synthesize(run: OpenedRun) -> SynthesisProgress:
         return asyncio.run(made.run(run.shows("synthesize")))
 
 
-def debug(run: OpenedRun, settings: DebuggingConfig | None = None) -> DebugProgress:
+@stage("debug")
+def debug(run: OpenedRun) -> DebugProgress:
     """Tasks → trajectories: programs, what their tests said, and repairs until they pass."""
-    settings = settings or run.config.debugging
     if run.config.parallel.backend != "serial" and run.config.parallel.what == "shards":
-        debug_in_shards(run, settings)  # the pass over all tasks that follows finds nothing left to do
-    return debug_tasks(run, settings)
+        debug_in_shards(run)  # the pass over all tasks that follows finds nothing left to do
+    return debug_tasks(run)
 
 
+@stage("validate")
 def validate(run: OpenedRun) -> dict[str, Any]:
     """Tasks → how far their tests can be trusted, by the programs that pass them; and by those that fail."""
     return validate_run(run, stronger_tasks(run))
 
 
+@stage("judge tests")
 def score_tests(run: OpenedRun) -> TestJudgeProgress:
     """Tests → a model's scores for them."""
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
         return asyncio.run(judge_tests(run.store, ledger))
 
 
+@stage("revise")
 def revise(run: OpenedRun) -> RevisionProgress:
     """Unsolved tasks whose tests contradict them → new tasks with revised tests."""
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
         return asyncio.run(revise_tests(run.store, ledger))
 
 
+@stage("pair")
 def pair(run: OpenedRun) -> PairTally:
     """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`."""
     settings = run.config.pairing
@@ -92,6 +127,7 @@ def pair(run: OpenedRun) -> PairTally:
     return tally
 
 
+@stage("judge")
 def judge(run: OpenedRun) -> JudgeProgress:
     """Kept pairs → a model's word on whether their difference is logical."""
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
@@ -118,9 +154,13 @@ def train(folder: RunFolder, config: Config, on_progress: OnProgress = quiet) ->
 
     settings, model = {"seed": config.seed} | config.training, resolve_model(config.model)
     scorer = checkpoint_scorer(folder, config)
-    return train_on_pairs(folder.pairs, model, folder.model, settings, on_progress=show, scorer=scorer)
+    summary = train_on_pairs(folder.pairs, model, folder.model, settings, on_progress=show, scorer=scorer)
+    if os.environ.get("RANK", "0") == "0":  # a file, not a note: this process may not open the database
+        write_json(folder.model / TRAINING_SETTINGS, settings_of(config, "train"), indent=1)
+    return summary
 
 
+@stage("evaluate")
 def evaluate(run: OpenedRun, model: str, samples: Path | None = None, sanitized: bool = False) -> Result:
     """Model, or a file of its samples → Result on the configured benchmark, also written to `results/`."""
     return evaluate_model(run, model) if samples is None else evaluate_samples(run, samples, sanitized)

@@ -1,9 +1,9 @@
 """What lies where in a run folder, and under which keys stages leave notes in its store: a public layout.
 
-config.yaml        the run's configuration, resolved
+config.yaml        the run's own settings: of the command that made the run, and of `iterpref config --run RUN set`
 run.sqlite         every record (store/)
 pairs/             kept pairs: train.parquet and README.md, the dataset card
-model/             the trained model, its checkpoints and training_log.json
+model/             the trained model, its checkpoints, training_log.json, training_settings.json
 results/           ID.json and ID.samples.jsonl of each evaluation
 report.html        the report
 shards/, batches/, logs/    parts of a spread run, submitted batches, logs of servers that were started
@@ -15,10 +15,16 @@ DATABASE = "run.sqlite"
 
 # Names in a folder that training writes to: a run's model/, or one that a caller names.
 TRAINING_LOG = "training_log.json"
+TRAINING_SETTINGS = "training_settings.json"
 VALIDATION_STORE = "validation"
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
 DEMO_NOTE = "demo"
+
+
+def settings_note(stage: str) -> str:
+    """The key under which a stage leaves the settings that it ran with: a list, for it may run with several."""
+    return f"settings:{stage}"
 
 
 def import_note(source: str) -> str:

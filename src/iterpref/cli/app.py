@@ -2,19 +2,14 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from iterpref.errors import IterPrefError
-from iterpref.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    from iterpref.config import Config
-    from iterpref.opened_run import OpenedRun
+from .opening import Repeatable
 
 app = typer.Typer(
     name="iterpref",
@@ -25,37 +20,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-RunOption = Annotated[Path, typer.Option("--run", help="The run folder; created when absent.")]
-ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="YAML file; default: the run's own config.")]
-Repeatable = list[str] | None
-Overrides = Annotated[Repeatable, typer.Option("--set", help="One value, as stage.key=value; repeatable.")]
+RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
+NewRunOption = Annotated[Path, typer.Option("--run", help="The run folder; made when absent.")]
+# A run keeps the settings of the command that makes it; all others use theirs once.
+_ONCE = "for this command only; `iterpref config --run RUN set` stores"
+_FIRST = "a new run keeps it; else for this command only"
+ConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help=f"YAML file in place of the run's own settings, {_ONCE}.")
+]
+Overrides = Annotated[Repeatable, typer.Option("--set", help=f"One setting, as stage.key=value, {_ONCE}; repeatable.")]
+FirstConfigFile = Annotated[
+    Path | None, typer.Option("--config", "-c", help=f"YAML file in place of the run's own settings; {_FIRST}.")
+]
+FirstOverrides = Annotated[
+    Repeatable, typer.Option("--set", help=f"One setting, as stage.key=value; {_FIRST}; repeatable.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
-
-
-@contextmanager
-def open_run(
-    run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None
-) -> "Iterator[OpenedRun]":
-    """The run folder, opened for writing, with its resolved configuration written into it."""
-    from iterpref.config.load import dump_config
-    from iterpref.files import write_text
-    from iterpref.opened_run import OpenedRun
-    from iterpref.progress import ProgressBars
-    from iterpref.store import Store
-
-    resolved = resolve(run, config, overrides, base)
-    with Store.open(run) as store, ProgressBars() as bars:
-        write_text(RunFolder(run).config, dump_config(resolved))
-        yield OpenedRun(store, resolved, bars)
-
-
-def resolve(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
-    """`-c` if given, else what the run was started with, else the defaults; then `--set`."""
-    from iterpref.config.load import load_config
-
-    stored = RunFolder(run).config
-    path = config or (stored if stored.is_file() and base is None else None)
-    return load_config(path, overrides or [], base, of_run=path == stored)
 
 
 def finish(summary: dict[str, Any], as_json: bool) -> None:

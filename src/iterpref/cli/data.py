@@ -9,15 +9,26 @@ from typer.core import TyperCommand
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run, resolve
+from .app import (
+    AsJson,
+    ConfigFile,
+    FirstConfigFile,
+    FirstOverrides,
+    NewRunOption,
+    Overrides,
+    RunOption,
+    app,
+    finish,
+)
+from .opening import Repeatable, must_exist, open_run, resolve
 
 
 @app.command("import")
 def import_(
     source: Annotated[str, Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
-    run: RunOption,
-    config: ConfigFile = None,
-    set_: Overrides = None,
+    run: NewRunOption,
+    config: FirstConfigFile = None,
+    set_: FirstOverrides = None,
     as_json: AsJson = False,
     column: Annotated[Repeatable, Option(help="Column of pairs or tasks, as prompt=instruction; repeatable.")] = None,
 ) -> None:
@@ -33,12 +44,14 @@ def import_(
     columns = dict(pair.split("=", 1) for pair in column or [] if "=" in pair)
     if len(columns) != len(column or []):
         raise IterPrefError(f"--column {column}: expected name=column once per name, for example prompt=instruction")
-    with open_run(run, config, set_) as opened:
+    with open_run(run, config, set_, makes=True) as opened:
         finish(import_source(opened, source, columns), as_json)
 
 
 @app.command()
-def synthesize(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def synthesize(
+    run: NewRunOption, config: FirstConfigFile = None, set_: FirstOverrides = None, as_json: AsJson = False
+) -> None:
     """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
 
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
@@ -46,7 +59,7 @@ def synthesize(run: RunOption, config: ConfigFile = None, set_: Overrides = None
     """
     from iterpref import pipeline
 
-    with open_run(run, config, set_) as opened:
+    with open_run(run, config, set_, makes=True) as opened:
         finish(asdict(pipeline.synthesize(opened)), as_json)
 
 
@@ -73,6 +86,7 @@ def debug(
     from iterpref.store import Store
 
     if shard:
+        must_exist(run)
         part, resolved = Shard.parse(shard), resolve(run, config, set_)
         if retry_dead:
             with Store.open(part.folder(run)) as store:
@@ -80,7 +94,7 @@ def debug(
         with ProgressBars() as bars:
             progress = debug_shard(run, resolved, part, bars)
     else:
-        with open_run(run, config, set_) as opened:
+        with open_run(run, config, set_, write=not estimate) as opened:
             if estimate:
                 finish(estimate_debugging(opened), as_json)
                 return
@@ -96,8 +110,12 @@ def debug(
 
 
 @app.command()
-def merge(run: RunOption, as_json: AsJson = False) -> None:
-    """Bring the shards of a run together.
+def merge(
+    run: RunOption,
+    as_json: AsJson = False,
+    mixed: Annotated[bool, Option("--mixed", help="Also shards that were made with different settings.")] = False,
+) -> None:
+    """Bring the shards of a run together; refuses shards that were made with different settings.
 
     Reads shards/. Writes calls, executions and trajectories into the run; merge again after more shards.
     Example: iterpref merge --run runs/a
@@ -105,8 +123,9 @@ def merge(run: RunOption, as_json: AsJson = False) -> None:
     from iterpref.debugging.shards import merge_shards
     from iterpref.store import Store
 
+    must_exist(run)
     with Store.open(run) as store:
-        finish(merge_shards(store), as_json)
+        finish(merge_shards(store, mixed=mixed), as_json)
 
 
 @app.command()

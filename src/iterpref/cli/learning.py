@@ -7,7 +7,8 @@ from typing import Annotated
 
 from typer import Option
 
-from .app import AsJson, ConfigFile, Overrides, RunOption, app, finish, open_run, resolve
+from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, app, finish
+from .opening import open_run, resolve
 
 
 @app.command()
@@ -78,7 +79,7 @@ def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> N
 
 @app.command()
 def demo(
-    run: RunOption = Path("runs/demo"),
+    run: NewRunOption = Path("runs/demo"),
     set_: Overrides = None,
     as_json: AsJson = False,
     quick: Annotated[bool, Option(help="A smaller one, for CI.")] = False,
@@ -94,5 +95,5 @@ def demo(
     settings = demo_config(quick)
     with Store.open(run) as store:
         claim(store, resolve(run, None, set_, settings))
-    with open_run(run, None, set_, settings) as opened:
+    with open_run(run, None, set_, settings, makes=True) as opened:
         finish(demo(opened), as_json)

@@ -7,14 +7,15 @@ from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, ConfigFile, Overrides, Repeatable, RunOption, app, finish, open_run
+from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, app, finish
+from .opening import Repeatable, open_run
 
 
 @app.command()
 def evaluate(
-    run: RunOption,
-    config: ConfigFile = None,
-    set_: Overrides = None,
+    run: NewRunOption,
+    config: FirstConfigFile = None,
+    set_: FirstOverrides = None,
     as_json: AsJson = False,
     model: Annotated[
         Repeatable, Option(help="Folder, hub id, or an endpoint's model; repeatable; default: the config's.")
@@ -32,7 +33,7 @@ def evaluate(
     """
     from iterpref import pipeline
 
-    with open_run(run, config, set_) as opened:
+    with open_run(run, config, set_, makes=True) as opened:
         default = (opened.config.evaluation.client or opened.config).model
         models = model or ([] if samples else [default])
         found = [pipeline.evaluate(opened, name) for name in models]

@@ -10,7 +10,6 @@ from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from iterpref.clients import Budget
-from iterpref.config import DebuggingConfig
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
@@ -18,13 +17,14 @@ from iterpref.opened_run import OpenedRun
 T = TypeVar("T")
 
 
-def debug_tasks(run: OpenedRun, settings: DebuggingConfig) -> DebugProgress:
+def debug_tasks(run: OpenedRun) -> DebugProgress:
     """Debug the run's tasks from this process; costs nothing where that is done.
 
     Raises:
         StoreError: There are no tasks.
         BudgetError, EndpointError: It must stop; what was paid for is stored.
     """
+    settings = run.config.debugging
     total = run.store.count_tasks(settings.split)
     if not total:
         where = f" of split {settings.split}" if settings.split else ""

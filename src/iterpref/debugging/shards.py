@@ -4,30 +4,40 @@ A shard reads the run and writes its own folder; merging copies the rows. Both m
 spread over processes (`iterpref.parallel`).
 """
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from iterpref.clients import BudgetConfig
-from iterpref.config import Config, DebuggingConfig
+from iterpref.config import Config
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import debug_tasks
 from iterpref.errors import StoreError
 from iterpref.opened_run import OnProgress, OpenedRun, quiet
 from iterpref.parallel import Shard, run_many
-from iterpref.run_folder import RunFolder
+from iterpref.run_folder import RunFolder, settings_note
 from iterpref.store import Store
 
+_NOTE = settings_note("debug")
+# Keys that decide how fast a shard is made, and nothing in its records.
+_ONLY_SPEED = {"sandbox.workers", "debugging.concurrency"} | {
+    f"{client}.{key}"
+    for client in ("client", "repair_client")
+    for key in ("batch_size", "device", "concurrency", "timeout_s", "max_attempts", "give_up_s", "batch_poll_s",
+                "serve_start_s", "api_key_env")
+}  # fmt: skip
 
-def debug_in_shards(run: OpenedRun, settings: DebuggingConfig) -> None:
+
+def debug_in_shards(run: OpenedRun) -> None:
     """Debug all shards and bring them together."""
     parallel = run.config.parallel
-    config = run.config.model_copy(update={"debugging": settings})
     parts = [Shard(number, parallel.shards) for number in range(1, parallel.shards + 1)]
-    work = [(run.store.folder.resolve(), config, part) for part in parts]
+    work = [(run.store.folder.resolve(), run.config, part) for part in parts]
     try:
         for done, _ in enumerate(run_many(_debug_one_shard, work, parallel.backend, parallel.workers), start=1):
             run.on_progress("shards", done, parallel.shards, "")
     finally:  # what the others finished counts, also where one had to stop
-        merge_shards(run.store)
+        merge_shards(run.store, mixed=True)
 
 
 def debug_shard(
@@ -50,28 +60,64 @@ def debug_shard(
             "budget": share_of(config.budget, *whole.spending(), shard.count),
             "parallel": config.parallel.model_copy(update={"backend": "serial"}),
         }
-        return debug_tasks(OpenedRun(store, config.model_copy(update=here), on_progress), config.debugging)
+        run = OpenedRun(store, config.model_copy(update=here), on_progress)
+        with run.noting("debug"):
+            return debug_tasks(run)
 
 
-def merge_shards(store: Store) -> dict[str, int]:
-    """Bring the shards' records into the run; may be repeated.
+def merge_shards(store: Store, *, mixed: bool = False) -> dict[str, int]:
+    """Bring the shards' records and the settings they were made with into the run; may be repeated.
+
+    Args:
+        mixed: Also where shards were made with other settings than each other.
 
     Raises:
-        StoreError: There are none, or one is still being written.
+        StoreError: There are none, one is still being written, or settings differ. Nothing was merged then.
     """
     shards = RunFolder(store.folder).shards
     folders = [folder for folder in sorted(shards.glob("*/")) if RunFolder(folder).database.is_file()]
     if not folders:
         raise StoreError(f"{store.folder}: no shards to merge; make some with iterpref debug --shard 1/4 (2/4, ...)")
+    noted: dict[str, list[dict[str, Any]]] = {}
     for folder in folders:
-        with Store.open(folder):  # nobody writes to it now
+        with Store.open(folder) as shard:  # nobody writes to it now
+            noted[folder.name] = shard.note(_NOTE) or []
+    if not mixed:
+        _check_alike(store.folder, noted)
+    for folder in folders:
+        with Store.open(folder):
             store.absorb(folder)
+    ran_with = store.note(_NOTE) or []
+    for settings in (settings for shard in noted.values() for settings in shard):
+        if settings not in ran_with:
+            ran_with.append(settings)
+    store.put_note(_NOTE, ran_with)
     return {
         "shards": len(folders),
         "tasks": store.count("tasks"),
         "trajectories": store.count("trajectories"),
         "calls": store.count("calls"),
     }
+
+
+def _check_alike(run: Path, noted: Mapping[str, list[dict[str, Any]]]) -> None:
+    """Refuse shards of different settings: their trajectories would be mixed without a word. Shards of earlier versions
+    noted none."""
+    first: tuple[str, dict[str, Any]] | None = None
+    for name, settings in ((name, settings) for name, all_of in noted.items() for settings in all_of):
+        decisive = {key: value for key, value in settings["changed"].items() if key not in _ONLY_SPEED}
+        first = first or (name, decisive)
+        keys = [key for key in {**first[1], **decisive} if first[1].get(key) != decisive.get(key)]
+        if keys:
+            raise StoreError(
+                f"{run}: shards were made with other settings: {first[0]} with {_said(first[1], keys)}, {name} with "
+                f"{_said(decisive, keys)}. Delete the folder of the wrong one in shards/ and debug it again (settings "
+                "for all shards: iterpref config --run RUN set ...), or merge them all the same with --mixed"
+            )
+
+
+def _said(changed: Mapping[str, Any], keys: list[str]) -> str:
+    return ", ".join(f"{key}={changed[key]!r}" if key in changed else f"the default {key}" for key in keys)
 
 
 def _debug_one_shard(work: tuple[Path, Config, Shard]) -> None:

@@ -17,6 +17,11 @@ class Counts(Tables):
         """All rows of a table; trajectories are counted when they are closed."""
         return self._count(table)
 
+    def count_work(self) -> int:
+        """What a command that fails leaves behind: tasks, calls, attempts, pairs and results."""
+        tables = ("tasks", "calls", "dead_letters", "attempts", "imported_pairs", "pairs", "qualities", "results")
+        return sum(self._count(table) for table in tables)
+
     def count_tasks(self, split: str | None = None, *, prefix: str = "") -> int:
         """Tasks of one split (None: of all); with `prefix` only those whose id begins so."""
         where, values = ("AND split = ?", (split,)) if split is not None else ("", ())

@@ -14,7 +14,7 @@ import iterpref
 from iterpref.files import write_text
 from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
-from iterpref.viewer import debugging_facts, result_facts
+from iterpref.viewer import debugging_facts, result_facts, settings_facts
 from iterpref.viewer.charts import MINUS, percent
 from iterpref.viewer.examples import examples
 
@@ -47,6 +47,7 @@ def render_report(store: Store) -> str:
         kinds=result_facts.failure_kinds(store),
         examples=examples(store),
         isolation=result_facts.isolation(store),
+        settings=settings_facts.settings_of_stages(store),
         config=folder.config.read_text(encoding="utf-8") if folder.config.is_file() else "",
     )  # fmt: skip
 

@@ -1,0 +1,110 @@
+"""How a command begins: its settings, its first line, its run.
+
+One rule for settings. `-c FILE` (in place of the run's own) and `--set` (on top) hold for one command. What a run keeps
+is its config.yaml: written by the command that makes the run, and then by `iterpref config --run RUN set` only. A
+command that fails before it has stored anything leaves neither a new run nor new settings.
+"""
+
+import difflib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iterpref.errors import StoreError
+from iterpref.run_folder import DATABASE, RunFolder
+
+if TYPE_CHECKING:
+    from iterpref.config import Config
+    from iterpref.opened_run import OpenedRun
+    from iterpref.store import Store
+
+Repeatable = list[str] | None
+
+
+@contextmanager
+def open_run(
+    run: Path,
+    config: Path | None,
+    overrides: Repeatable,
+    base: dict[str, Any] | None = None,
+    *,
+    makes: bool = False,
+    write: bool = True,
+) -> "Iterator[OpenedRun]":
+    """The run folder, opened with the settings of this command.
+
+    Args:
+        base: Settings in place of those of the run and of the defaults.
+        makes: Whether this command may make the run; otherwise it must be there.
+
+    Raises:
+        StoreError: No run here; see also `Store.open`.
+        ConfigError: See `load_config`.
+    """
+    if not makes:
+        must_exist(run)
+    resolved = resolve(run, config, overrides, base)
+
+    from iterpref.opened_run import OpenedRun
+    from iterpref.progress import ProgressBars
+    from iterpref.store import Store
+
+    made = False
+    try:
+        with Store.open(run, write=write) as store, ProgressBars() as bars:
+            made = makes and _keep(store, resolved)
+            try:
+                yield OpenedRun(store, resolved, bars)
+            except BaseException:
+                made = made and not store.count_work()
+                raise
+    except BaseException:
+        if made:
+            _take_back(run)
+        raise
+
+
+def resolve(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
+    """`-c` if given, else the run's own settings, else the defaults; then `--set`."""
+    from iterpref.config.load import load_config
+
+    stored = RunFolder(run).config
+    path = config or (stored if stored.is_file() and base is None else None)
+    of_run = path is not None and (path.parent / DATABASE).is_file()
+    return load_config(path, overrides or [], base, of_run=of_run or path == stored)
+
+
+def must_exist(run: Path) -> None:
+    """Refuse a run that isn't there, before a folder of that name is made."""
+    if not RunFolder(run).database.is_file():
+        raise StoreError(f"{run}: no run here (expected {DATABASE}){_advice(run)}")
+
+
+def _advice(run: Path) -> str:
+    beside = [folder.parent for folder in run.parent.glob(f"*/{DATABASE}")] if run.parent.is_dir() else []
+    near = difflib.get_close_matches(run.name, [folder.name for folder in beside], n=1)
+    if near:
+        return f"; did you mean {run.parent / near[0]}?"
+    return "; make one: iterpref import SOURCE --run RUN (tasks, recorded runs or pairs), or iterpref synthesize"
+
+
+def _keep(store: "Store", resolved: "Config") -> bool:
+    """Make the settings of the command that makes a run the run's own; whether it does make it."""
+    from iterpref.config.load import dump_config
+    from iterpref.files import write_text
+
+    path = RunFolder(store.folder).config
+    new = not path.is_file() and not store.count_work()
+    if new:
+        write_text(path, dump_config(resolved))
+    return new
+
+
+def _take_back(run: Path) -> None:
+    """Remove a run that holds nothing; logs stay, for they say why."""
+    folder = RunFolder(run)
+    for path in (folder.config, *run.glob(f"{DATABASE}*"), run / ".lock"):
+        path.unlink(missing_ok=True)
+    with suppress(OSError):
+        run.rmdir()
