@@ -12,7 +12,6 @@ from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
 
 _MESSAGE_CHARS, _FRAME_CHARS, _FRAMES = 4000, 1000, 20
-_PACKAGES = 500
 
 
 class Tampered(Exception):
@@ -52,7 +51,6 @@ class Claims:
     results: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, ClaimedError] = field(default_factory=dict)
     tests: list[TestClaim] = field(default_factory=list)
-    packages: set[str] = field(default_factory=set)
     ended: bool = False
 
 
@@ -88,9 +86,6 @@ def _add(claims: Claims, kind: str, *body: Any) -> None:
         _add_result(claims, kind, *body)
     elif kind == "test" and claims.imported:
         claims.tests.append(_test(*body))
-    elif kind == "packages":
-        (names,) = body
-        claims.packages |= {str(name)[:100] for name in names[:_PACKAGES]}
     else:
         raise Tampered(f"an unexpected {kind!r}")
 
