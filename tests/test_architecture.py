@@ -24,7 +24,7 @@ LEVELS = [
     {"clients", "sandbox"},
     {"playground"},
     {"store", "parallel", "prompts", "rows", "statistics"},
-    {"model_identity"},
+    {"model_identity", "model_source", "packages"},
     {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -77,7 +77,7 @@ def test_a_model_folder_that_does_not_load(tmp_path: Path) -> None:
     assert iterpref("import", path, "--run", tmp_path / "r").returncode == 0
     (tmp_path / "model").mkdir()
     result = iterpref("debug", "--run", tmp_path / "r", "--set", f"client.model={tmp_path / 'model'}")
-    refused(result, "this model doesn't load", "config.json")
+    refused(result, "the folder has no config.json", "no tokenizer")
 
 
 def test_nothing_to_debug(tmp_path: Path) -> None:

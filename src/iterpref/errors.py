@@ -12,6 +12,10 @@ class ConfigError(IterPrefError):
     """A configuration key or value that can't be used."""
 
 
+class MissingPackageError(IterPrefError, ImportError):
+    """A package that a step needs is not installed; the message says what to install."""
+
+
 class RecordError(IterPrefError):
     """A record (task, trajectory, pair, line of a file) that can't be read or is incomplete."""
 

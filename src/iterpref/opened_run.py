@@ -15,6 +15,8 @@ from iterpref.config import Config
 from iterpref.config.stages import settings_of
 from iterpref.errors import ConfigError
 from iterpref.executor import Executor, Runs
+from iterpref.model_source import loading, model_source
+from iterpref.packages import need_packages
 from iterpref.playground.coder import resolve_model
 from iterpref.run_folder import RunFolder, settings_note
 from iterpref.sandbox import Sandbox
@@ -107,9 +109,12 @@ class OpenedRun:
 
     def token_counter(self, tokenizer: str) -> Callable[[str], int]:
         """Tokens that a text has under a model's tokenizer."""
+        source = model_source(resolve_model(tokenizer), weights=False)
+        need_packages("pairing.tokenizer", "transformers")
         from transformers import AutoTokenizer
 
-        loaded: Any = AutoTokenizer.from_pretrained(resolve_model(tokenizer))
+        with loading(tokenizer):
+            loaded: Any = AutoTokenizer.from_pretrained(source)
         return lambda text: len(loaded(text, add_special_tokens=False)["input_ids"])
 
 

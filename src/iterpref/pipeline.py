@@ -8,6 +8,7 @@ kill. The verbs of the command line are these functions; what takes more than a 
 
 import asyncio
 import os
+import re
 from collections.abc import Callable, Mapping
 from functools import wraps
 from pathlib import Path
@@ -20,6 +21,7 @@ from iterpref.config.stages import settings_of
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import debug_tasks
 from iterpref.debugging.shards import debug_in_shards
+from iterpref.errors import ConfigError
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, format_named, push_to_hub, write_export
 from iterpref.files import write_json
@@ -29,7 +31,7 @@ from iterpref.opened_run import OnProgress, OpenedRun, quiet
 from iterpref.pairing import PARQUET, JudgeProgress, estimated_tokens, judge_pairs, make_pairs, write_dataset
 from iterpref.playground.coder import resolve_model
 from iterpref.records import Result
-from iterpref.run_folder import TRAINING_SETTINGS, RunFolder
+from iterpref.run_folder import DEFAULT_TRAINING, TRAINING_SETTINGS, RunFolder
 from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
 from iterpref.synthesis.revise import RevisionProgress, revise_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
@@ -146,17 +148,30 @@ def export(
     return Export(written, str(folder), target.name, target.focal, url)
 
 
-def train(folder: RunFolder, config: Config, on_progress: OnProgress = quiet) -> TrainSummary:
-    """Pairs → checkpoint in `model/`. Opens no database, so that it works on every node of a launcher."""
+def train(
+    folder: RunFolder,
+    config: Config,
+    on_progress: OnProgress = quiet,
+    output: str = DEFAULT_TRAINING,
+    restart: bool = False,
+) -> TrainSummary:
+    """Pairs → a model in `model/`, or for another `output` in `models/`; `restart` deletes the training that is there.
+
+    Opens no database, so that it works on every node of a launcher.
+    """
 
     def show(step: int, steps: int, metrics: Mapping[str, float]) -> None:
         on_progress("train", step, steps, f"loss {metrics['loss']:.3f}" if "loss" in metrics else "")
 
     settings, model = {"seed": config.seed} | config.training, resolve_model(config.model)
-    scorer = checkpoint_scorer(folder, config)
-    summary = train_on_pairs(folder.pairs, model, folder.model, settings, on_progress=show, scorer=scorer)
+    if not re.fullmatch(r"\w[\w.-]*", output):
+        raise ConfigError(f"--output {output}: expected a plain name, for a folder in {folder.models}")
+    target = folder.training(output)
+    scorer = checkpoint_scorer(target, config)
+    pairs, resume = folder.pairs, not restart
+    summary = train_on_pairs(pairs, model, target, settings, on_progress=show, scorer=scorer, resume=resume)
     if os.environ.get("RANK", "0") == "0":  # a file, not a note: this process may not open the database
-        write_json(folder.model / TRAINING_SETTINGS, settings_of(config, "train"), indent=1)
+        write_json(target / TRAINING_SETTINGS, settings_of(config, "train"), indent=1)
     return summary
 
 
@@ -176,7 +191,7 @@ def _card(run: OpenedRun, tally: PairTally, data_file: str, target: ExportFormat
     return dataset_card(card_facts(run.store, tally), settings, data_file, target.focal)
 
 
-def checkpoint_scorer(folder: RunFolder, config: Config) -> CheckpointScorer | None:
-    """What scores the checkpoints of a training; None if its settings select none."""
+def checkpoint_scorer(training: Path, config: Config) -> CheckpointScorer | None:
+    """What scores the checkpoints of the training in this folder; None if its settings select none."""
     selection = read_selection(config.training.get("selection"))
-    return None if selection is None else CheckpointScorer(folder.path, config, selection)
+    return None if selection is None else CheckpointScorer(training, config, selection)

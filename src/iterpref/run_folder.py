@@ -4,6 +4,7 @@ config.yaml        the run's own settings: of the command that made the run, and
 run.sqlite         every record (store/)
 pairs/             kept pairs: train.parquet and README.md, the dataset card
 model/             the trained model, its checkpoints, training_log.json, training_settings.json
+models/NAME/       the same of further trainings, `iterpref train --output NAME`
 results/           ID.json and ID.samples.jsonl of each evaluation
 report.html        the report
 shards/, batches/, logs/    parts of a spread run, submitted batches, logs of servers that were started
@@ -13,10 +14,12 @@ from pathlib import Path
 
 DATABASE = "run.sqlite"
 
-# Names in a folder that training writes to: a run's model/, or one that a caller names.
+# Names in a folder that training writes to: a run's model/, one of models/, or one that a caller names.
+TRAINING_RUN = "training_run.json"
 TRAINING_LOG = "training_log.json"
 TRAINING_SETTINGS = "training_settings.json"
-VALIDATION_STORE = "validation"
+VALIDATION_STORE = "validation"  # what was asked and run to choose among checkpoints
+DEFAULT_TRAINING = "model"
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
 DEMO_NOTE = "demo"
@@ -41,11 +44,19 @@ class RunFolder:
         self.database = path / DATABASE
         self.pairs = path / "pairs"
         self.model = path / "model"
-        self.training_log = self.model / TRAINING_LOG
-        # A store of its own: what was asked and run to choose among checkpoints.
-        self.validation = self.model / VALIDATION_STORE
+        self.models = path / "models"
         self.results = path / "results"
         self.report = path / "report.html"
         self.shards = path / "shards"
         self.batches = path / "batches"
         self.logs = path / "logs"
+
+    def training(self, name: str = DEFAULT_TRAINING) -> Path:
+        """Where the training of this name is, or will be: `model/`, or a folder in `models/`."""
+        return self.model if name == DEFAULT_TRAINING else self.models / name
+
+    def trainings(self) -> dict[str, Path]:
+        """Name → folder of the trainings that are there, begun or finished; that of `model/` first."""
+        folders = [self.model, *sorted(self.models.glob("*/"))]
+        written = (TRAINING_RUN, TRAINING_LOG)
+        return {folder.name: folder for folder in folders if any((folder / name).is_file() for name in written)}

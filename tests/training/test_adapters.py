@@ -93,7 +93,7 @@ def test_a_run_with_an_adapter_goes_on(tmp_path, pairs):
     """As if killed before it could say that it is finished, with the last checkpoint incomplete."""
     train(pairs, str(coder_path()), tmp_path / "out", CONFIG)
     whole = load_file(tmp_path / "out" / "model.safetensors")
-    run_file = tmp_path / "out" / resuming.RUN_FILE
+    run_file = tmp_path / "out" / resuming.TRAINING_RUN
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "checkpoint-3" / "optimizer.pt").unlink()
     (tmp_path / "out" / "model.safetensors").unlink()

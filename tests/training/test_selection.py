@@ -120,7 +120,7 @@ def test_a_file_must_be_of_tasks_of_ones_own(tmp_path):
 
 
 def test_no_selection_no_scorer(tmp_path):
-    assert pipeline.checkpoint_scorer(RunFolder(tmp_path), parse_config({"training": {"selection": None}})) is None
+    assert pipeline.checkpoint_scorer(tmp_path, parse_config({"training": {"selection": None}})) is None
 
 
 @pytest.mark.slow
@@ -144,4 +144,4 @@ def test_the_playground_chooses_by_execution(tmp_path, adapter):
     with Store.open(tmp_path / "other") as store:
         result = pipeline.evaluate(OpenedRun(store, config), summary.output_dir)
     assert result.metrics["pass@1"] == pytest.approx(max(summary.validation.values()))
-    assert isinstance(pipeline.checkpoint_scorer(RunFolder(tmp_path / "run"), config), CheckpointScorer)
+    assert isinstance(pipeline.checkpoint_scorer(tmp_path / "run" / "model", config), CheckpointScorer)

@@ -83,7 +83,9 @@ def test_a_finished_run_is_not_repeated(tmp_path, run):
 
 def test_other_settings_need_another_folder(tmp_path, run):
     run()
-    with pytest.raises(TrainingError, match=r"\(learning_rate: 0\.001 there, 0\.002 now\); use another folder"):
+    with pytest.raises(
+        TrainingError, match=r"finished training with other settings: learning_rate: 0\.001 there, 0\.002 now\. "
+    ):
         run(learning_rate=2e-3)
     assert run(learning_rate=2e-3, resume=False).resumed_step is None
     run("fresh", learning_rate=2e-3)
@@ -144,7 +146,7 @@ def test_a_killed_run_goes_on_to_the_same_weights(tmp_path, run, workshop, preco
 
 def test_a_run_killed_after_its_last_step_is_completed(tmp_path, run):
     finished = run()
-    run_file = tmp_path / "out" / resuming.RUN_FILE
+    run_file = tmp_path / "out" / resuming.TRAINING_RUN
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "model.safetensors").unlink()
     again = run()
@@ -244,14 +246,17 @@ def test_evaluation_pairs_get_focal_metrics(tmp_path, workshop):
     assert trainer.evaluate(pairs)["eval_loss"] == pytest.approx(metrics["eval_loss"])
 
 
-@pytest.mark.parametrize("content", [None, "{}"], ids=["no such folder", "no config"])
-def test_a_model_that_does_not_load(tmp_path, run, content):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such folder; a hub id"), ("{}", r"the folder has no weights .* and no tokenizer")],
+)
+def test_a_model_that_does_not_load(tmp_path, run, content, message):
     pairs = write_pairs(tmp_path / "pairs", example_pairs())
     model = tmp_path / "model"
     if content:
         model.mkdir()
         (model / "config.json").write_text(content)
-    with pytest.raises(ClientError, match=r"model .*: doesn't load"):
+    with pytest.raises(ClientError, match=f"model {model}: {message}"):
         train(pairs, str(model), tmp_path / "out", CONFIG)
 
 
@@ -288,7 +293,7 @@ def test_checkpoints_of_others_are_not_touched(tmp_path, run):
 def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(tmp_path, run):
     """Deleting old checkpoints (save_total_limit) may be cut short too."""
     run()
-    run_file = tmp_path / "out" / resuming.RUN_FILE
+    run_file = tmp_path / "out" / resuming.TRAINING_RUN
     run_file.write_text(json.dumps({**json.loads(run_file.read_text()), "summary": None}))
     (tmp_path / "out" / "checkpoint-6" / "optimizer.pt").unlink()
     assert run().resumed_step == 4
@@ -297,7 +302,7 @@ def test_a_checkpoint_that_lost_a_file_is_not_resumed_from(tmp_path, run):
 
 def test_a_damaged_run_file_is_told(tmp_path, run):
     (tmp_path / "out").mkdir()
-    (tmp_path / "out" / resuming.RUN_FILE).write_text("{")
+    (tmp_path / "out" / resuming.TRAINING_RUN).write_text("{")
     with pytest.raises(TrainingError, match=r"training_run\.json: can't be read"):
         run()
 

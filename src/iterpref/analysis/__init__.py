@@ -7,7 +7,6 @@
 Results side by side.
 """
 
-from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all
-from iterpref.analysis.entrants import load_entrant, load_entrants
+from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all, load_entrant
 
-__all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant", "load_entrants"]
+__all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant"]

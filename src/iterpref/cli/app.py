@@ -48,6 +48,8 @@ def finish(summary: dict[str, Any], as_json: bool) -> None:
             print(f"{key}:")
             for row in value:
                 print("  " + ", ".join(f"{name} {item}" for name, item in row.items()))
+        elif isinstance(value, dict):
+            print(f"{key}: " + (", ".join(f"{name} {item}" for name, item in value.items()) or "none"))
         else:
             print(f"{key}: {value}")
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 from typer import Option
 
+from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
+
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, app, finish
 from .opening import open_run, resolve
 
@@ -46,21 +48,27 @@ def judge(
 
 
 @app.command()
-def train(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
-    """Train the model on the run's pairs.
+def train(
+    run: RunOption,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    output: Annotated[str, Option(metavar="NAME", help="Train into models/NAME of the run.")] = DEFAULT_TRAINING,
+    restart: Annotated[bool, Option("--restart", help="Start over: delete the training that is there.")] = False,
+) -> None:
+    """Train the model on the run's pairs; run again to continue.
 
-    Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/.
-    Example: iterpref train --run runs/a --set training.method=target_rpo
+    Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/, or models/NAME.
+    Example: iterpref train --run runs/a --set training.method=dpo --output dpo
     Several processes: accelerate launch -m iterpref train --run runs/a
     """
     from iterpref import pipeline
     from iterpref.progress import ProgressBars
-    from iterpref.run_folder import RunFolder
 
     with ProgressBars() as bars:
-        summary = pipeline.train(RunFolder(run), resolve(run, config, set_), bars)
+        summary = pipeline.train(RunFolder(run), resolve(run, config, set_), bars, output, restart)
         if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
-            finish(summary.model_dump(mode="json"), as_json)
+            finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
 
 
 @app.command("run")

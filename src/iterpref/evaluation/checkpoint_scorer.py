@@ -1,8 +1,8 @@
 """Checkpoint → pass@1 on validation tasks: what `training.selection` chooses by.
 
-The checkpoint is loaded beside the model in training, and decoded greedily. What was asked and run is kept in
-`model/validation/`, a store of its own, so that a killed run repeats nothing. A published benchmark, or what the run is
-evaluated on, is refused: a checkpoint chosen by it would be measured by what chose it.
+The checkpoint is loaded beside the model in training, and decoded greedily. What was asked and run is kept beside the
+checkpoints in `validation/`, a store of its own, so that a killed run repeats nothing. A published benchmark, or what
+the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what chose it.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.records import Result
-from iterpref.run_folder import RunFolder
+from iterpref.run_folder import VALIDATION_STORE
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
@@ -24,14 +24,14 @@ ADVICE = "take benchmark: playground (split: validation), or the path of a JSONL
 
 
 class CheckpointScorer:
-    """Scores checkpoint folders of the run in `folder`; the tasks are read, and refused where need be, when it is made.
+    """Scores checkpoints of the training in `folder`; the tasks are read, and refused where need be, when it is made.
 
     Raises:
         ConfigError, RecordError: The tasks can't be read, or must not be used.
     """
 
     def __init__(self, folder: Path, config: Config, selection: SelectionConfig) -> None:
-        self._folder = RunFolder(folder).validation
+        self._folder = folder / VALIDATION_STORE
         self._tasks = validation_tasks(selection, config)
         validation = EvaluationConfig(
             benchmark=selection.benchmark,
@@ -76,7 +76,7 @@ def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
             "are trained on train and measured on held_out"
         )
     _check_apart(selection, config.evaluation)
-    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed, form=config.importing))
+    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed))
     published = [task.task_id for task in found.tasks if is_published(task.task_id)]
     if published:
         raise ConfigError(f"training.selection.benchmark: {name} holds {published[0]}, a benchmark's task; {ADVICE}")

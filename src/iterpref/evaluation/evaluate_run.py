@@ -3,9 +3,9 @@
 import asyncio
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from iterpref.clients import in_this_process
+from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
@@ -16,24 +16,36 @@ from iterpref.sandbox import Sandbox
 
 
 def evaluate_model(run: OpenedRun, model: str) -> Result:
-    """Score what a model answers: the endpoint of `evaluation.client`, or `model` loaded in this process."""
+    """Score what a model answers: the endpoint of `evaluation.client`, or `model` loaded in this process.
+
+    `model` is a folder, a hub id, or the name of one of the run's trainings.
+    """
     settings = run.config.evaluation
     asked = settings.client and settings.client.model_copy(update={"model": model})
-    client = asked or in_this_process(run.config.client, model)
+    client = asked or in_this_process(run.config.client, _trained(run, model))
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
         with run.ledger(client) as ledger:
             return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
 
 
+def _trained(run: OpenedRun, model: str) -> str:
+    """The folder of the run's training of this name; any other name as it is."""
+    trained, here = run.folder.trainings().get(model), Path(model)
+    if trained is None:
+        return model
+    if here.exists() and not here.samefile(trained):
+        raise ConfigError(f"--model {model}: a training of the run ({trained}), or the folder ./{model}? Give the path")
+    return str(trained)
+
+
 def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
     """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)
-        given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken, benchmark.outside)
+        given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken)
         answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
-        result = _score(run, benchmark, answers, sandbox)
-        return _with_facts(run, result, given.facts(result))
+        return _score(run, benchmark, answers, sandbox)
 
 
 def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
@@ -42,23 +54,13 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
     if not settings.stronger_tests:
         return {}
     with run.sandbox() as sandbox:
-        choice = TaskChoice(form=run.config.importing)
-        benchmark = load_benchmark(settings.stronger_tests, choice, path=settings.stronger_path, sandbox=sandbox)
+        benchmark = load_benchmark(settings.stronger_tests, path=settings.stronger_path, sandbox=sandbox)
     return {task.task_id: task for task in benchmark.tasks}
 
 
 def _benchmark(run: OpenedRun, sandbox: Sandbox) -> Benchmark:
     settings = run.config.evaluation
     return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
-
-
-def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result:
-    """The Result with what is known of its samples file; it may have been stored by a version that didn't say it."""
-    said = result.model_copy(update={"settings": result.settings | facts})
-    if said != result:
-        run.store.put_result(said)
-        write_result(said, run.folder.results)
-    return said
 
 
 def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: Sandbox) -> Result:

@@ -14,17 +14,7 @@ from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
-from iterpref.rows import (
-    DEFAULT_PART,
-    Columns,
-    DatasetPart,
-    RefusedRows,
-    SourceRow,
-    did_you_mean,
-    explain,
-    source_name,
-    source_rows,
-)
+from iterpref.rows import Columns, RefusedRows, SourceRow, explain, source_name, source_rows
 from iterpref.run_folder import import_note
 from iterpref.store import Store
 
@@ -42,7 +32,7 @@ def import_pairs(
     source: str | Path,
     store: Store,
     columns: Mapping[str, str] | None = None,
-    part: DatasetPart = DEFAULT_PART,
+    split: str = "train",
     on_progress: Callable[[int], None] | None = None,
 ) -> PairsSummary:
     """Import pairs; a repeated import ends in the same pairs.
@@ -58,7 +48,7 @@ def import_pairs(
     """
     reader = _PairReader(_columns(columns or {}), source_name(source))
     refused = RefusedRows(reader.source)
-    pairs = reader.pairs(source_rows(str(source), part, refused), refused)
+    pairs = reader.pairs(source_rows(str(source), split, refused), refused)
     stored = 0
     batch: list[ImportedPair] = []
     try:
@@ -82,10 +72,7 @@ def import_pairs(
 def _columns(columns: Mapping[str, str]) -> Columns:
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
-        raise ConfigError(
-            f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}"
-            f"{did_you_mean(unknown[0], COLUMNS)}"
-        )
+        raise ConfigError(f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}")
     return Columns(COLUMNS, columns)
 
 

@@ -21,18 +21,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from iterpref.training.methods import METHODS, Method
+from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.train import TrainSummary, train
 
 if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
-    from iterpref.training.pairs import read_pairs
     from iterpref.training.trainer import FocalDPOTrainer
 
 __all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "read_pairs",
            "read_selection", "train"]  # fmt: skip
 
-_LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer", "read_pairs": "pairs"}
+_LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 
 if not TYPE_CHECKING:
 

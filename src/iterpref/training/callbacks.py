@@ -15,6 +15,18 @@ from iterpref.training.resuming import METRIC, Scorer
 OnProgress = Callable[[int, int, Mapping[str, float]], None]
 
 
+class Beginning(TrainerCallback):
+    """Calls `begin` on the first process when all is loaded and the first step is next; the others wait for it."""
+
+    def __init__(self, begin: Callable[[Any, Any], None]) -> None:
+        self._begin = begin
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self._begin(model, state)
+        PartialState().wait_for_everyone()
+
+
 class CheckpointCertifier(TrainerCallback):
     """Marks a checkpoint as complete once all processes have written their part of it."""
 

@@ -12,6 +12,7 @@ from trl import DPOConfig
 
 from iterpref.errors import ConfigError, TrainingError
 from iterpref.training.methods import METHODS, NLL
+from iterpref.training.numbers import check_numbers
 
 SUPPORTED_TRL = "1.16"
 _WITHOUT_A_TOKEN = ("drop", "full", "error")
@@ -69,6 +70,7 @@ class FocalDPOConfig(DPOConfig):
     def __post_init__(self) -> None:
         for key in FocalDPOConfig.__annotations__:
             _check_choice(key, getattr(self, key), self.__dataclass_fields__[key].metadata.get("choices"))
+        check_numbers(vars(self))
         self._fill_losses()
         self._refuse_meaningless()
         self._fit_the_machine()
@@ -108,6 +110,10 @@ class FocalDPOConfig(DPOConfig):
             self.use_cpu = True  # otherwise accelerate forms no group, and every process trains by itself
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
             self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
+        if self.use_cpu or not torch.accelerator.is_available():
+            self.dataloader_pin_memory = (
+                False  # torch warns of the default in every run where there is nothing to pin for
+            )
         if getattr(self, "activation_checkpointing", False) is None:
             # transformers' new name for the same field; TRL's default under the old one would warn in every run
             self.activation_checkpointing = self.gradient_checkpointing

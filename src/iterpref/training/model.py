@@ -4,8 +4,6 @@ A finished folder is one that any server loads: config, safetensors, tokenizer w
 """
 
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ from trl import get_quantization_config
 from trl.trainer.utils import create_model_from_path
 
 from iterpref.errors import ClientError, TrainingError
+from iterpref.model_source import loading
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.resuming import ADAPTER_FOLDER
 from iterpref.training.settings import AdapterConfig
@@ -32,7 +31,7 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
     options |= _quantization(args, adapter)
     if (Path(model) / "adapter_config.json").is_file():
         raise ClientError(f"model {model}: is an adapter; merge it first, or give the folder of a whole model")
-    with _loading(model):
+    with loading(model):
         network = create_model_from_path(model, **options)
     check_gives_logits(network, model)
     return network
@@ -40,19 +39,8 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
 
 def load_tokenizer(model: str, args: FocalDPOConfig) -> Any:
     """The tokenizer in a model's folder; a ClientError if it doesn't load."""
-    with _loading(model):
+    with loading(model):
         return AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
-
-
-@contextmanager
-def _loading(model: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # the loaders raise OSError, ValueError, KeyError, SafetensorError, ...
-        raise ClientError(
-            f"model {model}: doesn't load ({type(error).__name__}: {error}); expected a folder with config.json, "
-            "weights and a tokenizer, or a hub id"
-        ) from error
 
 
 def check_gives_logits(network: Any, name: str) -> None:

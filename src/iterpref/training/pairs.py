@@ -1,8 +1,7 @@
-"""`pairs/*.parquet` → checked pairs → a tokenised dataset whose mask columns TRL's reference cache knows about.
+"""Checked pairs → a tokenised dataset whose mask columns TRL's reference cache knows about.
 
-In: a file or a folder (never SQLite, so every node can read them). Out: a `datasets.Dataset` of pairs, and of it
-`TokenizedPairs`, with the columns prompt_ids, chosen_ids, rejected_ids, chosen_mask, rejected_mask, and length (for
-sampling by length).
+In: a `datasets.Dataset` of pairs (reading.py). Out: `TokenizedPairs`, with the columns prompt_ids, chosen_ids,
+rejected_ids, chosen_mask, rejected_mask, and length (for sampling by length).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
 Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
@@ -21,35 +20,19 @@ from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from accelerate import PartialState
 from datasets import Dataset, Features, List, Value, load_from_disk
-from pydantic import ValidationError
 
-from iterpref.errors import IterPrefError, RecordError, SpanError, TrainingError
-from iterpref.records import Prompt, Record, Span, content_hash, fingerprint
+from iterpref.errors import IterPrefError, SpanError, TrainingError
+from iterpref.records import Span
 from iterpref.training.batching import truncate
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.encoding import check_tokenizer, encode_pair
-from iterpref.training.masking import check_spans
 from iterpref.training.methods import METHODS, PairSide
+from iterpref.training.reading import TrainingPair
 
 logger = logging.getLogger(__name__)
 
-
-class TrainingPair(Record):
-    """What training reads of a preference pair."""
-
-    pair_id: str
-    prompt: Prompt
-    chosen: str
-    rejected: str
-    chosen_spans: tuple[Span, ...]
-    rejected_spans: tuple[Span, ...]
-
-
-_HASH = "content_hash"
-_COLUMNS = [*TrainingPair.model_fields, _HASH]
 _IDS = ("prompt_ids", "chosen_ids", "rejected_ids")
 _MASKS = ("chosen_mask", "rejected_mask")
 _FEATURES = Features(
@@ -62,60 +45,6 @@ _WITHOUT_A_TOKEN = {
     "rejected": ("D-", "empty_removed", "no_focal_token"),
     "chosen": ("D+", "empty_added", "no_added_token"),
 }
-
-
-def read_pairs(path: str | Path) -> Dataset:
-    """Read one Parquet file, or all of a folder in the order of their names, and check every pair.
-
-    Raises:
-        RecordError: Nothing to read, a missing column, or an empty completion.
-        SpanError: A pair no longer matches its `content_hash`, or a span lies outside its text.
-    """
-    path = Path(path)
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-    if not files:
-        raise RecordError(f"{path}: no Parquet files here; run `iterpref pair` first")
-    table = pa.concat_tables([_read_table(file) for file in files], promote_options="permissive")
-    if table.num_rows == 0:
-        raise RecordError(f"{path}: no pairs to train on (0 rows); loosen the filters or debug more tasks")
-    hashes = [_check_row(row, f"{path}: pair {row['pair_id']}") for row in table.to_pylist()]
-    return Dataset(table.drop_columns([_HASH]), fingerprint=fingerprint(hashes))
-
-
-def _read_table(file: Path) -> pa.Table:
-    try:
-        schema = pq.read_schema(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise RecordError(f"{file}: can't be read as Parquet ({error}); run `iterpref pair` again") from None
-    missing = [name for name in _COLUMNS if name not in schema.names]
-    if missing:
-        raise RecordError(
-            f"{file}: column {', '.join(missing)} missing, got {', '.join(schema.names)}; expected pairs as "
-            "`iterpref pair` writes them (import other preference data with `iterpref import`)"
-        )
-    return pq.read_table(file, columns=_COLUMNS)
-
-
-def _check_row(row: dict[str, Any], where: str) -> str:
-    """The pair's content hash, once text and spans are known to be what the pairing stage wrote."""
-    expected = row.pop(_HASH)
-    try:
-        pair = TrainingPair.model_validate(row)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise RecordError(f"{where}: {key}: {problem['msg']}; make the pairs again") from None
-    if not pair.chosen or not pair.rejected:
-        raise RecordError(f"{where}: an empty completion; drop the pair")
-    found = content_hash(pair.prompt, pair.chosen, pair.rejected, pair.chosen_spans, pair.rejected_spans)
-    if found != expected:
-        raise SpanError(
-            f"{where}: text or spans were changed after pairing (content hash {found}, expected {expected}), so the "
-            "spans can't be trusted; make the pairs again"
-        )
-    check_spans(pair.chosen_spans, pair.chosen, f"{where}, chosen")
-    check_spans(pair.rejected_spans, pair.rejected, f"{where}, rejected")
-    return found
 
 
 @dataclass(frozen=True)

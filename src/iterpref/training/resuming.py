@@ -1,14 +1,16 @@
 """What a training folder holds: whose run, what of it can be resumed, and which checkpoint becomes the model.
 
-`training_run.json` is written first without and at the very end with a summary, each time atomically. A folder with a
-summary holds a finished model; one without holds at most certified checkpoints (callbacks.py), and their scores in
-`validation.json`. Loads no torch.
+`training_run.json` is written when the first step is about to be made, without a summary, and at the very end with one,
+each time atomically; a start that failed leaves none. A folder with a summary holds a finished model; one without holds
+at most certified checkpoints (callbacks.py), and their scores in `validation.json`. Loads no torch.
 """
 
 import json
 import re
+import shlex
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +20,42 @@ from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError, TrainingError
 from iterpref.files import write_json
 from iterpref.model_identity import folder_identity
-from iterpref.run_folder import VALIDATION_STORE
+from iterpref.run_folder import TRAINING_LOG, TRAINING_RUN, TRAINING_SETTINGS, VALIDATION_STORE
 
 METRIC = "pass@1"
 # Folder of a saved checkpoint (tokenizer included) → metrics, `pass@1` among them.
 Scorer = Callable[[Path], Mapping[str, float]]
-RUN_FILE = "training_run.json"
 CERTIFICATE = "complete.json"
 SCORES_FILE = "validation.json"
 ADAPTER_FOLDER = "adapter"
-_BESIDE_CHECKPOINTS = (SCORES_FILE, VALIDATION_STORE, ADAPTER_FOLDER)
+_OF_A_RUN = (
+    SCORES_FILE,
+    VALIDATION_STORE,
+    ADAPTER_FOLDER,
+    TRAINING_LOG,
+    TRAINING_SETTINGS,
+    "config.json",
+    "model.safetensors.index.json",
+)
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)")
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What is known of a training in a folder.
+
+    `identity` decides its outcome; `model` is the name of the model that it started from, which the identity has a hash
+    of; without `summary` it was cut short.
+    """
+
+    identity: Mapping[str, Any]
+    model: str
+    summary: Mapping[str, Any] | None = None
+
+    def named(self) -> str:
+        """The model's name, and of a folder the beginning of its hash, for it may be trained again in place."""
+        identity = self.identity["model"]
+        return self.model if identity == self.model else f"{self.model} ({identity[:8]})"
 
 
 def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str, Any]:
@@ -37,39 +64,66 @@ def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str,
     return dict(json.loads(json.dumps(identity, default=str)))
 
 
-def read_run(folder: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+def read_run(folder: Path, wanted: TrainingRun) -> dict[str, Any] | None:
     """The summary of the finished run in this folder; None if there is none, or it was cut short.
 
     Raises:
         TrainingError: The folder belongs to a run with another identity, or its run file is damaged.
     """
-    path = folder / RUN_FILE
+    path = folder / TRAINING_RUN
     if not path.exists():
         if checkpoints(folder):
             raise TrainingError(f"{folder} holds checkpoints that no run of ours left there; use another folder")
         return None
     try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        known, summary = run["identity"], run["summary"]
+        read = json.loads(path.read_text(encoding="utf-8"))
+        known = TrainingRun(read["identity"], read.get("model", "?"), read["summary"])
     except (ValueError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: can't be read ({error}); delete the folder and train again") from None
-    if known != identity:
-        raise TrainingError(
-            f"{folder} holds a training run with other settings ({_differences(known, identity)}); use another "
-            "folder, or start over with resume=False"
-        )
-    return None if summary is None else dict(summary)
+    if known.identity != wanted.identity:
+        raise TrainingError(_other_settings(folder, known, wanted))
+    return None if known.summary is None else dict(known.summary)
 
 
-def _differences(known: Mapping[str, Any], wanted: Mapping[str, Any]) -> str:
-    flat = [{**run.get("config", {}), **{k: v for k, v in run.items() if k != "config"}} for run in (known, wanted)]
-    keys = sorted(key for key in flat[0].keys() | flat[1].keys() if flat[0].get(key) != flat[1].get(key))
-    return "; ".join(f"{key}: {flat[0].get(key)!r} there, {flat[1].get(key)!r} now" for key in keys)
+def _other_settings(folder: Path, known: TrainingRun, wanted: TrainingRun) -> str:
+    """What the folder holds, all that differs, and the ways out."""
+    flat = [run.identity["config"] | {"pairs": run.identity["pairs"], "model": run.named()} for run in (known, wanted)]
+    keys = [key for key in sorted(flat[0].keys() | flat[1].keys()) if key not in ("pairs", "model")]
+    keys = [key for key in keys if flat[0].get(key, ...) != flat[1].get(key, ...)]
+    keys += [key for key in ("pairs", "model") if known.identity[key] != wanted.identity[key]]
+    there, now = ({key: repr(side[key]) if key in side else "not given" for key in keys} for side in flat)
+    differing = "; ".join(f"{key}: {there[key]} there, {now[key]} now" for key in keys)
+    steps, going_on = max(checkpoints(folder), default=0), ""
+    what = "a finished training"
+    if known.summary is None:
+        what = f"a training that was stopped ({f'step {steps} is kept' if steps else 'no checkpoint yet'})"
+        going_on = _going_on(keys, known)
+    return (
+        f"{folder} holds {what} with other settings: {differing}. {going_on}To train beside it, use another folder "
+        "(--output NAME); to start over in its place, --restart (in Python, resume=False)"
+    )
 
 
-def write_run(folder: Path, identity: Mapping[str, Any], summary: Mapping[str, Any] | None) -> None:
+def _going_on(keys: Sequence[str], known: TrainingRun) -> str:
+    """How to go on with a training that was cut short: its own settings again."""
+    if "pairs" in keys:
+        return ""  # they were made again, so nobody can
+    config, flags = known.identity["config"], []
+    for key in keys:
+        if key == "model":
+            flags.append(f"--set model={known.model}")
+        elif key in config:
+            flags.append(f"--set {shlex.quote(f'training.{key}={json.dumps(config[key])}')}")
+    without = [f"training.{key}" for key in keys if key != "model" and key not in config]
+    parts = [" ".join(flags)] if flags else []
+    parts += [f"without {', '.join(without)}"] if without else []
+    return f"To go on with it, give its settings again: {', '.join(parts)}. "
+
+
+def write_run(folder: Path, run: TrainingRun) -> None:
     """Say whose folder this is, and with a summary, that its model is finished."""
-    write_json(folder / RUN_FILE, {"identity": identity, "summary": summary}, indent=1, sort_keys=True)
+    values = {"identity": run.identity, "model": run.model, "summary": run.summary}
+    write_json(folder / TRAINING_RUN, values, indent=1, sort_keys=True)
 
 
 def certify(checkpoint: Path) -> None:
@@ -101,13 +155,15 @@ def _is_complete(checkpoint: Path) -> bool:
 
 
 def clear_run(folder: Path) -> None:
-    """Forget an earlier run of ours: its checkpoints and their scores, then its run file."""
-    if (folder / RUN_FILE).exists():
-        for path in checkpoints(folder).values():
-            shutil.rmtree(path)
-        for path in (folder / name for name in _BESIDE_CHECKPOINTS):
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        (folder / RUN_FILE).unlink()
+    """Forget an earlier run of ours: checkpoints, their scores, the trained model, its log, and last its run file.
+
+    Precomputed reference values stay, for they are kept under all that they depend on.
+    """
+    if not (folder / TRAINING_RUN).exists():
+        return
+    gone = [*checkpoints(folder).values(), *(folder / name for name in _OF_A_RUN)]
+    for path in [*gone, *folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin"), folder / TRAINING_RUN]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def checkpoints(folder: Path) -> dict[int, Path]:

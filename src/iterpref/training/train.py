@@ -4,9 +4,12 @@ Reads Parquet only, so `accelerate launch -m iterpref train` works on any node. 
 that was cut short goes on from its last complete checkpoint. Importing this loads no torch.
 """
 
+import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +17,21 @@ from pydantic import Field
 
 from iterpref.errors import TrainingError
 from iterpref.files import write_json
+from iterpref.model_source import model_source
+from iterpref.packages import FOR_TRAINING, need_packages
 from iterpref.records import Record
-from iterpref.run_folder import TRAINING_LOG
+from iterpref.run_folder import TRAINING_LOG, TRAINING_RUN
 from iterpref.training import resuming
-from iterpref.training.resuming import METRIC, Scorer
+from iterpref.training.numbers import check_numbers
+from iterpref.training.reading import check_pairs_are_there, read_pairs
+from iterpref.training.resuming import METRIC, Scorer, TrainingRun
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
     from iterpref.training.settings import TrainingSection
     from iterpref.training.trainer import FocalDPOTrainer
+
+logger = logging.getLogger(__name__)
 
 
 class TrainSummary(Record):
@@ -78,22 +87,28 @@ def train(
         ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
     """
     started = time.monotonic()
+    need_packages("training", *FOR_TRAINING)
+    check_pairs_are_there(pairs_path)  # what can be told before torch is loaded
+    check_numbers(config)
+    source = model_source(model)
     from iterpref.training.contexts import quiet
-    from iterpref.training.pairs import read_pairs
+    from iterpref.training.disk import told_if_full
 
     folder = Path(output_dir)
     section = _read_section(config, folder, scorer)
     pairs = read_pairs(pairs_path)
-    identity = resuming.run_identity(config, pairs._fingerprint, model)
-    finished, checkpoint = _enter(folder, identity, resume, section.args.distributed_state)
+    run = TrainingRun(resuming.run_identity(config, pairs._fingerprint, model), model)
+    finished, checkpoint = _enter(folder, run, resume, section.args.distributed_state)
     if finished is not None:
         return TrainSummary.model_validate({**finished, "repeated": True})
-    with quiet(bars=on_progress is None):
-        trainer = _make_trainer(model, section, pairs, on_progress, scorer)
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        _save(trainer, model, section, folder)
-    summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
-    _finish(trainer, folder, identity, summary)
+    with quiet(bars=on_progress is None), told_if_full(folder):
+        begin = _beginning(folder, run, section, resume)
+        trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
+        if on_progress:
+            _without_bars(trainer)
+        _train(trainer, checkpoint)
+        summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
+        _finish(trainer, source, section, replace(run, summary=summary.model_dump()))
     return summary
 
 
@@ -120,73 +135,85 @@ def _check_group(processes: int) -> None:
         )
 
 
-def _enter(
-    folder: Path, identity: Mapping[str, Any], resume: bool, processes: Any
-) -> tuple[dict[str, Any] | None, Path | None]:
-    """The summary of a finished run, or the checkpoint to go on from; the first process makes the folder this run's."""
+def _enter(folder: Path, run: TrainingRun, resume: bool, processes: Any) -> tuple[dict[str, Any] | None, Path | None]:
+    """The summary of a finished run, or the checkpoint to go on from. Nothing is written yet."""
     _check_group(processes.num_processes)
     with processes.main_process_first():
-        first = processes.is_main_process
-        if first and not resume:
+        if not resume and (folder / TRAINING_RUN).exists():
+            return None, None
+        finished = resuming.read_run(folder, run)
+        return finished, None if finished is not None else resuming.last_checkpoint(folder)
+
+
+def _beginning(folder: Path, run: TrainingRun, section: "TrainingSection", resume: bool) -> Callable[[Any, Any], None]:
+    """What makes the folder this run's, once model, tokenizer, pairs and settings have proved to be usable."""
+    from iterpref.training.disk import check_room
+
+    def begin(model: Any, state: Any) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not resume and (folder / TRAINING_RUN).exists():
             resuming.clear_run(folder)
-        finished = resuming.read_run(folder, identity)
-        if finished is not None:
-            return finished, None
-        if first:
-            folder.mkdir(parents=True, exist_ok=True)
-            resuming.write_run(folder, identity, None)
-        return None, resuming.last_checkpoint(folder)
+            logger.warning("%s: starting over; the training that was there is deleted, with its checkpoints.", folder)
+        check_room(folder, model, section.args, state, section.adapter)
+        resuming.write_run(folder, run)
+
+    return begin
 
 
-def _make_trainer(
-    model: str, section: "TrainingSection", pairs: Any, on_progress: "OnProgress | None", scorer: Scorer | None
-) -> "FocalDPOTrainer":
-    from transformers import PrinterCallback, ProgressCallback
+def _make_trainer(source: str, section: "TrainingSection", pairs: Any, callbacks: list[Any]) -> "FocalDPOTrainer":
     from trl import get_peft_config
 
     from iterpref.training.model import load_model, load_tokenizer
     from iterpref.training.trainer import FocalDPOTrainer
 
-    tokenizer, network = load_tokenizer(model, section.args), load_model(model, section.args, section.adapter)
-    try:
-        trainer = FocalDPOTrainer(
+    tokenizer, network = load_tokenizer(source, section.args), load_model(source, section.args, section.adapter)
+    with _settings_of_others():
+        return FocalDPOTrainer(
             network,
             args=section.args,
             train_dataset=pairs,
             processing_class=tokenizer,
-            callbacks=_callbacks(Path(section.args.output_dir), on_progress, scorer),
+            callbacks=callbacks,
             peft_config=get_peft_config(section.adapter),
         )
+
+
+@contextmanager
+def _settings_of_others() -> Iterator[None]:
+    """TRL's and transformers' own words about settings that they can't combine, a `report_to` not installed, ..."""
+    try:
+        yield
     except (ValueError, NotImplementedError, ImportError, RuntimeError) as error:
-        # a setting that TRL can't combine with another, a `report_to` that isn't installed, ...
-        raise TrainingError(f"training can't start with these settings: {error}") from error
-    if on_progress:
-        trainer.remove_callback(ProgressCallback)
-        trainer.remove_callback(PrinterCallback)
-    return trainer
+        reason = " ".join(str(error).split())
+        raise TrainingError(f"training can't start with these settings: {reason}") from error
 
 
-def _callbacks(folder: Path, on_progress: "OnProgress | None", scorer: Scorer | None) -> list[Any]:
-    from iterpref.training.callbacks import CheckpointCertifier, CheckpointSelection, ProgressReporter
+def _without_bars(trainer: "FocalDPOTrainer") -> None:
+    from transformers import PrinterCallback, ProgressCallback
+
+    trainer.remove_callback(ProgressCallback)
+    trainer.remove_callback(PrinterCallback)
+
+
+def _callbacks(
+    folder: Path, begin: Callable[[Any, Any], None], on_progress: "OnProgress | None", scorer: Scorer | None
+) -> list[Any]:
+    from iterpref.training.callbacks import Beginning, CheckpointCertifier, CheckpointSelection, ProgressReporter
 
     selection = [CheckpointSelection(folder, scorer)] if scorer else []
     reporter = [ProgressReporter(on_progress)] if on_progress else []
-    return [CheckpointCertifier(), *selection, *reporter]
+    return [Beginning(begin), CheckpointCertifier(), *selection, *reporter]
 
 
-def _save(trainer: "FocalDPOTrainer", model: str, section: "TrainingSection", folder: Path) -> None:
-    """Save the selected model, or what training ended with; an adapter beside the model that it is merged into."""
-    from iterpref.training.model import save_merged
-
-    if section.selection and trainer.state.best_global_step not in (None, trainer.state.global_step):
-        trainer._load_best_model()
-    if not section.adapter.use_peft:
-        trainer.save_model(str(folder))
-        return
-    trainer.save_model(str(folder / resuming.ADAPTER_FOLDER))
-    trainer.accelerator.wait_for_everyone()
-    if section.adapter.merge_adapter and trainer.is_world_process_zero():
-        save_merged(model, folder, trainer.processing_class, section.args)
+def _train(trainer: "FocalDPOTrainer", checkpoint: Path | None) -> None:
+    """All steps; a ValueError before the first is about the settings."""
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except ValueError as error:
+        if trainer.state.global_step:
+            raise
+        with _settings_of_others():
+            raise error
 
 
 def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
@@ -210,10 +237,58 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
     )
 
 
-def _finish(trainer: "FocalDPOTrainer", folder: Path, identity: Mapping[str, Any], summary: TrainSummary) -> None:
-    """On the first process, and after all have saved: write the log, and last that the model is whole."""
+def _finish(trainer: "FocalDPOTrainer", source: str, section: "TrainingSection", run: TrainingRun) -> None:
+    """Save the selected model, or what training ended with, its log and its run file: all of them or none."""
+    from iterpref.training.disk import is_full, staged
+
+    folder, first = Path(trainer.args.output_dir), trainer.is_world_process_zero()
+    if section.selection and trainer.state.best_global_step not in (None, trainer.state.global_step):
+        trainer._load_best_model()
+
+    def write(target: Path) -> None:
+        _save(trainer, source, section, target)
+        if first:
+            write_json(target / TRAINING_LOG, trainer.state.log_history, indent=1, sort_keys=True)
+            resuming.write_run(target, run)
+
     trainer.accelerator.wait_for_everyone()
-    if trainer.is_world_process_zero():
-        write_json(folder / TRAINING_LOG, trainer.state.log_history, indent=1, sort_keys=True)
-        resuming.write_run(folder, identity, summary.model_dump())
+    try:
+        with staged(folder, first) as target:
+            trainer.accelerator.wait_for_everyone()
+            write(target)
+            trainer.accelerator.wait_for_everyone()
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise TrainingError(_without_room(trainer, folder, write)) from error
     trainer.accelerator.wait_for_everyone()
+    if section.args.push_to_hub:
+        trainer.push_to_hub(commit_message="Model save")
+
+
+def _save(trainer: "FocalDPOTrainer", source: str, section: "TrainingSection", target: Path) -> None:
+    """Save the model; an adapter beside the model that it is merged into."""
+    from iterpref.training.model import save_merged
+
+    if not section.adapter.use_peft:
+        trainer.save_model(str(target), _internal_call=True)
+        return
+    trainer.save_model(str(target / resuming.ADAPTER_FOLDER), _internal_call=True)
+    trainer.accelerator.wait_for_everyone()
+    if section.adapter.merge_adapter and trainer.is_world_process_zero():
+        save_merged(source, target, trainer.processing_class, section.args)
+
+
+def _without_room(trainer: "FocalDPOTrainer", folder: Path, write: Callable[[Path], None]) -> str:
+    """Where the trained weights are, and what to do, when the disk has no room for the finished model."""
+    from iterpref.training.disk import write_elsewhere
+
+    told = f"{folder}: training is done, but the disk has no room for its model."
+    last = resuming.last_checkpoint(folder)
+    if last and last.name == f"checkpoint-{trainer.state.global_step}":
+        return f"{told} All is in {last}: make room and run the same command again, which only saves"
+    alone = trainer.accelerator.num_processes == 1
+    place = write_elsewhere(folder, write) if alone else None
+    if place:
+        return f"{told} It is whole in {place} instead: make room, then cp -r {place}/. {folder} finishes the training"
+    return f"{told} No other disk had room either; the last checkpoint is {last or 'none'}"

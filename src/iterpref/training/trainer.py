@@ -7,6 +7,7 @@ Where the model allows it, the tokens that rows of a batch share are run once (t
 """
 
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,12 +16,15 @@ from typing import Any
 import torch
 from datasets import Dataset
 from torch.utils.data import DataLoader
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
+from iterpref.model_source import model_source
 from iterpref.training.batching import TRUNK, FocalPreferenceCollator, GroupBatchSampler
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
+from iterpref.training.disk import is_full
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
@@ -34,6 +38,10 @@ _MASKED_METRICS = ("rewards", "logps", "logits")  # TRL's, one per side: sums or
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
+)
+_NO_ROOM = (
+    "%s: the disk has no room for the checkpoint of step %d, so it is left out and training goes on. If you make room, "
+    "later ones are kept; a run that is killed goes on from the last one that is there."
 )
 
 
@@ -58,6 +66,8 @@ class FocalDPOTrainer(DPOTrainer):
         self, model: Any, *, args: FocalDPOConfig, train_dataset: Dataset, processing_class: Any = None, **kwargs: Any
     ) -> None:
         check_trl()
+        if isinstance(model, str):
+            model = model_source(model)
         tokenizer = processing_class or load_tokenizer(_name(model), args)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
@@ -187,6 +197,16 @@ class FocalDPOTrainer(DPOTrainer):
             raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")
         logger.warning(_TRUNK_IS_OFF, reason)
         self.trunk_off_reason, self.data_collator.trunk = reason, False
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        """Save a checkpoint; where the disk has no room for it, leave it out and go on, for nothing is lost by that."""
+        try:
+            super()._save_checkpoint(model, trial)
+        except Exception as error:
+            if not is_full(error) or self.accelerator.num_processes > 1:  # others may wait for this one
+                raise
+            shutil.rmtree(Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
+            logger.warning(_NO_ROOM, self.args.output_dir, self.state.global_step)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]

@@ -14,7 +14,7 @@ import iterpref
 from iterpref.files import write_text
 from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
-from iterpref.viewer import debugging_facts, result_facts, settings_facts
+from iterpref.viewer import debugging_facts, result_facts, settings_facts, training_facts
 from iterpref.viewer.charts import MINUS, percent
 from iterpref.viewer.examples import examples
 
@@ -29,7 +29,6 @@ def write_report(store: Store) -> Path:
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
     folder = RunFolder(store.folder)
-    charts, no_training = result_facts.training_curves(folder)
     demo = (store.note(DEMO_NOTE) or {}).get("summary") or {}
     return environment().get_template("report.html.jinja").render(
         run=store.folder.resolve().name,
@@ -40,8 +39,7 @@ def render_report(store: Store) -> str:
         solving=debugging_facts.solving(store),
         pairs=debugging_facts.pair_counts(store),
         data=debugging_facts.data_facts(store),
-        charts=charts,
-        no_training=no_training,
+        trainings=training_facts.trainings(folder),
         failures=debugging_facts.failures(store),
         results=result_facts.scored(store),
         kinds=result_facts.failure_kinds(store),

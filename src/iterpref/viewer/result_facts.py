@@ -1,7 +1,5 @@
-"""A run's folder and store → what training and evaluation came to, and how programs were isolated."""
+"""A run's store → what evaluation came to, and how programs were isolated."""
 
-import json
-import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,25 +17,8 @@ from iterpref.analysis.taxonomy import (
 )
 from iterpref.errors import RecordError
 from iterpref.records import Execution, Result
-from iterpref.run_folder import RunFolder
 from iterpref.store import Store
-from iterpref.viewer.charts import Chart, metric_chart
 
-# Metrics of TRL's log that are worth a chart, in this order, with what they mean.
-_METRICS = {
-    "loss": "training loss",
-    "rewards/margins": "chosen reward minus rejected reward",
-    "rewards/accuracies": "share of pairs whose chosen reward is the higher one",
-    "rewards/chosen": "β times the log-ratio of the chosen program, to the reference model",
-    "rewards/rejected": "the same for the rejected program",
-    "rewards/rejected_focal": "the same for the wrong lines of the rejected program",
-    "logps/chosen": "log-probability of the chosen program",
-    "logps/rejected": "log-probability of the rejected program",
-    "logps/rejected_focal": "log-probability of the wrong lines",
-    "mean_token_accuracy": "share of the chosen program's tokens that the model would pick",
-    "grad_norm": "length of the gradient",
-    "learning_rate": "learning rate",
-}
 # Verdict → the column of the report that counts it; the rest are `other`.
 _LIMITS = dict.fromkeys(("timeout", "out_of_memory", "output_limit"), "limit")
 _OUTCOMES = {"passed": "passed", "failed": "failed", "error": "raised", **_LIMITS}
@@ -86,28 +67,6 @@ class Kinds:
     examples: list[KindRow]
     lengths: Crossed
     difficulty: Crossed | None
-
-
-def training_curves(folder: RunFolder) -> tuple[list[tuple[Chart, str]], str]:
-    """A chart for each metric of TRL's log, with its meaning; where there are none, a sentence that says why.
-
-    A damaged log is named on the page, never an exception.
-    """
-    name_of_log = folder.training_log.relative_to(folder.path)
-    try:
-        log = json.loads(folder.training_log.read_text(encoding="utf-8"))
-        entries = [entry for entry in log if "step" in entry]
-    except FileNotFoundError:
-        return [], f"No training yet: {name_of_log} is not there."
-    except (OSError, ValueError, TypeError) as error:
-        return [], f"{name_of_log} can't be read ({error}); train again to write it."
-    charts = []
-    for name, meaning in _METRICS.items():
-        points = [(float(e["step"]), float(e[name])) for e in entries if isinstance(e.get(name), int | float)]
-        points = [point for point in points if all(map(math.isfinite, point))]
-        if len(points) > 1:
-            charts.append((metric_chart(name, points), meaning))
-    return charts, "" if charts else f"{name_of_log} has no metric with two or more logged steps."
 
 
 def failure_kinds(store: Store) -> Kinds | None:

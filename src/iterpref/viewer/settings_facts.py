@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iterpref.config.stages import READS
-from iterpref.run_folder import TRAINING_SETTINGS, settings_note
+from iterpref.run_folder import TRAINING_SETTINGS, RunFolder, settings_note
 from iterpref.store import Store
 
 
@@ -33,5 +33,7 @@ def _noted(store: Store, stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
         # Pairing replaces all pairs, so only its last settings made those that are there.
         yield from ((stage, noted) for noted in (every[-1:] if stage == "pair" else every))
         return
-    for path in sorted(store.folder.glob(f"*/{TRAINING_SETTINGS}")):  # a training opens no database
-        yield f"{stage} {path.parent.name}", json.loads(path.read_text(encoding="utf-8"))
+    for name, folder in RunFolder(store.folder).trainings().items():  # a training opens no database
+        path = folder / TRAINING_SETTINGS
+        if path.is_file():
+            yield f"{stage} {name}", json.loads(path.read_text(encoding="utf-8"))

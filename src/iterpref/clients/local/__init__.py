@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig
+from iterpref.model_source import model_source
+from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import resolve_model
 
 
@@ -31,7 +33,10 @@ class LocalConfig(ClientConfig):
 
     @contextmanager
     def open(self, folder: Path) -> Iterator[Client]:
+        model = resolve_model(self.model)
+        source = model_source(model)
+        need_packages("a model in this process", *FOR_MODELS)
         from iterpref.clients.local.client import LocalClient
 
-        with closing(LocalClient(resolve_model(self.model), self.batch_size, self.device)) as client:
+        with closing(LocalClient(source, self.batch_size, self.device, model)) as client:
             yield client

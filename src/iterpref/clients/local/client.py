@@ -20,6 +20,7 @@ from transformers.utils import logging
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
+from iterpref.model_source import loading
 from iterpref.records import fingerprint
 
 
@@ -30,17 +31,20 @@ class LocalClient:
         ClientError: The model or its tokenizer doesn't load.
     """
 
-    def __init__(self, model: str | Path, batch_size: int = 64, device: str = "auto") -> None:
+    def __init__(
+        self, source: str | Path, batch_size: int = 64, device: str = "auto", model: str | None = None
+    ) -> None:
+        """`model` is what results call it, where that isn't `source`, from which it is loaded."""
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._batch_size = batch_size
-        self._tokenizer, self._model = _load(str(model), self._device)
+        self._tokenizer, self._model = _load(str(source), self._device)
         self._positions = getattr(self._model.config, "max_position_embeddings", None) or 1 << 30
         eos, pad = self._model.generation_config.eos_token_id, self._tokenizer.pad_token_id
         eos = self._tokenizer.eos_token_id if eos is None else eos
         self._eos_ids = set(eos) if isinstance(eos, list) else {eos}
         self._pad_id = next(iter(self._eos_ids)) if pad is None else int(pad)
         self._tokenizing = threading.Lock()  # padding is state inside a fast tokenizer
-        self.name = f"local:{network_identity(str(model), self._model)}"
+        self.name = f"local:{network_identity(model or str(source), self._model)}"
         self._waiting: list[tuple[Request, asyncio.Future[Completion]]] = []
         self._pump: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
@@ -177,17 +181,12 @@ def _shape(request: Request) -> Sampling:
     return request.sampling.model_copy(update={"seed": 0})
 
 
-def _load(model: str, device: str) -> tuple[Any, Any]:
+def _load(source: str, device: str) -> tuple[Any, Any]:
     logging.disable_progress_bar()  # commands show their own progress
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
+    with loading(source):
+        tokenizer = AutoTokenizer.from_pretrained(source)
         dtype = "auto" if device.startswith("cuda") else torch.float32
-        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype)
-    except Exception as error:  # loaders raise OSError, ValueError, KeyError, SafetensorError, RuntimeError, ...
-        raise ClientError(
-            f"{model}: this model doesn't load ({type(error).__name__}: {str(error).splitlines()[0]}); "
-            "expected a folder with config.json, weights and a tokenizer, or a hub id that this machine can reach"
-        ) from None
+        loaded = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     # A second CPU thread gains a small model little on an idle machine, and costs much on a busy one.
