@@ -156,7 +156,8 @@ class Execution(Record):
     `verdict` is the outcome, `trust` how far it can be believed (`oracle`: expected values stayed outside the child),
     `isolation` the rung it ran on; `warnings` carries whatever must not be overlooked (for example, no isolation).
     `error_type` is the exception's class name or the limit hit, `error` the message; `frames` are the lines below it:
-    where in the user's files it came up, the innermost last, and with which values.
+    where in the user's files it came up, the innermost last, and with which values. `packages`: name and version of
+    each installed package that the program or its tests loaded; on a machine with others the verdict may be another.
     """
 
     verdict: Verdict
@@ -173,6 +174,7 @@ class Execution(Record):
     wall_s: float = 0.0
     cpu_s: float = 0.0
     max_rss_bytes: int = 0
+    packages: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -179,8 +179,8 @@ def test_rows_without_id_model_or_feedback(store: Store, sandbox: Sandbox, write
     ("row", "message"),
     [
         pytest.param('{"id": "x"', r"rows.jsonl:2: not valid JSON \(Expecting ',' delimiter, column 11\)", id="JSON"),
-        pytest.param(run((RIGHT, "pass"), id="x", test=None), r"rows.jsonl:2 \(x\): test: Input should be a valid "
-                     r"string, got null", id="null"),
+        pytest.param(run((RIGHT, "pass"), id="x", test=None), r"rows.jsonl:2 \(x\): test is null; expected a "
+                     r"text", id="null"),
         pytest.param(run((RIGHT, "pass"), id="x", test=" "), r"rows.jsonl:2 \(x\): task Own/1: no tests",
                      id="no tests"),
         pytest.param(run(id="x"), r"\(x\): versions: List should have at least 1 item", id="no versions"),

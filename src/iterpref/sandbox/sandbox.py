@@ -186,6 +186,7 @@ class Sandbox:
         first: Execution | None = None
         last: Execution | None = None
         wall_s = cpu_s = 0.0
+        packages: set[str] = set()
         for name, stdin, stdout in required_tests.stdio_cases(job):
             if last is not None and last.verdict == "timeout":
                 outcomes.append(TestOutcome(name=name, verdict="not_run"))
@@ -193,12 +194,14 @@ class Sandbox:
             request = requests.script_request(job)
             last = grade_script(self.pool.run(request, stdin), request["nonce"], name, stdin, stdout, self.isolation)
             outcomes += last.tests
+            packages.update(last.packages)
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s
             first = first or (None if last.passed else last)
         shown = first or last
         if shown is None:
             raise RecordError("style stdio: no case found; one object with stdin and stdout a line expected")
         summed = {"tests": tuple(outcomes), "wall_s": round(wall_s, 6), "cpu_s": round(cpu_s, 6)}
+        summed["packages"] = tuple(sorted(packages))
         return shown.model_copy(update=summed)
 
     def _twin(self, number: int) -> "Sandbox":

@@ -12,6 +12,7 @@ from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
 
 _MESSAGE_CHARS, _FRAME_CHARS, _FRAMES = 4000, 1000, 20
+_PACKAGES = 500
 
 
 class Tampered(Exception):
@@ -51,6 +52,7 @@ class Claims:
     results: dict[int, Any] = field(default_factory=dict)
     errors: dict[int, ClaimedError] = field(default_factory=dict)
     tests: list[TestClaim] = field(default_factory=list)
+    packages: set[str] = field(default_factory=set)
     ended: bool = False
 
 
@@ -86,6 +88,9 @@ def _add(claims: Claims, kind: str, *body: Any) -> None:
         _add_result(claims, kind, *body)
     elif kind == "test" and claims.imported:
         claims.tests.append(_test(*body))
+    elif kind == "packages":
+        (names,) = body
+        claims.packages |= {str(name)[:100] for name in names[:_PACKAGES]}
     else:
         raise Tampered(f"an unexpected {kind!r}")
 

@@ -8,6 +8,7 @@ from iterpref.records import Execution, FailingCase, Isolation, TestOutcome, Tru
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
 from .claims import ClaimedError, Claims
+from .packages import installed
 
 _KEPT = 8192  # characters of each stream in a record
 _LIMIT_VERDICTS: dict[str, Verdict] = {
@@ -54,6 +55,7 @@ def execution(
         wall_s=round(raw.wall_s, 6),
         cpu_s=round(raw.cpu_s, 6),
         max_rss_bytes=raw.max_rss_bytes,
+        packages=installed(claims.packages) if claims is not None and claims.packages else (),
     )
 
 

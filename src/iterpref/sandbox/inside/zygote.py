@@ -20,7 +20,7 @@ import sys
 import traceback
 from typing import Any, NoReturn
 
-from .harness import harness
+from .harness import harness, packages
 from .linux import syscalls
 from .linux.file_tree import memory_file
 from .linux.limits import reserve_memory
@@ -103,6 +103,7 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
         rung.settle()
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
+        packages.note_preloaded()
         atfork.stop()
         harness.rehearse()
         reserve_memory()

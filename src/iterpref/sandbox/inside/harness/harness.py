@@ -15,7 +15,7 @@ from typing import Any
 from ..linux.limits import release_spare_memory
 from ..values import codec
 from ..values.request import PROBE_LIMITS, RunRequest
-from . import asserts, negative_control
+from . import asserts, negative_control, packages
 from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe
 
@@ -34,12 +34,14 @@ def run(request: RunRequest, channel: int) -> None:
     control = negative_control.prepare(request) if request["control"] else None
     _write_files(request)
     namespace = _load(request, report, files)
+    _tell_packages(request, report)
     if namespace is not None:
         if request["mode"] == "calls":
             _make_calls(request["calls"], namespace, report, files)
         else:
             _run_tests(Session(request["tests"], request["entry_point"], namespace, report, files, control), request)
     _flush()
+    _tell_packages(request, report, tools=request["mode"] == "pytest")
     report("end")
 
 
@@ -182,7 +184,15 @@ def _run_script(request: RunRequest, report: Report, files: UserFiles) -> None:
     atexit._run_exitfuncs()
     _flush()
     report("import", failure)
+    _tell_packages(request, report)
     report("end")
+
+
+def _tell_packages(request: RunRequest, report: Report, tools: bool = False) -> None:
+    """After the program is loaded, for it may never come to its end, and again at the end."""
+    names = packages.imported(request, tools)
+    if names:
+        report("packages", names)
 
 
 def _flush() -> None:
