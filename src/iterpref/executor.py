@@ -30,20 +30,17 @@ class Executor:
         self._seed = seed
         self._limits = limits
 
-    async def execute(
-        self, task: Task, program: str, *, cut: bool = False, again: bool = False
-    ) -> tuple[str, Execution]:
+    async def execute(self, task: Task, program: str, *, cut: bool = False) -> tuple[str, Execution]:
         """The key of the execution in the store, and the execution; a worker thread waits for the sandbox.
 
         Args:
             cut: The reply ended at its token limit; only said where it holds no program at all.
-            again: Run it even if its outcome is stored, and store the new one.
         """
         job = Job.from_task(task, program, seed=self._seed)
         if self._limits:
             job = job.model_copy(update={"limits": self._limits})
         key = job.key if program.strip() else fingerprint([job.key, cut])
-        stored = None if again else self._store.execution(key)
+        stored = self._store.execution(key)
         if stored is not None:
             return key, stored
         execution = await asyncio.to_thread(self._sandbox.run, job) if program.strip() else self._no_program(cut)

@@ -12,7 +12,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 Style = Literal["assert", "check", "calls", "unittest", "pytest", "doctest", "stdio"]
 Verdict = Literal[
@@ -79,15 +87,33 @@ class TestFile(Record):
 
 
 class Limits(Record):
-    """What one execution may use. CPU time is the first bound; wall time is the outer one."""
+    """What one execution may use. CPU time is the first bound; wall time is the outer one.
+
+    `call_cpu_s` and `call_wall_s` bound one call, or one test that runs in the program's process, and the loading of
+    the program; None, which is left out where limits are written: only the whole run is bounded.
+    """
 
     cpu_s: float = 5.0
     wall_s: float = 20.0
+    call_cpu_s: float | None = None
+    call_wall_s: float | None = None
     memory_bytes: int = 1 << 30
     processes: int = 64
     open_files: int = 128
     file_bytes: int = 64 << 20
     output_bytes: int = 1 << 16
+
+    def at_least(self, cpu_s: float, wall_s: float) -> Self:
+        """The same with no less time than this, for the run and for each call where calls are bounded."""
+        least = {"cpu_s": cpu_s, "wall_s": wall_s, "call_cpu_s": cpu_s, "call_wall_s": wall_s}
+        own = {name: getattr(self, name) for name in least}
+        return self.model_copy(update={name: max(own[name], least[name]) for name in least if own[name] is not None})
+
+    @model_serializer(mode="wrap")
+    def _without_unset(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Limits without bounds on a call are written, and named in keys, as before there were such bounds."""
+        written: dict[str, Any] = write(self)
+        return {name: value for name, value in written.items() if value is not None}
 
 
 class Task(Record):

@@ -200,28 +200,6 @@ def test_broken_sandbox_is_never_scored(bench: Bench) -> None:
         assert (bench.ledger.paid, bench.ledger.cached) == (0, 1)
 
 
-class Busy(Sandbox):
-    """A real sandbox on a machine so busy that each program runs out of time at first; keeps the order of runs."""
-
-    ran: tuple[str, ...] = ()
-
-    def run(self, job: Job) -> Execution:
-        self.ran += (job.program,)
-        if self.ran.count(job.program) == 1:
-            return Execution(verdict="timeout", trust="oracle", isolation=self.isolation, error_type="cpu_s")
-        return super().run(job)
-
-
-def test_what_ran_out_of_time_runs_once_more_after_all_others(bench: Bench) -> None:
-    with Busy(workers=1) as sandbox:
-        answers = {"a": [RIGHT], "b": [WRONG], "c": [ENDLESS]}
-        result = bench(answers, sandbox, limits=Limits(cpu_s=0.3, wall_s=5.0))
-        assert [s.execution.verdict for s in result.samples] == ["passed", "failed", "timeout"]
-        assert len(sandbox.ran) == 6 and sorted(sandbox.ran[:3]) == sorted(sandbox.ran[3:])
-        stored = sqlite3.connect(bench.store.folder / "run.sqlite").execute("SELECT verdict FROM executions").fetchall()
-        assert stored.count(("timeout",)) == 1  # the second outcome is what is stored
-
-
 def test_model_that_cannot_answer_stops_but_keeps_what_is_done(bench: Bench, sandbox: Sandbox) -> None:
     tasks = [task("a"), task("unrecorded")]
     with pytest.raises(ClientError, match="is not recorded"):

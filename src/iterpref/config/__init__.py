@@ -252,7 +252,7 @@ class Config(Section):
     budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None
-    """Limits of every execution; default: each task's own."""
+    """Limits of every execution, but never less time than a task's reference needs; default: each task's own."""
     importing: ImportingConfig = ImportingConfig()
     synthesis: SynthesisConfig = SynthesisConfig()
     debugging: DebuggingConfig = DebuggingConfig()

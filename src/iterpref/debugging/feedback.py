@@ -17,6 +17,7 @@ NOT_PASSED = "The tests did not pass."
 _LIMITS = {
     "cpu_s": "The program used up its CPU time.",
     "wall_s": "The program ran out of time.",
+    "call_cpu_s": "The program used up its CPU time.",
 }
 
 

@@ -1,8 +1,8 @@
 """Answers to a benchmark's tasks → one `Result` in the store: get each program, run it, count what passes.
 
 A killed evaluation repeats no answered call and no finished execution; a finished one is returned as it is. Decoding
-and execution overlap. A program that runs out of time is run once more, alone, so that a busy machine changes no score;
-a broken sandbox is never scored as a failing program. A task whose canonical solution fails here is listed, not scored.
+and execution overlap. A broken sandbox is never scored as a failing program. A task whose canonical solution fails here
+is listed, not scored.
 """
 
 import asyncio
@@ -105,7 +105,8 @@ def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
 def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     """Task id → cause, for tasks whose reference does not pass here; tasks without a reference are taken as good.
 
-    Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
+    Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name. What
+    ran out of time there runs again: the machine may have been busy that day.
     """
     known = [task for task in tasks if task.reference]
     if not known:
@@ -113,19 +114,31 @@ def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
     path = cache_folder() / "preflight" / f"{_preflight_identity(known, sandbox)}.json"
     if path.is_file():
         stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        return stored
-    ordered = sorted(known, key=lambda task: -task.limits.cpu_s)  # the longest first, so that none is waited for last
+        doubtful = [task for task in known if stored.get(task.task_id, "").startswith("timeout")]
+        lasting = {task_id: cause for task_id, cause in stored.items() if not cause.startswith("timeout")}
+    else:
+        doubtful, lasting = known, {}
+    again = _failing(doubtful, sandbox)
+    if not any(cause.startswith("sandbox_error") for cause in again.values()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, lasting | again)
+    return lasting | again
+
+
+def _failing(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Task id → cause, of those whose reference does not pass now."""
+    ordered = sorted(tasks, key=_slow_first)
     executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
-    outcomes = list(zip(ordered, executions, strict=True))
-    broken = {
+    return {
         task.task_id: f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
-        for task, execution in outcomes
+        for task, execution in zip(ordered, executions, strict=True)
         if not execution.passed
     }
-    if all(execution.verdict != "sandbox_error" for _, execution in outcomes):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, broken)
-    return broken
+
+
+def _slow_first(task: Task) -> float:
+    """Sorts tasks so that the last one to finish is none that takes long."""
+    return -(task.limits.call_cpu_s or task.limits.cpu_s)
 
 
 def _preflight_identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:
@@ -176,8 +189,7 @@ class _Evaluation:
     async def run(self, tasks: Sequence[Task], on_progress: OnSample | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
         places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
-        # Tasks with slow references first: the last one to finish should not be a long one.
-        order = sorted(places, key=lambda place: -place[0].limits.cpu_s)
+        order = sorted(places, key=lambda place: _slow_first(place[0]))
         asked = self.answers.at_a_time
         limit = None if asked is None else asked + RUN_AT_A_TIME
         drawn: dict[tuple[str, int], Sample] = {}
@@ -187,14 +199,7 @@ class _Evaluation:
             passed += sample.execution.passed
             if on_progress:
                 on_progress(len(drawn), len(places), f"passed {passed}")
-        samples = []
-        for task, index in places:
-            sample = drawn[task.task_id, index]
-            if sample.execution.verdict == "timeout":
-                again = await self._execute(task, sample.program, again=True)
-                sample = sample.model_copy(update={"execution": again})
-            samples.append(sample)
-        return samples
+        return [drawn[task.task_id, index] for task, index in places]
 
     async def _sample(self, task: Task, index: int) -> Sample:
         answer = await self.answers.answer(task, index)
@@ -203,12 +208,12 @@ class _Evaluation:
             sample_index=index,
             completion=answer.completion,
             program=answer.program,
-            execution=await self._execute(task, answer.program, cut=answer.cut),
+            execution=await self._execute(task, answer.program, answer.cut),
         )
 
-    async def _execute(self, task: Task, program: str, *, cut: bool = False, again: bool = False) -> Execution:
+    async def _execute(self, task: Task, program: str, cut: bool) -> Execution:
         for _ in range(SANDBOX_TRIES):
-            _, execution = await self.executor.execute(task, program, cut=cut, again=again)
+            _, execution = await self.executor.execute(task, program, cut=cut)
             if execution.verdict != "sandbox_error":
                 return execution
         raise SandboxError(

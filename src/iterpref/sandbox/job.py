@@ -14,7 +14,8 @@ class Job(Record):
     """A program to run against tests.
 
     `files` lie beside the program: its other modules, or data it reads. `stdin` is what the program can read in every
-    style but `stdio`, whose cases bring their own. `seed` fixes `random` and, where it is imported, numpy.
+    style but `stdio`, whose cases bring their own. `seed` fixes `random` and, where it is imported, numpy. `reference`
+    is a program known to be right: where time runs out, what it takes says how much a program needs.
     """
 
     program: str
@@ -27,6 +28,7 @@ class Job(Record):
     stdin: str = ""
     limits: Limits = Limits()
     seed: int = 0
+    reference: str | None = None
 
     @classmethod
     def from_task(cls, task: Task, program: str, seed: int = 0) -> Self:
@@ -40,6 +42,7 @@ class Job(Record):
             program_path=task.program_path,
             limits=task.limits,
             seed=seed,
+            reference=task.reference,
         )
 
     @model_validator(mode="after")
@@ -52,5 +55,5 @@ class Job(Record):
 
     @property
     def key(self) -> str:
-        """Names this execution in the store."""
-        return fingerprint([ENGINE_VERSION, self.model_dump(mode="json")])
+        """Names this execution in the store. The reference is no part of it: it only says how patient to be."""
+        return fingerprint([ENGINE_VERSION, self.model_dump(mode="json", exclude={"reference"})])

@@ -20,13 +20,13 @@ from typing import Any
 from iterpref.config import ValidationConfig
 from iterpref.opened_run import OpenedRun
 from iterpref.programs import syntax_tree
-from iterpref.records import Task, TestFile, TestQuality, fingerprint, program_hash
+from iterpref.records import Execution, Task, TestFile, TestQuality, fingerprint, program_hash
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.coverage_probe import coverage_job, read_coverage
 from iterpref.synthesis.mutation import mutants, stubs
 
-_QUICK_S = 2.0  # CPU seconds that a mutant gets: many loop for ever
+_QUICK_S = 2.0  # CPU seconds that a mutant gets, or four times its original's: many loop for ever
 
 
 class Validator:
@@ -51,11 +51,13 @@ class Validator:
     def validate(self, task: Task, program: str) -> TestQuality:
         """Measure the tests of one task by a program that passed them."""
         run = self._sandboxes[0].run
+        task = task.model_copy(update={"reference": program})  # it passed: what it takes is what its tests take
         repeated = self._repeated(task, program)
         passing_stubs = [name for name, stub in stubs(program).items() if run(Job.from_task(task, stub)).passed]
         coverage = read_coverage(run(coverage_job(task, program)))
         made = mutants(program, self._settings.mutants, self._seed)
-        survived = [m for m in made if self._survives(task, m.program)]
+        quick = _quick(task, run(Job.from_task(task, program)))
+        survived = [m for m in made if self._survives(quick, m.program)]
         return TestQuality(
             **repeated,
             passing_stubs=tuple(passing_stubs),
@@ -108,9 +110,13 @@ class Validator:
         return self._sandboxes[number].run(Job.from_task(shuffled, program, seed=self._seed + number)).passed
 
     def _survives(self, task: Task, program: str) -> bool:
-        limits = task.limits.model_copy(update={"cpu_s": min(task.limits.cpu_s, _QUICK_S)})
-        job = Job.from_task(task, program).model_copy(update={"limits": limits})
-        return self._sandboxes[0].run(job).passed
+        return self._sandboxes[0].run(Job.from_task(task, program), retry_timeout=False).passed
+
+
+def _quick(task: Task, original: Execution) -> Task:
+    """The task with limits for mutants of a program, by what that program took just now."""
+    limits = task.limits.model_copy(update={"cpu_s": min(task.limits.cpu_s, _QUICK_S)})
+    return task.model_copy(update={"limits": limits.at_least(4 * original.cpu_s, task.limits.wall_s)})
 
 
 def validate_run(run: OpenedRun, stronger: Mapping[str, Task]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ _RELEASE = Release(
     revision="9a41762f73a8cb23bb5811b73d5aab164efcf378",
     config="python",
 )
-_LIMITS = Limits(cpu_s=5.0, wall_s=30.0)
+_LIMITS = Limits(cpu_s=10.0, wall_s=40.0)  # the paper's harness allows ten seconds on the clock
 
 
 def _task(row: PublishedRow) -> Task:

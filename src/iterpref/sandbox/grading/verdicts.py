@@ -14,6 +14,8 @@ _KEPT = 8192  # characters of each stream in a record
 _LIMIT_VERDICTS: dict[str, Verdict] = {
     "cpu_s": "timeout",
     "wall_s": "timeout",
+    "call_cpu_s": "timeout",
+    "call_wall_s": "timeout",
     "memory_bytes": "out_of_memory",
     "output_bytes": "output_limit",
     "result_bytes": "output_limit",

@@ -3,6 +3,8 @@
 import secrets
 from typing import Any, cast
 
+from iterpref.records import Limits
+
 from ..inside.values.request import Mode, RunLimits, RunRequest
 from ..job import Job
 
@@ -30,9 +32,14 @@ def tests_request(job: Job, entry_point: str | None) -> RunRequest:
     return request
 
 
-def control_request(request: RunRequest) -> RunRequest:
+def control_request(request: RunRequest, limits: Limits) -> RunRequest:
     """The same tests under the negative control."""
-    return {**request, "nonce": secrets.token_hex(8), "control": secrets.token_hex(8)}
+    fresh = {"nonce": secrets.token_hex(8), "control": secrets.token_hex(8), "limits": _written(limits)}
+    return cast(RunRequest, {**request, **fresh})
+
+
+def _written(limits: Limits) -> RunLimits:
+    return cast(RunLimits, limits.model_dump())
 
 
 def _request(job: Job, mode: Mode) -> RunRequest:
@@ -46,7 +53,7 @@ def _request(job: Job, mode: Mode) -> RunRequest:
         "files": {job.program_path: program, **{file.path: file.content for file in job.files}},
         "entry_point": job.entry_point,
         "seed": job.seed,
-        "limits": cast(RunLimits, job.limits.model_dump()),
+        "limits": _written(job.limits),
         "calls": [],
         "tests": [],
         "control": "",

@@ -1,15 +1,17 @@
 """The messages between host, zygote and run: plain dicts, as `marshal` and JSON take; types for type checkers alone."""
 
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 Mode = Literal["calls", "script", "assert", "check", "unittest", "pytest", "doctest"]
 
 
 class RunLimits(TypedDict):
-    """`records.Limits` as a dict."""
+    """`records.Limits` as a dict, in which bounds on a call may be absent."""
 
     cpu_s: float
     wall_s: float
+    call_cpu_s: NotRequired[float]
+    call_wall_s: NotRequired[float]
     memory_bytes: int
     processes: int
     open_files: int

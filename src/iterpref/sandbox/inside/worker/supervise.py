@@ -1,15 +1,18 @@
 """Watch one run from the zygote: collect its pipes, hold it to its limits, kill it and measure it.
 
-Nothing that it wrote is interpreted. CPU time is the first bound and wall time the outer one; the CPU time and memory
-of all descendants are sampled ten times a second.
+Nothing that it wrote is interpreted; that something came on the channel is taken as the end of a call, whose time is
+bounded where the limits say so. CPU time is the first bound and wall time the outer one; the CPU time and memory of all
+descendants are sampled ten times a second.
 """
 
 import contextlib
+import math
 import os
 import select
 import signal
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from ..linux.limits import SLACK_BYTES
 from ..linux.processes import descendants, pidfd
@@ -39,6 +42,8 @@ class Supervisor:
         self._host_fd = host_fd
         self._started = time.monotonic()
         self._streams = {name: bytearray() for name in pipes}
+        self._reported_bytes = 0
+        self._call_began = 0.0, 0.0  # wall and CPU time of the run
         self.run = RawRun()
 
     def watch(self, sweep: Callable[[], None]) -> RawRun:
@@ -96,10 +101,11 @@ class Supervisor:
             timeout_s = _TICK_S if ended_fd >= 0 else _SHORT_S
             if ended_fd < 0 and os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
                 return
-            self._check_time()
+            self._take_time()
             if time.monotonic() >= next_sample:
                 next_sample = time.monotonic() + _TICK_S
                 self._sample_tree()
+            self._check_time()
             if self.run.limit:
                 return
 
@@ -142,14 +148,25 @@ class Supervisor:
         else:
             self.run.limit = self.run.limit or ("result_bytes" if name == "channel" else "output_bytes")
 
-    def _check_time(self) -> None:
-        if time.monotonic() - self._started >= float(self._limits["wall_s"]):
-            self.run.limit = "wall_s"
+    def _take_time(self) -> None:
+        self.run.wall_s = time.monotonic() - self._started
         with contextlib.suppress(OSError):
             cpu_s = time.clock_gettime((~self._pid << 3) | 2)  # Linux: the CPU clock of a process
             self.run.cpu_s = max(self.run.cpu_s, cpu_s)
-        if self.run.cpu_s >= float(self._limits["cpu_s"]):
-            self.run.limit = "cpu_s"
+
+    def _check_time(self) -> None:
+        """Name the limit that is used up, if one is. A call that ended since the last look counts as ended now."""
+        used = self.run.wall_s, self.run.cpu_s
+        if len(self._streams["channel"]) > self._reported_bytes:
+            self._reported_bytes, self._call_began = len(self._streams["channel"]), used
+        if self.run.limit:
+            return
+        bounds: dict[str, Any] = {**self._limits}
+        for name, used_s, began_s in zip(("wall_s", "cpu_s"), used, self._call_began, strict=True):
+            if used_s >= bounds[name]:
+                self.run.limit = name
+            elif used_s - began_s >= bounds.get(f"call_{name}", math.inf):
+                self.run.limit = f"call_{name}"
 
     def _sample_tree(self) -> None:
         cpu_s, memory, base_bytes = 0.0, 0, _private_bytes(os.getpid())
@@ -163,8 +180,6 @@ class Supervisor:
         # Above what one process gets: it meets its own limit first and can report a MemoryError. This is for many.
         if memory > int(self._limits["memory_bytes"]) + SLACK_BYTES:
             self.run.limit = "memory_bytes"
-        if self.run.cpu_s >= float(self._limits["cpu_s"]):
-            self.run.limit = "cpu_s"
 
     def _kill(self) -> None:
         for kill in (os.killpg, os.kill):
