@@ -138,12 +138,18 @@ def judge(run: OpenedRun) -> JudgeProgress:
 
 
 def export(
-    run: OpenedRun, folder: Path, format_name: str, repository: str | None = None, *, private: bool = True
+    run: OpenedRun,
+    folder: Path,
+    format_name: str,
+    repository: str | None = None,
+    *,
+    private: bool = True,
+    overwrite: bool = False,
 ) -> Export:
     """Kept pairs → `folder` in another trainer's format, and to the hub where a repository is named."""
     target = format_named(format_name)
     card = _card(run, PairTally.of(run.store.pairs()), DATA_FILE, target)
-    written = write_export(folder, run.store.pairs(kept=True), target, card)
+    written = write_export(folder, run.store.pairs(kept=True), target, card, overwrite=overwrite)
     url = push_to_hub(folder, repository, private=private) if repository else ""
     return Export(written, str(folder), target.name, target.focal, url)
 

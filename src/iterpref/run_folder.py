@@ -35,6 +35,18 @@ def import_note(source: str) -> str:
     return f"import:{source}"
 
 
+def run_of(path: Path) -> Path | None:
+    """The run folder that `path` is itself, or one of whose own files it is or would be; None anywhere else."""
+    path = path.resolve()
+    for folder in (path, *path.parents):
+        if (folder / DATABASE).is_file():
+            own = {place.name for place in vars(RunFolder(folder)).values()} - {folder.name}
+            first = next(iter(path.relative_to(folder).parts), None)
+            if first is None or first in own or first.startswith((DATABASE, ".")):
+                return folder
+    return None
+
+
 class RunFolder:
     """The paths of one run."""
 

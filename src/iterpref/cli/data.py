@@ -174,11 +174,13 @@ def export_(
     format_: Annotated[str, Option("--format")] = "trajectories",
     push: Annotated[str | None, Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
     public: Annotated[bool, Option(help="Make a new dataset of the hub visible to everybody.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace files there that no export wrote.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Write the kept pairs for another trainer, with a dataset card; or the trajectories, for `iterpref import`.
 
     Reads the run's records. Writes train.jsonl and README.md into a folder; for trajectories one file with their tasks.
+    Only files of an earlier export are replaced.
     Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
     from iterpref import pipeline
@@ -190,7 +192,10 @@ def export_(
         if format_ == "trajectories":
             if push:
                 raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
-            finish({"trajectories": export_trajectories(store, output), "file": str(output)}, as_json)
+            written = export_trajectories(store, output, overwrite=overwrite)
+            left = {"unfinished": unfinished} if (unfinished := store.count_unfinished()) else {}
+            finish({"trajectories": written, **left, "file": str(output)}, as_json)
             return
         opened = OpenedRun(store, resolve(run, None, None))
-        finish(asdict(pipeline.export(opened, output, format_, push, private=not public)), as_json)
+        made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
+        finish(asdict(made), as_json)

@@ -53,6 +53,9 @@ def compare(
     seed: Annotated[int, Option(help="Of the bootstrap.")] = 0,
     markdown: Annotated[Path | None, Option(help="Also write the tables to this file.")] = None,
     html: Annotated[Path | None, Option(help="Also write a page with the programs they differ on.")] = None,
+    overwrite: Annotated[
+        bool, Option("--overwrite", help="Replace such files also if no comparison wrote them.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.

@@ -3,13 +3,16 @@
 from iterpref.exporting.card import dataset_card
 from iterpref.exporting.formats import FORMATS, ExportFormat, format_named
 from iterpref.exporting.hub import push_to_hub
-from iterpref.exporting.write import DATA_FILE, Export, export_trajectories, write_export
+from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file
+from iterpref.exporting.write import Export, export_trajectories, write_export
 
 __all__ = [
+    "CARD_FILE",
     "DATA_FILE",
     "FORMATS",
     "Export",
     "ExportFormat",
+    "check_file",
     "dataset_card",
     "export_trajectories",
     "format_named",

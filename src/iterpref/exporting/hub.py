@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from iterpref.errors import ConfigError, IterPrefError
-from iterpref.exporting.write import CARD_FILE, DATA_FILE
+from iterpref.exporting.place import CARD_FILE, DATA_FILE
 
 
 class HubError(IterPrefError):

@@ -13,12 +13,10 @@ from typing import Any
 
 from iterpref.errors import RecordError
 from iterpref.exporting.formats import ExportFormat
+from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file, check_folder, is_trajectory, with_seal
 from iterpref.files import whole, write_text
 from iterpref.records import ExportedTrajectory, PreferencePair
 from iterpref.store import Store
-
-DATA_FILE = "train.jsonl"
-CARD_FILE = "README.md"
 
 
 @dataclass(frozen=True)
@@ -32,33 +30,37 @@ class Export:
     url: str = ""
 
 
-def write_export(folder: Path, pairs: Iterable[PreferencePair], target: ExportFormat, card: str) -> int:
+def write_export(
+    folder: Path, pairs: Iterable[PreferencePair], target: ExportFormat, card: str, *, overwrite: bool = False
+) -> int:
     """Write pairs and card; returns how many pairs.
 
     Raises:
-        RecordError: A pair doesn't fit the format, there are none, or the folder can't be written; then nothing there
-            was changed.
+        RecordError: A pair doesn't fit the format, there are none, or the folder can't be written, or holds such files
+            that no export wrote (unless `overwrite`); then nothing there was changed.
     """
     try:
+        check_folder(folder, overwrite)
         folder.mkdir(parents=True, exist_ok=True)
         with whole(folder / DATA_FILE) as partial:
             written = _write_lines(partial, map(target.row, pairs))
             if not written:
                 raise RecordError(f"{folder}: no pairs to export; make some first (iterpref pair)")
-            write_text(folder / CARD_FILE, card + "\n")
+            write_text(folder / CARD_FILE, with_seal(card, partial))
     except OSError as error:
         raise RecordError(f"{folder}: can't write there ({error.strerror}); choose another folder") from None
     return written
 
 
-def export_trajectories(store: Store, path: str | Path) -> int:
+def export_trajectories(store: Store, path: str | Path, *, overwrite: bool = False) -> int:
     """Write every closed trajectory with its task; returns how many.
 
     Raises:
-        RecordError: The file can't be written.
+        RecordError: The file can't be written, or is one that no export wrote (unless `overwrite`).
     """
     found = (ExportedTrajectory(task=store.task(made.task_id), trajectory=made) for made in store.trajectories())
     try:
+        check_file(Path(path), is_trajectory, overwrite)
         with whole(Path(path)) as partial:
             return _write_lines(partial, (row.model_dump(mode="json") for row in found))
     except OSError as error:

@@ -39,6 +39,11 @@ class Counts(Tables):
         """Closed trajectories of an origin whose tools did not fail."""
         return self._count("trajectories WHERE origin = ? AND status != 'failed_tools'", origin)
 
+    def count_unfinished(self) -> int:
+        """Trajectories that are begun and not closed."""
+        begun = "(SELECT DISTINCT trajectory_id FROM attempts EXCEPT SELECT trajectory_id FROM trajectories)"
+        return self._count(begun)
+
     def count_attempts(self, iteration: int) -> int:
         """Attempts at one iteration, of closed and open trajectories."""
         return self._count("attempts WHERE iteration = ?", iteration)
