@@ -2,6 +2,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from iterpref.errors import RecordError
@@ -33,11 +35,16 @@ def test_format_of_pairs_with_other_columns(write_rows: WriteRows) -> None:
     assert detect_format(str(path), {"prompt": "instruction", "chosen": "good", "rejected": "bad"}) == "pairs"
 
 
-@pytest.mark.parametrize("source", ["folder", "x.parquet", "someone/pairs"])
-def test_format_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
+def test_a_hub_id_is_taken_for_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "folder").mkdir()
-    assert detect_format(source) == "pairs"
+    assert detect_format("someone/pairs") == "pairs"
+
+
+def test_format_of_parquet_and_folders_by_keys(tmp_path: Path) -> None:
+    task = {"task_id": "T/1", "prompt": "p", "tests": [{"path": "t.py", "content": "assert f()"}], "style": "assert"}
+    pq.write_table(pa.Table.from_pylist([task]), tmp_path / "tasks.parquet")
+    assert detect_format(str(tmp_path / "tasks.parquet")) == "tasks"
+    assert detect_format(str(tmp_path)) == "tasks"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from iterpref.analysis.compare import Entrant, compare_all, holm, load_entrant
+from iterpref.analysis import Entrant, compare_all, load_entrant
+from iterpref.analysis.compare import holm
 from iterpref.errors import RecordError, StoreError
 from iterpref.records import Execution, Result, Sample
 from iterpref.store import Store
@@ -86,7 +87,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with Store.open(tmp_path / "run") as store:
         store.put_result(result("1", "+"))
         store.put_result(result("2", "-"))
-    with pytest.raises(RecordError, match=r"several results on own \(1 and 2\); name one of its files"):
+    with pytest.raises(RecordError, match=r"several results on own; name one of its files:\n.*1.json: 1 on own"):
         load_entrant(tmp_path / "run")
 
 
@@ -103,6 +104,6 @@ def test_the_command(tmp_path: Path) -> None:
     (comparison,) = json.loads(done.stdout.splitlines()[-1])["comparisons"]
     assert (comparison["won"], comparison["lost"], comparison["mcnemar_p"]) == (["t1", "t2"], [], 0.5)
     markdown = (tmp_path / "c.md").read_text()
-    assert "| own | one/r | two/r | +66.7 |" in markdown and "| own | 33.3\u00a0% | 100.0\u00a0% |" in markdown
+    assert "| own | one/r one | two/r two | +66.7 |" in markdown and "| own | 33.3\u00a0% | 100.0\u00a0% |" in markdown
     page = (tmp_path / "c.html").read_text()
     assert "y = 2" in page and "&lt;/pre&gt;&lt;script&gt;" in page and "<script" not in page

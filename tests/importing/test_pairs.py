@@ -15,7 +15,7 @@ from iterpref.importing import import_pairs
 from iterpref.importing import pairs as pairs_module
 from iterpref.pairing.pair import make_pairs
 from iterpref.records import ImportedPair, Message
-from iterpref.rows import hub_rows
+from iterpref.rows import DatasetPart, hub_rows
 from iterpref.store import Store
 
 WriteRows = Callable[..., Path]
@@ -100,9 +100,9 @@ def test_unknown_column(store: Store, write_rows: WriteRows) -> None:
         pytest.param(PLAIN | {"chosen": 3}, "chosen is int; expected text or a list of messages", id="number"),
         pytest.param(PLAIN | {"chosen": []}, "chosen is an empty list", id="no message"),
         pytest.param(PLAIN | {"chosen": ["a"]}, r"chosen\.0 is str; expected a message", id="list of texts"),
-        pytest.param(PLAIN | {"chosen": [{"role": "assistant"}]}, r"chosen\.0: content: Field required",
+        pytest.param(PLAIN | {"chosen": [{"role": "assistant"}]}, r"chosen\.0: content is missing",
                      id="message without content"),
-        pytest.param(PLAIN | {"chosen": [{"role": "bot", "content": "a"}]}, r"chosen\.0: role: .*'assistant'",
+        pytest.param(PLAIN | {"chosen": [{"role": "bot", "content": "a"}]}, r"role is 'bot'; expected system, user",
                      id="unknown role"),
         pytest.param(PLAIN | {"chosen": [ASK], "rejected": [ASK]}, "last turn of chosen is the user's",
                      id="no reply"),
@@ -188,7 +188,7 @@ def test_hub_data_sets_are_read_by_their_library(tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("HF_HOME", str(tmp_path / "cache"))
     (tmp_path / "set").mkdir()
     pq.write_table(pa.Table.from_pylist([PLAIN]), tmp_path / "set" / "train.parquet")
-    assert [row.values for row in hub_rows(str(tmp_path / "set"), "train")] == [PLAIN]
+    assert [row.values for row in hub_rows(str(tmp_path / "set"), DatasetPart())] == [PLAIN]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@
 Results side by side.
 """
 
-from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all, load_entrant
+from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all
+from iterpref.analysis.entrants import load_entrant, load_entrants
 
-__all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant"]
+__all__ = ["Comparison", "Entrant", "Matrix", "compare", "compare_all", "load_entrant", "load_entrants"]

@@ -4,18 +4,15 @@ The difference of pass@k with a paired bootstrap interval over tasks, the exact 
 completion, and the tasks won and lost; of several models each pair, with p-values corrected for how many there are.
 """
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations, product
-from pathlib import Path
 from statistics import fmean
 
 from iterpref.errors import RecordError
 from iterpref.records import Record, Result
 from iterpref.statistics import pass_at_k_by_task
-from iterpref.store import Store
 
 
 class Comparison(Record):
@@ -159,26 +156,6 @@ def _check_same_data(first: Result, second: Result) -> None:
             )
 
 
-def load_entrant(source: Path, name: str | None = None) -> Entrant:
-    """The Results of a file (`results/ID.json`) or of a run folder that has one for each benchmark.
-
-    Raises:
-        RecordError: Not a Result, or several on one benchmark.
-        StoreError: The folder is no run.
-    """
-    found: dict[str, Result] = {}
-    for result in _results(source):
-        if result.benchmark in found:
-            raise RecordError(
-                f"{source}: several results on {result.benchmark} ({found[result.benchmark].result_id} and "
-                f"{result.result_id}); name one of its files, {source / 'results' / (result.result_id + '.json')}"
-            )
-        found[result.benchmark] = result
-    if not found:
-        raise RecordError(f"{source}: no results; evaluate a model in it first")
-    return Entrant(name=name or _short(source), results=found)
-
-
 def compare_all(entrants: Sequence[Entrant], k: int = 1, level: float = 0.95, seed: int = 0) -> Matrix:
     """Every pair of entrants on every benchmark that both have.
 
@@ -227,23 +204,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
         adjusted[index] = highest
     return adjusted
-
-
-def _results(path: Path) -> list[Result]:
-    if path.is_dir():
-        with Store.open(path, write=False) as store:
-            return list(store.results())
-    try:
-        # Not model_validate_json: a program may hold a lone surrogate, which it refuses.
-        return [Result.model_validate(json.loads(path.read_text(encoding="utf-8")))]
-    except OSError as error:
-        why = error.strerror
-        raise RecordError(f"{path}: can't read this result ({why}); expected a run or results/ID.json") from None
-    except ValueError:
-        raise RecordError(f"{path}: not a Result; expected a file that iterpref evaluate wrote into results/") from None
-
-
-def _short(source: Path) -> str:
-    """`runs/a/results/0f3c….json` → `a/0f3c`; a run folder → its name."""
-    path = source.resolve()
-    return path.name if path.is_dir() else f"{path.parent.parent.name}/{path.stem[:8]}"

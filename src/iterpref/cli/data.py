@@ -25,7 +25,7 @@ from .opening import Repeatable, must_exist, open_run, resolve
 
 @app.command("import")
 def import_(
-    source: Annotated[str, Argument(help="JSONL or Parquet file, folder of Parquet, or hub dataset id.")],
+    source: Annotated[str, Argument(help="File (JSONL, JSON, CSV, Parquet), folder of such files, or hub dataset id.")],
     run: NewRunOption,
     config: FirstConfigFile = None,
     set_: FirstOverrides = None,

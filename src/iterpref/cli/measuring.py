@@ -1,7 +1,7 @@
 """Commands that measure: evaluate, compare, report, doctor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from typer import Argument, Option
 
@@ -41,13 +41,27 @@ def evaluate(
         rows = []
         for result in found:
             counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+            counted |= said_of_samples(result.settings)
             rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
         finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
 
 
+def said_of_samples(settings: dict[str, Any]) -> dict[str, Any]:
+    """Of a samples file: how many of its completions were left out, and whether its own verdicts are ours."""
+    said = {"left_out": settings["left_out"]} if "left_out" in settings else {}
+    if recorded := settings.get("recorded"):
+        differ = recorded["differ"]
+        more = f" and {len(differ) - 5} more" if len(differ) > 5 else ""
+        said |= {"recorded_verdicts": recorded["verdicts"], "agree": recorded["agree"]}
+        said |= {"differ": ", ".join(differ[:5]) + more} if differ else {}
+    return said
+
+
 @app.command()
 def compare(
-    sources: Annotated[list[Path], Argument(help="Two or more: results/ID.json files, or run folders.")],
+    sources: Annotated[
+        list[Path], Argument(help="Results: results/ID.json files or run folders; of one run all its models.")
+    ],
     k: Annotated[int, Option(help="Compare pass@k.")] = 1,
     level: Annotated[float, Option(help="Of the bootstrap intervals.")] = 0.95,
     seed: Annotated[int, Option(help="Of the bootstrap.")] = 0,
@@ -61,12 +75,12 @@ def compare(
     """Compare models task by task: differences with intervals, exact McNemar tests, tasks won and lost.
 
     Reads Results of the same benchmarks. Writes nothing unless asked to.
-    Example: iterpref compare runs/a/results/1f.json runs/a/results/9c.json --html compared.html
+    Example: iterpref compare runs/a --html compared.html
     """
-    from iterpref.analysis.compare import compare_all, load_entrant
+    from iterpref.analysis import compare_all, load_entrants
     from iterpref.viewer.comparison import as_markdown, write_page
 
-    entrants = [load_entrant(source) for source in sources]
+    entrants = load_entrants(sources)
     matrix = compare_all(entrants, k, level, seed)
     text = as_markdown(matrix)
     if markdown is not None:

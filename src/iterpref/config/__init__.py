@@ -4,12 +4,14 @@ Secrets have no place here: they come from the environment. `training` is handed
 (`training/config.py`), which knows its own keys.
 """
 
+from datetime import date
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
 from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
 from iterpref.records import Isolation, Limits, Style
+from iterpref.rows import DatasetPart
 from iterpref.sandbox import RUNGS
 from iterpref.section import Section
 
@@ -72,10 +74,18 @@ class ImportingConfig(Section):
     prefix, reference, license, split. Pairs: prompt, chosen, rejected, task_id, license."""
     split: str = "train"
     """Split of a hub dataset, or of a saved one that has several."""
+    config_name: str | None = None
+    """Configuration of a hub dataset that has several, such as a language."""
+    revision: str | None = None
+    """Commit, tag or branch of a hub dataset; default: its newest."""
     style: Style | Literal["auto"] = "auto"
     """How the tests of mapped tasks are run; `auto` goes by what they define."""
     license: str = ""
     """Licence of tasks that name none."""
+
+    @property
+    def part(self) -> DatasetPart:
+        return DatasetPart(self.split, self.config_name, self.revision)
 
 
 class SynthesisSamplingConfig(SamplingConfig):
@@ -193,7 +203,7 @@ class EvaluationConfig(Section):
     """Benchmark → completions → Result."""
 
     benchmark: str = "playground"
-    """`playground`, a published benchmark such as `humaneval+`, or a JSONL file of tasks in this package's schema."""
+    """`playground`, a published benchmark such as `humaneval+`, or a file of tasks (`importing.columns`)."""
     path: str | None = None
     """Local file of a published benchmark; default: its environment variable, else its release is downloaded."""
     protocol: Literal["auto", "plain", "chat", "base"] = "auto"
@@ -203,6 +213,13 @@ class EvaluationConfig(Section):
     """Only tasks of this split; null for all, in the playground for `held_out`."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What only this benchmark understands; LiveCodeBench: `since`, `until` (contests, as 2024-08-01), `difficulty`."""
+
+    @field_validator("options")
+    @classmethod
+    def _days(cls, options: dict[str, Any]) -> dict[str, Any]:
+        """A day as text, as Results and config.yaml hold it, where YAML read a date or a point in time."""
+        return {name: str(value)[:10] if isinstance(value, date) else value for name, value in options.items()}
+
     tasks: int | None = Field(default=None, gt=0)
     """Only the first so many tasks."""
     samples: int = Field(default=1, gt=0)

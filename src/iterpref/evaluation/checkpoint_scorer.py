@@ -76,7 +76,7 @@ def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
             "are trained on train and measured on held_out"
         )
     _check_apart(selection, config.evaluation)
-    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed))
+    found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed, form=config.importing))
     published = [task.task_id for task in found.tasks if is_published(task.task_id)]
     if published:
         raise ConfigError(f"training.selection.benchmark: {name} holds {published[0]}, a benchmark's task; {ADVICE}")

@@ -3,6 +3,7 @@
 import asyncio
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from iterpref.clients import in_this_process
 from iterpref.errors import ConfigError
@@ -43,9 +44,10 @@ def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Res
     """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)
-        given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken)
+        given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken, benchmark.outside)
         answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
-        return _score(run, benchmark, answers, sandbox)
+        result = _score(run, benchmark, answers, sandbox)
+        return _with_facts(run, result, given.facts(result))
 
 
 def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
@@ -54,13 +56,23 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
     if not settings.stronger_tests:
         return {}
     with run.sandbox() as sandbox:
-        benchmark = load_benchmark(settings.stronger_tests, path=settings.stronger_path, sandbox=sandbox)
+        choice = TaskChoice(form=run.config.importing)
+        benchmark = load_benchmark(settings.stronger_tests, choice, path=settings.stronger_path, sandbox=sandbox)
     return {task.task_id: task for task in benchmark.tasks}
 
 
 def _benchmark(run: OpenedRun, sandbox: Sandbox) -> Benchmark:
     settings = run.config.evaluation
     return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
+
+
+def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result:
+    """The Result with what is known of its samples file; it may have been stored by a version that didn't say it."""
+    said = result.model_copy(update={"settings": result.settings | facts})
+    if said != result:
+        run.store.put_result(said)
+        write_result(said, run.folder.results)
+    return said
 
 
 def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: Sandbox) -> Result:

@@ -2,14 +2,15 @@
 
 Read are EvalPlus's and BigCodeBench's JSONL (`{"task_id", "solution"}`, a whole program, or `{"task_id",
 "completion"}`, which continues the task's prompt) and LiveCodeBench's JSON (`[{"question_id", "code_list"}]`).
-A `solution` is run as it is, unless asked for otherwise.
+A `solution` is run as it is, unless asked for otherwise. Verdicts that a file carries (`graded_list` of LiveCodeBench's
+`*_eval_all.json`, `passed` of HumanEval's `*_results.jsonl`) are kept, to be compared with those reached here.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.sanitize import sanitize
@@ -22,19 +23,37 @@ _EXPECTED = "task_id and solution (a whole program) or completion (which continu
 
 @dataclass(frozen=True)
 class Answer:
-    """One completion as it came, and the program it amounts to; `cut`: it was cut off at the token limit."""
+    """One completion as it came, and the program it amounts to; `cut`: it was cut off at the token limit; `recorded`:
+    whether it passed where it was recorded, if that is known."""
 
     completion: str
     program: str
     cut: bool = False
+    recorded: bool | None = None
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Completions by task; `name` holds the file's name and its content's hash."""
+    """Completions by task; `name` holds the file's name and its content's hash; `left_out` counts those of tasks that
+    were not chosen, or can't be judged here."""
 
     name: str
     by_task: dict[str, list[Answer]]
+    left_out: int = 0
+
+    def facts(self, result: Result) -> dict[str, Any]:
+        """What became of the file, for a Result of it: how many completions were left out, and how many recorded
+        verdicts are those reached here, with the samples that differ (`task:index`)."""
+        found: dict[str, Any] = {"left_out": self.left_out} if self.left_out else {}
+        verdicts = {
+            f"{sample.task_id}:{sample.sample_index}": (recorded, sample.execution.passed)
+            for sample in result.samples
+            if (recorded := self.by_task[sample.task_id][sample.sample_index].recorded) is not None
+        }
+        if verdicts:
+            differ = [place for place, (recorded, here) in verdicts.items() if recorded != here]
+            found["recorded"] = {"verdicts": len(verdicts), "agree": len(verdicts) - len(differ), "differ": differ}
+        return found
 
 
 class _Entry(NamedTuple):
@@ -45,16 +64,22 @@ class _Entry(NamedTuple):
     kind: str
     code: str
     sample_index: int | None = None
+    recorded: bool | None = None
 
 
 def read_samples(
-    path: Path, tasks: Sequence[Task], sanitized: bool = False, missing: Mapping[str, str] | None = None
+    path: Path,
+    tasks: Sequence[Task],
+    sanitized: bool = False,
+    missing: Mapping[str, str] | None = None,
+    outside: Callable[[], Collection[str]] = frozenset,
 ) -> Samples:
     """The completions of a file for the tasks of a benchmark, in the file's order.
 
     Args:
         sanitized: Cut each program down to what its entry point needs first.
         missing: Tasks that are known but can't be judged here; their samples are left out.
+        outside: Gives the ids of tasks that the benchmark has and that were not chosen; their samples are left out.
 
     Raises:
         ConfigError: The file can't be read.
@@ -62,13 +87,18 @@ def read_samples(
             twice, or a task has no sample.
     """
     known = {task.task_id: task for task in tasks}
-    entries = [entry for entry in _entries(path) if entry.task_id not in (missing or {})]
+    given = list(_entries(path))
+    entries = [entry for entry in given if entry.task_id in known]
+    if others := [entry for entry in given if entry.task_id not in known | dict(missing or {})]:
+        not_chosen = outside()
+        for entry in others:
+            if entry.task_id not in not_chosen:
+                raise RecordError(
+                    f"{path}:{entry.number}: task {entry.task_id} is not in the benchmark, which has "
+                    f"{_some(list(known))}"
+                )
     found: dict[str, list[Answer]] = {task_id: [] for task_id in known}
     for entry in entries:
-        if entry.task_id not in known:
-            raise RecordError(
-                f"{path}:{entry.number}: task {entry.task_id} is not in the benchmark, which has {_some(list(known))}"
-            )
         found[entry.task_id].append(_answer(known[entry.task_id], entry, sanitized))
     repeated = _repeated(path, entries)
     without = [task_id for task_id, samples in found.items() if not samples]
@@ -83,7 +113,7 @@ def read_samples(
             "each line a sample_index where equal samples are meant"
         )
     content = path.read_text(encoding="utf-8", errors="surrogateescape")
-    return Samples(f"samples:{path.name}:{fingerprint(content)[:12]}", found)
+    return Samples(f"samples:{path.name}:{fingerprint(content)[:12]}", found, len(given) - len(entries))
 
 
 def write_result(result: Result, folder: Path) -> Path:
@@ -106,7 +136,7 @@ def _repeated(path: Path, entries: Sequence[_Entry]) -> str:
     """Where an equal sample comes again, in words, or ""; RecordError if a numbered one does."""
     seen: dict[tuple[str, str, int | str], int] = {}
     repeated = ""
-    for number, task_id, kind, code, index in entries:
+    for number, task_id, kind, code, index, _ in entries:
         first = seen.setdefault((task_id, kind if index is not None else "", code if index is None else index), number)
         if first == number:
             continue
@@ -122,7 +152,8 @@ def _answer(task: Task, entry: _Entry, sanitized: bool) -> Answer:
         if not isinstance(task.prompt, str):
             raise RecordError(f"task {task.task_id}: its prompt is a conversation, which a completion can't continue")
         program = task.prompt + program
-    return Answer(entry.code, sanitize(program, task.entry_point) if sanitized else program)
+    program = sanitize(program, task.entry_point) if sanitized else program
+    return Answer(entry.code, program, recorded=entry.recorded)
 
 
 def _entries(path: Path) -> Iterator[_Entry]:
@@ -145,15 +176,32 @@ def _evalplus(row: SourceRow) -> _Entry:
     kind = next((k for k in ("solution", "completion") if isinstance(values.get(k), str)), "")
     if not kind or not isinstance(values.get("task_id"), str | int):
         raise RecordError(f"{row.where}: got {', '.join(sorted(values))}; expected {_EXPECTED}")
-    index = values.get("sample_index")
-    return _Entry(row.number, str(values["task_id"]), kind, values[kind], index if isinstance(index, int) else None)
+    index, passed = values.get("sample_index"), values.get("passed")
+    return _Entry(
+        row.number,
+        str(values["task_id"]),
+        kind,
+        values[kind],
+        index if isinstance(index, int) else None,
+        passed if isinstance(passed, bool) else None,
+    )
 
 
 def _livecodebench(path: Path, row: SourceRow) -> list[_Entry]:
     codes = row.values.get("code_list")
     if not isinstance(codes, list) or not all(isinstance(code, str) for code in codes):
         raise RecordError(f"{path}: element {row.number}: expected an object with question_id and code_list (texts)")
-    return [_Entry(row.number, str(row.values["question_id"]), "solution", code) for code in codes]
+    graded = row.values.get("graded_list", [None] * len(codes))
+    if not isinstance(graded, list) or len(graded) != len(codes) or not all(isinstance(v, bool | None) for v in graded):
+        raise RecordError(
+            f"{path}: element {row.number}: expected a graded_list of as many true and false as there are programs in "
+            "code_list"
+        )
+    task_id = str(row.values["question_id"])
+    return [
+        _Entry(row.number, task_id, "solution", code, recorded=passed)
+        for code, passed in zip(codes, graded, strict=True)
+    ]
 
 
 def _some(ids: list[str]) -> str:

@@ -5,7 +5,6 @@ The kind is known by the source's ending, else by the keys of its first row.
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, Literal
 
 from iterpref.errors import RecordError
@@ -13,7 +12,7 @@ from iterpref.importing.pairs import import_pairs
 from iterpref.importing.recorded import import_recorded
 from iterpref.importing.tasks import import_own_tasks, import_tasks
 from iterpref.opened_run import OpenedRun
-from iterpref.rows import RefusedRows, is_hub_id, read_rows
+from iterpref.rows import DEFAULT_PART, DatasetPart, RefusedRows, is_hub_id, source_name, source_rows
 
 SourceFormat = Literal["recorded", "export", "tasks", "pairs"]
 
@@ -38,31 +37,33 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
     columns = {**settings.columns, **columns}
     if "tests" in columns:
         return import_own_tasks(source, run.store, settings.model_copy(update={"columns": columns})).model_dump()
-    kind = detect_format(source, columns)
+    kind = detect_format(source, columns, settings.part)
     if kind == "tasks":
-        return import_tasks(source, run.store).model_dump()
+        return import_tasks(source, run.store, settings.part).model_dump()
     if kind == "pairs":
-        return import_pairs(source, run.store, columns, settings.split).model_dump()
+        return import_pairs(source, run.store, columns, settings.part).model_dump()
     with run.sandbox() as sandbox:
         show = partial(run.on_progress, "import", note="")
-        return import_recorded(source, run.store, sandbox, run.config.limits, show).model_dump(mode="json")
+        found = import_recorded(source, run.store, sandbox, run.config.limits, show, settings.part)
+        return found.model_dump(mode="json")
 
 
-def detect_format(source: str, columns: Mapping[str, str] | None = None) -> SourceFormat:
+def detect_format(
+    source: str, columns: Mapping[str, str] | None = None, part: DatasetPart = DEFAULT_PART
+) -> SourceFormat:
     """What a source holds; `columns` are other names of the pair columns, as in `import_pairs`.
 
     Raises:
         RecordError: No such file, no row, or keys that fit no format.
     """
-    path = Path(source)
-    if is_hub_id(source) or path.is_dir() or path.suffix == ".parquet":
+    if is_hub_id(source):
         return "pairs"
-    refused = RefusedRows(path.name)
-    row = next(read_rows(path, refused), None)
+    refused = RefusedRows(source_name(source))
+    row = next(source_rows(source, part, refused), None)
     if refused.count:  # the first rows are broken, so their keys can't be known
         raise RecordError(refused.shown[0])
     if row is None:
-        raise RecordError(f"{path}: no rows; expected one JSON object a line")
+        raise RecordError(f"{source}: no rows; expected one JSON object a line")
     names = {**EXPECTED, "pairs": tuple((columns or {}).get(key, key) for key in ("chosen", "rejected"))}
     for kind, keys in names.items():
         if row.values.keys() >= set(keys):
@@ -70,5 +71,6 @@ def detect_format(source: str, columns: Mapping[str, str] | None = None) -> Sour
     known = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in EXPECTED.items())
     raise RecordError(
         f"{row.where}: unknown format, its keys are {', '.join(row.values) or 'none'}; expected one of: {known}. "
-        "Pairs under other names: --column prompt=NAME"
+        "Under other names: of pairs --column prompt=NAME --column chosen=NAME, of tasks --column prompt=NAME "
+        "--column tests=NAME"
     )

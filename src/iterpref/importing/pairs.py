@@ -14,7 +14,17 @@ from pydantic import ValidationError
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.records import ImportedPair, Message, Prompt, Record, as_messages, fingerprint
-from iterpref.rows import Columns, RefusedRows, SourceRow, explain, source_name, source_rows
+from iterpref.rows import (
+    DEFAULT_PART,
+    Columns,
+    DatasetPart,
+    RefusedRows,
+    SourceRow,
+    did_you_mean,
+    explain,
+    source_name,
+    source_rows,
+)
 from iterpref.run_folder import import_note
 from iterpref.store import Store
 
@@ -32,7 +42,7 @@ def import_pairs(
     source: str | Path,
     store: Store,
     columns: Mapping[str, str] | None = None,
-    split: str = "train",
+    part: DatasetPart = DEFAULT_PART,
     on_progress: Callable[[int], None] | None = None,
 ) -> PairsSummary:
     """Import pairs; a repeated import ends in the same pairs.
@@ -48,7 +58,7 @@ def import_pairs(
     """
     reader = _PairReader(_columns(columns or {}), source_name(source))
     refused = RefusedRows(reader.source)
-    pairs = reader.pairs(source_rows(str(source), split, refused), refused)
+    pairs = reader.pairs(source_rows(str(source), part, refused), refused)
     stored = 0
     batch: list[ImportedPair] = []
     try:
@@ -72,7 +82,10 @@ def import_pairs(
 def _columns(columns: Mapping[str, str]) -> Columns:
     unknown = [name for name in columns if name not in COLUMNS]
     if unknown:
-        raise ConfigError(f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}")
+        raise ConfigError(
+            f"column {unknown[0]}: pairs have no such column; expected one of {', '.join(COLUMNS)}"
+            f"{did_you_mean(unknown[0], COLUMNS)}"
+        )
     return Columns(COLUMNS, columns)
 
 

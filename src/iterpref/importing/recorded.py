@@ -14,7 +14,15 @@ from pathlib import Path
 from iterpref.errors import RecordError
 from iterpref.importing.recorded_rows import RecordedRun, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
-from iterpref.rows import RefusedRows, SourceRow, count_lines, read_rows
+from iterpref.rows import (
+    DEFAULT_PART,
+    DatasetPart,
+    RefusedRows,
+    SourceRow,
+    count_lines,
+    source_name,
+    source_rows,
+)
 from iterpref.run_folder import import_note
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
@@ -48,33 +56,34 @@ class ImportSummary(Record):
 
 
 def import_recorded(
-    path: str | Path,
+    source: str | Path,
     store: Store,
     sandbox: Sandbox,
     limits: Limits | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    part: DatasetPart = DEFAULT_PART,
 ) -> ImportSummary:
-    """Import recorded runs, executing every version; the summary is also the note `import:<file name>`.
+    """Import recorded runs, executing every version; the summary is also the note `import:<source>`.
 
     `on_progress` is told how many rows are done, of how many.
 
     `limits` are those of every execution; default: those of the task (four CPU seconds for recorded runs).
 
     Raises:
-        RecordError: The file can't be read, or some rows can't be used; all others are imported.
+        RecordError: The source can't be read, or some rows can't be used; all others are imported.
     """
-    path = Path(path)
-    refused = RefusedRows(path.name)
+    name = source_name(source)
+    refused = RefusedRows(name)
     importer = _Importer(store, sandbox, limits, refused)
-    done, total = 0, count_lines(path)
-    rows = read_rows(path, refused)
+    done, total = 0, count_lines(Path(source)) if Path(source).is_file() else 0
+    rows = source_rows(str(source), part, refused)
     while batch := list(islice(rows, BATCH)):
         importer.add(batch)
         if on_progress:
             done += len(batch)
             on_progress(done, max(done, total))
     summary = ImportSummary.model_validate(importer, from_attributes=True)
-    store.put_note(import_note(path.name), summary.model_dump(mode="json"))
+    store.put_note(import_note(name), summary.model_dump(mode="json"))
     refused.check(f"{summary.trajectories} trajectories")
     return summary
 

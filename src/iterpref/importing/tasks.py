@@ -13,11 +13,12 @@ from iterpref.config import ImportingConfig
 from iterpref.errors import RecordError, StoreError
 from iterpref.records import Record, Task
 from iterpref.rows import (
+    DEFAULT_PART,
     Columns,
+    DatasetPart,
     MappedTasks,
     RefusedRows,
     SourceRow,
-    read_rows,
     schema_task,
     source_name,
     source_rows,
@@ -25,6 +26,9 @@ from iterpref.rows import (
     task_prompt,
 )
 from iterpref.store import Store
+
+# What a row says beside its tests, which the store compares itself.
+_SAID = ("prompt", "reference", "license", "split")
 
 
 class Instruction(NamedTuple):
@@ -35,20 +39,22 @@ class Instruction(NamedTuple):
 
 
 class TasksSummary(Record):
-    """How many tasks a file added."""
+    """Rows that are tasks; of these `new` ones, and rows that are the same task as an earlier row (`repeated`)."""
 
     tasks: int
+    new: int = 0
+    repeated: int = 0
 
 
-def import_tasks(path: str | Path, store: Store) -> TasksSummary:
-    """Add the tasks of a file in the schema of `records.Task`; those that are there already stay as they are.
+def import_tasks(source: str | Path, store: Store, part: DatasetPart = DEFAULT_PART) -> TasksSummary:
+    """Add the tasks of a source in the schema of `records.Task`; those that are there already stay as they are.
 
     Raises:
-        RecordError: The file can't be read, or some rows are no tasks (no tests, unknown fields) or change the tests of
-            a stored task; all others are imported.
+        RecordError: The source can't be read, or some rows are no tasks (no tests, unknown fields) or change a stored
+            task; all others are imported.
     """
-    refused = RefusedRows(Path(path).name)
-    return _put_tasks(store, read_rows(Path(path), refused), schema_task, refused)
+    refused = RefusedRows(source_name(source))
+    return _put_tasks(store, source_rows(str(source), part, refused), schema_task, refused)
 
 
 def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> TasksSummary:
@@ -67,15 +73,31 @@ def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> Ta
 def _put_tasks(
     store: Store, rows: Iterator[SourceRow], make: Callable[[SourceRow], Task], refused: RefusedRows
 ) -> TasksSummary:
-    tasks = 0
+    before, tasks, repeated = store.count("tasks"), 0, 0
+    seen: set[str] = set()
     for row in rows:
         try:
-            store.put_tasks([make(row)])
-            tasks += 1
+            task = make(row)
+            store.put_tasks([task])
+            _check_unchanged(row, task, store.task(task.task_id))
         except (RecordError, StoreError) as error:
             refused.add(error)
+            continue
+        tasks += 1
+        repeated += task.task_id in seen
+        seen.add(task.task_id)
     refused.check(f"{tasks} tasks")
-    return TasksSummary(tasks=tasks)
+    return TasksSummary(tasks=tasks, new=store.count("tasks") - before, repeated=repeated)
+
+
+def _check_unchanged(row: SourceRow, task: Task, stored: Task) -> None:
+    """RecordError where the store holds something else under this id: what a row says must not be lost unsaid."""
+    names = [name for name in _SAID if getattr(task, name) != getattr(stored, name)]
+    if names:
+        raise RecordError(
+            f"{row.where}: task {task.task_id} is there with another {' and '.join(names)}; a stored task stays as it "
+            "is, so give the changed one a new id"
+        )
 
 
 def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instruction]:
@@ -97,7 +119,7 @@ def _rows_with(
     needed: tuple[str, ...], columns: Columns, source: str, settings: ImportingConfig, refused: RefusedRows
 ) -> Iterator[SourceRow]:
     """Rows of a source whose first one has the columns that are needed; else one RecordError, not one a row."""
-    rows = source_rows(source, settings.split, refused)
+    rows = source_rows(source, settings.part, refused)
     first = next(rows, None)
     if first is None:
         raise RecordError(refused.shown[0] if refused.count else f"{source}: no rows; expected tasks")

@@ -1,15 +1,21 @@
-"""One file → rows, streamed (but for an array): JSONL, gzipped or not, one JSON array, or Parquet."""
+"""One file → rows: JSONL, JSON (an array, or objects over several lines), CSV or TSV, each packed or not, or Parquet.
 
-import gzip
+Streamed, but for JSON that is no JSONL, which is read whole.
+"""
+
 import io
 import json
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from .packed import PACKED_ENDINGS, readable, unpacked
 from .row import BrokenRow, RefusedRows, SourceRow, UnreadableSource, kind_in_words, numbered
+from .tables import DELIMITERS, table_rows
+
+FILE_ENDINGS = {".json", ".jsonl", ".ndjson", ".parquet", *DELIMITERS, *PACKED_ENDINGS}
 
 
 def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") -> Iterator[SourceRow]:
@@ -23,39 +29,80 @@ def read_rows(path: Path, refused: RefusedRows | None = None, name: str = "") ->
     if path.suffix == ".parquet":
         yield from _parquet_rows(path, name)
         return
-    start = 0
-    for number, text in _numbered_texts(path):
-        try:
-            if text.strip():
-                yield SourceRow(name, number, _object(name, number, text, start))
-        except BrokenRow as error:
-            if refused is None:
-                raise
-            refused.add(error)
-        start += len(text)
+    with unpacked(path) as file:
+        delimiter = DELIMITERS.get(ending_of(path))
+        found = table_rows(file, name, delimiter) if delimiter else _json_rows(file, name)
+        for row in found:
+            if isinstance(row, SourceRow):
+                yield row
+            elif refused is None:
+                raise row
+            else:
+                refused.add(row)
 
 
 def count_lines(path: Path) -> int:
     """Lines of a file, for progress; raises UnreadableSource."""
-    with _readable(path), path.open("rb") as file:
+    with unpacked(path) as file:
         return sum(1 for _ in file)
 
 
-def _numbered_texts(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a JSONL file, or the items of a JSON array as JSON again, numbered from 1."""
-    with _readable(path), path.open("rb") as raw:
-        zipped = raw.peek(2)[:2] == b"\x1f\x8b"
-        with gzip.open(raw) if zipped else raw as file:
-            lead = file.peek(64)[:64].removeprefix(b"\xef\xbb\xbf").lstrip()
-            yield from _array(file.read()) if lead.startswith(b"[") else enumerate(file, start=1)
+def ending_of(path: Path) -> str:
+    """`.csv` of `pairs.csv.gz`."""
+    return next((ending for ending in reversed(path.suffixes) if ending not in PACKED_ENDINGS), "").lower()
 
 
-def _array(text: bytes) -> Iterator[tuple[int, bytes]]:
+def _json_rows(file: io.BufferedReader, name: str) -> Iterator[SourceRow | BrokenRow]:
+    start = 0
+    for number, text in _texts(file):
+        try:
+            if text.strip():
+                yield SourceRow(name, number, _object(name, number, text, start))
+        except BrokenRow as error:
+            yield error
+        start += len(text)
+
+
+def _texts(file: io.BufferedReader) -> Iterator[tuple[int, bytes]]:
+    """The lines of a JSONL file; or the items of a JSON array, or the objects of a file of such, as JSON again."""
+    head: list[bytes] = []
+    for line in file:
+        head.append(line)
+        if said := line.removeprefix(b"\xef\xbb\xbf").strip():
+            if said.startswith(b"[") or (said.startswith(b"{") and not _is_json(said)):
+                return _whole(b"".join([*head, *file]))
+            break
+    return enumerate(chain(head, file), start=1)
+
+
+def _is_json(text: bytes) -> bool:
     with suppress(ValueError, RecursionError):
-        items = json.loads(text.decode("utf-8-sig"))
-        if isinstance(items, list) and all(isinstance(item, dict) for item in items):
+        json.loads(text.decode("utf-8-sig"))
+        return True
+    return False
+
+
+def _whole(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """One array of objects, or objects one after another; anything else is lines, some of them broken."""
+    with suppress(ValueError, RecursionError):
+        items = _values(text.decode("utf-8-sig"))
+        if len(items) == 1 and isinstance(items[0], list):
+            [items] = items
+        if items and all(isinstance(item, dict) for item in items):
             return ((number, json.dumps(item).encode()) for number, item in enumerate(items, start=1))
-    return enumerate(io.BytesIO(text), start=1)  # not one array of objects: perhaps lines that start with a list
+    return enumerate(io.BytesIO(text), start=1)
+
+
+def _values(text: str) -> list[Any]:
+    """JSON values that stand one after another; ValueError where something else stands."""
+    values, decoder, place = [], json.JSONDecoder(), 0
+    while place < len(text):
+        if text[place].isspace():
+            place += 1
+            continue
+        value, place = decoder.raw_decode(text, place)
+        values.append(value)
+    return values
 
 
 def _object(name: str, number: int, text: bytes, start: int) -> dict[str, Any]:
@@ -83,21 +130,8 @@ def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:
     import pyarrow.parquet as pq
 
     try:
-        with _readable(path), pq.ParquetFile(path) as file:
+        with readable(path), pq.ParquetFile(path) as file:
             rows = (values for batch in file.iter_batches(1024) for values in batch.to_pylist())
             yield from numbered(name, rows)
     except pa.ArrowException as error:
         raise UnreadableSource(f"{path}: not a readable Parquet file ({error}); get it again", str(error)) from None
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """What goes wrong while a file is read → UnreadableSource."""
-    try:
-        yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        reason = f"damaged ({error})"
-        raise UnreadableSource(f"{path}: {reason}; expected JSONL in UTF-8, gzipped or not", reason) from None
-    except OSError as error:
-        reason = str(error.strerror or error)
-        raise UnreadableSource(f"{path}: can't read this file ({reason}); check the path", reason) from None

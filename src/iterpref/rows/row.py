@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from iterpref.errors import IterPrefError, RecordError
 
 
@@ -64,16 +62,6 @@ class RefusedRows:
 
 def numbered(source: str, rows: Iterable[Mapping[str, Any]]) -> Iterator[SourceRow]:
     return (SourceRow(source, number, dict(values)) for number, values in enumerate(rows, start=1))
-
-
-def explain(where: str, error: ValidationError) -> RecordError:
-    """The first thing wrong with a row, in one line."""
-    problem = error.errors()[0]
-    name = ".".join(str(part) for part in problem["loc"])
-    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    got = "" if problem["type"] in {"missing", "value_error"} else f", got {kind_in_words(problem['input'])}"
-    message = problem["msg"].removeprefix("Value error, ")
-    return RecordError(f"{where}: {f'{name}: ' if name else ''}{message}{got}{others}")
 
 
 def kind_in_words(value: object) -> str:

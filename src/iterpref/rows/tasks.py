@@ -17,7 +17,8 @@ from iterpref.errors import ConfigError, RecordError
 from iterpref.records import Message, Prompt, Style, Task, TestFile, fingerprint
 
 from .columns import Columns
-from .row import SourceRow, explain
+from .explain import did_you_mean, explain
+from .row import SourceRow
 
 TASK_COLUMNS = ("task_id", "prompt", "tests", "test_setup", "entry_point", "prefix", "reference", "license", "split")
 _PROMPT: TypeAdapter[Prompt] = TypeAdapter(str | tuple[Message, ...])
@@ -29,17 +30,25 @@ def task_columns(given: Mapping[str, str]) -> Columns:
     if unknown:
         raise ConfigError(
             f"importing.columns: tasks have no {unknown[0]}; expected some of {', '.join(TASK_COLUMNS)}, "
-            "as prompt: question"
+            f"as prompt: question{did_you_mean(unknown[0], TASK_COLUMNS)}"
         )
     return Columns(TASK_COLUMNS, given)
 
 
 def schema_task(row: SourceRow) -> Task:
-    """A row in the schema of `records.Task`; RecordError for any other."""
+    """A row in the schema of `records.Task`, where tests may also be plain text; RecordError for any other."""
+    values = row.values
+    if isinstance(values.get("tests"), str | dict) or _texts(values.get("tests")):
+        values = values | {"tests": _tests(row, "tests")[0]}
     try:
-        return Task.model_validate(row.values)
+        return Task.model_validate(values)
     except ValidationError as error:
-        raise explain(row.where, error) from None
+        raise explain(row.where, error, Task.model_fields) from None
+
+
+def in_schema(row: SourceRow) -> bool:
+    """Whether a row names what the schema asks of each task."""
+    return row.values.keys() >= {"task_id", "prompt", "tests", "style"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +89,7 @@ class MappedTasks:
                 origin=self.source,
             )
         except ValidationError as error:
-            raise explain(row.where, error) from None
+            raise explain(row.where, error, Task.model_fields) from None
 
 
 def task_prompt(row: SourceRow, column: str) -> Prompt:
@@ -100,7 +109,7 @@ def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
     value = _parsed(row.values.get(column))
     if isinstance(value, str) and value.strip():
         return (TestFile(path="test.py", content=value),), python_style(value)
-    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+    if _texts(value):
         text = "\n".join(value) + "\n"
         return (TestFile(path="test.py", content=text),), python_style(text)
     if isinstance(value, dict) and {"inputs", "outputs"} <= value.keys():
@@ -116,6 +125,10 @@ def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
         f"{row.where}: {column} is {found}; expected Python text, a list of asserts, a list of path and content, or "
         "inputs and outputs. A task needs tests; iterpref synthesize lets a model write them (synthesis.instructions)"
     )
+
+
+def _texts(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, str) for item in value)
 
 
 def _parsed(value: Any) -> Any:

@@ -4,83 +4,25 @@
         benchmark = load_benchmark("humaneval+", path="HumanEvalPlus.jsonl.gz", sandbox=sandbox)
 
 One file per family says all there is to say about it (definition.py); registry.py lists them. The way in for tasks of
-one's own is a JSONL file, one `records.Task` a line.
+one's own is a file of them (own.py).
 """
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from iterpref.errors import ConfigError, RecordError
-from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, MadeTasks, Material, TaskChoice
+from iterpref.errors import RecordError
+from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, Material, TaskChoice
+from iterpref.evaluation.benchmarks.own import filed_tasks
 from iterpref.evaluation.benchmarks.registry import NAMES, find
 from iterpref.evaluation.benchmarks.releases import Loaded, PublishedRow, load
 from iterpref.records import Task, as_messages, fingerprint
-from iterpref.rows import BrokenRow, SourceRow, UnreadableSource, read_rows
 from iterpref.sandbox import Sandbox
 
 __all__ = ["NAMES", "TASKS_FILE", "Benchmark", "BenchmarkDefinition", "TaskChoice", "dataset_hash", "load_benchmark"]
 
-_EXPECTED = "expected one JSON object a line with task_id, prompt, tests and style (see records.Task)"
-
-
-def _filed(material: Material) -> MadeTasks:
-    """The first `limit` tasks of one split (None: of all).
-
-    Raises:
-        ConfigError: The file can't be read.
-        RecordError: A line is not a task, an id comes twice, or nothing is left.
-    """
-    path, choice = Path(material.path or ""), material.choice
-    tasks = list(_tasks(path))
-    chosen = [task for task in tasks if choice.split in (None, task.split)]
-    if not chosen:
-        splits = Counter(task.split for task in tasks)
-        found = ", ".join(f"{name} ({count})" for name, count in splits.items()) or "no task at all"
-        wanted = f"tasks of split {choice.split}" if choice.split is not None else "tasks"
-        raise RecordError(f"{path}: no {wanted}; the file has {found}. Set evaluation.split, or null for every task")
-    return MadeTasks(chosen[: choice.limit], {})
-
-
-def _tasks(path: Path) -> Iterator[Task]:
-    seen: dict[str, int] = {}
-    for row in _rows(path):
-        task = _task(row)
-        first = seen.setdefault(task.task_id, row.number)
-        if first != row.number:
-            known = f"task {task.task_id} was on line {first} already"
-            raise RecordError(f"{row.where}: {known}; give each task its own id")
-        yield task
-
-
-def _rows(path: Path) -> list[SourceRow]:
-    try:
-        return list(read_rows(path, name=str(path)))
-    except UnreadableSource as error:
-        raise ConfigError(f"{path}: can't read this benchmark ({error.reason}); check evaluation.benchmark") from None
-    except BrokenRow as error:
-        if error.byte is not None:
-            raise ConfigError(f"{path}: not UTF-8 text (byte {error.byte}); expected JSONL, one task a line") from None
-        what = "Input should be an object" if error.value is not None else f"Invalid JSON: {error.reason}"
-        raise RecordError(f"{path}:{error.number}: not a task: {what}; {_EXPECTED}") from None
-
-
-def _task(row: SourceRow) -> Task:
-    try:
-        return Task.model_validate(row.values)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise RecordError(
-            f"{row.where}: not a task: {f'{where}: ' if where else ''}{first['msg']}; {_EXPECTED}"
-        ) from None
-
-
 # What a benchmark is that has no name of its own.
-TASKS_FILE = BenchmarkDefinition("own", _filed)
+TASKS_FILE = BenchmarkDefinition("own", filed_tasks)
 
 
 @dataclass(frozen=True)
@@ -92,6 +34,7 @@ class Benchmark:
         place: Where the rows were found, in words.
         broken: Task id → why it can't be judged here; these are left out of `tasks`.
         preflight: Whether canonical solutions are to run before any model's.
+        outside: Gives the ids of tasks that the benchmark has and that were not chosen.
     """
 
     name: str
@@ -100,6 +43,7 @@ class Benchmark:
     place: str = ""
     broken: dict[str, str] = field(default_factory=dict)
     preflight: bool = False
+    outside: Callable[[], frozenset[str]] = frozenset
 
     @property
     def difficulty(self) -> dict[str, str]:
@@ -114,7 +58,7 @@ def load_benchmark(
     """A benchmark with its tasks in their own order.
 
     Args:
-        name: One of `NAMES`, or the path of a JSONL file of tasks.
+        name: One of `NAMES`, or the path of a file of tasks.
         choice: None for all of its tasks.
         path: Local file of a published benchmark; else an environment variable may name one, else it is downloaded.
         sandbox: Where expected outputs are computed that aren't in the cache yet.
@@ -134,8 +78,10 @@ def load_benchmark(
         loaded = Loaded([], f"file {Path(name).name}" if definition is TASKS_FILE else "")
     _check_ids(name, loaded.rows)
     rows = [row for row in loaded.rows if options.chooses(row)][: choice.limit]
-    tasks, broken = definition.make(Material(rows, choice, path, sandbox))
-    return Benchmark(name, tasks, definition, loaded.place, broken, definition.preflight)
+    made = definition.make(Material(rows, choice, path, sandbox))
+    left = {definition.task_id(row) for row in loaded.rows} - {definition.task_id(row) for row in rows}
+    outside = made.outside if definition.release is None else lambda: frozenset(left)
+    return Benchmark(name, made.tasks, definition, loaded.place, made.broken, definition.preflight, outside)
 
 
 def _check_ids(name: str, rows: list[PublishedRow]) -> None:

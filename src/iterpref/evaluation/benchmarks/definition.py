@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
-from iterpref.config import Config
+from iterpref.config import Config, ImportingConfig
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.programs import length_label, syntax_tree, without_docstrings
@@ -30,19 +30,21 @@ PromptProtocol = Literal["plain", "chat", "base"]
 class TaskChoice:
     """Which tasks of a benchmark: the first `limit` of a split (None: of all; in the playground of `held_out`).
 
-    `options` are what only this benchmark understands, such as LiveCodeBench's `since`; `seed` is the playground's.
+    `options` are what only this benchmark understands, such as LiveCodeBench's `since`; `seed` is the playground's;
+    `form` says which columns a file of the user's has.
     """
 
     split: str | None = None
     limit: int | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    form: ImportingConfig = field(default_factory=ImportingConfig)
 
     @classmethod
     def of(cls, config: Config) -> "TaskChoice":
         """What a configuration's `evaluation` asks for."""
         settings = config.evaluation
-        return cls(settings.split, settings.tasks, settings.options, config.seed)
+        return cls(settings.split, settings.tasks, settings.options, config.seed, config.importing)
 
 
 class BenchmarkOptions(Section):
@@ -63,10 +65,12 @@ class Material(NamedTuple):
 
 
 class MadeTasks(NamedTuple):
-    """Tasks in their own order, and why others can't be judged here, by their ids."""
+    """Tasks in their own order, why others can't be judged here, by their ids, and what gives the ids of the tasks that
+    were not chosen (published rows aside)."""
 
     tasks: list[Task]
     broken: dict[str, str]
+    outside: Callable[[], frozenset[str]] = frozenset
 
 
 def by_reference(task: Task) -> str:
@@ -93,6 +97,7 @@ class BenchmarkDefinition:
         difficulty: What its publishers call a task, "" if nothing.
         validation_split: Tasks of it that may choose among checkpoints; "" where it only measures finished models.
         preflight: Whether canonical solutions are to run before any model's.
+        task_id: The id of the task that a published row becomes.
     """
 
     name: str
@@ -105,6 +110,7 @@ class BenchmarkDefinition:
     options: type[BenchmarkOptions] = BenchmarkOptions
     validation_split: str = ""
     preflight: bool = True
+    task_id: Callable[[PublishedRow], str] = lambda row: str(row.get("task_id", row.get("question_id")))
 
     @property
     def version(self) -> str:

@@ -12,7 +12,7 @@ import json
 import pickle
 import zlib
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 from functools import partial
 from typing import Annotated, Any, Literal
 
@@ -36,12 +36,16 @@ _IMPORTS = "\n".join(
 ) + "\nimport string, re, datetime, collections, heapq, bisect, copy, math, random, statistics, itertools\n" \
     "import functools, operator, io, sys, json\n"  # fmt: skip
 _ASKED = "Solve this problem in Python; put the whole program into one fenced code block.\n\n"
-# YAML reads 2024-08-01 as a date.
-_Day = Annotated[
-    str,
-    BeforeValidator(lambda value: str(value) if isinstance(value, date) else value),
-    Field(pattern=r"^\d{4}-\d\d-\d\d$"),
-]
+
+
+def _day(value: object) -> object:
+    """The day of a date or a point in time, written or as YAML read it; anything else as it is."""
+    with contextlib.suppress(ValueError):
+        return str(datetime.fromisoformat(str(value)).date()) if isinstance(value, str | date) else value
+    return value
+
+
+_Day = Annotated[str, BeforeValidator(_day), Field(pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
 class LiveCodeBenchOptions(BenchmarkOptions):

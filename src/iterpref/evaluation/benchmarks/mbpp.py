@@ -59,7 +59,7 @@ def _asserted(row: PublishedRow, name: str) -> Task:
     setup = "\n".join([*row.get("test_imports", ()), row.get("test_setup_code", "")]).replace("\r\n", "\n").strip("\n")
     tests = f"{setup}\n{shown}\n".lstrip("\n").replace("\r\n", "\n")
     return Task(
-        task_id=f"Mbpp/{row['task_id']}",
+        task_id=_id(row),
         prompt=f'"""\n{text}\n{shown}\n"""\n',
         tests=(TestFile(path="asserts.py", content=tests),),
         style="assert",
@@ -69,6 +69,10 @@ def _asserted(row: PublishedRow, name: str) -> Task:
         origin=name,
         license="CC-BY-4.0",
     )
+
+
+def _id(row: PublishedRow) -> str:
+    return f"Mbpp/{row['task_id']}"
 
 
 def _match(entry_point: str) -> str:
@@ -140,6 +144,6 @@ _define = partial(BenchmarkDefinition, protocol="chat", base_stops=('\n"""', "\n
 BENCHMARKS = (
     _define("mbpp", partial(evalplus_tasks, dataset=_BASE), _PLUS),
     _define("mbpp+", partial(evalplus_tasks, dataset=replace(_BASE, name="mbpp+", plus=True)), _PLUS),
-    _define("mbpp-sanitized", each(partial(_asserted, name="mbpp-sanitized")), _SANITIZED),
-    _define("mbpp-full", each(partial(_asserted, name="mbpp-full")), _FULL),
+    _define("mbpp-sanitized", each(partial(_asserted, name="mbpp-sanitized")), _SANITIZED, task_id=_id),
+    _define("mbpp-full", each(partial(_asserted, name="mbpp-full")), _FULL, task_id=_id),
 )

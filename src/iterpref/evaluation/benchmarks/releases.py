@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.files import whole
-from iterpref.rows import BrokenRow, SourceRow, UnreadableSource, hub_rows, read_rows
+from iterpref.rows import BrokenRow, DatasetPart, SourceRow, UnreadableSource, hub_rows, read_rows
 
 PublishedRow = dict[str, Any]
 _DOWNLOAD_S = 60.0
@@ -140,7 +140,7 @@ def _file_of_hub(release: Release, name: str) -> Path:
 
 
 def _from_hub(release: Release) -> list[PublishedRow]:
-    rows = hub_rows(release.hub, release.split, release.config, release.revision)
+    rows = hub_rows(release.hub, DatasetPart(release.split, release.config, release.revision))
     try:
         return _checked(rows, release.fields)
     except UnreadableSource as error:
