@@ -66,3 +66,16 @@ def test_stumble_13_what_can_be_chosen_is_named_beside_the_hash(
     found = compare(tmp_path, *results)
     assert said in found
     assert f"{tmp_path / 'results' / '1.json'}: m on own (chat, greedy)" in found
+
+
+def test_stumble_12_compare_replaces_its_own_files_only(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    compare(run, result("1", "m", "+-"), result("2", "n", "--"))
+    page, tables = tmp_path / "page.html", tmp_path / "tables.md"
+    command = ["compare", str(run), "--html", str(page), "--markdown", str(tables)]
+    for _ in range(2):
+        assert CliRunner().invoke(app, command).exit_code == 0
+    tables.write_text("# My notes\n")
+    assert "was not written by iterpref" in str(CliRunner().invoke(app, command).exception)
+    assert tables.read_text() == "# My notes\n"
+    assert CliRunner().invoke(app, [*command, "--overwrite"]).exit_code == 0

@@ -89,4 +89,4 @@ def test_a_failed_export_changes_nothing(run: Store, tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="no pairs to export"):
         write_export(tmp_path, [], FORMATS["trl"], "another card")
     assert (tmp_path / "train.jsonl").read_bytes() == before
-    assert (tmp_path / "README.md").read_text() == "card\n"
+    assert (tmp_path / "README.md").read_text().startswith("card\n")

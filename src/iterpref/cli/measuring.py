@@ -78,8 +78,12 @@ def compare(
     Example: iterpref compare runs/a --html compared.html
     """
     from iterpref.analysis import compare_all, load_entrants
-    from iterpref.viewer.comparison import as_markdown, write_page
+    from iterpref.exporting import begins_with, check_file
+    from iterpref.viewer.comparison import PAGE_BEGINS, as_markdown, write_page
 
+    for path, begins in ((markdown, "pass@"), (html, PAGE_BEGINS)):
+        if path is not None:
+            check_file(path, begins_with(begins), overwrite)
     entrants = load_entrants(sources)
     matrix = compare_all(entrants, k, level, seed)
     text = as_markdown(matrix)

@@ -3,7 +3,7 @@
 from iterpref.exporting.card import dataset_card
 from iterpref.exporting.formats import FORMATS, ExportFormat, format_named
 from iterpref.exporting.hub import push_to_hub
-from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file
+from iterpref.exporting.place import CARD_FILE, DATA_FILE, begins_with, check_file
 from iterpref.exporting.write import Export, export_trajectories, write_export
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "FORMATS",
     "Export",
     "ExportFormat",
+    "begins_with",
     "check_file",
     "dataset_card",
     "export_trajectories",

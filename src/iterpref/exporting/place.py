@@ -1,7 +1,7 @@
 """Where an export may write: never over a file that it didn't write, and never into a run folder's own files.
 
-A card ends in a seal, a comment that holds hashes of the card and of the data beside it. Files that still fit their seal
-are an earlier export, which a new one may replace; what was edited since, or came from elsewhere, stays.
+A card ends in a seal, a comment that holds hashes of the card and of the data beside it. Files that still fit their
+seal are an earlier export, which a new one may replace; what was edited since, or came from elsewhere, stays.
 """
 
 import hashlib
@@ -50,6 +50,11 @@ def is_trajectory(line: str) -> bool:
     except ValueError:
         return False
     return isinstance(values, dict) and values.keys() == {"task", "trajectory"}
+
+
+def begins_with(text: str) -> Callable[[str], bool]:
+    """Whether a line begins so."""
+    return lambda line: line.startswith(text)
 
 
 def with_seal(card: str, data: Path) -> str:

@@ -13,6 +13,7 @@ from iterpref.files import write_text
 from iterpref.viewer.charts import percent
 from iterpref.viewer.report import environment, p_value, points
 
+PAGE_BEGINS = "<!DOCTYPE html><!-- iterpref compare -->"  # by which a page is known that may be replaced
 MOST_SHOWN = 200  # tasks of a list whose programs are on the page
 
 
@@ -36,6 +37,7 @@ def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     """Write the page, whole or not at all."""
     outcome = partial(_outcome, {entrant.name: entrant for entrant in entrants})
     page = environment().get_template("comparison.html.jinja").render(matrix=matrix, outcome=outcome, most=MOST_SHOWN)
+    page = page.lstrip().replace("<!DOCTYPE html>", PAGE_BEGINS, 1)
     write_text(path, page, errors="backslashreplace")
 
 
