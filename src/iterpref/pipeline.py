@@ -19,7 +19,7 @@ from iterpref.analysis.funnel import PairTally
 from iterpref.config import Config
 from iterpref.config.stages import settings_of
 from iterpref.debugging.debug import DebugProgress
-from iterpref.debugging.debug_run import debug_tasks
+from iterpref.debugging.debug_run import check_tasks, debug_tasks
 from iterpref.debugging.shards import debug_in_shards
 from iterpref.errors import ConfigError
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
@@ -36,7 +36,7 @@ from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
 from iterpref.synthesis.revise import RevisionProgress, revise_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 from iterpref.synthesis.validate import validate_run
-from iterpref.training import TrainSummary, read_selection
+from iterpref.training import TrainSummary, check_keys, known_keys, read_selection
 from iterpref.training import train as train_on_pairs
 from iterpref.viewer.report import write_report
 
@@ -64,7 +64,13 @@ def stage(name: str) -> Callable[[Step[P, T]], Step[P, T]]:
 
 
 def run_all(run: OpenedRun) -> None:
-    """The main job, every arrow once; what is done already is not done again."""
+    """The main job, every arrow once; what is done already is not done again.
+
+    Raises:
+        StoreError, ConfigError: There are no tasks, or `training:` can't be used. Nothing was evaluated then.
+    """
+    check_tasks(run)
+    check_keys(run.config.training, known_keys())
     evaluate(run, run.config.model)
     debug(run)
     pair(run)

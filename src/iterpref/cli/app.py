@@ -1,24 +1,47 @@
 """The typer application, the options that commands share, and how a command begins and ends."""
 
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+import iterpref
 from iterpref.errors import IterPrefError
 
 from .opening import Repeatable
+from .verb import Verb, Verbs
 
 app = typer.Typer(
     name="iterpref",
+    cls=Verbs,
     help="Teach code LLMs from their own debugging.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+
+
+def verb(name: str | None = None, cls: type[Verb] = Verb) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Make a function a verb; its docstring is the help."""
+    return app.command(name, cls=cls)
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"iterpref {iterpref.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _iterpref(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
 
 RunOption = Annotated[Path, typer.Option("--run", help="The run folder.")]
 NewRunOption = Annotated[Path, typer.Option("--run", help="The run folder; made when absent.")]
@@ -36,22 +59,6 @@ FirstOverrides = Annotated[
     Repeatable, typer.Option("--set", help=f"One setting, as stage.key=value; {_FIRST}; repeatable.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last.")]
-
-
-def finish(summary: dict[str, Any], as_json: bool) -> None:
-    """Say what was done: as JSON on standard output, or as plain lines."""
-    if as_json:
-        print(json.dumps(summary, ensure_ascii=False), flush=True)
-        return
-    for key, value in summary.items():
-        if isinstance(value, list | tuple) and value and isinstance(value[0], dict):
-            print(f"{key}:")
-            for row in value:
-                print("  " + ", ".join(f"{name} {item}" for name, item in row.items()))
-        elif isinstance(value, dict):
-            print(f"{key}: " + (", ".join(f"{name} {item}" for name, item in value.items()) or "none"))
-        else:
-            print(f"{key}: {value}")
 
 
 def main() -> None:

@@ -2,10 +2,9 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Argument, Option
-from typer.core import TyperCommand
 
 from iterpref.errors import IterPrefError
 
@@ -17,13 +16,17 @@ from .app import (
     NewRunOption,
     Overrides,
     RunOption,
-    app,
-    finish,
+    verb,
 )
-from .opening import Repeatable, must_exist, open_run, resolve
+from .opening import Repeatable, begin, must_exist, open_run
+from .output import finish
+from .verb import Verb
+
+if TYPE_CHECKING:
+    from iterpref.debugging.debug import DebugProgress
 
 
-@app.command("import")
+@verb("import")
 def import_(
     source: Annotated[str, Argument(help="File (JSONL, JSON, CSV, Parquet), folder of such files, or hub dataset id.")],
     run: NewRunOption,
@@ -39,16 +42,17 @@ def import_(
     With --column tests=NAME the source holds tasks under any column names.
     Example: iterpref import pairs.jsonl --run runs/a --column prompt=instruction
     """
-    from iterpref.pipeline import import_source
-
     columns = dict(pair.split("=", 1) for pair in column or [] if "=" in pair)
     if len(columns) != len(column or []):
         raise IterPrefError(f"--column {column}: expected name=column once per name, for example prompt=instruction")
     with open_run(run, config, set_, makes=True) as opened:
-        finish(import_source(opened, source, columns), as_json)
+        from iterpref.pipeline import import_source
+
+        found = import_source(opened, source, columns)
+    finish(found, as_json)
 
 
-@app.command()
+@verb()
 def synthesize(
     run: NewRunOption, config: FirstConfigFile = None, set_: FirstOverrides = None, as_json: AsJson = False
 ) -> None:
@@ -57,13 +61,14 @@ def synthesize(
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
     Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_, makes=True) as opened:
-        finish(asdict(pipeline.synthesize(opened)), as_json)
+        from iterpref import pipeline
+
+        progress = pipeline.synthesize(opened)
+    finish(asdict(progress), as_json)
 
 
-@app.command()
+@verb()
 def debug(
     run: RunOption,
     config: ConfigFile = None,
@@ -78,23 +83,13 @@ def debug(
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
-    from iterpref import pipeline
-    from iterpref.debugging.estimate import estimate_debugging
-    from iterpref.debugging.shards import debug_shard
-    from iterpref.parallel import Shard
-    from iterpref.progress import ProgressBars
-    from iterpref.store import Store
-
     if shard:
-        must_exist(run)
-        part, resolved = Shard.parse(shard), resolve(run, config, set_)
-        if retry_dead:
-            with Store.open(part.folder(run)) as store:
-                store.forget_dead_letters()
-        with ProgressBars() as bars:
-            progress = debug_shard(run, resolved, part, bars)
+        progress = _debug_shard(run, shard, config, set_, retry_dead)
     else:
         with open_run(run, config, set_, write=not estimate) as opened:
+            from iterpref import pipeline
+            from iterpref.debugging.estimate import estimate_debugging
+
             if estimate:
                 finish(estimate_debugging(opened), as_json)
                 return
@@ -109,7 +104,27 @@ def debug(
         raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")
 
 
-@app.command()
+def _debug_shard(
+    run: Path, shard: str, config: Path | None, overrides: Repeatable, retry_dead: bool
+) -> "DebugProgress":
+    from iterpref.parallel import Shard
+
+    part = Shard.parse(shard)
+    must_exist(run)
+    settings = begin(run, config, overrides)
+
+    from iterpref.debugging.shards import debug_shard
+    from iterpref.progress import ProgressBars
+    from iterpref.store import Store
+
+    if retry_dead:
+        with Store.open(part.folder(run)) as store:
+            store.forget_dead_letters()
+    with ProgressBars() as bars:
+        return debug_shard(run, settings, part, bars)
+
+
+@verb()
 def merge(
     run: RunOption,
     as_json: AsJson = False,
@@ -128,34 +143,36 @@ def merge(
         finish(merge_shards(store, mixed=mixed), as_json)
 
 
-@app.command()
+@verb()
 def validate(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Measure how far the tests can be trusted: repeats, trivially wrong programs, coverage, planted faults.
 
     Reads tasks and the programs that pass them. Writes test qualities, for `pairing.min_mutation_score` and its like.
     Example: iterpref validate --run runs/a
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_) as opened:
-        finish(pipeline.validate(opened), as_json)
+        from iterpref import pipeline
+
+        measured = pipeline.validate(opened)
+    finish(measured, as_json)
 
 
-@app.command("revise")
+@verb("revise")
 def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Ask a model whether tests that different programs fail alike contradict their task; if so, make a new task.
 
     Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
     Example: iterpref revise --run runs/a && iterpref debug --run runs/a
     """
-    from iterpref import pipeline
-    from iterpref.synthesis.revise import revision_summary
-
     with open_run(run, config, set_) as opened:
-        finish(revision_summary(opened.store, pipeline.revise(opened)), as_json)
+        from iterpref import pipeline
+        from iterpref.synthesis.revise import revision_summary
+
+        summary = revision_summary(opened.store, pipeline.revise(opened))
+    finish(summary, as_json)
 
 
-class _Export(TyperCommand):
+class _Export(Verb):
     """A command whose help names the formats there are; their table is imported for this command only."""
 
     def get_params(self, ctx: Any) -> list[Any]:
@@ -167,7 +184,7 @@ class _Export(TyperCommand):
         return parameters
 
 
-@app.command("export", cls=_Export)
+@verb("export", cls=_Export)
 def export_(
     run: RunOption,
     output: Annotated[Path, Argument(help="Folder to write; for trajectories a JSONL file.")],
@@ -183,19 +200,16 @@ def export_(
     Only files of an earlier export are replaced.
     Example: iterpref export pairs-swift --run runs/a --format ms_swift
     """
-    from iterpref import pipeline
-    from iterpref.exporting import export_trajectories
-    from iterpref.opened_run import OpenedRun
-    from iterpref.store import Store
+    with open_run(run, None, None, write=False) as opened:
+        from iterpref import pipeline
+        from iterpref.exporting import export_trajectories
 
-    with Store.open(run, write=False) as store:
-        if format_ == "trajectories":
-            if push:
-                raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
-            written = export_trajectories(store, output, overwrite=overwrite)
-            left = {"unfinished": unfinished} if (unfinished := store.count_unfinished()) else {}
-            finish({"trajectories": written, **left, "file": str(output)}, as_json)
+        if format_ != "trajectories":
+            made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
+            finish(asdict(made), as_json)
             return
-        opened = OpenedRun(store, resolve(run, None, None))
-        made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
-        finish(asdict(made), as_json)
+        if push:
+            raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
+        written = export_trajectories(opened.store, output, overwrite=overwrite)
+        left = {"unfinished": unfinished} if (unfinished := opened.store.count_unfinished()) else {}
+        finish({"trajectories": written, **left, "file": str(output)}, as_json)

@@ -9,26 +9,28 @@ from typer import Option
 
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 
-from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, app, finish
-from .opening import open_run, resolve
+from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
+from .opening import begin, open_run
+from .output import finish
 
 
-@app.command()
+@verb()
 def pair(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Make focal preference pairs of the run's trajectories and imported pairs.
 
     Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
     Example: iterpref pair --run runs/a --set pairing.negatives=each
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_) as opened:
+        from iterpref import pipeline
+
         tally = pipeline.pair(opened)
-        left = {row.name: row.left for row in tally.funnel}
-        finish({"pairs": tally.pairs, "kept": tally.kept, "left": left}, as_json)
+    left = {row.name: row.left for row in tally.funnel}
+    dropped = {row.name: dict(row.reasons) for row in tally.funnel if row.dropped}
+    finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped}, as_json)
 
 
-@app.command()
+@verb()
 def judge(
     run: RunOption,
     config: ConfigFile = None,
@@ -41,13 +43,14 @@ def judge(
     Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
     Example: iterpref judge --run runs/a && iterpref pair --run runs/a
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_) as opened:
-        finish(asdict(pipeline.score_tests(opened) if tests else pipeline.judge(opened)), as_json)
+        from iterpref import pipeline
+
+        progress = pipeline.score_tests(opened) if tests else pipeline.judge(opened)
+    finish(asdict(progress), as_json)
 
 
-@app.command()
+@verb()
 def train(
     run: RunOption,
     config: ConfigFile = None,
@@ -62,30 +65,33 @@ def train(
     Example: iterpref train --run runs/a --set training.method=dpo --output dpo
     Several processes: accelerate launch -m iterpref train --run runs/a
     """
+
+    settings = begin(run, config, set_)
+
     from iterpref import pipeline
     from iterpref.progress import ProgressBars
 
     with ProgressBars() as bars:
-        summary = pipeline.train(RunFolder(run), resolve(run, config, set_), bars, output, restart)
-        if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
-            finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
+        summary = pipeline.train(RunFolder(run), settings, bars, output, restart)
+    if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
+        finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
 
 
-@app.command("run")
+@verb("run")
 def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> None:
     """Do all steps: evaluate, debug, pair, train, evaluate again, report. Run again to continue.
 
     Reads the run's tasks and the config. Writes the whole run folder.
     Example: iterpref run --run runs/a -c recipes/mine.yaml
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_) as opened:
+        from iterpref import pipeline
+
         pipeline.run_all(opened)
-        finish({"report": str(opened.folder.report)}, as_json=False)
+    finish({"report": str(opened.folder.report)}, as_json=False)
 
 
-@app.command()
+@verb()
 def demo(
     run: NewRunOption = Path("runs/demo"),
     set_: Overrides = None,
@@ -97,11 +103,8 @@ def demo(
     Needs no GPU, key or network. Writes a run folder with report.html; a second call repeats nothing.
     Example: iterpref demo --run runs/demo
     """
-    from iterpref.demo import claim, demo, demo_config
-    from iterpref.store import Store
+    from iterpref.demo import demo, demo_config
 
-    settings = demo_config(quick)
-    with Store.open(run) as store:
-        claim(store, resolve(run, None, set_, settings))
-    with open_run(run, None, set_, settings, makes=True) as opened:
-        finish(demo(opened), as_json)
+    with open_run(run, None, set_, demo_config(quick), makes=True) as opened:
+        summary = demo(opened)
+    finish(summary | ({} if as_json else {"report": str(opened.folder.report)}), as_json)

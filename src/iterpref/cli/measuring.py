@@ -7,11 +7,12 @@ from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, app, finish
+from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
 from .opening import Repeatable, open_run
+from .output import finish
 
 
-@app.command()
+@verb()
 def evaluate(
     run: NewRunOption,
     config: FirstConfigFile = None,
@@ -31,19 +32,19 @@ def evaluate(
     Reads the benchmark and the models. Writes a Result of each into the run, and results/ with its samples.
     Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
-    from iterpref import pipeline
-
     with open_run(run, config, set_, makes=True) as opened:
+        from iterpref import pipeline
+
         default = (opened.config.evaluation.client or opened.config).model
         models = model or ([] if samples else [default])
         found = [pipeline.evaluate(opened, name) for name in models]
         found += [pipeline.evaluate(opened, default, path, sanitize) for path in samples or []]
-        rows = []
-        for result in found:
-            counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
-            counted |= said_of_samples(result.settings)
-            rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
-        finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
+    rows = []
+    for result in found:
+        counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
+        counted |= said_of_samples(result.settings)
+        rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
+    finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
 
 
 def said_of_samples(settings: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +58,7 @@ def said_of_samples(settings: dict[str, Any]) -> dict[str, Any]:
     return said
 
 
-@app.command()
+@verb()
 def compare(
     sources: Annotated[
         list[Path], Argument(help="Results: results/ID.json files or run folders; of one run all its models.")
@@ -97,7 +98,7 @@ def compare(
         print(text)
 
 
-@app.command()
+@verb()
 def report(run: RunOption) -> None:
     """Write report.html: what the run did, with its numbers and example pairs, as one static page.
 
@@ -110,7 +111,7 @@ def report(run: RunOption) -> None:
         finish({"report": str(write_report(store))}, as_json=False)
 
 
-@app.command()
+@verb()
 def doctor(as_json: AsJson = False) -> None:
     """Say how well this machine can isolate programs, what blocks more, and how many it runs a second.
 

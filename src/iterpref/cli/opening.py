@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from iterpref.errors import StoreError
 from iterpref.run_folder import DATABASE, RunFolder
 
+from .first_line import say_first_line
+
 if TYPE_CHECKING:
     from iterpref.config import Config
     from iterpref.opened_run import OpenedRun
@@ -44,7 +46,9 @@ def open_run(
     """
     if not makes:
         must_exist(run)
-    resolved = resolve(run, config, overrides, base)
+    resolved = begin(run, config, overrides, base)
+    if makes:
+        check_training(resolved)
 
     from iterpref.opened_run import OpenedRun
     from iterpref.progress import ProgressBars
@@ -65,14 +69,34 @@ def open_run(
         raise
 
 
+def begin(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
+    """The settings of this command, and its first line; see `open_run`."""
+    resolved = resolve(run, config, overrides, base)
+    source = _file_of(run, config) if base is None else "of the demo"
+    say_first_line(run, str(source or "the defaults"), overrides or [], resolved)
+    return resolved
+
+
 def resolve(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
     """`-c` if given, else the run's own settings, else the defaults; then `--set`."""
     from iterpref.config.load import load_config
 
+    path = _file_of(run, config) if base is None else None
+    of_run = path is not None and (path == RunFolder(run).config or (path.parent / DATABASE).is_file())
+    return load_config(path, overrides or [], base, of_run=of_run)
+
+
+def _file_of(run: Path, config: Path | None) -> Path | None:
     stored = RunFolder(run).config
-    path = config or (stored if stored.is_file() and base is None else None)
-    of_run = path is not None and (path.parent / DATABASE).is_file()
-    return load_config(path, overrides or [], base, of_run=of_run or path == stored)
+    return config or (stored if stored.is_file() else None)
+
+
+def check_training(config: "Config") -> None:
+    """Refuse unknown keys of `training:` before a run keeps them: only `train` reads them, and it comes late."""
+    if config.training:
+        from iterpref.training import check_keys, known_keys
+
+        check_keys(config.training, known_keys())
 
 
 def must_exist(run: Path) -> None:

@@ -7,11 +7,12 @@ from typer import Argument
 from iterpref.errors import ConfigError
 from iterpref.run_folder import RunFolder
 
-from .app import AsJson, ConfigFile, RunOption, app, finish
-from .opening import Repeatable, must_exist, resolve
+from .app import AsJson, ConfigFile, RunOption, verb
+from .opening import Repeatable, check_training, must_exist, resolve
+from .output import finish
 
 
-@app.command("config")
+@verb("config")
 def config_(
     run: RunOption,
     words: Annotated[
@@ -32,15 +33,16 @@ def config_(
     from iterpref.files import write_text
 
     must_exist(run)
-    verb, *changes = words or ["show"]
-    if verb not in ("show", "set") or (verb == "show" and changes):
+    asked, *changes = words or ["show"]
+    if asked not in ("show", "set") or (asked == "show" and changes):
         raise ConfigError(
             f"config {' '.join(words or [])}: expected nothing, to show the settings, or set KEY=VALUE ..."
         )
-    if verb == "set" and not changes and config is None:
+    if asked == "set" and not changes and config is None:
         raise ConfigError("config set: expected KEY=VALUE ..., or -c FILE")
     resolved = resolve(run, config, changes)
-    if verb == "set":
+    if asked == "set":
+        check_training(resolved)
         write_text(RunFolder(run).config, dump_config(resolved))
     if as_json:
         changed = {key: value for key, value, _ in differences(resolved)}

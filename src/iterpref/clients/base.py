@@ -101,6 +101,10 @@ class ClientConfig(Section, ABC):
     model: str = "playground"
     """What answers."""
 
+    def describe(self) -> str:
+        """What answers, for people; no address or folder that may hold a secret."""
+        return f"{self.model} ({self.kind})"
+
     @property
     @abstractmethod
     def at_a_time(self) -> int | None:

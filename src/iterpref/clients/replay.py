@@ -25,6 +25,9 @@ class ReplayConfig(ClientConfig):
     model: str = "playground"
     """The recording: a JSONL file."""
 
+    def describe(self) -> str:
+        return f"the recording {self.model}"
+
     @property
     def at_a_time(self) -> int:
         return 256  # answers are at hand; enough to keep a sandbox busy with them

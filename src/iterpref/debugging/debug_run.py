@@ -17,6 +17,20 @@ from iterpref.opened_run import OpenedRun
 T = TypeVar("T")
 
 
+def check_tasks(run: OpenedRun) -> int:
+    """How many tasks there are to debug.
+
+    Raises:
+        StoreError: None.
+    """
+    split = run.config.debugging.split
+    total = run.store.count_tasks(split)
+    if not total:
+        where = f" of split {split}" if split else ""
+        raise StoreError(f"{run.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
+    return total
+
+
 def debug_tasks(run: OpenedRun) -> DebugProgress:
     """Debug the run's tasks from this process; costs nothing where that is done.
 
@@ -25,10 +39,7 @@ def debug_tasks(run: OpenedRun) -> DebugProgress:
         BudgetError, EndpointError: It must stop; what was paid for is stored.
     """
     settings = run.config.debugging
-    total = run.store.count_tasks(settings.split)
-    if not total:
-        where = f" of split {settings.split}" if settings.split else ""
-        raise StoreError(f"{run.store.folder}: no tasks{where} to debug; import some first (iterpref import FILE)")
+    total = check_tasks(run)
     budget = run.budget()
 
     def show(progress: DebugProgress) -> None:

@@ -25,6 +25,11 @@ def coder_path() -> Path:
     return _FOLDER
 
 
+def describe_model(name: str) -> str:
+    """A model for people: that it is the toy must not stay unsaid."""
+    return "playground, the 1.65 M toy coder," if name == "playground" else name
+
+
 def resolve_model(name: str) -> str:
     """`playground` is the coder; anything else is a folder or a hub id already."""
     return str(coder_path()) if name == "playground" else name

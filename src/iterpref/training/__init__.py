@@ -20,6 +20,7 @@ What is not named in `__all__` is private. Names that need torch are loaded when
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from iterpref.training.keys import check_keys, known_keys
 from iterpref.training.methods import METHODS, Method
 from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
     from iterpref.training.trainer import FocalDPOTrainer
 
-__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "read_pairs",
-           "read_selection", "train"]  # fmt: skip
+__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "check_keys",
+           "known_keys", "read_pairs", "read_selection", "train"]  # fmt: skip
 
 _LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 

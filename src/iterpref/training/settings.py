@@ -3,8 +3,7 @@
 Its keys are TRL's (DPOConfig's, and ModelConfig's about adapters and quantization) and ours.
 """
 
-import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -15,11 +14,9 @@ from trl import ModelConfig
 from iterpref.config import SelectionConfig
 from iterpref.errors import ConfigError
 from iterpref.training.config import FocalDPOConfig, setting
+from iterpref.training.keys import ELSEWHERE, SET_BY_RUN, check_keys
 from iterpref.training.resuming import read_selection
 
-# ModelConfig's fields that are said elsewhere: by `model`, and by DPOConfig's `model_init_kwargs`.
-_ELSEWHERE = ("model_name_or_path", "model_revision", "dtype", "attn_implementation", "lora_task_type")
-_SET_BY_RUN = ("output_dir", "resume_from_checkpoint")
 _LISTS = ("loss_type", "lora_target_modules")
 
 
@@ -49,9 +46,9 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
     """
     settings = dict(values)
     chosen_by = settings.pop("selection", None)
-    own = _kinds(FocalDPOConfig, _SET_BY_RUN)
-    about_adapters = _kinds(AdapterConfig, _ELSEWHERE)
-    _check_keys(settings, [*own, *about_adapters, "selection"])
+    own = _kinds(FocalDPOConfig, SET_BY_RUN)
+    about_adapters = _kinds(AdapterConfig, ELSEWHERE)
+    check_keys(settings, [*own, *about_adapters, "selection"])
     checked = {key: _coerce(key, value, (own | about_adapters)[key]) for key, value in settings.items()}
     args = FocalDPOConfig(output_dir=str(output_dir), **{k: v for k, v in checked.items() if k not in about_adapters})
     adapter = _adapter({k: v for k, v in checked.items() if k in about_adapters})
@@ -68,16 +65,6 @@ def _kinds(settings: type[Any], without: Sequence[str]) -> dict[str, Any]:
     """Field → type of what a section may say about a dataclass."""
     hints = get_type_hints(settings)
     return {f.name: hints[f.name] for f in fields(settings) if f.init and f.name not in without}
-
-
-def _check_keys(given: Iterable[str], known: Sequence[str]) -> None:
-    for key in given:
-        if key in _SET_BY_RUN:
-            raise ConfigError(f"training: {key} is set by the run folder; leave it out")
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            advice = f"did you mean {near[0]}?" if near else "see docs/training.md for the keys"
-            raise ConfigError(f"training: unknown key {key}; {advice}")
 
 
 def _adapter(values: Mapping[str, Any]) -> AdapterConfig:

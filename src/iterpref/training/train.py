@@ -22,6 +22,7 @@ from iterpref.packages import FOR_TRAINING, need_packages
 from iterpref.records import Record
 from iterpref.run_folder import TRAINING_LOG, TRAINING_RUN
 from iterpref.training import resuming
+from iterpref.training.keys import check_keys, known_keys
 from iterpref.training.numbers import check_numbers
 from iterpref.training.reading import check_pairs_are_there, read_pairs
 from iterpref.training.resuming import METRIC, Scorer, TrainingRun
@@ -88,7 +89,8 @@ def train(
     """
     started = time.monotonic()
     need_packages("training", *FOR_TRAINING)
-    check_pairs_are_there(pairs_path)  # what can be told before torch is loaded
+    check_keys(config, known_keys())  # what can be told before torch is loaded
+    check_pairs_are_there(pairs_path)
     check_numbers(config)
     source = model_source(model)
     from iterpref.training.contexts import quiet

@@ -10,7 +10,7 @@ from pydantic import Field
 from iterpref.clients.base import Client, ClientConfig
 from iterpref.model_source import model_source
 from iterpref.packages import FOR_MODELS, need_packages
-from iterpref.playground.coder import resolve_model
+from iterpref.playground.coder import describe_model, resolve_model
 
 
 class LocalConfig(ClientConfig):
@@ -23,6 +23,9 @@ class LocalConfig(ClientConfig):
     """Requests decoded together."""
     device: str = "auto"
     """`auto` takes CUDA when there is one; else any torch device name."""
+
+    def describe(self) -> str:
+        return f"{describe_model(self.model)} in this process"
 
     @property
     def at_a_time(self) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
@@ -67,6 +68,10 @@ class OpenAIConfig(ClientConfig):
         if not value:
             raise ValueError("expected at least one address")
         return value
+
+    def describe(self) -> str:
+        hosts = ", ".join(urlsplit(url).netloc for url in self.urls)
+        return f"{self.model} by vllm serve" if self.serve else f"{self.model} at {hosts}"
 
     @property
     def urls(self) -> tuple[str, ...]:
