@@ -35,7 +35,7 @@ from iterpref.run_folder import DEFAULT_TRAINING, TRAINING_SETTINGS, RunFolder
 from iterpref.synthesis.judge_tests import TestJudgeProgress, judge_tests
 from iterpref.synthesis.revise import RevisionProgress, revise_tests
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
-from iterpref.synthesis.validate import validate_run
+from iterpref.synthesis.validate_run import validate_run
 from iterpref.training import TrainSummary, check_keys, known_keys, read_selection
 from iterpref.training import train as train_on_pairs
 from iterpref.viewer.report import write_report

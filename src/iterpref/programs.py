@@ -86,7 +86,7 @@ def parses(program: str) -> bool:
     return True
 
 
-_PARSING = threading.Lock()
+PARSING = threading.Lock()  # for libraries that parse; `syntax_tree` takes it itself
 
 
 def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
@@ -95,7 +95,7 @@ def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
     CPython 3.11 counts the depth of the tree it builds in one place for all threads; when they are switched while it
     builds, it raises `SystemError: AST constructor recursion depth mismatch`.
     """
-    with _PARSING:
+    with PARSING:
         return ast.parse(source, filename)
 
 
@@ -121,7 +121,7 @@ def length_label(lines: int) -> str:
 
 def expression(source: str) -> ast.expr:
     """The tree of one expression; see `syntax_tree`."""
-    with _PARSING:
+    with PARSING:
         return ast.parse(source.strip(), mode="eval").body
 
 

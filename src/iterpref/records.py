@@ -252,9 +252,11 @@ class TestQuality(Record):
     """How far the tests of a task can be trusted, measured on a program that passes them.
 
     `passing_stubs` names the trivially wrong programs that pass as well; `surviving` the faults that go unnoticed, as
-    `operator:line`. Coverage is None where it could not be measured. `stronger`: whether the program also passes
-    stronger tests of its task, None without any. `judge` holds scores from 1 to 5. With `failing` it was measured on a
-    program that fails, and says only how often that one passed nevertheless.
+    `operator:line`. `stronger`: whether the program also passes stronger tests of its task, None without any. `judge`
+    holds scores from 1 to 5. What the sandbox broke on counts in no figure; `unmeasured` says by a figure's name why it
+    is None or lacks something, `cause` what the first repeat that did not pass said. `stale`: to be measured again,
+    because the sandbox broke or an earlier version measured it. With `failing` it was measured on a program that fails,
+    and says only how often that one passed nevertheless.
     """
 
     __test__: ClassVar[bool] = False
@@ -273,6 +275,19 @@ class TestQuality(Record):
     stronger: bool | None = None
     failing: bool = False
     judge: dict[str, int] = {}
+    unmeasured: dict[str, str] = {}
+    cause: str = ""
+    stale: bool = False
+
+    @property
+    def never_passes(self) -> bool:
+        """Whether no repeat passed: such a program is wrong, or its tests are."""
+        return not self.repeats_passed and self.repeats > 0
+
+    @property
+    def flaky(self) -> bool:
+        """Whether some repeats passed and some did not."""
+        return 0 < self.repeats_passed < self.repeats
 
     @property
     def mutation_score(self) -> float | None:

@@ -52,15 +52,34 @@ def quality(**values: object) -> TestQuality:
     return TestQuality(task_id="t/1", tests_hash="h", program_hash=program_hash(RIGHT), **fields)  # type: ignore[arg-type]
 
 
+NO_LINES = {"line_coverage": None, "unmeasured": {"line_coverage": "not seen"}}
+NOT_SEEN = "line coverage not measured: not seen"
+
+
 @pytest.mark.parametrize(
     ("values", "settings", "verdict"),
     [
         pytest.param({}, {}, (True, ""), id="measured, no threshold"),
         pytest.param({}, {"min_branch_coverage": 0.5, "min_mutation_score": 0.7}, (True, ""), id="just enough"),
         pytest.param({}, {"min_mutation_score": 0.8}, (False, "mutation score below 0.8"), id="too few faults noticed"),
+        pytest.param(NO_LINES, {"min_line_coverage": 0.1}, (True, NOT_SEEN), id="not measurable"),
         pytest.param(
-            {"line_coverage": None}, {"min_line_coverage": 0.1}, (False, "line coverage below 0.1"), id="not measurable"
+            NO_LINES, {"min_line_coverage": 0.1, "unmeasured": "drop"}, (False, NOT_SEEN), id="not measurable, dropped"
         ),
+        pytest.param(
+            {"mutants": 0, "mutants_killed": 0, "unmeasured": {"mutation_score": "no fault can be planted"}},
+            {"min_mutation_score": 0.8},
+            (True, "mutation score not measured: no fault can be planted"),
+            id="no mutant",
+        ),
+        pytest.param(
+            {"unmeasured": {"passing_stubs": "sandbox_error"}},
+            {"unmeasured": "drop"},
+            (False, "passing stubs not measured: sandbox_error"),
+            id="stubs not tried",
+        ),
+        pytest.param(NO_LINES, {"unmeasured": "drop"}, (True, ""), id="not measurable, not asked for"),
+        pytest.param({"repeats_passed": 0}, {}, (False, "the chosen program no longer passes"), id="never passes"),
         pytest.param(
             {"repeats_passed": 2}, {}, (False, "the chosen program passes only sometimes"), id="flaky is never kept"
         ),
@@ -69,7 +88,9 @@ def quality(**values: object) -> TestQuality:
         ),
     ],
 )
-def test_thresholds_on_tests(store: Store, values: dict, settings: dict, verdict: tuple[bool, str]) -> None:
+def test_defect_2_thresholds_on_tests_and_what_was_not_measured(
+    store: Store, values: dict, settings: dict, verdict: tuple[bool, str]
+) -> None:
     store.put_quality(quality(**values))
     assert judged(store, made(), **settings) == {"tests": verdict}
 

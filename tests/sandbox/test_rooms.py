@@ -27,7 +27,9 @@ FROM_INSIDE = {  # what both sides must agree on
     "inside.values.stand_ins", "inside.values.texts",
 }  # fmt: skip
 FROM_ITERPREF = {"records", "errors", "programs"}
-LAZY = {("inside.harness.pytest_tests", "pytest")}  # imported where a test needs it
+LAZY = {  # imported where a run needs it
+    ("inside.harness.pytest_tests", "pytest"), ("inside.harness.measuring", "coverage"),
+}  # fmt: skip
 
 
 def name_of(path: Path) -> str:

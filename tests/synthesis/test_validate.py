@@ -6,7 +6,7 @@ import pytest
 from iterpref.config import ValidationConfig
 from iterpref.records import Task, TestFile
 from iterpref.sandbox import Sandbox
-from iterpref.synthesis.validate import Validator, shuffle_tests
+from iterpref.synthesis.validate import Validator
 
 SIGN = "def f(x):\n    if x > 0:\n        return 1\n    elif x == 0:\n        return 0\n    return -1\n"
 
@@ -113,14 +113,6 @@ def test_coverage_of_every_style(validator: Validator, style: str, content: str)
     assert found.repeats_passed == 3
     assert found.line_coverage == pytest.approx(5 / 6)
     assert found.branch_coverage == pytest.approx(3 / 4)
-
-
-def test_only_independent_tests_change_places() -> None:
-    rows = task('{"args": "(1,)", "expected": "1"}\n{"args": "(2,)", "expected": "2"}\n', "calls")
-    assert any(shuffle_tests(rows, seed).tests != rows.tests for seed in range(5))
-    set_up = task("x = 1\nassert f(x) == 1\n")
-    assert all(shuffle_tests(set_up, seed) == set_up for seed in range(5))
-    assert sorted(shuffle_tests(task(GOOD), 3).tests[0].content.splitlines()) == sorted(GOOD.splitlines())
 
 
 def test_many_at_a_time(validator: Validator) -> None:

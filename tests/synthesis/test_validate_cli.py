@@ -6,7 +6,7 @@ from pathlib import Path
 
 from iterpref.records import Attempt, Execution, Task, TestFile, Trajectory
 from iterpref.store import Store
-from iterpref.synthesis.validate import failing_programs
+from iterpref.synthesis.validate_run import failing_programs
 
 SIGN = "def f(x):\n    if x > 0:\n        return 1\n    elif x == 0:\n        return 0\n    return -1\n"
 

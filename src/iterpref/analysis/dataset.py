@@ -31,6 +31,15 @@ class QualityRow:
 
 
 @dataclass(frozen=True)
+class UnmeasuredRow:
+    """A figure on tests that could not be had, or not wholly, for so many programs, and why."""
+
+    figure: str
+    programs: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
     """What stands behind a run's kept pairs. `iterations`: by origin of trajectories; `origins`: those of the pairs."""
 
@@ -43,7 +52,9 @@ class DatasetFacts:
     costs: list[ClientCosts]
     licenses: dict[str, int]
     quality: list[QualityRow]
+    unmeasured: list[UnmeasuredRow]
     measured: int
+    never_pass: int
     flaky: int
     stub_passes: int
     contamination: list[tuple[str, str]]
@@ -70,8 +81,10 @@ def card_facts(store: Store, tally: PairTally) -> DatasetFacts:
         costs=store.costs(),
         licenses=store.licenses(),
         quality=quality_histogram(qualities),
+        unmeasured=unmeasured(qualities),
         measured=len(qualities),
-        flaky=sum(quality.repeats_passed < quality.repeats for quality in qualities),
+        never_pass=sum(quality.never_passes for quality in qualities),
+        flaky=sum(quality.flaky for quality in qualities),
         stub_passes=sum(bool(quality.passing_stubs) for quality in qualities),
         contamination=tally.contamination,
     )
@@ -84,6 +97,13 @@ def quality_histogram(qualities: Sequence[TestQuality]) -> list[QualityRow]:
     mutation = _binned(quality.mutation_score for quality in qualities)
     labels = [f"{low:.1f} to {high:.1f}" for low, high in pairwise(BINS)] + ["1"]
     return [QualityRow(label, lines[i], branches[i], mutation[i]) for i, label in enumerate(labels)]
+
+
+def unmeasured(qualities: Iterable[TestQuality]) -> list[UnmeasuredRow]:
+    """What could not be measured on programs that pass, the most frequent first."""
+    passing = (quality for quality in qualities if not quality.never_passes)
+    counts = Counter((name, reason) for quality in passing for name, reason in quality.unmeasured.items())
+    return [UnmeasuredRow(name.replace("_", " "), count, reason) for (name, reason), count in counts.most_common()]
 
 
 def _binned(values: Iterable[float | None]) -> Counter[int]:

@@ -7,6 +7,7 @@ from typing import Any
 
 _SHARE = re.compile(r"pass@|pass_at|pass_rate|_coverage$")
 _DIGITS = 4
+_MOST_ROWS = 50  # of one list
 
 
 def finish(summary: Mapping[str, Any], as_json: bool) -> None:
@@ -25,7 +26,9 @@ def _lines(values: Mapping[str, Any], indent: str) -> Iterator[str]:
         elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
             yield f"{indent}{key}:"
             yield from (f"{indent}  " + ", ".join(f"{name} {_text(name, item)}" for name, item in row.items())
-                        for row in value)  # fmt: skip
+                        for row in value[:_MOST_ROWS])  # fmt: skip
+            if len(value) > _MOST_ROWS:
+                yield f"{indent}  … {len(value) - _MOST_ROWS} more; --json lists them all"
         else:
             yield f"{indent}{key}: {_text(key, value)}"
 

@@ -166,6 +166,10 @@ class PairingConfig(Section):
     """The same for branches."""
     min_mutation_score: float | None = Field(default=None, ge=0, le=1)
     """Least share of programs with one small fault that the tests notice."""
+    unmeasured: Literal["keep", "drop"] = "keep"
+    """Pairs of which `iterpref validate` could not measure what they are held to, be it a threshold above or whether
+    stubs pass: a program that starts processes has no coverage, one without an operator no mutant. `keep`: nothing
+    speaks against them, and their verdict says what is missing. Pairs that were never validated fail a threshold."""
     min_judge_score: int | None = Field(default=None, ge=1, le=5)
     """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
     require_judge: bool = False

@@ -70,7 +70,9 @@ class QualityFilters:
         if quality is None:
             problems = problems or ["its tests were not measured; run iterpref validate"]
             return verdict_of("tests", False, problems[0])
-        if quality.repeats_passed < quality.repeats:
+        if quality.never_passes:
+            problems.append("the chosen program no longer passes")
+        if quality.flaky:
             problems.append("the chosen program passes only sometimes")
         if quality.passing_stubs:
             problems.append(f"a trivially wrong program passes ({', '.join(quality.passing_stubs)})")
@@ -78,13 +80,23 @@ class QualityFilters:
             problems.append("the chosen program fails the stronger tests")
         for name, least in self._thresholds.items():
             value = getattr(quality, name)
-            if value is None or value < least:
+            if value is not None and value < least:
                 problems.append(f"{name.replace('_', ' ')} below {least:g}")
+        unmeasured = list(self._unmeasured(quality)) if not quality.never_passes else []
+        problems += unmeasured if self._settings.unmeasured == "drop" else []
         least_score = self._settings.min_judge_score
         if least_score is not None:
             problems += [f"judged {name} below {least_score}" for name, s in quality.judge.items() if s < least_score]
             problems += [] if quality.judge else ["not judged; run iterpref judge --tests"]
-        return verdict_of("tests", not problems, "; ".join(problems))
+        # What could not be measured is said also of a pair that is kept.
+        return FilterVerdict(name="tests", kept=not problems, reason="; ".join(problems or unmeasured))
+
+    def _unmeasured(self, quality: TestQuality) -> Iterator[str]:
+        """The figures that a pair is held to and that could not be had, with the reason."""
+        always = ("repeats", "passing_stubs", "stronger")
+        lacking = {name for name in self._thresholds if getattr(quality, name) is None}
+        for name in sorted(lacking | {name for name in always if name in quality.unmeasured}):
+            yield f"{name.replace('_', ' ')} not measured: {quality.unmeasured.get(name, 'no reason stored')}"
 
     def _contamination(self, pair: PreferencePair, benchmarks: Benchmarks) -> FilterVerdict:
         """Imports of a benchmark are flagged only: that is what they are."""

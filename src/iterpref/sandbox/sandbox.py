@@ -10,6 +10,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import PathFinder
 from typing import Self
@@ -27,11 +28,24 @@ from .reading.plan import Unliftable
 from .reading.plan_tests import plan_tests
 from .workers import requests
 from .workers.crowd import RUNS, cpus
+from .workers.measuring_pool import Arc, MeasuringPool
 from .workers.pool import LOWEST_ISOLATING, Pool, WorkersFailed, climb, stamps
 from .workers.worker import Worker, import_path
 
 REFERENCE_FACTOR = 4.0  # times what a right program took, a program may take: EvalPlus's factor
 PATIENCE = 10.0  # times its limits, a reference may take: it is right, and the machine may be busy
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An execution, and which pairs of the program's lines ran one after the other in it, as coverage.py counts them.
+
+    `problem` says why some are not seen; "" if they all are.
+    """
+
+    execution: Execution
+    arcs: frozenset[Arc]
+    problem: str
 
 
 class Sandbox:
@@ -98,9 +112,19 @@ class Sandbox:
                 return again if again.verdict == "sandbox_error" else flaky(found, again, number + 1)
         return found
 
+    def measure(self, job: Job) -> Measured:
+        """Run a job and say which lines of the program ran, in every style where they really run.
+
+        Slower than `run`, whose errors it raises; the limits are the caller's to widen.
+        """
+        pool = MeasuringPool(self.pool)
+        with RUNS.place():
+            execution = self._run_once(job, pool)
+        return Measured(execution, frozenset(pool.arcs), pool.problem)
+
     def _run_beside_others(self, job: Job) -> Execution:
         with RUNS.place():
-            return self._run_once(job)
+            return self._run_once(job, self.pool)
 
     def _run_in_time(self, job: Job) -> Execution:
         """One run, and where time ran out another one: that the machine was busy is no verdict on a program."""
@@ -108,7 +132,7 @@ class Sandbox:
         if found.verdict != "timeout":
             return found
         with RUNS.place(quiet=True):
-            return self._run_once(job.model_copy(update={"limits": self._limits_by_reference(job)}))
+            return self._run_once(job.model_copy(update={"limits": self._limits_by_reference(job)}), self.pool)
 
     def _limits_by_reference(self, job: Job) -> Limits:
         """The job's limits, or more, by what its reference takes on this machine now."""
@@ -118,13 +142,13 @@ class Sandbox:
         patient = own.at_least(PATIENCE * own.cpu_s, PATIENCE * own.wall_s)
         if reference.strip() == job.program.strip():
             return patient
-        measured = self._run_once(job.model_copy(update={"program": reference, "limits": patient}))
+        measured = self._run_once(job.model_copy(update={"program": reference, "limits": patient}), self.pool)
         return _allowing(own, measured) if measured.passed else own
 
-    def _run_once(self, job: Job) -> Execution:
+    def _run_once(self, job: Job, pool: Pool | MeasuringPool) -> Execution:
         not_run = partial(Execution, trust="in_process", isolation=self.isolation)
         try:
-            found = self._run_stdio(job) if job.style == "stdio" else self._run_tests(job)
+            found = self._run_stdio(job, pool) if job.style == "stdio" else self._run_tests(job, pool)
         except WorkersFailed as error:
             found = not_run(verdict="sandbox_error", phase="none", error=f"The sandbox {error}")
         except SyntaxError as error:
@@ -132,14 +156,14 @@ class Sandbox:
             found = not_run(verdict="error", error_type="SyntaxError", error=text)
         return found.model_copy(update={"warnings": (*found.warnings, *self.warnings)}) if self.warnings else found
 
-    def _run_tests(self, job: Job) -> Execution:
+    def _run_tests(self, job: Job, pool: Pool | MeasuringPool) -> Execution:
         try:
             plan = plan_tests(job)
         except Unliftable:
-            return self._run_in_process(job)
+            return self._run_in_process(job, pool)
         request = requests.calls_request(job, plan.wire)
-        found = grade_calls(self.pool.run(request, job.stdin), request["nonce"], plan, self.isolation)
-        return self._run_in_process(job) if found is None else found
+        found = grade_calls(pool.run(request, job.stdin), request["nonce"], plan, self.isolation)
+        return self._run_in_process(job, pool) if found is None else found
 
     def answers(self, job: Job) -> CallResults:
         """The results of the calls of a `calls` job, not graded: how the outputs of a reference are had.
@@ -189,26 +213,26 @@ class Sandbox:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run_in_process(self, job: Job) -> Execution:
+    def _run_in_process(self, job: Job, pool: Pool | MeasuringPool) -> Execution:
         required = required_tests.required_tests(job)
         if job.style == "pytest" and PathFinder.find_spec("pytest", import_path()) is None:
             raise SandboxError("style pytest: pytest is not installed beside iterpref; pip install pytest")
         checked = required_tests.checked_name(job) if job.style == "check" else None
         request = requests.tests_request(job, job.entry_point or checked)
         may_skip = any("skip" in test.content.lower() for test in job.tests)
-        raw = self.pool.run(request, job.stdin)
+        raw = pool.run(request, job.stdin)
         found = grade_tests(raw, request["nonce"], required, self.isolation, may_skip)
         if not found.passed:
             return found
         control = requests.control_request(request, _allowing(job.limits, found))
         try:
-            raw = self.pool.run(control, job.stdin)
+            raw = pool.run(control, job.stdin)
         except WorkersFailed:
             return found  # a pass stays what it is where no worker could run its negative control
         neutral, asserting = required_tests.can_not_fail(job), required_tests.asserting(job)
         return confirm(found, raw, control["nonce"], control["control"], neutral, asserting)
 
-    def _run_stdio(self, job: Job) -> Execution:
+    def _run_stdio(self, job: Job, pool: Pool | MeasuringPool) -> Execution:
         """One process a case; the limits hold for each."""
         outcomes: list[TestOutcome] = []
         first: Execution | None = None
@@ -220,7 +244,7 @@ class Sandbox:
                 outcomes.append(TestOutcome(name=name, verdict="not_run"))
                 continue
             request = requests.script_request(job)
-            last = grade_script(self.pool.run(request, stdin), request["nonce"], name, stdin, stdout, self.isolation)
+            last = grade_script(pool.run(request, stdin), request["nonce"], name, stdin, stdout, self.isolation)
             outcomes += last.tests
             packages.update(last.packages)
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s

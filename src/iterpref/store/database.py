@@ -15,6 +15,7 @@ from pathlib import Path
 from iterpref.errors import StoreError
 
 from .frames_migration import split_frames
+from .quality_migration import forget_wrong_figures
 
 # Entry i, SQL or a function, brings a database from version i to i + 1; released entries never change.
 MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
@@ -39,6 +40,7 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     CREATE INDEX trajectories_by_task ON trajectories (task_id);
     """,
     split_frames,
+    forget_wrong_figures,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

@@ -12,7 +12,7 @@ from iterpref.errors import ClientError
 from iterpref.prompts import json_answer, render
 from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
-from iterpref.synthesis.validate import passing_programs
+from iterpref.synthesis.validate_run import passing_programs
 
 SCORES = ("accuracy", "effectiveness", "reasonableness")
 

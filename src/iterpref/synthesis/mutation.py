@@ -162,19 +162,3 @@ def _become(node: ast.AST, other: ast.AST) -> None:
     node.__class__ = other.__class__  # type: ignore[assignment]
     node.__dict__.clear()
     node.__dict__.update(other.__dict__)
-
-
-def stubs(program: str) -> dict[str, str]:
-    """Trivially wrong versions of a program, by name: its functions return nothing, return an object, or only raise.
-
-    Tests that one of them passes check nothing of what the program does.
-    """
-    bodies = {"returns_none": "return None", "returns_object": "return object()", "raises": "raise NotImplementedError"}
-    made = {"empty": ""}
-    for name, body in bodies.items():
-        tree = syntax_tree(program)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
-                node.body = list(syntax_tree(body).body)
-        made[name] = ast.unparse(ast.fix_missing_locations(tree))
-    return made

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from iterpref.analysis.dataset import CategoryRow, Distribution, categories, coverage, differences
+from iterpref.analysis.dataset import (
+    CategoryRow,
+    Distribution,
+    UnmeasuredRow,
+    categories,
+    coverage,
+    differences,
+    unmeasured,
+)
 from iterpref.analysis.funnel import (
     ErrorRow,
     FilterRow,
@@ -93,6 +101,7 @@ class DataFacts:
     """Everything that the report says of the data side of a run."""
 
     coverage: list[tuple[Distribution, Bars]]
+    unmeasured: list[UnmeasuredRow]
     differences: list[tuple[Distribution, Bars]]
     categories: list[CategoryRow]
     more_categories: int
@@ -158,6 +167,7 @@ def data_facts(store: Store) -> DataFacts:
     found = categories(tree.get("frequencies") or {})
     return DataFacts(
         coverage=_with_bars(coverage(store.qualities()), "programs that pass"),
+        unmeasured=unmeasured(store.qualities()),
         differences=_with_bars(differences(store.pairs(kept=True)), "pairs"),
         categories=found[:_MOST_CATEGORIES],
         more_categories=max(0, len(found) - _MOST_CATEGORIES),

@@ -57,4 +57,5 @@ def _request(job: Job, mode: Mode) -> RunRequest:
         "calls": [],
         "tests": [],
         "control": "",
+        "measure": False,
     }

@@ -16,6 +16,7 @@ from ..linux.limits import release_spare_memory
 from ..values import codec
 from ..values.request import PROBE_LIMITS, RunRequest
 from . import asserts, negative_control, packages
+from .measuring import Measurement
 from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe
 
@@ -28,6 +29,7 @@ def run(request: RunRequest, channel: int) -> None:
     report = reporter(channel, request["nonce"])
     seed(request["seed"])
     files = UserFiles()
+    measurement = Measurement(f"{os.getcwd()}/{request['program_path']}", report) if request["measure"] else None
     if request["mode"] == "script":
         _run_script(request, report, files)
         return
@@ -41,6 +43,8 @@ def run(request: RunRequest, channel: int) -> None:
         else:
             _run_tests(Session(request["tests"], request["entry_point"], namespace, report, files, control), request)
     _flush()
+    if measurement:
+        measurement.end()
     _tell_packages(request, report, tools=request["mode"] == "pytest")
     report("end")
 
@@ -58,7 +62,7 @@ def rehearse() -> None:
     request: RunRequest = {
         "mode": "calls", "nonce": "", "program": program, "prefix": "", "program_path": "rehearsal.py",
         "files": {os.devnull: program}, "entry_point": None, "seed": 0, "limits": PROBE_LIMITS, "calls": calls,
-        "tests": [], "control": "",
+        "tests": [], "control": "", "measure": False,
     }  # fmt: skip
     channel = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
     for _ in range(_REHEARSALS):

@@ -34,7 +34,7 @@ class RunRequest(TypedDict):
 
     `files` are written into its folder; of `calls` each is `[function, args, kwargs, how the result is sent]`, of
     `tests` each is `[path, content]`. `nonce` marks the lines of the result channel; `control`, where not empty, asks
-    for the negative control and is the word that proves it.
+    for the negative control and is the word that proves it. `measure` asks which lines of the program run.
     """
 
     mode: Mode
@@ -49,6 +49,7 @@ class RunRequest(TypedDict):
     calls: list[Any]
     tests: list[list[str]]
     control: str
+    measure: bool
 
 
 class ProbeRequest(TypedDict):
