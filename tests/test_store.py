@@ -165,6 +165,27 @@ def test_a_database_of_schema_1_gets_frames(tmp_path: Path) -> None:
         assert execution.text == text
 
 
+def test_defect_1_figures_on_tests_of_schema_2_are_to_be_measured_again(tmp_path: Path) -> None:
+    quality = {
+        "task_id": "t", "tests_hash": "h", "program_hash": "p", "repeats": 3, "repeats_passed": 3, "mutants": 4,
+        "mutants_killed": 3, "passing_stubs": ["raises"], "line_coverage": 0.25, "branch_coverage": 0.0,
+        "judge": {"accuracy": 5},
+    }  # fmt: skip
+    never = quality | {"program_hash": "n", "repeats_passed": 0, "mutants_killed": 4}
+    with Store.open(tmp_path) as store:
+        for record in (quality, never):
+            store._put("qualities", "t", record["program_hash"], store._pack_json(record))
+    with sqlite3.connect(tmp_path / "run.sqlite") as connection:
+        connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with Store.open(tmp_path) as store:
+        wrong, found = store.qualities()
+    assert (found.passing_stubs, found.line_coverage, found.branch_coverage) == ((), None, None)
+    assert (found.mutation_score, wrong.mutation_score) == (0.75, None)
+    assert (found.repeats_passed, found.judge, found.stale) == (3, {"accuracy": 5}, True)
+    assert found.unmeasured["line_coverage"] == "measured by an earlier version; run iterpref validate"
+
+
 def test_not_a_database(tmp_path: Path) -> None:
     (tmp_path / "run.sqlite").write_text("hello, this is not SQLite at all" * 40)
     with pytest.raises(StoreError, match="not a readable run database"):
