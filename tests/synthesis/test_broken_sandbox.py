@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,11 +29,11 @@ class Unreliable(Sandbox):
     breaks = 1000
     on: Callable[[Job], bool] = staticmethod(lambda job: False)
 
-    def run(self, job: Job, repeat: int = 1) -> Execution:
+    def run(self, job: Job, *args: Any, **settings: Any) -> Execution:
         if self.on(job) and self.breaks > 0:
             self.breaks -= 1
             return Execution(verdict="sandbox_error", trust="oracle", isolation=self.isolation, error="worker died")
-        return super().run(job, repeat)
+        return super().run(job, *args, **settings)
 
 
 def measured(on: Callable[[Job], bool], breaks: int = 1000, failing: bool = False) -> TestQuality:

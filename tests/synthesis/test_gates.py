@@ -100,7 +100,7 @@ def test_stumble_6_references_that_never_pass_are_named_with_the_cause(tmp_path:
 
 
 def test_stumble_6_the_run_s_own_limits_hold_in_validate(tmp_path: Path) -> None:
-    slow = "import time\ndef f(x):\n    time.sleep(0.7)\n    return x\n"
+    slow = "import time\ndef f(x):\n    time.sleep(1.3)\n    return x\n"
     content, limits = '{"args": "(1,)", "expected": "1"}\n', {"wall_s": 0.1}
     config = Config(limits=Limits(wall_s=30), validation=ValidationConfig(repeats=1, mutants=0))
     with Store.open(tmp_path) as store:
