@@ -38,7 +38,7 @@ PATIENCE = 10.0  # times its limits, a reference may take: it is right, and the 
 
 @dataclass(frozen=True)
 class Measured:
-    """An execution, and which pairs of the program's lines ran one after the other in it, as the package coverage counts.
+    """An execution, and which pairs of the program's lines ran one after the other in it.
 
     `problem` says why some are not seen; "" if they all are.
     """

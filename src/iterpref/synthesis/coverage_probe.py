@@ -1,4 +1,4 @@
-"""Line and branch coverage of a program by its tests: the tests run as they always do, and the package coverage watches.
+"""Line and branch coverage of a program by its tests, which run as always; the package coverage watches.
 
 Where a share can't be had it is None, with the reason. Not here: the watching (`Sandbox.measure`); verdicts, which
 come from ordinary runs only.
