@@ -5,8 +5,9 @@ A section of several kinds says in `kind` which it is; where it doesn't, the fir
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
+import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
@@ -49,6 +50,8 @@ def place_of(location: Sequence[str | int]) -> Place:
             section, kinds = options[0], kinds if options[0] in kinds else options
             field = section.model_fields.get(str(part))
             options = sections(field.annotation) if field else []
+        elif isinstance(part, str) and field is not None and get_origin(field.annotation) is not dict:
+            continue  # pydantic's name of one of the types that the value might have had
         names.append(str(part))
     return Place(".".join(names), field, section, kinds)
 
@@ -58,6 +61,25 @@ def sections(annotation: Any) -> Kinds:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
     return [section for part in get_args(annotation) for section in sections(part)]
+
+
+def literals(annotation: Any) -> Iterator[str]:
+    """The texts that a field may hold."""
+    if get_origin(annotation) is Literal:
+        yield from map(str, get_args(annotation))
+    else:
+        yield from (text for part in get_args(annotation) for text in literals(part))
+
+
+def listed(key: str, value: Any) -> Any:
+    """A value from the command line as a list where the key holds one: `1,5`, or a single value, beside `[1, 5]`."""
+    field, options = None, sections(Config)
+    for name in key.split("."):
+        field = next((section.model_fields[name] for section in options if name in section.model_fields), None)
+        options = sections(field.annotation) if field else []
+    if field is None or get_origin(field.annotation) is not tuple or isinstance(value, list | None):
+        return value
+    return [yaml.safe_load(part) for part in value.split(",")] if isinstance(value, str) else [value]
 
 
 def kind_of(section: Kind) -> str:

@@ -11,7 +11,17 @@ import yaml
 from pydantic import ValidationError
 
 from iterpref.config import Config
-from iterpref.config.keys import MOVED, Place, Values, forget_removed_keys, kind_of, leave_kind, place_of
+from iterpref.config.keys import (
+    MOVED,
+    Place,
+    Values,
+    forget_removed_keys,
+    kind_of,
+    leave_kind,
+    listed,
+    literals,
+    place_of,
+)
 from iterpref.errors import ConfigError
 
 
@@ -29,20 +39,30 @@ def load_config(
     values = _read_yaml(Path(path)) if path else copy.deepcopy(base or {})
     if of_run:
         forget_removed_keys(values)
-    changes = [_read_override(override) for override in overrides]
+    changes = [(key, listed(key, value)) for key, value in map(_read_override, overrides)]
     for key, value in changes:
         leave_kind(values, key, value)
     for (key, value), override in zip(changes, overrides, strict=True):
         _apply(values, key, value, override)
-    return parse_config(values, source=str(path) if path else "the built-in defaults")
+    return parse_config(values, str(path) if path else "the built-in defaults", [key for key, _ in changes])
 
 
-def parse_config(values: Mapping[str, Any], source: str = "config") -> Config:
-    """Check a mapping against the sections; see `load_config`."""
+def parse_config(values: Mapping[str, Any], source: str = "config", changed: Sequence[str] = ()) -> Config:
+    """Check a mapping against the sections; see `load_config`. `changed` are keys that `--set` put there."""
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(dict(e), source) for e in error.errors())) from None
+        first: dict[str, str] = {}  # of a value that fits no type of several, the first word
+        for found in error.errors():
+            place = place_of(found["loc"])
+            first.setdefault(place.name, _explain(dict(found), place, _culprit(place.name, source, changed)))
+        raise ConfigError("\n".join(first.values())) from None
+
+
+def _culprit(name: str, source: str, changed: Sequence[str]) -> str:
+    """Where a wrong value was said: a key or one of its parents given by `--set`, else the file."""
+    given = [key for key in changed if f"{name}.".startswith(f"{key}.") or f"{key}.".startswith(f"{name}.")]
+    return f"--set {given[-1]}" if given else source
 
 
 def dump_config(config: Config) -> str:
@@ -87,17 +107,25 @@ def _apply(values: Values, key: str, value: Any, override: str) -> None:
     values[last] = value
 
 
-def _explain(error: dict[str, Any], source: str) -> str:
-    place = place_of(error["loc"])
+def _explain(error: dict[str, Any], place: Place, source: str) -> str:
     if error["type"] == "extra_forbidden":
         return f"{source}: {_unknown(place)}"
     if error["type"] == "union_tag_invalid":
         expected = " or ".join(error["ctx"]["expected_tags"].rsplit(", ", 1))
-        return f"{source}: {place.name}.kind: Input should be {expected}, got {error['input']['kind']!r}"
+        return f"{_at(source, f'{place.name}.kind')}: Input should be {expected}, got {error['input']['kind']!r}"
     message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "literal_error" and place.field is not None:
+        choices = list(literals(place.field.annotation))
+        near = difflib.get_close_matches(str(error["input"]), choices, n=1)
+        advice = f"; did you mean {near[0]}?" if near else ""
+        return f"{_at(source, place.name)}: expected one of {', '.join(choices)}, got {error['input']!r}{advice}"
     if place.field is not None and not place.field.repr:
-        return f"{source}: {place.name}: {message} (what was given is not shown)"
-    return f"{source}: {place.name}: {message}, got {error['input']!r}"
+        return f"{_at(source, place.name)}: {message} (what was given is not shown)"
+    return f"{_at(source, place.name)}: {message}, got {error['input']!r}"
+
+
+def _at(source: str, name: str) -> str:
+    return source if source == f"--set {name}" else f"{source}: {name}"
 
 
 def _unknown(place: Place) -> str:
