@@ -8,7 +8,7 @@ from iterpref.analysis.funnel import PairTally
 from iterpref.config import PairingConfig
 from iterpref.exporting import FORMATS, dataset_card
 from iterpref.exporting.card import hub_license
-from iterpref.records import FilterVerdict, TestQuality
+from iterpref.records import FilterVerdict, TestQuality, Trajectory
 from iterpref.store import Store
 
 
@@ -36,6 +36,20 @@ def test_the_card_states_what_stands_behind_the_pairs(run: Store) -> None:
     assert "| 1 | 1 | 0 | 0 |" in page
     assert "Not checked (`pairing.benchmarks`" in page
     assert "only those with `loss: true` are penalised" in page
+
+
+def test_stumble_13_tasks_of_two_clients_are_not_counted_twice(run: Store) -> None:
+    wrong = next(run.trajectories()).attempts[0]
+    run.put_attempt("a:other", "a", wrong, "a0")
+    run.put_trajectory(
+        Trajectory(trajectory_id="a:other", task_id="a", attempts=(wrong,), status="unresolved", client="n@host:1/v1")
+    )
+    text = card(run)
+    assert "(3 tasks)" not in text
+    assert "Debugging, by repair, by m (2 tasks):" in text
+    assert "Debugging, by repair, by n (1 task):" in text
+    assert "| 0 | 0 | 0.000 | 1 |" in text  # of n
+    assert "| 1 | 2 | 1.000 | 4 |" in text  # of m, as before
 
 
 def test_contamination_is_listed_and_paths_are_cut(run: Store, tmp_path: Path) -> None:

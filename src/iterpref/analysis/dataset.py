@@ -6,12 +6,12 @@ and D⁺. The card's words are in `prompts/dataset_card.jinja`.
 
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from iterpref.analysis.funnel import IterationRow, PairTally, iteration_rows
-from iterpref.records import PreferencePair, TestQuality, merged
+from iterpref.records import PreferencePair, TestQuality, Trajectory, merged
 from iterpref.store import ClientCosts, Store
 
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)  # of the card
@@ -40,14 +40,24 @@ class UnmeasuredRow:
 
 
 @dataclass(frozen=True)
+class SolverRows:
+    """Finished trajectories of one origin and one client (or student and teacher), and how many tasks they try."""
+
+    origin: str
+    client: str
+    tasks: int
+    rows: list[IterationRow]
+
+
+@dataclass(frozen=True)
 class DatasetFacts:
-    """What stands behind a run's kept pairs. `iterations`: by origin of trajectories; `origins`: those of the pairs."""
+    """What stands behind a run's kept pairs; `origins` are those of the pairs."""
 
     pairs: int
     origins: set[str]
     tasks: int
     solved: int
-    iterations: dict[str, list[IterationRow]]
+    solvers: list[SolverRows]
     funnel: list[tuple[str, int]]
     costs: list[ClientCosts]
     licenses: dict[str, int]
@@ -62,21 +72,19 @@ class DatasetFacts:
     @property
     def calls_per_pair(self) -> float | None:
         """Model calls of the trajectories behind each kept pair (paper: about 10.4); None without any."""
-        calls = sum(self.iterations[origin][-1].calls for origin in self.origins if self.iterations.get(origin))
+        calls = sum(solver.rows[-1].calls for solver in self.solvers if solver.origin in self.origins)
         return calls / self.pairs if calls else None
 
 
 def card_facts(store: Store, tally: PairTally) -> DatasetFacts:
     """What a run's records say, and all of its pairs."""
-    made = store.trajectories_by_origin()
-    origins = [origin for origin in ("debugging", "sampling") if origin in made]
     qualities = list(store.qualities())
     return DatasetFacts(
         pairs=tally.kept,
         origins=tally.origins,
         tasks=store.count_tasks(),
         solved=store.count_solved(),
-        iterations={origin: iteration_rows(store.trajectories(origin)) for origin in origins},
+        solvers=[*solvers(store, "debugging"), *solvers(store, "sampling")],
         funnel=[("candidates", tally.pairs), *((row.name, row.left) for row in tally.funnel)],
         costs=store.costs(),
         licenses=store.licenses(),
@@ -88,6 +96,25 @@ def card_facts(store: Store, tally: PairTally) -> DatasetFacts:
         stub_passes=sum(bool(quality.passing_stubs) for quality in qualities),
         contamination=tally.contamination,
     )
+
+
+def solvers(store: Store, origin: str) -> list[SolverRows]:
+    """One by one, for the tasks of two clients are no tasks more, and their rates no one's."""
+    clients = sorted({trajectory.client for trajectory in store.trajectories(origin)})
+    found = []
+    for client in clients:
+        tasks: set[str] = set()
+        rows = iteration_rows(_noting(tasks, (t for t in store.trajectories(origin) if t.client == client)))
+        if rows:
+            found.append(SolverRows(origin, client, len(tasks), rows))
+    return found
+
+
+def _noting(tasks: set[str], trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
+    for trajectory in trajectories:
+        if trajectory.status != "failed_tools" and trajectory.attempts:
+            tasks.add(trajectory.task_id)
+        yield trajectory
 
 
 def quality_histogram(qualities: Sequence[TestQuality]) -> list[QualityRow]:

@@ -35,6 +35,9 @@ def _uses(verb: str, config: "Config", given: dict[str, Any]) -> Iterator[str]:
         if client is not None:
             key = name if getattr(config, name) else "client"
             yield f"{name} {client.describe()}{_another(client.model, f'{key}.model')}"
+            if client.price():
+                most = config.budget.max_budget_usd
+                yield "no budget" if most is None else f"budget ${most:g}"
     if verb in _MODEL:
         yield f"model {describe_model(config.model)}{_another(config.model, 'model')}"
     if verb in _BENCHMARK:
