@@ -44,6 +44,10 @@ class BudgetError(IterPrefError):
     """A budget that is used up; what was paid for is stored, and a higher budget continues."""
 
 
+class StoppedError(IterPrefError):
+    """The user stopped a step (Ctrl-C); the message says what is kept."""
+
+
 class SpanError(IterPrefError):
     """Focal spans that don't belong to the text they came with."""
 

@@ -51,11 +51,15 @@ class Executor:
     def _no_program(self, cut: bool) -> Execution:
         """A reply without code is a failed attempt like any other."""
         why = " (it was cut at its token limit)" if cut else ""
+        return self.not_run("NoProgram", f"the reply holds no Python program{why}")
+
+    def not_run(self, error_type: str, why: str) -> Execution:
+        """What stands for the execution of a program that there is none of."""
         return Execution(
             verdict="error",
             trust="oracle",
             isolation=self._sandbox.isolation,
             phase="none",
-            error_type="NoProgram",
-            error=f"NoProgram: the reply holds no Python program{why}",
+            error_type=error_type,
+            error=f"{error_type}: {why}",
         )

@@ -4,6 +4,7 @@ A killed command leaves the earlier file, and a reader never sees half of one. J
 program or a reply may hold a lone surrogate, which UTF-8 can't carry.
 """
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -32,3 +33,15 @@ def write_text(path: Path, text: str, errors: str = "strict") -> None:
 
 def write_json(path: Path, value: Any, *, indent: int | None = None, sort_keys: bool = False) -> None:
     write_text(path, json.dumps(value, indent=indent, sort_keys=sort_keys))
+
+
+def disk_trouble(error: BaseException | None) -> OSError | None:
+    """The error of a full disk, a quota or a read-only folder in a chain of errors; None where there is none."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}

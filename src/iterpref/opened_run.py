@@ -6,9 +6,9 @@ come. Not here: any step (pipeline.py and the stages).
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.config import Config
@@ -18,7 +18,7 @@ from iterpref.executor import Executor, Runs
 from iterpref.model_source import loading, model_source
 from iterpref.packages import need_packages
 from iterpref.playground.coder import resolve_model
-from iterpref.run_folder import RunFolder, settings_note
+from iterpref.run_folder import RunFolder, again_note, settings_note
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import Store
@@ -52,6 +52,8 @@ class OpenedRun:
     store: Store
     config: Config
     on_progress: OnProgress = quiet
+    answers_since: int | None = None
+    """Answers stored up to this one (`Store.last_call`) are asked for again; None: none is."""
 
     @property
     def folder(self) -> RunFolder:
@@ -80,7 +82,26 @@ class OpenedRun:
 
     def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> AbstractContextManager[Ledger]:
         """A client behind this run's ledger; `budget` is shared where a step asks several."""
-        return open_ledger(settings, self.store, budget or self.budget())
+        return open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0)
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether what was answered before is asked again."""
+        return self.answers_since is not None
+
+    @contextmanager
+    def asking_again(self, step: str) -> Iterator[Self]:
+        """This run for a step that asks everything again: an answer stays until the one that replaces it comes.
+
+        Where it is stopped, doing the same again goes on: what it asked is not asked once more.
+        """
+        since = self.store.note(again_note(step))
+        if since is None:
+            since = self.store.last_call()
+            self.store.put_note(again_note(step), since)
+            self.store.forget_dead_letters()
+        yield replace(self, answers_since=since)
+        self.store.put_note(again_note(step), None)
 
     def sandbox(self, hash_seed: int = 0) -> Sandbox:
         return open_sandbox(self.config, hash_seed)

@@ -113,7 +113,7 @@ def validate(run: OpenedRun) -> dict[str, Any]:
 def score_tests(run: OpenedRun) -> TestJudgeProgress:
     """Tests → a model's scores for them."""
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
-        return asyncio.run(judge_tests(run.store, ledger))
+        return asyncio.run(judge_tests(run.store, ledger, again=run.asks_again))
 
 
 @stage("revise")
@@ -140,7 +140,7 @@ def judge(run: OpenedRun) -> JudgeProgress:
     """Kept pairs → a model's word on whether their difference is logical."""
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
         pairs = list(run.store.pairs(kept=True))
-        return asyncio.run(judge_pairs(pairs, ledger, run.store, run.shows("judge")))
+        return asyncio.run(judge_pairs(pairs, ledger, run.store, run.shows("judge"), again=run.asks_again))
 
 
 def export(

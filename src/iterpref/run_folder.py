@@ -47,6 +47,11 @@ def run_of(path: Path) -> Path | None:
     return None
 
 
+def again_note(step: str) -> str:
+    """The key under which a step that asks everything again notes where it began, until it has ended."""
+    return f"again:{step}"
+
+
 class RunFolder:
     """The paths of one run."""
 

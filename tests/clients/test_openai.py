@@ -8,6 +8,7 @@ from endpoints import FAULTS, FaultyProxy, Scripted, completion
 
 from iterpref.clients import Completion, Request, Sampling
 from iterpref.clients.openai import OpenAIConfig
+from iterpref.clients.openai import client as client_module
 from iterpref.clients.openai import failures as failures_module
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.reply import split_reasoning
@@ -100,6 +101,17 @@ def test_nothing_listens() -> None:
             EndpointError, match=r"nothing answers there: the connection failed \(connection refused\) \(3 attempts\)"
         ):
             ask(url)
+
+
+def test_bad_input_attempts_are_fewer_where_nothing_ever_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "backoff", lambda attempt: 0.01)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/v1"
+        with pytest.raises(ClientError) as raised:
+            ask(url, max_attempts=8)
+    assert "(5 attempts)" in str(raised.value)
+    assert isinstance(raised.value, EndpointError), "one such call stops the step"
 
 
 def test_a_hang_ends_at_the_timeout() -> None:

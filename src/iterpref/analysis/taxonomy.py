@@ -69,6 +69,8 @@ def failure_kind(execution: Execution, completion: str = "") -> str:
             return ""
         case "failed":
             return "wrong output" if execution.failing_case is not None else "assertion"
+        case "error" if execution.error_type == "NoAnswer":
+            return "refusal"
         case "error" if execution.error_type == "NoProgram":
             return "refusal" if completion.strip().lower().startswith(_REFUSALS) else "extraction"
         case "error":

@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 import iterpref
-from iterpref.errors import IterPrefError
+from iterpref.errors import IterPrefError, StoppedError
+from iterpref.files import disk_trouble
 
 from .opening import Repeatable
 from .verb import Verb, Verbs
@@ -62,12 +63,28 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object last
 
 
 def main() -> None:
-    """Entry point: errors a user can act on end as one message and status 1."""
+    """Entry point: errors a user can act on end as one message and status 1, Ctrl-C with status 130."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold bytes that are no text
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
         app()
+    except StoppedError as stopped:
+        _end(str(stopped), 130)
     except IterPrefError as error:
-        print(f"iterpref: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("iterpref: stopped; run the same command again to continue", file=sys.stderr)
-        raise SystemExit(130) from None
+        _end(str(error), 1)
+    except Exception as error:
+        trouble = disk_trouble(error)
+        if trouble is None:
+            raise
+        where = trouble.filename or "a file"
+        kept = "What was finished before is kept; free space and run the same command again to go on"
+        _end(f"{where}: can't be written ({trouble.strerror}). {kept}", 1)
+    except SystemExit as end:
+        if end.code == 130:  # Ctrl-C before a run was open
+            _end("stopped; run the same command again to go on", 130)
+        raise
+
+
+def _end(message: str, status: int) -> NoReturn:
+    print(f"iterpref: {message}", file=sys.stderr)
+    raise SystemExit(status) from None

@@ -18,8 +18,10 @@ from .app import (
     RunOption,
     verb,
 )
+from .asking import Again, RetryDead, asking, check_calls
 from .opening import Repeatable, begin, must_exist, open_run
 from .output import finish
+from .stopping import stoppable
 from .verb import Verb
 
 if TYPE_CHECKING:
@@ -54,18 +56,27 @@ def import_(
 
 @verb()
 def synthesize(
-    run: NewRunOption, config: FirstConfigFile = None, set_: FirstOverrides = None, as_json: AsJson = False
+    run: NewRunOption,
+    config: FirstConfigFile = None,
+    set_: FirstOverrides = None,
+    as_json: AsJson = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
 ) -> None:
     """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
 
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
     Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
     """
-    with open_run(run, config, set_, makes=True) as opened:
+    with (
+        open_run(run, config, set_, makes=True) as opened,
+        asking(opened, "synthesize", again, retry_dead) as asked,
+    ):
         from iterpref import pipeline
 
-        progress = pipeline.synthesize(opened)
+        progress = pipeline.synthesize(asked)
     finish(asdict(progress), as_json)
+    check_calls(progress.failed_calls, progress.why_failed, f"of {progress.total} drafts could not be asked for")
 
 
 @verb()
@@ -74,7 +85,8 @@ def debug(
     config: ConfigFile = None,
     set_: Overrides = None,
     as_json: AsJson = False,
-    retry_dead: Annotated[bool, Option(help="Make calls again that were given up earlier.")] = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
     shard: Annotated[str | None, Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
     estimate: Annotated[bool, Option(help="Only say what calls and US dollars it would take.")] = False,
 ) -> None:
@@ -84,6 +96,8 @@ def debug(
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
     if shard:
+        if again:
+            raise IterPrefError("--again works on the whole run, not on a shard; leave --shard out")
         progress = _debug_shard(run, shard, config, set_, retry_dead)
     else:
         with open_run(run, config, set_, write=not estimate) as opened:
@@ -93,9 +107,8 @@ def debug(
             if estimate:
                 finish(estimate_debugging(opened), as_json)
                 return
-            if retry_dead:
-                opened.store.forget_dead_letters()
-            progress = pipeline.debug(opened)
+            with asking(opened, "debug", again, retry_dead) as asked:
+                progress = pipeline.debug(asked)
     total, failed = progress.total, progress.failed_tools
     rates = [round(rate, 4) for rate in progress.pass_rates]
     counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
@@ -120,7 +133,7 @@ def _debug_shard(
     if retry_dead:
         with Store.open(part.folder(run)) as store:
             store.forget_dead_letters()
-    with ProgressBars() as bars:
+    with stoppable(), ProgressBars() as bars:
         return debug_shard(run, settings, part, bars)
 
 
@@ -158,18 +171,27 @@ def validate(run: RunOption, config: ConfigFile = None, set_: Overrides = None, 
 
 
 @verb("revise")
-def revise_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def revise_(
+    run: RunOption,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
+) -> None:
     """Ask a model whether tests that different programs fail alike contradict their task; if so, make a new task.
 
     Reads unsolved trajectories. Writes tasks with revised tests and a link to their parent, for `iterpref debug`.
     Example: iterpref revise --run runs/a && iterpref debug --run runs/a
     """
-    with open_run(run, config, set_) as opened:
+    with open_run(run, config, set_) as opened, asking(opened, "revise", again, retry_dead) as asked:
         from iterpref import pipeline
         from iterpref.synthesis.revise import revision_summary
 
-        summary = revision_summary(opened.store, pipeline.revise(opened))
+        done = pipeline.revise(asked)
+        summary = revision_summary(opened.store, done)
     finish(summary, as_json)
+    check_calls(done.failed_calls, done.why_failed, f"of {done.suspects} suspect tests could not be judged")
 
 
 class _Export(Verb):

@@ -10,8 +10,10 @@ from typer import Option
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
+from .asking import Again, RetryDead, asking, check_calls
 from .opening import begin, open_run
 from .output import finish
+from .stopping import stoppable
 
 
 @verb()
@@ -37,17 +39,21 @@ def judge(
     set_: Overrides = None,
     as_json: AsJson = False,
     tests: Annotated[bool, Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
 ) -> None:
     """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
 
     Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
     Example: iterpref judge --run runs/a && iterpref pair --run runs/a
     """
-    with open_run(run, config, set_) as opened:
+    step = "score_tests" if tests else "judge"
+    with open_run(run, config, set_) as opened, asking(opened, step, again, retry_dead) as asked:
         from iterpref import pipeline
 
-        progress = pipeline.score_tests(opened) if tests else pipeline.judge(opened)
-    finish(asdict(progress), as_json)
+        done = pipeline.score_tests(asked) if tests else pipeline.judge(asked)
+    finish(asdict(done), as_json)
+    check_calls(done.failed_calls, done.why_failed, f"{'tests' if tests else 'pairs'} could not be judged")
 
 
 @verb()
@@ -71,7 +77,7 @@ def train(
     from iterpref import pipeline
     from iterpref.progress import ProgressBars
 
-    with ProgressBars() as bars:
+    with stoppable(), ProgressBars() as bars:
         summary = pipeline.train(RunFolder(run), settings, bars, output, restart)
     if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
         finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)

@@ -8,6 +8,7 @@ from typer import Argument, Option
 from iterpref.errors import IterPrefError
 
 from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
+from .asking import Again, RetryDead, asking
 from .opening import Repeatable, open_run
 from .output import finish
 
@@ -26,23 +27,27 @@ def evaluate(
         Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench); repeatable."),
     ] = None,
     sanitize: Annotated[bool, Option(help="Cut programs of --samples down to what they need first.")] = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
 ) -> None:
     """Measure pass@k of models, or of files of completions, on a benchmark.
 
     Reads the benchmark and the models. Writes a Result of each into the run, and results/ with its samples.
     Example: iterpref evaluate --run runs/a --set evaluation.benchmark=humaneval+ --samples samples.jsonl
     """
-    with open_run(run, config, set_, makes=True) as opened:
+    with open_run(run, config, set_, makes=True) as opened, asking(opened, "evaluate", again, retry_dead) as asked:
         from iterpref import pipeline
+        from iterpref.evaluation import count_refused
 
         default = (opened.config.evaluation.client or opened.config).model
         models = model or ([] if samples else [default])
-        found = [pipeline.evaluate(opened, name) for name in models]
-        found += [pipeline.evaluate(opened, default, path, sanitize) for path in samples or []]
+        found = [pipeline.evaluate(asked, name) for name in models]
+        found += [pipeline.evaluate(asked, default, path, sanitize) for path in samples or []]
     rows = []
     for result in found:
         counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
         counted |= said_of_samples(result.settings)
+        counted |= {"refused": refused} if (refused := count_refused(result)) else {}
         rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
     finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
 

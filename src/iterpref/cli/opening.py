@@ -15,6 +15,7 @@ from iterpref.errors import StoreError
 from iterpref.run_folder import DATABASE, RunFolder
 
 from .first_line import say_first_line
+from .stopping import stoppable
 
 if TYPE_CHECKING:
     from iterpref.config import Config
@@ -56,7 +57,7 @@ def open_run(
 
     made = False
     try:
-        with Store.open(run, write=write) as store, ProgressBars() as bars:
+        with Store.open(run, write=write) as store, stoppable(store), ProgressBars() as bars:
             made = makes and _keep(store, resolved)
             try:
                 yield OpenedRun(store, resolved, bars)

@@ -85,6 +85,11 @@ class Price:
     prompt: float
     completion: float
 
+    @property
+    def known(self) -> bool:
+        """Whether any price is set; calls may cost something nevertheless."""
+        return bool(self.prompt or self.completion)
+
     def most(self, request: Request) -> float:
         """An upper bound before the call: a token is at least one byte; a template adds at most 16 to a message."""
         tokens = sum(len(message.content.encode()) + 16 for message in request.messages)

@@ -54,7 +54,7 @@ class Budget:
         while reason := self._exceeded(usd):
             if not self._reserved_calls or self.calls >= (self._settings.max_calls or float("inf")):
                 raise BudgetError(
-                    f"budget reached: {self.calls} calls and ${self.usd:.4f} spent on endpoints in this run; {reason}. "
+                    f"budget reached: {self.spent} on endpoints in this run; {reason}. "
                     "Raise it and run the same command again to continue"
                 )
             self._settled.clear()
@@ -70,6 +70,11 @@ class Budget:
             self.calls += 1
             self.usd += paid
         self._settled.set()
+
+    @property
+    def spent(self) -> str:
+        """In words; where nothing was paid for any call, no prices are set."""
+        return f"{self.calls} calls, " + (f"${self.usd:.4f} spent" if self.usd else "prices unknown")
 
     def _exceeded(self, usd: float) -> str:
         most_calls, most_usd = self._settings.max_calls, self._settings.max_budget_usd
@@ -91,6 +96,8 @@ class Ledger:
     """What the client's calls cost; None: nothing, and no budget counts them."""
     at_a_time: int | None = 64
     """How many requests to ask together; None: all there are, as one wave."""
+    since: int = 0
+    """Answers stored up to this one (`Store.last_call`) are not taken: they are asked for again and replaced."""
     paid: int = field(default=0, init=False)
     cached: int = field(default=0, init=False)
     _in_flight: dict[str, asyncio.Task[Completion]] = field(default_factory=dict, init=False)
@@ -119,7 +126,7 @@ class Ledger:
             ClientError: This call can't be answered, now or when it was made before; EndpointError: none can.
         """
         key = self.key(request)
-        stored = self.store.call(key, Completion)
+        stored = self.store.call(key, Completion, self.since)
         if stored is not None:
             self.cached += 1
             return key, stored
@@ -129,6 +136,10 @@ class Ledger:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
             self._in_flight[key].add_done_callback(partial(self._ended, key))
         return key, await asyncio.shield(self._in_flight[key])
+
+    def takes(self, call_id: str) -> bool:
+        """Whether what came of a call made before still stands: not where calls up to it are made again."""
+        return not self.since or self.store.is_later(call_id, self.since)
 
     def _ended(self, key: str, call: asyncio.Task[Completion]) -> None:
         del self._in_flight[key]
@@ -175,7 +186,7 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None) -> Iterator[Ledger]:
+def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None, since: int = 0) -> Iterator[Ledger]:
     """The client that `settings` asks for, behind the ledger of a run; raises ClientError if it can't be opened."""
     with settings.open(store.folder) as client:
-        yield Ledger(client, store, budget, settings.price(), settings.at_a_time)
+        yield Ledger(client, store, budget, settings.price(), settings.at_a_time, since)

@@ -73,7 +73,8 @@ class Debugger:
         """
         trajectory_id = self.trajectory_id(task)
         stored = self.store.trajectory(trajectory_id)
-        if stored and self._closed(stored):
+        stands = stored is None or all(self.ledger.takes(attempt.call_id) for attempt in stored.attempts[:1])
+        if stored and stands and self._closed(stored):
             return stored
         attempts: list[Attempt] = []
         status: Literal["passed", "unresolved", "failed_tools"] = "unresolved"
@@ -82,6 +83,8 @@ class Debugger:
             if attempt.execution.verdict == "sandbox_error":
                 status = "failed_tools"
                 break
+            if not stands and not attempts:  # the new answer has come
+                self.store.forget_trajectory(trajectory_id)
             self.store.put_attempt(trajectory_id, task.task_id, attempt, execution_key)
             attempts.append(attempt)
             if attempt.execution.passed:

@@ -59,7 +59,7 @@ def debug_tasks(run: OpenedRun) -> DebugProgress:
 
 
 def _spent(budget: Budget) -> str:
-    return f", {budget.calls} calls, ${budget.usd:.3f}" if budget.calls else ""
+    return f", {budget.spent}" if budget.calls else ""
 
 
 async def _with_threads(count: int, work: Coroutine[Any, Any, T]) -> T:

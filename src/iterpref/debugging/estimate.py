@@ -27,21 +27,23 @@ def estimate_debugging(run: OpenedRun) -> dict[str, int | float | str]:
     repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
     first, repair = client.price(), (run.config.repair_client or client).price()
 
-    def usd(repairs: float, completion: float) -> float:
+    def usd(repairs: float, completion: float) -> float | str:
+        if any(price and not price.known for price in (first, repair)):
+            return "unknown: no prices are set"
         paid = 0.0
         if first:
             paid += prompt_tokens * first.prompt + completion * first.completion
         if repair:
             paid += repairs * (repair_prompt * repair.prompt + completion * repair.completion)
-        return left * paid
+        return round(left * paid, 4)
 
     return {
         "tasks": tasks,
         "tasks_left": left,
         "expected_calls": round(left * sum(reached)),
         "most_calls": left * (settings.max_iterations + 1),
-        "expected_usd": round(usd(sum(reached) - 1, completion_tokens), 4),
-        "most_usd": round(usd(settings.max_iterations, settings.sampling.max_tokens), 4),
+        "expected_usd": usd(sum(reached) - 1, completion_tokens),
+        "most_usd": usd(settings.max_iterations, settings.sampling.max_tokens),
         "based_on": source,
     }
 

@@ -15,10 +15,10 @@ Not here: comparing Results, and what failures have in common (`analysis`).
 from iterpref.evaluation.answer_sources import GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
-from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.evaluate import count_refused, evaluate
 from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.samples import Answer, read_samples, write_result
 
-__all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice", "evaluate",
-           "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples", "stronger_tasks",
-           "write_result"]  # fmt: skip
+__all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice",
+           "count_refused", "evaluate", "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples",
+           "stronger_tasks", "write_result"]  # fmt: skip

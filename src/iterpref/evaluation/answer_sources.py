@@ -5,7 +5,7 @@ from typing import Protocol
 
 from iterpref.clients import Ledger, Request, Sampling
 from iterpref.config import Config, EvaluationConfig
-from iterpref.errors import ConfigError
+from iterpref.errors import ConfigError, RefusedError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
 from iterpref.evaluation.samples import Answer, Samples
@@ -54,7 +54,10 @@ class GeneratedAnswers:
         asked = protocols.ask(task, self._definition, self._protocol)
         sampling = Sampling(**self._settings.sampling.model_dump(), seed=self._seed, stop=asked.stop)
         request = Request(messages=asked.messages, sampling=sampling, sample_index=index, raw=asked.raw)
-        _, completion = await self._ledger.complete(request)
+        try:
+            _, completion = await self._ledger.complete(request)
+        except RefusedError as error:
+            return Answer("", "", refused=str(error))
         program = protocols.program_of(task, completion.text, self._protocol)
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
 

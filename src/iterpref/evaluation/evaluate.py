@@ -30,6 +30,7 @@ from iterpref.store import Store
 
 OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
+NO_ANSWER = "NoAnswer"
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
 
 
@@ -41,10 +42,12 @@ async def evaluate(
     sandbox: Sandbox,
     store: Store,
     on_progress: OnSample | None = None,
+    again: bool = False,
 ) -> Result:
-    """Score the answers to a benchmark's tasks.
+    """Score the answers to a benchmark's tasks. A request that the model refuses is a failing sample (`NO_ANSWER`).
 
     Args:
+        again: Also where there is a Result already, which is replaced.
         config: Its `evaluation`, `seed` and `limits` say how; limits are in place of each task's own.
         on_progress: Called with (samples done, samples in all, a few words such as "passed 12").
 
@@ -59,7 +62,7 @@ async def evaluate(
     data = dataset_hash(benchmark.tasks)
     result_id = fingerprint([benchmark.name, data, answers.name, answers.protocol, settings])
     finished = store.result(result_id)
-    if finished is not None:
+    if finished is not None and not again and not count_refused(finished):  # what was refused may be asked again by now
         return finished
     broken = await asyncio.to_thread(_broken, benchmark, sandbox)
     tasks = [task for task in benchmark.tasks if task.task_id not in broken]
@@ -179,6 +182,11 @@ def passed_base(sample: Sample) -> bool:
     return execution.passed or any(t.name == BASE and t.verdict == "passed" for t in execution.tests)
 
 
+def count_refused(result: Result) -> int:
+    """Samples for which the model gave no answer."""
+    return sum(sample.execution.error_type == NO_ANSWER for sample in result.samples)
+
+
 @dataclass(frozen=True)
 class _Evaluation:
     """The way of samples through answers and execution."""
@@ -203,12 +211,13 @@ class _Evaluation:
 
     async def _sample(self, task: Task, index: int) -> Sample:
         answer = await self.answers.answer(task, index)
+        executed = None if answer.refused else await self._execute(task, answer.program, cut=answer.cut)
         return Sample(
             task_id=task.task_id,
             sample_index=index,
             completion=answer.completion,
             program=answer.program,
-            execution=await self._execute(task, answer.program, answer.cut),
+            execution=executed or self.executor.not_run(NO_ANSWER, answer.refused),
         )
 
     async def _execute(self, task: Task, program: str, cut: bool) -> Execution:

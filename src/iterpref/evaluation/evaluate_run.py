@@ -77,7 +77,8 @@ def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result
 
 def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: Sandbox) -> Result:
     show = partial(run.on_progress, "evaluate")
-    work = evaluate(benchmark, answers, run.config, sandbox=sandbox, store=run.store, on_progress=show)
+    work = evaluate(benchmark, answers, run.config, sandbox=sandbox, store=run.store, on_progress=show,
+                    again=run.asks_again)  # fmt: skip
     result = asyncio.run(work)
     write_result(result, run.folder.results)
     return result

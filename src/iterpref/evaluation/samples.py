@@ -23,13 +23,17 @@ _EXPECTED = "task_id and solution (a whole program) or completion (which continu
 
 @dataclass(frozen=True)
 class Answer:
-    """One completion as it came, and the program it amounts to; `cut`: it was cut off at the token limit; `recorded`:
-    whether it passed where it was recorded, if that is known."""
+    """One completion as it came, and the program it amounts to.
+
+    `cut`: it was cut off at the token limit; `recorded`: whether it passed where it was recorded, if that is known;
+    `refused`: why the model gives none.
+    """
 
     completion: str
     program: str
     cut: bool = False
     recorded: bool | None = None
+    refused: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ The paper's last filter (84k → 59k pairs). A reply that says neither leaves th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
@@ -17,17 +18,19 @@ from iterpref.store import Store
 
 @dataclass
 class JudgeProgress:
-    """Counts of one round of judging `pairs`."""
+    """Counts of one round of judging `pairs`, of which so many were `known` before."""
 
     pairs: int = 0
+    known: int = 0
     judged: int = 0
     cosmetic: int = 0
     without_answer: int = 0
     failed_calls: int = 0
+    why_failed: str = ""
 
     @property
     def done(self) -> int:
-        return self.judged
+        return self.known + self.judged + self.without_answer + self.failed_calls
 
     @property
     def total(self) -> int:
@@ -48,28 +51,36 @@ async def judge_pairs(
     ledger: Ledger,
     store: Store,
     on_progress: Callable[[JudgeProgress], None] = lambda progress: None,
+    *,
+    again: bool = False,
 ) -> JudgeProgress:
-    """Judge every pair that has no judgement yet.
+    """Judge every pair that has no judgement yet; with `again` every pair.
 
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
-    progress, sampling = JudgeProgress(len(pairs)), Sampling(temperature=0, max_tokens=1024)
-    left = (pair for pair in pairs if store.judgement(judgement_key(pair)) is None)
+    sampling = Sampling(temperature=0, max_tokens=1024)
+    left = [pair for pair in pairs if again or store.judgement(judgement_key(pair)) is None]
+    progress = JudgeProgress(len(pairs), known=len(pairs) - len(left))
     questions = ((pair, Request(messages=_question(pair), sampling=sampling)) for pair in left)
     async for pair, answer in ask_all(ledger, questions):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
-            continue
-        said = json_answer(answer.text) or {}
-        if not isinstance(said.get("logical"), bool):
-            progress.without_answer += 1
-            continue
-        store.put_judgement(judgement_key(pair), said["logical"], str(said.get("reason", ""))[:300])
-        progress.judged += 1
-        progress.cosmetic += not said["logical"]
+            progress.why_failed = progress.why_failed or str(answer)
+        else:
+            _count(progress, store, pair, json_answer(answer.text) or {})
         on_progress(progress)
     return progress
+
+
+def _count(progress: JudgeProgress, store: Store, pair: PreferencePair, said: dict[str, Any]) -> None:
+    """Store what a reply says of a pair, if it says anything."""
+    if not isinstance(said.get("logical"), bool):
+        progress.without_answer += 1
+        return
+    store.put_judgement(judgement_key(pair), said["logical"], str(said.get("reason", ""))[:300])
+    progress.judged += 1
+    progress.cosmetic += not said["logical"]
 
 
 def _question(pair: PreferencePair) -> tuple[Message, ...]:

@@ -29,13 +29,21 @@ class Calls(Tables):
                  request: Record, completion: Record) -> None:  # fmt: skip
         """One answered model call; `tokens` are (prompt, completion), `usd` is None where no budget counts it."""
         row = (key, client, sample_index, *tokens, usd, self._pack(request), self._pack(completion))
-        with self._mutex:
+        with self._writing():
             self._connection.execute("DELETE FROM dead_letters WHERE key = ?", (key,))
-            self._put("calls", *row)
+            self._insert("calls", *row)
 
-    def call(self, key: str, kind: type[R]) -> R | None:
-        """The completion stored for a call key."""
-        return self._get(kind, "SELECT completion FROM calls WHERE key = ?", key)
+    def call(self, key: str, kind: type[R], since: int = 0) -> R | None:
+        """The completion stored for a call key, later than call `since`."""
+        return self._get(kind, "SELECT completion FROM calls WHERE key = ? AND rowid > ?", key, since)
+
+    def last_call(self) -> int:
+        """Number of the call stored last; one that is stored in place of another gets a number of its own."""
+        return int(self._one("SELECT coalesce(max(rowid), 0) FROM calls")[0])
+
+    def is_later(self, key: str, since: int) -> bool:
+        """Whether a call was stored later than call `since`."""
+        return self._one("SELECT 1 FROM calls WHERE key = ? AND rowid > ?", key, since) is not None
 
     def spending(self) -> tuple[int, float]:
         """Answered calls to endpoints, and what they cost in US dollars."""
@@ -75,16 +83,18 @@ class Calls(Tables):
         row = self._one("SELECT error FROM dead_letters WHERE key = ?", key)
         return str(row[0]) if row else None
 
+    def last_dead_letter(self) -> str:
+        """Why the call that was given up last was; "" where none was."""
+        row = self._one("SELECT error FROM dead_letters ORDER BY rowid DESC LIMIT 1")
+        return str(row[0]) if row else ""
+
     def forget_dead_letters(self, keys: Iterable[str] | None = None) -> int:
         """Let calls be made again, these or all; returns how many."""
-        with self._mutex:
+        with self._writing():
             if keys is None:
-                forgotten = self._connection.execute("DELETE FROM dead_letters").rowcount
-            else:
-                values = [(key,) for key in keys]
-                forgotten = self._connection.executemany("DELETE FROM dead_letters WHERE key = ?", values).rowcount
-            self._connection.commit()
-        return forgotten
+                return self._connection.execute("DELETE FROM dead_letters").rowcount
+            values = [(key,) for key in keys]
+            return self._connection.executemany("DELETE FROM dead_letters WHERE key = ?", values).rowcount
 
     def put_execution(self, key: str, execution: Execution) -> None:
         self._put("executions", key, execution.verdict, self._pack(execution))

@@ -69,7 +69,7 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
     """Open a database; with `write` bring it to the newest schema.
 
     Raises:
-        StoreError: Not a database, or one of a newer schema.
+        StoreError: Not a database, one of a newer schema, or one that can't be written to.
     """
     try:
         connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
@@ -93,9 +93,23 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
                     connection.execute(f"PRAGMA user_version = {number}")
                     connection.commit()
         return connection
+    except sqlite3.OperationalError as error:
+        raise cannot_write(database, error) from None
     except sqlite3.DatabaseError as error:
         message = f"{database}: not a readable run database ({error}); restore it or choose another --run"
         raise StoreError(message) from None
+
+
+def cannot_write(database: Path, error: sqlite3.OperationalError) -> StoreError:
+    """What to say where the system refuses what SQLite has to write; a transaction that fails leaves nothing."""
+    kept = "What was stored before is kept"
+    if any(word in str(error) for word in ("full", "disk I/O error")):
+        advice = "the disk or a quota is full. {kept}; free space and run the same command again to go on"
+    elif any(word in str(error) for word in ("readonly", "unable to open")):
+        advice = "the folder or the file can't be written to. {kept}; make it writable, or copy the run elsewhere"
+    else:
+        advice = "{kept}; run the same command again to go on"
+    return StoreError(f"{database}: {error}: {advice.format(kept=kept)}")
 
 
 def _journal_mode(database: Path) -> str:

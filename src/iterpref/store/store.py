@@ -88,7 +88,7 @@ class Store(Calls, Counts):
         Raises:
             StoreError: A task of this id is there with other tests: changed tests make a new task, with a new id.
         """
-        with self._mutex:
+        with self._writing():
             for task in tasks:
                 stored = self._one("SELECT tests_hash FROM tasks WHERE task_id = ?", task.task_id)
                 if stored and stored[0] != task.tests_hash:
@@ -97,8 +97,7 @@ class Store(Calls, Counts):
                         f"({task.tests_hash} against {stored[0]}); tests are frozen, so give the changed task a new id"
                     )
                 if not stored:
-                    self._put("tasks", task.task_id, task.split, task.tests_hash, self._pack(task), commit=False)
-            self._connection.commit()
+                    self._insert("tasks", task.task_id, task.split, task.tests_hash, self._pack(task))
 
     def tasks(self, split: str | None = None) -> Iterator[Task]:
         """Tasks in the order they were added, all or of one split."""
@@ -125,6 +124,12 @@ class Store(Calls, Counts):
         record = trajectory.model_dump(mode="json", exclude={"attempts"})
         row = (trajectory.trajectory_id, trajectory.task_id, trajectory.origin, trajectory.status)
         self._put("trajectories", *row, self._pack_json(record))
+
+    def forget_trajectory(self, trajectory_id: str) -> None:
+        """Remove a trajectory with its attempts, which are made again; executions stay."""
+        with self._writing():
+            for table in ("attempts", "trajectories"):
+                self._connection.execute(f"DELETE FROM {table} WHERE trajectory_id = ?", (trajectory_id,))
 
     def trajectory(self, trajectory_id: str) -> Trajectory | None:
         row = self._one("SELECT record FROM trajectories WHERE trajectory_id = ?", trajectory_id)
@@ -181,21 +186,19 @@ class Store(Calls, Counts):
 
     def put_imported_pairs(self, pairs: Iterable[ImportedPair]) -> None:
         """Add pairs that were made elsewhere, in one transaction; `pairing` gives them their spans."""
-        with self._mutex:
+        with self._writing():
             for pair in pairs:
-                self._put("imported_pairs", pair.pair_id, pair.task_id, self._pack(pair), commit=False)
-            self._connection.commit()
+                self._insert("imported_pairs", pair.pair_id, pair.task_id, self._pack(pair))
 
     def imported_pairs(self) -> Iterator[ImportedPair]:
         return self._records(ImportedPair, "SELECT record FROM imported_pairs ORDER BY pair_id")
 
     def replace_pairs(self, pairs: Iterable[PreferencePair]) -> None:
         """Make these the pairs of the run, in one transaction: pairing is recomputed as a whole, and costs no call."""
-        with self._mutex:
+        with self._writing():
             self._connection.execute("DELETE FROM pairs")
             for pair in pairs:
-                self._put("pairs", pair.pair_id, pair.task_id, pair.kept, self._pack(pair), commit=False)
-            self._connection.commit()
+                self._insert("pairs", pair.pair_id, pair.task_id, pair.kept, self._pack(pair))
 
     def pairs(self, *, kept: bool | None = None) -> Iterator[PreferencePair]:
         where, values = ("WHERE kept = ?", (int(kept),)) if kept is not None else ("", ())

@@ -10,12 +10,15 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
 from iterpref.errors import StoreError
 from iterpref.records import Record
 from iterpref.run_folder import DATABASE
+
+from .database import cannot_write
 
 R = TypeVar("R", bound=Record)
 LONG_TEXT = 200  # characters; shorter ones stay in their record
@@ -28,14 +31,39 @@ class Tables:
         self.folder = folder
         self._connection = connection
         self._mutex = threading.RLock()
+        self._nested = 0  # transactions under way, one within another
 
-    def _put(self, table: str, *values: object, commit: bool = True) -> None:
-        """Write one row, in place of one with the same key."""
-        marks = ", ".join("?" * len(values))
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """One transaction, for one thread: what is written in it, nested ones included, is stored whole or not at all.
+
+        Raises:
+            StoreError: The disk is full, or the database can't be written to.
+        """
         with self._mutex:
-            self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
-            if commit:
-                self._connection.commit()
+            self._nested += 1
+            try:
+                yield
+                if self._nested == 1:
+                    self._connection.commit()
+            except BaseException as error:
+                with suppress(sqlite3.Error):
+                    self._connection.rollback()
+                if isinstance(error, sqlite3.OperationalError):
+                    raise cannot_write(self.folder / DATABASE, error) from None
+                raise
+            finally:
+                self._nested -= 1
+
+    def _put(self, table: str, *values: object) -> None:
+        """Write one row, in place of one with the same key, in a transaction of its own."""
+        with self._writing():
+            self._insert(table, *values)
+
+    def _insert(self, table: str, *values: object) -> None:
+        """The same within a transaction."""
+        marks = ", ".join("?" * len(values))
+        self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
 
     def _one(self, query: str, *values: object) -> Any:
         with self._mutex:
@@ -94,7 +122,10 @@ class Tables:
             digest = hashlib.sha256(body).digest()[:16]
             with self._mutex:
                 row = (digest, zlib.compress(body, 6))
-                self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", row)
+                try:
+                    self._connection.execute("INSERT OR IGNORE INTO texts VALUES (?, ?)", row)
+                except sqlite3.OperationalError as error:
+                    raise cannot_write(self.folder / DATABASE, error) from None
             return {"$text": digest.hex()}
         if isinstance(value, dict):
             return {key: self._externalise(item) for key, item in value.items()}

@@ -26,18 +26,20 @@ class TestJudgeProgress:
     judged: int = 0
     without_scores: int = 0
     failed_calls: int = 0
+    why_failed: str = ""
 
 
-async def judge_tests(store: Store, ledger: Ledger) -> TestJudgeProgress:
-    """Score the tests of every measured task that has no scores yet.
+async def judge_tests(store: Store, ledger: Ledger, *, again: bool = False) -> TestJudgeProgress:
+    """Score the tests of every measured task that has no scores yet; with `again` those of all.
 
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
     progress = TestJudgeProgress()
-    async for quality, answer in ask_all(ledger, _questions(store)):
+    async for quality, answer in ask_all(ledger, _questions(store, again)):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
+            progress.why_failed = progress.why_failed or str(answer)
         elif (scores := read_scores(answer.text)) is None:
             progress.without_scores += 1
         else:
@@ -53,10 +55,10 @@ def read_scores(reply: str) -> dict[str, int] | None:
     return scores if len(scores) == len(SCORES) else None
 
 
-def _questions(store: Store) -> Iterator[tuple[TestQuality, Request]]:
+def _questions(store: Store, again: bool) -> Iterator[tuple[TestQuality, Request]]:
     for task, program in passing_programs(store):
         quality = store.quality(task.task_id, program_hash(program))
-        if quality is not None and not quality.judge:
+        if quality is not None and (again or not quality.judge):
             yield quality, Request.from_user(_question(task, program), Sampling(temperature=0, max_tokens=1024))
 
 

@@ -30,6 +30,7 @@ class RevisionProgress:
     revised: int = 0
     unusable: int = 0
     failed_calls: int = 0
+    why_failed: str = ""
 
 
 async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
@@ -42,11 +43,10 @@ async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
     progress = RevisionProgress(suspects=len(found))
     sampling = Sampling(temperature=0, max_tokens=4096)
     requests = [Request.from_user(_question(*suspect), sampling) for suspect in found]
-    answers = {number: answer async for number, answer in ask_all(ledger, enumerate(requests))}
-    made = [_revised(found[number][0], answers[number], progress) for number in range(len(found))]
-    revised = [task for task in made if task is not None]
-    store.put_tasks(revised)
-    progress.revised = len(revised)
+    async for number, answer in ask_all(ledger, enumerate(requests)):
+        if task := _revised(found[number][0], answer, progress):
+            store.put_tasks([task])
+            progress.revised += 1
     return progress
 
 
@@ -54,6 +54,7 @@ def _revised(task: Task, answer: Completion | ClientError, progress: RevisionPro
     """The task that an answer makes of a suspect one; None if none, which is counted."""
     if isinstance(answer, ClientError):
         progress.failed_calls += 1
+        progress.why_failed = progress.why_failed or str(answer)
         return None
     if (json_answer(answer.text.split("<file")[0]) or {}).get("contradicts") is not True:
         return None

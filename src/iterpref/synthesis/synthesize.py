@@ -7,6 +7,7 @@ whose own solution fails its tests is kept too: debugging repairs the solution, 
 at fault shows later.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from iterpref.prompts import json_answer, render
 from iterpref.records import Task, fingerprint
 from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
-from iterpref.synthesis.draft import FORMS, Idea, Unusable, read_draft, shown
+from iterpref.synthesis.draft import FORMS, Draft, Idea, Unusable, read_draft, shown
 from iterpref.synthesis.features import Feature, load_tree
 
 EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCoder)
@@ -38,6 +39,7 @@ class SynthesisProgress:
     tasks: int = 0
     solution_passes: int = 0
     failed_calls: int = 0
+    why_failed: str = ""
     unusable: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -66,21 +68,18 @@ class Synthesizer:
         """
         ideas = await self._ideas()
         progress = SynthesisProgress(total=len(ideas))
-        work = (self._draft(idea, number, progress) for number, idea in enumerate(ideas))
-        early: dict[int, Task | None] = {}  # drafts whose turn has not come
+        paid: set[asyncio.Task[Task]] = set()
+        work = (self._draft(idea, number, progress, paid) for number, idea in enumerate(ideas))
         made: set[str] = set()
-        turn = 0
-        async for number, drafted in as_finished(work, self.ledger.at_a_time):
-            early[number] = drafted
-            # In the order of the ideas, whatever the order of the answers: a later run adds the same rows.
-            while turn in early:
-                if task := early.pop(turn):
-                    self.store.put_tasks([task])
+        try:
+            async for task in as_finished(work, self.ledger.at_a_time):
+                if task:
                     made.add(task.task_id)
-                turn += 1
-            progress.done += 1
-            progress.tasks = len(made)
-            on_progress(progress)
+                progress.done += 1
+                progress.tasks = len(made)
+                on_progress(progress)
+        finally:  # also when the endpoint stops answering: what is paid for becomes a task
+            await asyncio.gather(*paid, return_exceptions=True)
         return progress
 
     async def _ideas(self) -> list[Idea]:
@@ -141,7 +140,10 @@ class Synthesizer:
             )
         return texts
 
-    async def _draft(self, idea: Idea, number: int, progress: SynthesisProgress) -> tuple[int, Task | None]:
+    async def _draft(
+        self, idea: Idea, number: int, progress: SynthesisProgress, paid: set[asyncio.Task[Task]]
+    ) -> Task | None:
+        """One draft, stored as it comes; it is in `paid` from its answer until then."""
         sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
         try:
             request = Request(messages=idea.messages, sampling=sampling, sample_index=number)
@@ -150,15 +152,24 @@ class Synthesizer:
             draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", license, idea.instruction)
         except Unusable as reason:
             progress.unusable[str(reason)] = progress.unusable.get(str(reason), 0) + 1
-            return number, None
+            return None
         except EndpointError:
             raise
-        except ClientError:
+        except ClientError as error:
             progress.failed_calls += 1
-            return number, None
+            progress.why_failed = progress.why_failed or str(error)
+            return None
+        paid.add(keeping := asyncio.create_task(self._keep(draft, progress)))
+        keeping.add_done_callback(paid.discard)
+        return await asyncio.shield(keeping)
+
+    async def _keep(self, draft: Draft, progress: SynthesisProgress) -> Task:
+        """Store the task of a draft, with its solution where that passes."""
         _, execution = await self.executor.execute(draft.task, draft.solution)
         progress.solution_passes += execution.passed
-        return number, draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
+        task = draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
+        self.store.put_tasks([task])
+        return task
 
     async def _ask_all(self, texts: Sequence[str]) -> list[str]:
         """Replies in order; "" for a call that failed."""
