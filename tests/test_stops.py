@@ -120,19 +120,18 @@ def pair(number: int) -> PreferencePair:
                           diff="", diff_version=1, render_template="", **spans)  # fmt: skip
 
 
-def test_bad_input_disk_full_where_a_file_is_written(run: Path) -> None:
-    status, said = ended(start("compare", *(result(run, name) for name in "ab"), "--markdown", "/dev/full"))
-    assert status == 1
-    assert "Traceback" not in said and "can't be written (No space left on device)" in said
-
-
-def result(run: Path, name: str) -> Path:
-    """A run folder with a Result of one task."""
+def test_bad_input_disk_full_where_a_file_is_written(tmp_path: Path) -> None:
     from test_records import RESULT
 
-    with Store.open(run.parent / name) as store:
-        store.put_result(RESULT.model_copy(update={"model": name, "result_id": name}))
-    return run.parent / name
+    def tiny() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+
+    results = [tmp_path / f"{name}.json" for name in "ab"]
+    for file in results:
+        file.write_text(RESULT.model_copy(update={"model": file.stem, "result_id": file.stem}).model_dump_json())
+    status, said = ended(start("compare", *results, "--markdown", tmp_path / "table.md", preexec_fn=tiny))
+    assert status == 1
+    assert "Traceback" not in said and "can't be written (File too large)" in said
 
 
 @pytest.mark.parametrize("tests", [False, True], ids=["pairs", "tests"])
