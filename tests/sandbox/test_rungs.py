@@ -261,20 +261,22 @@ def as_nobody(script: str, isolation: str) -> subprocess.CompletedProcess[str]:
 def _as_nobody(script: str, folder: Path, isolation: str) -> subprocess.CompletedProcess[str]:
     folder.chmod(0o755)
     view = folder / "view"
-    for name in ("python", "source", "tests", "packages"):
+    packages = f"user/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"  # of this user, for programs
+    for name in ("python", "source", "tests", packages):
         (view / name).mkdir(parents=True)
     import pydantic
 
     sources = (sys.base_prefix, SOURCE, Path(__file__).parent, Path(pydantic.__file__).parents[1])
     python = view / "python" / "bin" / Path(sys.executable).resolve().name
-    paths = [str(view / name) for name in ("source", "tests", "packages")]
+    paths = [str(view / name) for name in ("source", "tests", packages)]
     script = textwrap.dedent(script).format(paths=paths, isolation=isolation)
     binds = "".join(
         f"mount --bind {source} {view / name}\n"
-        for source, name in zip(sources, ("python", "source", "tests", "packages"), strict=True)
+        for source, name in zip(sources, ("python", "source", "tests", packages), strict=True)
     )
     drop = "exec setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all --bounding-set=-all "
-    drop += f"env HOME=/ LD_LIBRARY_PATH={view}/python/lib "  # else a Python of the system's lends its library
+    drop += f"env HOME=/ PYTHONUSERBASE={view}/user "
+    drop += f"LD_LIBRARY_PATH={view}/python/lib "  # else a Python of the system's lends its library
     return subprocess.run(
         ["unshare", "-m", "sh", "-ec", f'{binds}cd {view / "tests"}\n{drop} {python} -c "$0"', script],
         capture_output=True,

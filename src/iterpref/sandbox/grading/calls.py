@@ -10,7 +10,7 @@ from ..inside.values.codec import decode, opaque_text
 from ..inside.values.stand_ins import Inexact
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
-from ..reading.expressions import Evaluator
+from ..reading.expressions import Evaluator, OwnMethod
 from ..reading.plan import CallPlan, CallTable, Expectation
 from .claims import ClaimedError, Claims, Tampered, read_claims
 from .failing_case import expected_text, failing_case, parting, where_parting
@@ -91,6 +91,8 @@ def _grade(expected: Expectation, plan: CallPlan, claims: Claims, stop: Cause | 
     try:
         if evaluate(expected.condition):
             return None
+    except OwnMethod:
+        return _UNDECIDED
     except Exception as error:  # what the assertion itself would have raised
         name = type(error).__name__
         said = f"{name}: {shorten(str(error), CASE_CHARS)}"

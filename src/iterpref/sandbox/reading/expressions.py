@@ -22,6 +22,10 @@ class Unsupported(Exception):
     """The expression is not of a form that can be evaluated here."""
 
 
+class OwnMethod(Exception):
+    """A method that texts have is asked of another result, which may have one of that name."""
+
+
 def _range(*args: int) -> range:
     found = range(*args)
     if len(found) > _MAX_ITEMS:
@@ -178,7 +182,7 @@ class Evaluator:
                 owner = self(node.value)
                 if type(owner) is str:
                     return getattr(owner, node.attr)
-                raise AttributeError(f"{type(owner).__name__!r} object has no attribute {node.attr!r}")
+                raise OwnMethod(node.attr)
         raise Unsupported(ast.unparse(node)[:80])
 
     def _type(self, node: ast.expr) -> Any:

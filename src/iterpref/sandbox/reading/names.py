@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .expressions import OPENERS, TYPES, Evaluator, Unsupported, arithmetic, type_check
+from .expressions import OPENERS, STR_METHODS, TYPES, Evaluator, Unsupported, arithmetic, type_check
 from .own_operators import identifies_results
 from .plan import CallPlan, Unliftable, make_call
 
@@ -116,6 +116,8 @@ class Scope:
             raise Unliftable(f"{type(node).__name__}: {ast.unparse(node)[:80]}")
         if isinstance(node, ast.BinOp) and not arithmetic(node):
             raise Unliftable(f"operator: {ast.unparse(node)[:80]}")
+        if isinstance(node, ast.Dict) and None in node.keys:
+            raise Unliftable("** in a dict")
         found: dict[int, int] = {}
         for child in ast.iter_child_nodes(node):
             if isinstance(child, ast.Starred):
@@ -145,6 +147,8 @@ class Scope:
             raise Unliftable(f"call of {node.func.id}")
         found: dict[int, int] = {}
         if isinstance(node.func, ast.Attribute) and getattr(node.func.value, "id", "") != "math":
+            if node.func.attr not in STR_METHODS:
+                raise Unliftable(f"method {node.func.attr}")
             found |= self.slots(node.func.value)
         try:
             if not found:

@@ -13,6 +13,8 @@ from ..inside.harness.flip_asserts import SEEN, flip_tests
 from ..job import Job
 from .plan_tests import json_rows
 
+_FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+
 
 def required_tests(job: Job) -> list[str]:
     """Names of the tests counted in the source, each of which must report."""
@@ -50,27 +52,36 @@ def asserting(job: Job) -> set[str]:
 
 def _asserting(test: TestFile, style: Style) -> Iterator[str]:
     turned = flip_tests(syntax_tree(test.content, test.path))
+    functions = [node for node in ast.walk(turned) if isinstance(node, _FUNCTIONS)]
     if style == "check":
-        yield from [test.path] if _turned(turned) else []
+        yield from [test.path] if any(_reached(f.body) for f in functions if f.name == "check") else []
     elif style == "assert":
         plain = syntax_tree(test.content, test.path)
         for old, new in zip(plain.body, turned.body, strict=True):
-            if _turned(new):
+            if _reached([new]):
                 yield f"{test.path} line {old.lineno}"
     else:
-        functions = [node for node in ast.walk(turned) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-        for function in functions:  # a turned assertion is a `try`; inside a loop or an `if` it may not be reached
-            if any(isinstance(statement, ast.Try) and _turned(statement) for statement in function.body):
-                yield function.name
+        yield from (function.name for function in functions if any(map(_is_turned, function.body)))
+
+
+def _reached(body: Sequence[ast.stmt]) -> bool:
+    """Whether statements that run to their end come to a turned assertion: under an `if` or in a handler, who knows."""
+    parts = [statement for statement in body if isinstance(statement, ast.For | ast.While | ast.With | ast.AsyncWith)]
+    tries = [statement.body + statement.finalbody for statement in body if isinstance(statement, ast.Try)]
+    probed = [node.body for node in body if isinstance(node, ast.If) and getattr(node.test, "value", False) is True]
+    return any(map(_is_turned, body)) or any(map(_reached, [*(part.body for part in parts), *tries, *probed]))
+
+
+def _is_turned(statement: ast.stmt) -> bool:
+    """Whether it is what `flip_tests` makes of one assertion."""
+    last = statement.orelse[-1:] if isinstance(statement, ast.Try) else []
+    return any(isinstance(node, ast.Name) and node.id == SEEN for part in last for node in ast.walk(part)
+               ) and isinstance(last[0], ast.Expr)  # fmt: skip
 
 
 def _python_tests(job: Job) -> list[TestFile]:
     """All but the data that tests of a framework read."""
     return [test for test in job.tests if job.style not in ("unittest", "pytest") or test.path.endswith(".py")]
-
-
-def _turned(tree: ast.AST) -> bool:
-    return any(isinstance(node, ast.Name) and node.id == SEEN for node in ast.walk(tree))
 
 
 def _test_functions(body: Sequence[ast.stmt], style: str) -> list[str]:

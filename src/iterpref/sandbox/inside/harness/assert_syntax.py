@@ -15,23 +15,22 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {  # by the names of their s
 def test_statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """The top-level statements of an `assert` file that count as tests; imports, definitions and set-up don't.
 
-    Asserts, compound statements with asserts in them, and calls of the file's own functions with asserts in them:
-    `test_f()`, `asyncio.run(main())`.
+    Asserts, other statements with asserts in them, and those that name a function of the file which asserts, or calls
+    one that does: `test_f()`, `asyncio.run(main())`, `if __name__ == "__main__": run_all()`.
     """
-    functions = ast.FunctionDef | ast.AsyncFunctionDef
-    asserting = {node.name for node in body if isinstance(node, functions) and _asserts(node)}
-    compound = ast.For | ast.While | ast.With | ast.Try | ast.If
-    return [
-        node
-        for node in body
-        if isinstance(node, ast.Assert)
-        or (isinstance(node, compound) and _asserts(node))
-        or (isinstance(node, ast.Expr) and any(isinstance(n, ast.Name) and n.id in asserting for n in ast.walk(node)))
-    ]
+    functions = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    asserting: set[str] = set()
+    while more := {node.name for node in functions if _asserts(node, asserting)} - asserting:
+        asserting |= more
+    others = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    return [node for node in body if not isinstance(node, others) and _asserts(node, asserting)]
 
 
-def _asserts(node: ast.AST) -> bool:
-    return any(isinstance(part, ast.Assert) for part in ast.walk(node))
+def _asserts(node: ast.AST, asserting: set[str]) -> bool:
+    return any(
+        isinstance(part, ast.Assert) or (isinstance(part, ast.Name) and part.id in asserting)
+        for part in ast.walk(node)
+    )  # fmt: skip
 
 
 def is_conftest(path: str) -> bool:

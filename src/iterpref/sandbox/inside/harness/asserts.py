@@ -34,6 +34,7 @@ def entry(name: str, namespace: dict[str, Any]) -> Any:
 def run_asserts(session: Session) -> None:
     """Each top-level assert is a test; what stands between them is set-up, and its failure ends the file."""
     control = session.control
+    session.namespace["__name__"] = "__main__"  # `if __name__ == "__main__"` of the tests holds; the program is loaded
     for path, content in session.tests:
         session.files.add(path, path, content)
         cases = comparisons(session.namespace)

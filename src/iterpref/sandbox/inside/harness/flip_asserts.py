@@ -3,7 +3,7 @@
 `assert f(1) == 2` becomes `assert f(1) == 7921`, inside a `try` that notes whether it failed, as it must: an object
 that equals everything, a patched `assertEqual`, an expected value read from the test itself give themselves away. What
 surrounds assertions is untouched, so that tests take the same way. Assertions whose failure a test may expect stay as
-they are: under `try ... except` and `assertRaises`.
+they are, in the body of `try ... except` and under `assertRaises`; so does `assert False`.
 """
 
 import ast
@@ -139,6 +139,8 @@ def _not_inside(item: ast.expr, container: ast.expr) -> tuple[ast.expr, ast.expr
 
 class _Flipper(ast.NodeTransformer):
     def visit_Assert(self, node: ast.Assert) -> ast.stmt:
+        if isinstance(node.test, ast.Constant):
+            return node  # says nothing of the program
         return _must_fail(ast.Assert(flipped(node.test), None), node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
@@ -151,7 +153,12 @@ class _Flipper(ast.NodeTransformer):
         return node if args is None else _must_fail(ast.Expr(ast.Call(call.func, args, call.keywords)), node)
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
-        return node if node.handlers else self.generic_visit(node)
+        if not node.handlers:
+            return self.generic_visit(node)
+        for handler in node.handlers:  # only what fails in the body may be expected to
+            self.generic_visit(handler)
+        node.orelse, node.finalbody = (list(map(self.visit, part)) for part in (node.orelse, node.finalbody))
+        return node
 
     def visit_With(self, node: ast.With | ast.AsyncWith) -> Any:
         expecting = [item.context_expr for item in node.items if _name(item.context_expr) in _EXPECTING]

@@ -56,7 +56,7 @@ def rehearse() -> None:
     must be copied first. Leaves no trace but that.
     """
     program = "def f(x, y):\n    return [x, y]\ndef g():\n    return {}[0]\n"
-    path = list(sys.path)
+    path, main = list(sys.path), sys.modules["__main__"]
     named = {"d": [["y", {"t": [0.5, None]}]]}
     calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
     request: RunRequest = {
@@ -68,7 +68,7 @@ def rehearse() -> None:
     for _ in range(_REHEARSALS):
         run(request, channel)
         del sys.modules["rehearsal"]
-        sys.path[:], sys.argv = path, [""]
+        sys.path[:], sys.argv, sys.modules["__main__"] = path, [""], main
     os.close(channel)
 
 
@@ -118,7 +118,7 @@ def _module(name: str, request: RunRequest, files: UserFiles) -> tuple[types.Mod
     path = f"{here}/{request['program_path']}"
     module = types.ModuleType(name)
     module.__file__ = path
-    sys.modules[name] = module
+    sys.modules[name] = sys.modules["__main__"] = module  # tests may patch it by either name
     sys.path.insert(0, here)
     sys.argv = [path]
     for beside, content in request["files"].items():
