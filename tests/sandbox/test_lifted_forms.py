@@ -133,3 +133,67 @@ def test_what_stands_in_a_function_of_the_tests(cage: Sandbox, name: str) -> Non
 def test_functions_that_the_file_never_calls_are_no_tests(cage: Sandbox) -> None:
     tests = "def test_f():\n    assert f(1) == 2\n"
     assert cage.run(job("def f(x):\n    return x + 1", tests)).verdict == "unverified"
+
+
+RUN_BY = {
+    "a helper's helper": "def one(x, y):\n    assert f(x) == y\ndef run():\n    one(1, 2)\nrun()",
+    "a loop": "def one(x):\n    assert f(x) == x + 1\nfor x in (1, 2):\n    one(x)",
+    "the main block": "def test_f():\n    assert f(1) == 2\nif __name__ == '__main__':\n    test_f()",
+    "an assignment": "def run():\n    assert f(1) == 2\n    return True\nok = run()",
+    "recursion": "def run(n):\n    assert f(n) == n + 1\n    if n: run(n - 1)\nrun(3)",
+}
+
+
+@pytest.mark.parametrize("name", RUN_BY)
+def test_functions_that_assert_count_however_they_are_run(cage: Sandbox, name: str) -> None:
+    right = cage.run(job("def f(x):\n    return x + 1", RUN_BY[name]))
+    assert (right.verdict, right.trust) == ("passed", "checked"), right.error
+    assert cage.run(job("def f(x):\n    return x", RUN_BY[name])).verdict == "failed"
+
+
+HANDLED = {
+    "in the handler": "try:\n    f(-1)\n    assert False\nexcept ValueError as e:\n    assert str(e) == 'no: -1'",
+    "in else": "try:\n    y = f(1)\nexcept ValueError:\n    assert False\nelse:\n    assert y == 2 and [y]",
+    "in finally": "y = []\ntry:\n    y.append(f(1))\nexcept ValueError:\n    pass\nfinally:\n    assert y == [2]",
+}
+
+
+@pytest.mark.parametrize("name", HANDLED)
+def test_asserts_beside_the_body_of_a_try_are_turned(cage: Sandbox, name: str) -> None:
+    """What fails in the body may be expected to fail; nothing else is."""
+    program = "def f(x):\n    if x < 0:\n        raise ValueError(f'no: {x}')\n    return x + 1\n"
+    right = cage.run(job(program, HANDLED[name]))
+    assert (right.verdict, right.trust) == ("passed", "checked"), right.error
+    wrong = program.replace("no: {x}", "{x}").replace("x + 1", "x")
+    assert cage.run(job(wrong, HANDLED[name])).verdict == "failed"
+
+
+UNREACHED = {
+    "a branch": "import sys\nif sys.platform == 'none':\n    assert f(1) == 3\nassert f(1) == 2 and [f]",
+    "a handler": "try:\n    y = f(1)\nexcept ValueError:\n    assert f(0) == 0\nassert y == 2 and [f]",
+    "an else": "def check(candidate):\n    try:\n        candidate(None)\n"
+    "    except TypeError:\n        pass\n    else:\n        assert candidate(0) == 5\n"
+    "    assert candidate(1) == 2 and [candidate]",
+}
+
+
+@pytest.mark.parametrize("name", UNREACHED)
+def test_an_assert_that_is_honestly_not_reached_is_no_trick(cage: Sandbox, name: str) -> None:
+    style = "check" if "check" in UNREACHED[name] else "assert"
+    right = cage.run(job("def f(x):\n    return x + 1", UNREACHED[name], style, entry_point="f"))
+    assert right.passed, right.error
+
+
+METHODS = {
+    "assert sorted(f('ba').items()) == [('a', 1), ('b', 1)]": "dict.fromkeys(x, 1)",
+    "assert f(1).count(1) == 2": "[1, 1]",
+    "assert f(1).hex() == '0x1.0000000000000p+0'": "1.0",
+    "assert f('a').get('b') is None": "{x: 1}",
+    "assert {**f(1)} == {1: 2}": "{x: 2}",
+}
+
+
+@pytest.mark.parametrize("tests", METHODS)
+def test_methods_of_results_are_called_where_they_are(cage: Sandbox, tests: str) -> None:
+    right = cage.run(job(f"def f(x):\n    return {METHODS[tests]}", tests))
+    assert (right.verdict, right.trust) == ("passed", "checked"), right.error

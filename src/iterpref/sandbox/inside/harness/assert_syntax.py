@@ -12,25 +12,33 @@ COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {  # by the names of their s
 }  # fmt: skip
 
 
+_DOING = ast.Assert | ast.Expr | ast.For | ast.While | ast.With | ast.Try | ast.If
+
+
 def test_statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """The top-level statements of an `assert` file that count as tests; imports, definitions and set-up don't.
 
     Asserts, other statements with asserts in them, and those that name a function of the file which asserts, or calls
-    one that does: `test_f()`, `asyncio.run(main())`, `if __name__ == "__main__": run_all()`.
+    one that does: `test_f()`, `ok = asyncio.run(main())`, `if __name__ == "__main__": run_all()`.
     """
     functions = [node for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
     asserting: set[str] = set()
     while more := {node.name for node in functions if _asserts(node, asserting)} - asserting:
         asserting |= more
-    others = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
-    return [node for node in body if not isinstance(node, others) and _asserts(node, asserting)]
+    return [
+        node
+        for node in body
+        if (isinstance(node, _DOING) and _asserts(node, asserting))
+        or (isinstance(node, ast.Assign) and any(_asserts(c.func, asserting) for c in _calls(node)))
+    ]
 
 
 def _asserts(node: ast.AST, asserting: set[str]) -> bool:
-    return any(
-        isinstance(part, ast.Assert) or (isinstance(part, ast.Name) and part.id in asserting)
-        for part in ast.walk(node)
-    )  # fmt: skip
+    return any(isinstance(part, ast.Assert) or getattr(part, "id", "") in asserting for part in ast.walk(node))
+
+
+def _calls(node: ast.AST) -> list[ast.Call]:
+    return [part for part in ast.walk(node) if isinstance(part, ast.Call)]
 
 
 def is_conftest(path: str) -> bool:
