@@ -136,3 +136,13 @@ def test_a_handler_that_catches_its_own_assert_is_not_lifted(cage: Sandbox) -> N
     tests = "try:\n    f(-1)\n    assert False\nexcept Exception:\n    pass\nassert f(1) == 1"
     execution = cage.run(job("def f(x):\n    return x", tests))
     assert (execution.verdict, execution.trust) == ("passed", "in_process")
+
+
+def test_calls_of_one_instance_share_its_state(cage: Sandbox) -> None:
+    program = "class Solution:\n    n = 0\n    def next(self):\n        self.n += 1\n        return self.n\n"
+    tests = "s = Solution()\nt = Solution()\nassert s.next() == 1\nassert s.next() == 2\nassert t.next() == 1\n"
+    tests += "assert Solution().next() == 1\n"
+    right = cage.run(job(program, tests))
+    assert (right.verdict, right.trust) == ("passed", "oracle"), right.error
+    wrong = cage.run(job(program.replace("return self.n", "return 1"), tests))
+    assert wrong.error == "Solution().next() returned 1, expected 2"

@@ -113,7 +113,8 @@ class _Lifter:
         value: Any
         try:
             if self._scope.makes_solution(node.value):
-                value = Instance()
+                self._found.instances += 1
+                value = Instance(self._found.instances)
             else:
                 slots = self._scope.slots(node.value)
                 if slots and id(node.value) not in slots:

@@ -60,6 +60,8 @@ def _names(node: ast.expr | None) -> tuple[str, ...]:
 
 def _says_nothing(statement: ast.stmt) -> bool:
     said = statement.test if isinstance(statement, ast.Assert) else getattr(statement, "value", None)
+    if isinstance(statement, ast.Expr) and isinstance(said, ast.Call) and getattr(said.func, "id", "") == "print":
+        return True
     constant = isinstance(statement, ast.Expr | ast.Assert) and isinstance(said, ast.Constant)
     return isinstance(statement, ast.Pass) or (constant and not _fails(statement))
 

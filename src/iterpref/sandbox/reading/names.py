@@ -29,8 +29,11 @@ class Slot:
     index: int
 
 
+@dataclass(frozen=True)
 class Instance:
-    """A `Solution`, bound to a name. Each call gets a new one: what is graded this way keeps no state."""
+    """A `Solution`, bound to a name; `number` tells it from others of the job."""
+
+    number: int
 
 
 class Scope:
@@ -172,13 +175,20 @@ class Scope:
         for part in ast.walk(node):
             if isinstance(part, ast.Name) and _mutable(self.names.get(part.id)):
                 self.names[part.id] = Gone()
-        function = node.func.id if isinstance(node.func, ast.Name) else f"{SOLUTION}().{getattr(node.func, 'attr', '')}"
+        function = self._written(node.func)
         if function == self._parameter:
             if not self._entry_point:
                 raise Unliftable("check(candidate) without an entry point")
             function = self._entry_point
         self._found.calls.append(make_call(function, args, kwargs, opened, awaited))
         return len(self._found.calls) - 1
+
+    def _written(self, function: ast.expr) -> str:
+        """`f`, `Solution().f`, or `Solution()@1.f` of one that is bound to a name."""
+        if not isinstance(function, ast.Attribute):
+            return str(getattr(function, "id", ""))
+        bound = self.names.get(getattr(function.value, "id", ""))
+        return f"{SOLUTION}(){f'@{bound.number}' if isinstance(bound, Instance) else ''}.{function.attr}"
 
     def constant(self, node: ast.expr) -> Any:
         names = {k: v for k, v in self.names.items() if not isinstance(v, Gone | Slot | Instance)}

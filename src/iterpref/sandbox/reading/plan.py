@@ -1,6 +1,7 @@
 """What tests are taken apart into: calls to make inside, expectations to check outside."""
 
 import ast
+import re
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -75,6 +76,7 @@ class CallPlan:
     calls: list[PlannedCall] = field(default_factory=list)
     expectations: list[Expectation] = field(default_factory=list)
     tables: list[CallTable] = field(default_factory=list)
+    instances: int = 0
 
     def expect(self, expectation: Expectation) -> None:
         """Add a test; results of its `free` calls are sent with a mark where they aren't exactly what is sent."""
@@ -97,7 +99,7 @@ def make_call(
     """The call, with its text as a person would write it. `iterate`: an iterator result is to be run out, because the
     test opens it. `awaited`: the test hands the result to `asyncio.run`, which takes coroutines only."""
     shown = [*map(opaque_text, args), *(f"{name}={opaque_text(value)}" for name, value in kwargs.items())]
-    text = f"{function}({', '.join(shown)})"
+    text = f"{re.sub('@[0-9]+', '', function)}({', '.join(shown)})"
     text = shorten(f"asyncio.run({text})" if awaited else text, CASE_CHARS)
     sent_as = " ".join([*(["awaited"] if awaited else []), *(["iterated"] if iterate else [])])
     return PlannedCall(function, args, kwargs, sent_as or "value", text)

@@ -17,15 +17,23 @@ from .pytest_tests import run_pytest
 from .session import Session
 from .tracebacks import describe
 
+_instances: dict[str, Any] = {}
+
 
 def entry(name: str, namespace: dict[str, Any]) -> Any:
-    """What the program calls `name`: a global, or a method of a new `Solution`, as `twoSum` or `Solution().twoSum`."""
+    """What the program calls `name`: a global, or a method of a new `Solution`, as `twoSum` or `Solution().twoSum`, or
+    of one and the same, as `Solution()@1.twoSum`."""
     owner, _, method = name.rpartition(".")
     if not owner and name in namespace:
         return namespace[name]
-    made = namespace.get(owner.removesuffix("()") or "Solution")
+    if owner in _instances:
+        return getattr(_instances[owner], method)
+    made = namespace.get(owner.partition("()")[0] or "Solution")
     if isinstance(made, type) and hasattr(made, method):
-        return getattr(made(), method)
+        instance = made()
+        if "@" in owner:
+            _instances[owner] = instance
+        return getattr(instance, method)
     if not owner and hasattr(builtins, name):
         return getattr(builtins, name)
     raise NameError(f"name {name!r} is not defined")

@@ -145,6 +145,9 @@ class _Flipper(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
         call = node.value
+        probes = [_must_fail(probe, node) for probe in _nothing_raised(call, with_callable=True)]
+        if probes:
+            return ast.copy_location(ast.If(ast.Constant(True), [*probes, node], []), node)
         if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute)):
             return node
         if getattr(call.func.value, "id", "") != "self":
@@ -179,12 +182,17 @@ def _name(node: ast.expr) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
-def _nothing_raised(call: ast.expr) -> list[ast.stmt]:
-    """`self.assertRaises(E, lambda: None)`: the same expectation, of something that doesn't raise."""
-    if not (isinstance(call, ast.Call) and _name(call) in ("assertRaises", "assertRaisesRegex", "raises")):
+def _nothing_raised(call: ast.expr, with_callable: bool = False) -> list[ast.stmt]:
+    """`self.assertRaises(E, lambda: None)`: the same expectation, of something that doesn't raise. `with_callable`: the
+    call says itself what must raise, `self.assertRaises(E, f, 1)`."""
+    name = _name(call)
+    if not (isinstance(call, ast.Call) and name in ("assertRaises", "assertRaisesRegex", "raises")):
+        return []
+    expected = 2 if name == "assertRaisesRegex" else 1
+    if with_callable is not (len(call.args) > expected):
         return []
     nothing = ast.parse("lambda: None", mode="eval").body
-    return [ast.Expr(ast.Call(call.func, [*call.args, nothing], []))]
+    return [ast.Expr(ast.Call(call.func, [*call.args[:expected], nothing], []))]
 
 
 def _must_fail(statement: ast.stmt, place: ast.stmt) -> ast.stmt:
