@@ -23,7 +23,7 @@ LEVELS = [
     {"executor", "config"},
     {"clients", "sandbox"},
     {"playground"},
-    {"store", "parallel", "prompts", "rows", "statistics"},
+    {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
     {"model_identity", "model_source", "packages"},
     {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
@@ -43,10 +43,10 @@ def module_of(path: Path) -> str:
     return parts[0]
 
 
-def imported_modules(path: Path) -> set[str]:
-    """First-level names of our own that a file imports, anywhere in it."""
+def imported_modules(path: Path, of: ast.AST | None = None) -> set[str]:
+    """First-level names of our own that a file imports, anywhere in it, or in a part of it."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(of or ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "iterpref":
             parts = node.module.split(".")
             found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
@@ -62,7 +62,9 @@ def imported_modules(path: Path) -> set[str]:
 def test_imports_point_down(path: Path) -> None:
     own = module_of(path)
     if own == "__init__":
-        assert not imported_modules(path), "importing iterpref must import nothing of it"
+        typed = next(node for node in ast.parse(path.read_text()).body if isinstance(node, ast.If))
+        assert ast.unparse(typed.test) == "TYPE_CHECKING"
+        assert imported_modules(path) == imported_modules(path, typed), "importing iterpref must import nothing of it"
         return
     for other in imported_modules(path) - {own}:
         assert other in LEVEL, f"{path.name} imports iterpref.{other}, which no level of the architecture names"

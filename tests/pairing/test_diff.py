@@ -3,7 +3,7 @@ import random
 import pytest
 from rapidfuzz.distance import LCSseq
 
-from iterpref.pairing.diff import changed_lines, middle_lines
+from iterpref.line_diff import changed_lines, middle_lines
 
 
 @pytest.mark.parametrize(

@@ -313,6 +313,8 @@ def test_the_usage_in_the_docstring_works(tmp_path, workshop, monkeypatch):
     write_pairs(tmp_path / "runs" / "a" / "pairs", example_pairs(chat=True))
     (tmp_path / "path" / "to").mkdir(parents=True)
     (tmp_path / "path" / "to" / "model").symlink_to(workshop(chat=True)[0])
+    row = {"prompt": "Write f.", "chosen": "a = 1\n", "rejected": "a = 2\n"}
+    (tmp_path / "pairs.jsonl").write_text(json.dumps(row))
     usage = [line for line in (iterpref.training.__doc__ or "").splitlines() if line.startswith("    ")]
     exec("\n".join(line.removeprefix("    ") for line in usage), {})
     assert (tmp_path / "out" / "model.safetensors").is_file()

@@ -9,7 +9,7 @@ Two texts of one's own, without a run: `focal_pair(ImportedPair(...), settings)`
 asked but by `judge_pairs`. What is not named here is private.
 """
 
-from iterpref.pairing.diff import changed_spans
+from iterpref.line_diff import changed_spans
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import focal_pair, make_pairs

@@ -12,7 +12,7 @@ from typing import Any
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.pairing.diff import DIFF_VERSION, changed_spans
+from iterpref.line_diff import DIFF_VERSION, changed_spans
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
 from iterpref.programs import code_lines, fenced

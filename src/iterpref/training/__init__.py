@@ -14,16 +14,27 @@ Or TRL's DPOTrainer with a focal mask, for a training loop of your own:
     trainer = FocalDPOTrainer("path/to/model", args=args, train_dataset=read_pairs("runs/a/pairs"))
     trainer.train()
 
+Its dataset may also be plain rows of prompt, chosen and rejected, in TRL's formats; `focal_dataset` finds their spans:
+
+    from datasets import load_dataset
+    trainer = FocalDPOTrainer(
+        "path/to/model",
+        args=args,
+        train_dataset=load_dataset("json", data_files="pairs.jsonl", split="train"),
+    )
+
 What is not named in `__all__` is private. Names that need torch are loaded when first asked for.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from iterpref.packages import FOR_TRAINING, need_packages
 from iterpref.training.keys import check_keys, known_keys
 from iterpref.training.methods import METHODS, Method
 from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
+from iterpref.training.standard import focal_dataset
 from iterpref.training.train import TrainSummary, train
 
 if TYPE_CHECKING:
@@ -31,7 +42,7 @@ if TYPE_CHECKING:
     from iterpref.training.trainer import FocalDPOTrainer
 
 __all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "check_keys",
-           "known_keys", "read_pairs", "read_selection", "train"]  # fmt: skip
+           "focal_dataset", "known_keys", "read_pairs", "read_selection", "train"]  # fmt: skip
 
 _LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 
@@ -40,4 +51,5 @@ if not TYPE_CHECKING:
     def __getattr__(name: str) -> Any:
         if name not in _LOADED_LATER:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        need_packages(name, *FOR_TRAINING)
         return getattr(import_module(f"{__name__}.{_LOADED_LATER[name]}"), name)

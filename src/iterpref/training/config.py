@@ -27,6 +27,16 @@ def setting(default: Any, text: str, *choices: str) -> Any:
 class FocalDPOConfig(DPOConfig):
     """Settings of a `FocalDPOTrainer`; every other field is TRL's.
 
+    `method` is one of
+
+    - `sft`: NLL of the chosen side;
+    - `dpo`: the whole chosen against the whole rejected side;
+    - `rpo`: dpo + alpha * NLL of the chosen side;
+    - `target_dpo`: dpo with the rejected side reduced to D⁻, the lines that the fix replaced;
+    - `target_rpo`: target_dpo + alpha * NLL of the chosen side (the default);
+    - the paper's ablations of target_rpo: `hybrid` (half of the pairs as in rpo), `diff_augmentation` (1-2 lines around
+      D⁻ in it too), `symmetric` (the chosen side reduced to D⁺ too).
+
     Raises:
         ConfigError: `method` or a policy is unknown, an explicit loss contradicts `method`, or a TRL option is set that
             has no meaning with focal masks.

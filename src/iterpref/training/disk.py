@@ -21,7 +21,13 @@ from iterpref.training.settings import AdapterConfig
 
 _STAGING = ".unfinished"
 # What the writers of torch and safetensors say instead of an OSError.
-_FULL = ("no space left on device", "disk quota exceeded", "pytorchstreamwriter failed writing", "file write failed")
+_FULL = (
+    "no space left on device",
+    "disk quota exceeded",
+    "pytorchstreamwriter failed writing",
+    "file write failed",
+    "unexpected pos",
+)
 
 
 def is_full(error: BaseException | None) -> bool:

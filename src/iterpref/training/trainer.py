@@ -29,6 +29,7 @@ from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
+from iterpref.training.standard import focal_dataset
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
 
@@ -48,7 +49,13 @@ _NO_ROOM = (
 class FocalDPOTrainer(DPOTrainer):
     """DPO, RPO or SFT, with a side reduced to the lines that differ where `args.method` says so (methods.py).
 
-    Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them.
+    Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them, or rows in
+    TRL's preference formats, text or messages, of which `focal_dataset` makes such pairs.
+
+    What is trained on: per pair `prompt_ids` (P,), `chosen_ids` (C,), `rejected_ids` (R,) and the masks of the two
+    completions, `chosen_mask` (C,) and `rejected_mask` (R,), 1 where a token carries loss. A batch of B pairs is
+    `input_ids`, `attention_mask` and `completion_mask`, each (2B, L), the chosen rows first.
+
     `dropped` and `truncated` tell what became of the training pairs; `trunk_mode` and `trunk_off_reason` how shared
     tokens are run, or why they are not, once the first batch has been seen. Under a focal method the metrics
     rewards/rejected, logps/rejected and logits/rejected carry the suffix `_focal`, for they cover D⁻ only;
@@ -93,7 +100,7 @@ class FocalDPOTrainer(DPOTrainer):
     def _prepare_dataset(
         self, dataset: Dataset, processing_class: Any, args: FocalDPOConfig, dataset_name: str
     ) -> Dataset:
-        tokenized = tokenize_pairs(dataset, processing_class, args)
+        tokenized = tokenize_pairs(focal_dataset(dataset), processing_class, args)
         if dataset_name == "train":
             self.dropped, self.truncated = tokenized.dropped, tokenized.truncated
         if args.precompute_ref_log_probs and self._method.reference:
