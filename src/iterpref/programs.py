@@ -1,6 +1,6 @@
 """Completion text → program: take the code block out of a model's reply, and say whether it parses.
 
-Pure text, linear in its length. Not here: trimming a program to what an entry point needs (evaluation's sanitiser).
+Pure text, linear in its length. Not here: cutting a program down to what an entry point needs (statements.py).
 """
 
 import ast

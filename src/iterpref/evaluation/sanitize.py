@@ -8,14 +8,13 @@ Work is linear in the text's length: each line is parsed a bounded number of tim
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from iterpref.programs import code_blocks, defines, extract_program, parses, syntax_tree
+from iterpref.statements import UNREADABLE, Statement, reachable, source, top_level
 
 _CONTINUED = re.compile(r"[\s)\]}#]|(?:else|elif|except|finally)\b|$")  # first characters that open no new statement
 _MOST_LINES = 64  # top-level lines that one statement may span, for example a docstring's
 _PASSES = 5  # times the text's length that may be parsed in search of statements
-Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def sanitize(text: str, entry_point: str | None = None) -> str:
@@ -88,80 +87,35 @@ def _is_prose(part: str) -> bool:
     )
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """A top-level statement, and the names it binds."""
-
-    node: ast.stmt
-    binds: frozenset[str]
-
-
 def _needed(code: str, entry_point: str | None) -> str:
     """Imports and reachable definitions of a program that parses, as they are written."""
     try:
-        body = syntax_tree(code).body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        statements = top_level(code)
+    except UNREADABLE:
         return code
-    imports = [node for node in body if isinstance(node, ast.Import | ast.ImportFrom)]
-    statements = _first_definitions([_Statement(node, names) for node in body if (names := _binds(node))])
+    imports = [statement for statement in statements if _only_imports(statement)]
+    binding = _first_definitions([s for s in statements if s.binds and not _only_imports(s)])
     if entry_point is not None:
-        statements = _reachable(statements, entry_point)
-    kept = sorted({id(n): n for n in [*imports, *(s.node for s in statements)]}.values(), key=lambda n: n.lineno)
-    lines = code.split("\n")
-    return "\n".join("\n".join(lines[_first_line(node) - 1 : node.end_lineno]) for node in kept)
+        binding = reachable(binding, [entry_point])
+    return source(code, [*imports, *binding])
 
 
-def _first_line(node: ast.stmt) -> int:
-    decorators = node.decorator_list if isinstance(node, Definition) else []
-    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+def _only_imports(statement: Statement) -> bool:
+    return all(isinstance(node, ast.Import | ast.ImportFrom) for node in statement.nodes)
 
 
-def _binds(node: ast.stmt) -> frozenset[str]:
-    """Names that a top-level statement gives a value; expressions and asserts give none."""
-    if isinstance(node, Definition):
-        return frozenset((node.name,))
-    if isinstance(node, ast.Import | ast.ImportFrom | ast.Expr | ast.Assert):
-        return frozenset()
-    bound: set[str] = set()
-    for inner in ast.walk(node):
-        match inner:
-            case ast.Name(id=name, ctx=ast.Store()):
-                bound.add(name)
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
-                bound.add(name)
-            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
-                bound |= {(alias.asname or alias.name).split(".")[0] for alias in aliases}
-    return frozenset(bound)
-
-
-def _first_definitions(statements: list[_Statement]) -> list[_Statement]:
+def _first_definitions(statements: list[Statement]) -> list[Statement]:
     """Of several functions of one name, only the first that returns something, else the first."""
-    chosen: dict[str, _Statement] = {}
+    chosen: dict[str, Statement] = {}
     for statement in statements:
-        if isinstance(statement.node, Definition):
-            known = chosen.get(statement.node.name)
-            if known is None or (not _returns(known.node) and _returns(statement.node)):
-                chosen[statement.node.name] = statement
-    return [s for s in statements if not isinstance(s.node, Definition) or chosen[s.node.name] is s]
+        node = statement.definition
+        if node is not None:
+            known = chosen.get(node.name)
+            if known is None or (not _returns(known.nodes[0]) and _returns(node)):
+                chosen[node.name] = statement
+    return [s for s in statements if s.definition is None or chosen[s.definition.name] is s]
 
 
 def _returns(node: ast.stmt) -> bool:
     kinds = (ast.Return, ast.Yield, ast.YieldFrom)
     return isinstance(node, ast.ClassDef) or any(isinstance(n, kinds) for n in ast.walk(node))
-
-
-def _reachable(statements: list[_Statement], entry_point: str) -> list[_Statement]:
-    by_name: dict[str, list[_Statement]] = {}
-    for statement in statements:
-        for name in statement.binds:
-            by_name.setdefault(name, []).append(statement)
-    waiting, seen = [entry_point], {entry_point}
-    found: set[int] = set()
-    while waiting:
-        for statement in by_name.get(waiting.pop(), ()):
-            found.add(id(statement))
-            read = {node.id for node in ast.walk(statement.node) if isinstance(node, ast.Name)}
-            fresh = (read | statement.binds) - seen
-            seen |= fresh
-            waiting += fresh
-    return [statement for statement in statements if id(statement) in found]
