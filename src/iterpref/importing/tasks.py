@@ -4,6 +4,7 @@ In: whatever `iterpref.rows` reads, and which column holds what (`importing.colu
 is asked. Not here: how a row becomes a task (`rows/tasks.py`).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -26,6 +27,7 @@ from iterpref.rows import (
     task_prompt,
 )
 from iterpref.store import Store
+from iterpref.task_tests import problem_of, with_entry_point
 
 # What a row says beside its tests, which the store compares itself.
 _SAID = ("prompt", "reference", "license", "split")
@@ -39,11 +41,18 @@ class Instruction(NamedTuple):
 
 
 class TasksSummary(Record):
-    """Rows that are tasks; of these `new` ones, and rows that are the same task as an earlier row (`repeated`)."""
+    """Rows that are tasks; of these `new` ones, and rows that are the same task as an earlier row (`repeated`).
+
+    `entry_points_inferred`: tasks whose tests told what function they call; `prompts_completed`: those whose prompt got
+    a line that names it; `references_corrected`: tasks that were there with another reference.
+    """
 
     tasks: int
     new: int = 0
     repeated: int = 0
+    entry_points_inferred: int = 0
+    prompts_completed: int = 0
+    references_corrected: int = 0
 
 
 def import_tasks(source: str | Path, store: Store, part: DatasetPart = DEFAULT_PART) -> TasksSummary:
@@ -73,31 +82,48 @@ def import_own_tasks(source: str, store: Store, settings: ImportingConfig) -> Ta
 def _put_tasks(
     store: Store, rows: Iterator[SourceRow], make: Callable[[SourceRow], Task], refused: RefusedRows
 ) -> TasksSummary:
-    before, tasks, repeated = store.count("tasks"), 0, 0
-    seen: set[str] = set()
+    before, seen, counts = store.count("tasks"), set[str](), Counter[str]()
     for row in rows:
         try:
-            task = make(row)
+            given = make(row)
+            task = with_entry_point(given)
+            if problem := problem_of(task):
+                raise RecordError(f"{row.where}: task {task.task_id}: {problem}")
             store.put_tasks([task])
-            _check_unchanged(row, task, store.task(task.task_id))
+            corrected = _correct(row, given, task, store, again=task.task_id in seen)
         except (RecordError, StoreError) as error:
             refused.add(error)
             continue
-        tasks += 1
-        repeated += task.task_id in seen
+        counts["tasks"] += 1
+        counts["repeated"] += task.task_id in seen
+        counts["entry_points_inferred"] += task.entry_point != given.entry_point
+        counts["prompts_completed"] += task.prompt != given.prompt
+        counts["references_corrected"] += corrected
         seen.add(task.task_id)
-    refused.check(f"{tasks} tasks")
-    return TasksSummary(tasks=tasks, new=store.count("tasks") - before, repeated=repeated)
+    refused.check(f"{counts['tasks']} tasks")
+    return TasksSummary(**{"tasks": 0, **counts, "new": store.count("tasks") - before})
 
 
-def _check_unchanged(row: SourceRow, task: Task, stored: Task) -> None:
-    """RecordError where the store holds something else under this id: what a row says must not be lost unsaid."""
+def _correct(row: SourceRow, given: Task, task: Task, store: Store, *, again: bool) -> bool:
+    """Give a stored task the reference of a later source; whether it had another one.
+
+    Raises:
+        RecordError: The store, or an earlier row of this source (`again`), says something else under this id: what a
+            row says must not be lost unsaid. A prompt that an earlier version stored may lack the function's name.
+    """
+    stored = store.task(task.task_id)
     names = [name for name in _SAID if getattr(task, name) != getattr(stored, name)]
+    if stored.prompt == given.prompt and "prompt" in names:
+        names.remove("prompt")
+    if names == ["reference"] and not again:
+        store.correct_reference(task.task_id, task.reference)
+        return True
     if names:
         raise RecordError(
             f"{row.where}: task {task.task_id} is there with another {' and '.join(names)}; a stored task stays as it "
             "is, so give the changed one a new id"
         )
+    return False
 
 
 def read_instructions(source: str, settings: ImportingConfig) -> Iterator[Instruction]:

@@ -85,19 +85,31 @@ class Store(Calls, Counts):
     def put_tasks(self, tasks: Iterable[Task]) -> None:
         """Add tasks.
 
+        A task that is there stays as it is; one that was stored before its entry point was known has the same tests.
+
         Raises:
             StoreError: A task of this id is there with other tests: changed tests make a new task, with a new id.
         """
         with self._writing():
             for task in tasks:
                 stored = self._one("SELECT tests_hash FROM tasks WHERE task_id = ?", task.task_id)
-                if stored and stored[0] != task.tests_hash:
+                unnamed = task.model_copy(update={"entry_point": None})
+                if stored and stored[0] not in (task.tests_hash, unnamed.tests_hash):
                     raise StoreError(
                         f"task {task.task_id}: its tests differ from those stored in {self.folder} "
                         f"({task.tests_hash} against {stored[0]}); tests are frozen, so give the changed task a new id"
                     )
                 if not stored:
                     self._insert("tasks", task.task_id, task.split, task.tests_hash, self._pack(task))
+
+    def correct_reference(self, task_id: str, reference: str | None) -> None:
+        """Give a stored task another reference: it is shown to no model, and says only whether the tests are right."""
+        stored = self.task(task_id)
+        if stored.reference != reference:
+            record = self._pack(stored.model_copy(update={"reference": reference}))
+            with self._mutex:
+                self._connection.execute("UPDATE tasks SET record = ? WHERE task_id = ?", (record, task_id))
+                self._connection.commit()
 
     def tasks(self, split: str | None = None) -> Iterator[Task]:
         """Tasks in the order they were added, all or of one split."""
@@ -145,6 +157,11 @@ class Store(Calls, Counts):
         values = self._unpack_json(record)
         attempts = self._attempts("a.trajectory_id = ? ORDER BY a.iteration", values["trajectory_id"])
         return Trajectory.model_validate(values | {"attempts": attempts})
+
+    def attempts(self, trajectory_id: str) -> list[Attempt]:
+        """Attempts of a trajectory, closed or under way."""
+        which = "a.trajectory_id = ? ORDER BY a.iteration"
+        return [Attempt.model_validate(values) for values in self._attempts(which, trajectory_id)]
 
     def passed_attempts(self, task_id: str) -> list[Attempt]:
         """Attempts at a task that passed, over all its trajectories."""
