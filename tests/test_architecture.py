@@ -22,9 +22,9 @@ LEVELS = [
     {"opened_run"},
     {"executor", "config"},
     {"clients", "sandbox"},
-    {"playground"},
+    {"playground", "task_tests"},
     {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
-    {"model_identity", "model_source", "packages"},
+    {"model_identity", "model_source", "packages", "statements"},
     {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

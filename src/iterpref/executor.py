@@ -11,6 +11,8 @@ from iterpref.records import Execution, Isolation, Limits, Task, fingerprint
 from iterpref.sandbox import Job
 from iterpref.store import Store
 
+NO_PROGRAM = "NoProgram"  # error type of a reply without code
+
 
 class Runs(Protocol):
     """What executes jobs: a `Sandbox` here, or a `RemoteSandbox` on a cluster."""
@@ -51,7 +53,7 @@ class Executor:
     def _no_program(self, cut: bool) -> Execution:
         """A reply without code is a failed attempt like any other."""
         why = " (it was cut at its token limit)" if cut else ""
-        return self.not_run("NoProgram", f"the reply holds no Python program{why}")
+        return self.not_run(NO_PROGRAM, f"the reply holds no Python program{why}")
 
     def not_run(self, error_type: str, why: str) -> Execution:
         """What stands for the execution of a program that there is none of."""

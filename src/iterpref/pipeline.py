@@ -18,6 +18,7 @@ from iterpref.analysis.dataset import card_facts
 from iterpref.analysis.funnel import PairTally
 from iterpref.config import Config
 from iterpref.config.stages import settings_of
+from iterpref.debugging.check_tasks import TaskCheck, check_run
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import check_tasks, debug_tasks
 from iterpref.debugging.shards import debug_in_shards
@@ -40,7 +41,7 @@ from iterpref.training import TrainSummary, check_keys, known_keys, read_selecti
 from iterpref.training import train as train_on_pairs
 from iterpref.viewer.report import write_report
 
-__all__ = ["debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
+__all__ = ["check", "debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
            "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
@@ -93,6 +94,11 @@ def synthesize(run: OpenedRun) -> SynthesisProgress:
     with run.ledger(run.config.client) as ledger, run.sandbox() as sandbox:
         made = Synthesizer(ledger, run.executor(sandbox), run.store, settings, run.config.seed, own)
         return asyncio.run(made.run(run.shows("synthesize")))
+
+
+def check(run: OpenedRun) -> TaskCheck:
+    """Tasks → those that no model should be asked about, by their tests and their references."""
+    return check_run(run)
 
 
 @stage("debug")

@@ -20,7 +20,7 @@ from .app import (
 )
 from .asking import Again, RetryDead, asking, check_calls
 from .opening import Repeatable, begin, must_exist, open_run
-from .output import finish
+from .output import finish, with_causes
 from .stopping import stoppable
 from .verb import Verb
 
@@ -80,6 +80,24 @@ def synthesize(
 
 
 @verb()
+def check(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+    """Say which tasks no model should be asked about: tests that can't be right, references that fail them.
+
+    Reads the run's tasks and runs their references. `iterpref debug` does the same first, and leaves these tasks out.
+    Ends with status 1 where there are any.
+    Example: iterpref check --run runs/a
+    """
+    with open_run(run, config, set_) as opened:
+        from iterpref import pipeline
+
+        found = pipeline.check(opened)
+    counts = {"tasks": found.done, "with_reference": found.references, "bad": len(found.bad)}
+    finish(counts | with_causes("bad_tasks", found.bad, len(found.bad)), as_json)
+    if found.bad:
+        raise IterPrefError(f"{len(found.bad)} of {found.done} tasks can't be used; iterpref debug leaves them out")
+
+
+@verb()
 def debug(
     run: RunOption,
     config: ConfigFile = None,
@@ -112,7 +130,10 @@ def debug(
     total, failed = progress.total, progress.failed_tools
     rates = [round(rate, 4) for rate in progress.pass_rates]
     counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
-    finish(counts | {"pass_rate_by_iteration": rates}, as_json)
+    counts |= {"left_out": len(progress.left_out), "replies_without_program": progress.empty_replies}
+    told = {"such_as": progress.empty_reply[:200]} if progress.empty_replies else {}
+    told |= with_causes("left_out_tasks", progress.left_out)
+    finish(counts | {"pass_rate_by_iteration": rates} | told, as_json)
     if failed:
         raise IterPrefError(f"{failed} of {total} tasks could not be debugged; first: {progress.errors[0]}")
 

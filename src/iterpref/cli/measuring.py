@@ -10,7 +10,7 @@ from iterpref.errors import IterPrefError
 from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
 from .asking import Again, RetryDead, asking
 from .opening import Repeatable, open_run
-from .output import finish
+from .output import finish, with_causes
 
 
 @verb()
@@ -49,7 +49,9 @@ def evaluate(
         counted |= said_of_samples(result.settings)
         counted |= {"refused": refused} if (refused := count_refused(result)) else {}
         rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
-    finish(rows[0] if len(rows) == 1 else {"results": rows}, as_json)
+    broken = {task_id: cause for result in found for task_id, cause in result.broken.items()}
+    summary = rows[0] if len(rows) == 1 else {"results": rows}
+    finish(summary | with_causes("broken_tasks", broken), as_json)
 
 
 def said_of_samples(settings: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,13 @@ def finish(summary: Mapping[str, Any], as_json: bool) -> None:
         print("\n".join(_lines(summary, "")), flush=True)
 
 
+def with_causes(name: str, causes: Mapping[str, str], most: int = 10) -> dict[str, Any]:
+    """A part of a summary: the first tasks of some that can't be used, each with its cause; {} if there are none."""
+    rows = [{"task": task_id, "cause": cause} for task_id, cause in list(causes.items())[:most]]
+    rest = [{"and": f"{len(causes) - most} more"}] if len(causes) > most else []
+    return {name: [*rows, *rest]} if rows else {}
+
+
 def _lines(values: Mapping[str, Any], indent: str) -> Iterator[str]:
     for key, value in values.items():
         if isinstance(value, Mapping) and value:

@@ -64,6 +64,9 @@ class DebuggingConfig(Section):
     """Only tasks of this split; default: all tasks of the run."""
     feedback: str = "execution"
     """What a model reads about its failed program: `execution`, what its tests said; `none`, only that they failed."""
+    trim: bool = True
+    """Cut from each program what its tests don't need: asserts, prints and usage that a model added. The reply itself
+    is kept, and a program that reads and prints stays as it is."""
 
 
 class ImportingConfig(Section):

@@ -18,24 +18,29 @@ from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.feedback import USUAL, feedback_named
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
-from iterpref.executor import Executor
+from iterpref.executor import NO_PROGRAM, Executor
 from iterpref.programs import extract_program, fenced
 from iterpref.prompts import render
 from iterpref.records import Attempt, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
+from iterpref.task_tests import trim
 
 Feedback = Callable[[Task, int, Execution], str]
 
 
 @dataclass
 class DebugProgress:
-    """Counts while debugging runs. `passed[i]`: tasks that passed first at iteration i."""
+    """Counts while debugging runs. `passed[i]`: tasks that passed first at iteration i; `left_out`: task id → why no
+    model is asked about it; `empty_replies`: replies without a program, `empty_reply` one of them."""
 
     total: int
     passed: list[int]
     done: int = 0
     failed_tools: int = 0
     errors: list[str] = field(default_factory=list)
+    left_out: dict[str, str] = field(default_factory=dict)
+    empty_replies: int = 0
+    empty_reply: str = ""
 
     @property
     def pass_rates(self) -> list[float]:
@@ -44,7 +49,10 @@ class DebugProgress:
 
     @property
     def note(self) -> str:
-        return f"passed by iteration: {' '.join(f'{rate:.0%}' for rate in self.pass_rates)}"
+        """In counts: the first tasks to finish are those that passed, and their share would say too much."""
+        by_iteration = " ".join(str(sum(self.passed[: i + 1])) for i in range(len(self.passed)))
+        empty = f", {self.empty_replies} replies without a program" if self.empty_replies else ""
+        return f"{sum(self.passed)} of {self.done} finished passed, by iteration: {by_iteration}{empty}"
 
 
 @dataclass(frozen=True)
@@ -72,14 +80,14 @@ class Debugger:
             BudgetError: The next call is not paid for; likewise.
         """
         trajectory_id = self.trajectory_id(task)
-        stored = self.store.trajectory(trajectory_id)
-        stands = stored is None or all(self.ledger.takes(attempt.call_id) for attempt in stored.attempts[:1])
-        if stored and stands and self._closed(stored):
+        if stored := self.closed(task):
             return stored
+        stands = self._stands(self.store.trajectory(trajectory_id))
+        known = {a.iteration: a for a in self.store.attempts(trajectory_id)} if stands else {}
         attempts: list[Attempt] = []
         status: Literal["passed", "unresolved", "failed_tools"] = "unresolved"
         for iteration in range(self.settings.max_iterations + 1):
-            attempt, execution_key = await self._attempt(task, iteration, attempts)
+            attempt, execution_key = await self._attempt(task, iteration, attempts, known.get(iteration))
             if attempt.execution.verdict == "sandbox_error":
                 status = "failed_tools"
                 break
@@ -103,9 +111,15 @@ class Debugger:
         self.store.put_trajectory(trajectory)
         return trajectory
 
+    def closed(self, task: Task) -> Trajectory | None:
+        """The task's trajectory if nothing is left to do for it."""
+        stored = self.store.trajectory(self.trajectory_id(task))
+        return stored if stored and self._stands(stored) and self._is_closed(stored) else None
+
     def trajectory_id(self, task: Task) -> str:
         """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
         other = [] if self.settings.feedback == USUAL else [self.settings.feedback]
+        other += [] if self.settings.trim else ["untrimmed"]
         settings = fingerprint([*self._names, self.settings.sampling.model_dump(), self.seed, *other])
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
 
@@ -126,12 +140,19 @@ class Debugger:
     def _draws_all(self) -> bool:
         return self.settings.mode == "sampling" and self.settings.draws == "all"
 
-    def _closed(self, trajectory: Trajectory) -> bool:
+    def _stands(self, trajectory: Trajectory | None) -> bool:
+        """Whether the answers it is made of are still taken: `--again` asks anew."""
+        return trajectory is None or all(self.ledger.takes(attempt.call_id) for attempt in trajectory.attempts[:1])
+
+    def _is_closed(self, trajectory: Trajectory) -> bool:
         if trajectory.status == "unresolved" or (trajectory.status == "passed" and self._draws_all):
             return len(trajectory.attempts) > self.settings.max_iterations
         return trajectory.status == "passed"
 
-    async def _attempt(self, task: Task, iteration: int, earlier: list[Attempt]) -> tuple[Attempt, str]:
+    async def _attempt(
+        self, task: Task, iteration: int, earlier: list[Attempt], known: Attempt | None
+    ) -> tuple[Attempt, str]:
+        """`known`: this attempt as an earlier command stored it."""
         request = Request(
             messages=self._messages(task, earlier),
             sampling=Sampling(**self.settings.sampling.model_dump(), seed=self.seed),
@@ -140,7 +161,10 @@ class Debugger:
         )
         ledger = self.repair_ledger if earlier and self.repair_ledger else self.ledger
         call_id, completion = await ledger.complete(request)
-        program = extract_program(completion.text, task.entry_point)
+        if known is not None and known.completion == completion.text:
+            program = known.program  # whatever cut it then: what a model saw of it must stay, or it would be paid anew
+        else:
+            program = self._program(task, completion.text)
         execution_key, execution = await self.executor.execute(task, program, cut=completion.finish_reason == "length")
         last = execution.passed or iteration == self.settings.max_iterations
         attempt = Attempt(
@@ -152,6 +176,10 @@ class Debugger:
             feedback=None if last or self.settings.mode == "sampling" else self._told(task, iteration, execution),
         )
         return attempt, execution_key
+
+    def _program(self, task: Task, reply: str) -> str:
+        program = extract_program(reply, task.entry_point)
+        return trim(task, program) if self.settings.trim else program
 
     def _told(self, task: Task, iteration: int, execution: Execution) -> str:
         if self.feedback is not None:
@@ -207,7 +235,12 @@ def _count(progress: DebugProgress, outcome: Trajectory | str) -> None:
     if isinstance(outcome, str):
         progress.failed_tools += 1
         progress.errors.append(outcome)
-    elif outcome.status == "passed":
+        return
+    for attempt in outcome.attempts:
+        if attempt.execution.error_type == NO_PROGRAM:
+            progress.empty_replies += 1
+            progress.empty_reply = progress.empty_reply or attempt.completion
+    if outcome.status == "passed":
         # A trajectory of an earlier run with more iterations may have passed later than this run asks for.
         first = next(attempt.iteration for attempt in outcome.attempts if attempt.execution.passed)
         if first < len(progress.passed):

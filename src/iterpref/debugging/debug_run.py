@@ -4,12 +4,13 @@ Not here: the loop over one task (debug.py), parts of the tasks in databases of 
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, TypeVar
 
 from iterpref.clients import Budget
+from iterpref.debugging.check_tasks import check_each
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
@@ -43,7 +44,7 @@ def debug_tasks(run: OpenedRun) -> DebugProgress:
     budget = run.budget()
 
     def show(progress: DebugProgress) -> None:
-        run.on_progress(settings.mode, progress.done, total, f"{progress.note}{_spent(budget)}")
+        run.on_progress(settings.mode, progress.done, progress.total, f"{progress.note}{_spent(budget)}")
 
     with ExitStack() as tools:
         ledger = tools.enter_context(run.ledger(run.config.client, budget))
@@ -54,8 +55,21 @@ def debug_tasks(run: OpenedRun) -> DebugProgress:
         debugger = Debugger(
             ledger, run.executor(sandbox), run.store, settings, run.config.seed, repair_ledger=repair_ledger
         )
-        work = debug(debugger, run.store.tasks(settings.split), total, show)
-        return asyncio.run(_with_threads(sandbox.workers, work))
+        return asyncio.run(_with_threads(sandbox.workers, _checked(run, debugger, total, show)))
+
+
+async def _checked(
+    run: OpenedRun, debugger: Debugger, total: int, show: Callable[[DebugProgress], None]
+) -> DebugProgress:
+    """Debug the tasks that some program can pass; nothing is paid for the others."""
+    split = debugger.settings.split
+    open_tasks = (task for task in run.store.tasks(split) if debugger.closed(task) is None)
+    left = max(0, total - run.store.count_finished(debugger.settings.mode))
+    bad = (await check_each(open_tasks, left, debugger.executor, run.shows("check"))).bad
+    good = (task for task in run.store.tasks(split) if task.task_id not in bad)
+    progress = await debug(debugger, good, total - len(bad), show)
+    progress.left_out = bad
+    return progress
 
 
 def _spent(budget: Budget) -> str:

@@ -27,6 +27,7 @@ from iterpref.records import Execution, Result, Sample, Task, fingerprint
 from iterpref.sandbox import ENGINE_VERSION, Job, Sandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
+from iterpref.task_tests import problem_of
 
 OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
@@ -106,10 +107,15 @@ def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
 
 
 def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
-    """Task id → cause, for tasks whose reference does not pass here; tasks without a reference are taken as good.
+    """Task id → cause: of tasks whose reference does not pass here, and of those without one whose tests are wrong."""
+    unknown = {task.task_id: problem_of(task) for task in tasks if not task.reference}
+    return _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
 
-    Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name. What
-    ran out of time there runs again: the machine may have been busy that day.
+
+def _failing_references(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+    """Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
+
+    What ran out of time there runs again: the machine may have been busy that day.
     """
     known = [task for task in tasks if task.reference]
     if not known:
