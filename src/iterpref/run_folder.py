@@ -52,6 +52,11 @@ def again_note(step: str) -> str:
     return f"again:{step}"
 
 
+def weights_note(client: str) -> str:
+    """The key under which a run notes which weights a server said it serves under a client's name."""
+    return f"weights:{client}"
+
+
 class RunFolder:
     """The paths of one run."""
 

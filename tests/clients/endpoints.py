@@ -23,6 +23,8 @@ class Endpoint:
     def __init__(self) -> None:
         self.requests = 0
         self.seen: list[dict[str, Any]] = []
+        self.models: list[dict[str, Any]] | None = None
+        """What `GET models` answers, which is not counted; None: that there is no such path."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -62,8 +64,12 @@ class Endpoint:
             head = await reader.readuntil(b"\r\n\r\n")
             lengths = [line.split(b":")[1] for line in head.split(b"\r\n") if b"content-length:" in line.lower()]
             body = await reader.readexactly(int(lengths[0]) if lengths else 0)
-            self.requests += 1
-            await self.handle(head, body, writer)
+            if head.startswith(b"GET /v1/models "):
+                content = json.dumps({"object": "list", "data": self.models}).encode()
+                writer.write(response(404 if self.models is None else 200, content))
+            else:
+                self.requests += 1
+                await self.handle(head, body, writer)
             await writer.drain()
         writer.close()
 

@@ -119,6 +119,15 @@ class ClientConfig(Section, ABC):
     def price(self) -> Price | None:
         """What calls cost; None says that they cost nothing, and no budget counts them."""
 
+    def weights(self) -> str | None:
+        """What tells weights apart that the client's name does not; "" where nothing does, None where that can't be
+        asked now."""
+        return ""
+
+    def manner(self, request: Request) -> str:
+        """What else of these settings changes the answer to this request, in words; "" at their defaults."""
+        return ""
+
     @abstractmethod
     def open(self, folder: Path) -> AbstractContextManager[Client]:
         """The client, while the context lasts, or a ClientError; logs and notes go into `folder`, the run's."""

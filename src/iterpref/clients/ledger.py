@@ -11,7 +11,7 @@ exceeded by calls in flight.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ from pydantic import Field
 from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
 from iterpref.errors import BudgetError, ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
+from iterpref.run_folder import weights_note
 from iterpref.section import Section
 from iterpref.store import Store
 
@@ -98,6 +99,10 @@ class Ledger:
     """How many requests to ask together; None: all there are, as one wave."""
     since: int = 0
     """Answers stored up to this one (`Store.last_call`) are not taken: they are asked for again and replaced."""
+    weights: str = ""
+    """Follows the client's name where a server now serves other weights under it (`filed_under`)."""
+    manner: Callable[[Request], str] = lambda request: ""
+    """See `ClientConfig.manner`."""
     paid: int = field(default=0, init=False)
     cached: int = field(default=0, init=False)
     _in_flight: dict[str, asyncio.Task[Completion]] = field(default_factory=dict, init=False)
@@ -105,7 +110,7 @@ class Ledger:
 
     @property
     def name(self) -> str:
-        return self.client.name
+        return self.client.name + self.weights
 
     def key(self, request: Request) -> str:
         """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
@@ -116,7 +121,8 @@ class Ledger:
             del values["sampling"]["stop"]
         if request.sampling.temperature == 0:
             del values["sampling"]["seed"], values["sample_index"]
-        return fingerprint([self.name, values])
+        manner = self.manner(request)
+        return fingerprint([self.name, values, manner] if manner else [self.name, values])
 
     async def complete(self, request: Request) -> tuple[str, Completion]:
         """The call's key and its completion; see `Client.complete`.
@@ -189,4 +195,22 @@ class Ledger:
 def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None, since: int = 0) -> Iterator[Ledger]:
     """The client that `settings` asks for, behind the ledger of a run; raises ClientError if it can't be opened."""
     with settings.open(store.folder) as client:
-        yield Ledger(client, store, budget, settings.price(), settings.at_a_time, since)
+        weights = filed_under(store, client.name, settings.weights())
+        yield Ledger(client, store, budget, settings.price(), settings.at_a_time, since, weights, settings.manner)
+
+
+def filed_under(store: Store, name: str, told: str | None) -> str:
+    """What to add to a client's name for the weights that its server says it serves (`ClientConfig.weights`).
+
+    Nothing for those of the run's earlier calls under the bare name, also if they were made before this was noted. A
+    server that doesn't answer is taken to serve what it did last.
+    """
+    key = weights_note(name)
+    note = store.note(key) or {}
+    if told is None:
+        told = note.get("last", "")
+    if not told:
+        return ""
+    bare = note.get("bare") or (told if store.count_calls(name) else "none")
+    store.put_note(key, {"bare": bare, "last": told})
+    return "" if told == bare else f":{told}"

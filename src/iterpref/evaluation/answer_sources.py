@@ -44,22 +44,26 @@ class GeneratedAnswers:
         self._seed = config.seed
         self._protocol = benchmark.definition.protocol if settings.protocol == "auto" else settings.protocol
         self.name = ledger.name
-        self.protocol = f"{self._protocol}, {_sampling_in_words(settings)}"
+        manner = next((ledger.manner(self._request(task, 0)) for task in benchmark.tasks[:1]), "")
+        said = (self._protocol, _sampling_in_words(settings), manner)
+        self.protocol = ", ".join(filter(None, said))
         self.at_a_time = ledger.at_a_time
 
     def count(self, task: Task) -> int:
         return self._settings.samples
 
     async def answer(self, task: Task, index: int) -> Answer:
-        asked = protocols.ask(task, self._definition, self._protocol)
-        sampling = Sampling(**self._settings.sampling.model_dump(), seed=self._seed, stop=asked.stop)
-        request = Request(messages=asked.messages, sampling=sampling, sample_index=index, raw=asked.raw)
         try:
-            _, completion = await self._ledger.complete(request)
+            _, completion = await self._ledger.complete(self._request(task, index))
         except RefusedError as error:
             return Answer("", "", refused=str(error))
         program = protocols.program_of(task, completion.text, self._protocol)
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
+
+    def _request(self, task: Task, index: int) -> Request:
+        asked = protocols.ask(task, self._definition, self._protocol)
+        sampling = Sampling(**self._settings.sampling.model_dump(), seed=self._seed, stop=asked.stop)
+        return Request(messages=asked.messages, sampling=sampling, sample_index=index, raw=asked.raw)
 
 
 def _sampling_in_words(settings: EvaluationConfig) -> str:

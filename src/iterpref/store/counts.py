@@ -35,6 +35,10 @@ class Counts(Tables):
         """Pairs that no filter dropped."""
         return self._count("pairs WHERE kept = 1")
 
+    def count_calls(self, client: str) -> int:
+        """Answered calls of one client."""
+        return self._count("calls WHERE client = ?", client)
+
     def count_finished(self, origin: str) -> int:
         """Closed trajectories of an origin whose tools did not fail."""
         return self._count("trajectories WHERE origin = ? AND status != 'failed_tools'", origin)

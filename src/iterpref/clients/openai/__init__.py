@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from iterpref.clients.base import Client, ClientConfig, Price
+from iterpref.clients.base import Client, ClientConfig, Price, Request
 from iterpref.clients.openai.serve import served
 from iterpref.run_folder import RunFolder
 
@@ -40,6 +40,8 @@ class OpenAIConfig(ClientConfig):
     `prefix` in the message (DeepSeek, Mistral), or not at all, for servers that continue it anyway."""
     identity: str | None = None
     """Name in the ledger; default: model and address. Give one when a model's address changes."""
+    revision: str = ""
+    """Names the weights where the server can't tell (a date, a commit): another one asks everything anew."""
     batch: bool = False
     """Ask through the server's Batch API: cheaper, within hours. All that a step asks at once is one wave."""
     batch_poll_s: float = Field(default=60.0, gt=0)
@@ -83,6 +85,17 @@ class OpenAIConfig(ClientConfig):
 
     def price(self) -> Price:
         return Price(self.prompt_usd_per_million / 1e6, self.completion_usd_per_million / 1e6)
+
+    def weights(self) -> str | None:
+        if self.serve or self.identity or self.revision:
+            return ""  # named by their content, or by the user
+        from iterpref.clients.openai.served_model import told_weights
+
+        return told_weights(self)
+
+    def manner(self, request: Request) -> str:
+        begun = not request.raw and request.messages[-1].role == "assistant"
+        return f"begun turns by {self.prefill}" if begun and self.prefill != "continue_final_message" else ""
 
     @contextmanager
     def open(self, folder: Path) -> Iterator[Client]:

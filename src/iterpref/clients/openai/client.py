@@ -69,7 +69,8 @@ class OpenAIClient:
         self._omitted = set(settings.omit)
         self._reached = False  # whether anything ever answered, be it with an error
         self._told_at = 0.0
-        self.name = f"openai:{settings.identity or _identity(settings)}"
+        revision = f":{settings.revision}" if settings.revision else ""
+        self.name = f"openai:{settings.identity or _identity(settings)}{revision}"
 
     async def complete(self, request: Request) -> Completion:
         attempts, started = 0, time.monotonic()

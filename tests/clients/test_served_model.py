@@ -1,0 +1,124 @@
+"""Other weights under the same name and address are another model; the same ones are never paid for twice."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from endpoints import Scripted, completion
+
+from iterpref import pipeline
+from iterpref.clients import Request, Sampling, open_ledger
+from iterpref.clients.openai import OpenAIConfig
+from iterpref.clients.openai.serve import _identity
+from iterpref.config.load import parse_config
+from iterpref.opened_run import OpenedRun
+from iterpref.programs import fenced
+from iterpref.records import Message, Result, Task, TestFile
+from iterpref.store import Store
+
+TASK = Task(task_id="t/1", prompt="Write f(x).", tests=(TestFile(path="t.py", content="assert f(2) == 3"),),
+            style="assert", entry_point="f")  # fmt: skip
+RIGHT, WRONG = fenced("def f(x):\n    return x + 1"), fenced("def f(x):\n    return x")
+
+
+class Server:
+    """Serves `text` as the model m, and says of it what `card` holds."""
+
+    def __init__(self, endpoint: Scripted, tmp_path: Path) -> None:
+        self.endpoint, self._folder = endpoint, tmp_path
+        self.benchmark = tmp_path / "own.jsonl"
+        self.benchmark.write_text(TASK.model_dump_json() + "\n")
+
+    def says(self, **card: Any) -> None:
+        self.endpoint.models = [{"id": "m", "object": "model", "created": 1, "owned_by": "vllm"} | card]
+
+    def evaluate(self, run: str = "run", **client: Any) -> Result:
+        asked = {"kind": "openai", "model": "m", "base_url": self.endpoint.url, **client}
+        values = {"evaluation": {"benchmark": str(self.benchmark), "client": asked}, "sandbox": {"workers": 1}}
+        with Store.open(self._folder / run) as store:
+            return pipeline.evaluate(OpenedRun(store, parse_config(values)), "m")
+
+
+def score(result: Result) -> float:
+    return result.metrics["pass@1"]
+
+
+@pytest.fixture
+def text() -> list[str]:
+    return [WRONG]
+
+
+@pytest.fixture
+def server(tmp_path: Path, text: list[str]) -> Any:
+    with Scripted(lambda _: (200, completion(text[0]))) as endpoint:
+        yield Server(endpoint, tmp_path)
+
+
+def test_defect_7_another_checkpoint_under_the_same_name(server: Server, text: list[str]) -> None:
+    """As vLLM says it with --served-model-name; `created` is the time of the question there."""
+    server.says(root="/models/step-100", max_model_len=4096)
+    first = server.evaluate()
+    text[0] = RIGHT
+    server.says(root="/models/step-200", max_model_len=4096, created=2)
+    second = server.evaluate()
+    assert (score(first), score(second)) == (0.0, 1.0)
+    assert first.model != second.model
+    server.says(root="/models/step-100", max_model_len=8192, created=3)
+    assert score(server.evaluate()) == 0.0
+    assert server.endpoint.requests == 2, "the first one's answers are still there"
+
+
+def test_defect_7_a_folder_trained_again_in_place(server: Server, text: list[str], tmp_path: Path) -> None:
+    """On this machine, where the folder can be looked into."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(b"1")
+    server.says(root=str(folder))
+    assert score(server.evaluate()) == 0.0
+    (folder / "model.safetensors").write_bytes(b"2")
+    text[0] = RIGHT
+    assert score(server.evaluate()) == 1.0
+
+
+def test_calls_of_earlier_versions_stay_those_of_the_model_that_is_served(server: Server, text: list[str]) -> None:
+    server.evaluate()  # as then: nothing is known of the weights
+    server.says(root="/models/step-100")
+    text[0] = RIGHT
+    assert score(server.evaluate()) == 0.0
+    assert server.endpoint.requests == 1
+    server.says(root="/models/step-200")
+    assert score(server.evaluate()) == 1.0
+
+
+def test_a_finished_run_needs_no_server(tmp_path: Path) -> None:
+    with Scripted(lambda _: (200, completion(WRONG))) as endpoint:
+        server = Server(endpoint, tmp_path)
+        server.says(root="/models/step-100")
+        first = server.evaluate()
+    assert server.evaluate().model == first.model
+
+
+@pytest.mark.parametrize("change", [{"revision": "2024-08-01"}, {"identity": "other"}])
+def test_what_the_user_says_of_the_weights(server: Server, text: list[str], change: dict[str, str]) -> None:
+    server.evaluate()
+    text[0] = RIGHT
+    assert score(server.evaluate()) == 0.0
+    assert score(server.evaluate(**change)) == 1.0
+
+
+def test_defect_7_another_way_to_begin_a_turn(tmp_path: Path) -> None:
+    """Other answers to begun turns, and to no other request."""
+    plain = Request.from_user("Write f(x).", Sampling())
+    begun = Request(messages=(*plain.messages, Message(role="assistant", content="```python\n")))
+    with Scripted(lambda _: (200, completion("x"))) as endpoint, Store.open(tmp_path / "run") as store:
+        for prefill, asked in (("continue_final_message", 2), ("prefix", 3), ("prefix", 3), ("plain", 4)):
+            settings = OpenAIConfig.model_validate({"model": "m", "base_url": endpoint.url, "prefill": prefill})
+            with open_ledger(settings, store) as ledger:
+                for request in (plain, begun):
+                    asyncio.run(ledger.complete(request))
+            assert endpoint.requests == asked
+
+
+def test_defect_8_models_of_two_owners_are_two() -> None:
+    assert _identity("Qwen/X", None) != _identity("other/X", None)
