@@ -69,10 +69,12 @@ def test_stumble_13_what_can_be_chosen_is_named_beside_the_hash(
 
 
 def test_stumble_12_compare_replaces_its_own_files_only(tmp_path: Path) -> None:
-    run = tmp_path / "run"
-    compare(run, result("1", "m", "+-"), result("2", "n", "--"))
+    for name in "ab":
+        with Store.open(tmp_path / name) as store:
+            store.put_result(result(name, name, "+-"))
     page, tables = tmp_path / "page.html", tmp_path / "tables.md"
-    command = ["compare", str(run), "--html", str(page), "--markdown", str(tables)]
+    runs = [str(tmp_path / name) for name in "ab"]
+    command = ["compare", *runs, "--html", str(page), "--markdown", str(tables)]
     for _ in range(2):
         assert CliRunner().invoke(app, command).exit_code == 0
     tables.write_text("# My notes\n")

@@ -64,8 +64,8 @@ def test_stumble_12_a_file_of_trajectories_is_replaced_and_no_other(run: Store, 
 def test_stumble_12_a_run_keeps_its_own_files(run: Store, place: str) -> None:
     """Also with --overwrite, and for another run than the one that is exported."""
     before = sorted(run.folder.rglob("*"))
-    for options in (("--format", "trl"), ()):
-        assert "keeps its own files there" in export(run, run.folder / place, "--overwrite", *options)
+    for options in ((), ("--format", "trl"), ("--overwrite",)):
+        assert "keeps its own files there" in export(run, run.folder / place, *options)
     assert sorted(run.folder.rglob("*")) == before
 
 

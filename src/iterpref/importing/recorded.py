@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.importing.recorded_rows import RecordedRun, Status, Version, parse_run, status_of
+from iterpref.importing.recorded_rows import PREAMBLE, RecordedRun, Status, Version, parse_run, status_of
 from iterpref.records import Attempt, Execution, Limits, Record, Task, Trajectory, fingerprint
 from iterpref.rows import (
     DEFAULT_PART,
@@ -130,8 +130,8 @@ class _Importer:
         if earlier := self._seen.get(run.trajectory_id):
             raise RecordError(f"{row.where}: id {run.trajectory_id} is that of {earlier}; give each run its own id")
         self._seen[run.trajectory_id] = row.where
-        task = self._own_task(run.task)
         stored = self.store.trajectory(run.trajectory_id)
+        task = self._as_stored(stored, run) or self._own_task(run.task)
         if stored and (stored.task_id, _programs(stored.attempts)) != (task.task_id, _programs(run.versions)):
             raise RecordError(
                 f"{row.where}: trajectory {run.trajectory_id} is in {self.store.folder} with other content; "
@@ -140,6 +140,15 @@ class _Importer:
         self.store.put_tasks([task])
         run = replace(run, task=task)
         return run, self._jobs(run)
+
+    def _as_stored(self, stored: Trajectory | None, run: RecordedRun) -> Task | None:
+        """The task of a stored trajectory where it is the row's but for what is put before programs: that is not in the
+        row, and an earlier version may have put less there."""
+        if stored is None or not run.task.prefix.startswith(PREAMBLE):
+            return None
+        task = self.store.task(stored.task_id)
+        same = {"prefix": run.task.prefix, "task_id": run.task.task_id}
+        return task if task.model_copy(update=same) == run.task else None
 
     def _own_task(self, task: Task) -> Task:
         """Under an id of its own: runs of one task may differ in prompt or tests; the first keeps the plain id."""

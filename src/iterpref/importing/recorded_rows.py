@@ -19,7 +19,8 @@ from iterpref.rows import SourceRow, explain
 Status = Literal["pass", "fail", "timeout", "killed"]
 
 # What programs written for HumanEval and MBPP expect to find imported. Star imports because recorded programs were
-# verified with them: some call `combinations` or annotate with `List` and import neither.
+# verified with them: some call `combinations` or `factorial`, or annotate with `List`, and import none of these. The
+# built-in `pow` and `compile`, which two of these modules hide, are put back: `pow(a, b, m)` is more common.
 PREAMBLE = """\
 import collections
 import heapq
@@ -30,7 +31,10 @@ import typing
 from collections import *
 from heapq import *
 from itertools import *
+from math import *
+from re import *
 from typing import *
+from builtins import compile, pow
 """
 
 # Recorded verdicts were reached under four seconds; CPU time here, so that a busy machine changes no verdict.
