@@ -20,6 +20,19 @@ def code_blocks(text: str) -> list[tuple[int, int]]:
     A block that is never closed (a completion cut by its token limit) reaches to the end of the text. Blocks in another
     language are skipped.
     """
+    return [(start, stop) for start, stop, language in _blocks(text) if language in _PYTHON]
+
+
+def other_languages(text: str) -> list[str]:
+    """The languages of its fenced blocks that are not Python, as they are written there."""
+    return list(dict.fromkeys(language for *_, language in _blocks(text) if language not in _PYTHON))
+
+
+_PYTHON = {"python", "py", "python3", ""}
+
+
+def _blocks(text: str) -> list[tuple[int, int, str]]:
+    """Start, stop and language of the code inside each fenced block."""
     found: list[tuple[re.Match[str], int]] = []  # a block's opening fence, and where it stops
     opening: re.Match[str] | None = None
     for fence in _FENCE.finditer(text):
@@ -30,12 +43,8 @@ def code_blocks(text: str) -> list[tuple[int, int]]:
             opening = None
     if opening is not None:
         found.append((opening, len(text)))
-    python = [(min(fence.end() + 1, len(text)), stop) for fence, stop in found if _is_python(fence)]
-    return [(start, stop) for start, stop in python if start <= stop]
-
-
-def _is_python(fence: re.Match[str]) -> bool:
-    return fence["info"].strip().lower().split(" ")[0] in {"python", "py", "python3", ""}
+    blocks = [(min(f.end() + 1, len(text)), stop, f["info"].strip().lower().split(" ")[0]) for f, stop in found]
+    return [block for block in blocks if block[0] <= block[1]]
 
 
 class CodeLine(NamedTuple):
@@ -49,10 +58,11 @@ class CodeLine(NamedTuple):
 def code_lines(text: str) -> list[CodeLine]:
     """The lines of code in a completion, in order. They end at "\\n" only, as tokenizers see them.
 
-    Prose and fences hold none; a text without a Python block is all code.
+    Prose and fences hold none. Where no block is Python, those of other languages count; without a block all is code.
     """
     lines = []
-    for block_start, block_stop in code_blocks(text) or [(0, len(text))]:
+    others = [(start, stop) for start, stop, _ in _blocks(text)]
+    for block_start, block_stop in code_blocks(text) or others or [(0, len(text))]:
         start = block_start
         while start < block_stop:
             newline = text.find("\n", start, block_stop)
@@ -76,6 +86,35 @@ def extract_program(completion: str, entry_point: str | None = None) -> str:
     candidates.reverse()
     asked = (code for code in candidates if entry_point and defines(code, entry_point))
     return next(chain(asked, filter(parses, candidates)), candidates[0])
+
+
+def code_of(completion: str) -> str:
+    """The program in one side of a pair, broken or in another language included: `extract_program`, where that finds
+    none the last block of any language, and without a block the text as it is."""
+    if program := extract_program(completion):
+        return program
+    blocks = [textwrap.dedent(completion[start:stop]).rstrip() for start, stop, _ in _blocks(completion)]
+    return next((code for code in reversed(blocks) if code.strip()), "" if blocks else completion.strip("\n").rstrip())
+
+
+def is_bare_code(text: str) -> bool:
+    """Whether a text without a fence is code that need not parse, and no prose: at least half of its lines look so."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    return not _FENCE.search(text) and 2 * sum(bool(_CODE_LINE.match(line)) for line in lines) >= len(lines) > 0
+
+
+# A line that prose hardly has.
+_CODE_LINE = re.compile(
+    r"""\s*(?:
+    (?:async\s+)?def\s+\w+\s*\( | class\s+\w+\s*[:({] | @\w | [#] | //
+    | import\s+[\w.]+\s*(?:,|;|$|as\b) | from\s+[\w.]+\s+import\b
+    | return\b(?!\s+(?:a|an|the|this|that)\s) | (?:pass|break|continue)\s*$ | (?:raise|assert|yield)\s+\w
+    | (?:for|while|if|elif|else|try|except|finally|with|match|case)\b.*[:{)]\s*$ | for\s+\w+\s+in\s+\w+\(
+    | [\w.\[\]'", ]+?\s*(?:[-+*/%&|^]|//|\*\*|<<|>>)?=(?!=)                # an assignment
+    | [\w.]+\( | [\])}]+[,;]?\s*$ | .*(?:[\w)\]]\s*\{|\S[)\]\w"']+;|^\s*[{}]+;?)\s*$  # a call, brackets
+    )""",
+    re.VERBOSE,
+)
 
 
 def parses(program: str) -> bool:

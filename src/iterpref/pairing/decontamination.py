@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from iterpref.errors import RecordError
-from iterpref.programs import extract_program
+from iterpref.programs import code_of
 from iterpref.records import PreferencePair, as_messages
 from iterpref.rows import BrokenRow, UnreadableSource, read_rows
 
@@ -45,7 +45,7 @@ class Benchmarks:
         for message in as_messages(pair.prompt):
             found |= {self._prompts[gram] for gram in word_grams(message.content) if gram in self._prompts}
         shared: Counter[str] = Counter()
-        for gram in token_grams(extract_program(pair.chosen)):
+        for gram in token_grams(code_of(pair.chosen)):
             shared.update(self._solutions.get(gram, ()))
         found |= {name for name, count in shared.items() if count >= SOLUTION_SHARE * self._sizes[name]}
         return sorted(found)

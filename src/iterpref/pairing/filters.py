@@ -13,7 +13,17 @@ from dataclasses import dataclass, field
 
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
-from iterpref.programs import code_lines, defines, extract_program, syntax_tree, without_docstrings
+from iterpref.pairing.diff import changed_spans
+from iterpref.programs import (
+    code_lines,
+    code_of,
+    defines,
+    extract_program,
+    is_bare_code,
+    other_languages,
+    syntax_tree,
+    without_docstrings,
+)
 from iterpref.records import FilterVerdict, PreferencePair
 
 CountTokens = Callable[[str], int]
@@ -41,13 +51,19 @@ class Filters:
         return pair.model_copy(update={"filters": tuple(self._verdicts(pair, entry_point))})
 
     def _verdicts(self, pair: PreferencePair, entry_point: str | None) -> Iterator[FilterVerdict]:
-        chosen, rejected = extract_program(pair.chosen), extract_program(pair.rejected)
-        yield verdict_of("program", bool(rejected.strip()), "the rejected reply holds no program")
+        chosen, rejected = code_of(pair.chosen), code_of(pair.rejected)
+        foreign = _foreign(pair)
+        keeps = self.settings.other_languages or not foreign
+        yield verdict_of("language", keeps, f"the code is {foreign}, not Python (pairing.other_languages keeps it)")
+        # Bare code with a SyntaxError is a program as much as the same code in a fence.
+        program = bool(extract_program(pair.rejected) or foreign or is_bare_code(pair.rejected))
+        yield verdict_of("program", program, "the rejected reply holds no program")
         wanted = entry_point is None or defines(rejected, entry_point) or not defines(chosen, entry_point)
         yield verdict_of("entry_point", wanted, f"the rejected program does not define {entry_point}")
         yield self._wrong_lines(pair)
-        yield verdict_of("comments", not _only_comments(pair, rejected), "all wrong lines are comments or blank")
-        removed = len(pair.rejected_spans)
+        only_comments = not foreign and _only_comments(pair)
+        yield verdict_of("comments", not only_comments, "all wrong lines are comments or blank")
+        removed = self._wrong_line_count(pair)
         most = self.settings.max_removed_lines
         yield verdict_of("removed_lines", removed <= most, f"{removed} wrong lines, at most {most} allowed")
         tokens = max(self.count_tokens(pair.chosen), self.count_tokens(pair.rejected))
@@ -57,6 +73,12 @@ class Filters:
         key = pair.content_hash
         yield verdict_of("duplicate", key not in self._seen, "an earlier pair has the same text")
         self._seen.add(key)
+
+    def _wrong_line_count(self, pair: PreferencePair) -> int:
+        """As the diff counts: with `full` the spans of a fix that only inserts lines cover a program without any."""
+        if self.settings.empty_removed == "full":
+            return len(changed_spans(pair.rejected, pair.chosen, pair.diff).rejected)
+        return len(pair.rejected_spans)
 
     def _wrong_lines(self, pair: PreferencePair) -> FilterVerdict:
         """The policy for a fix that only inserts lines; with `full` the spans already cover the whole program."""
@@ -83,7 +105,18 @@ def same_ast(first: str, second: str) -> bool:
     return one == other
 
 
-def _only_comments(pair: PreferencePair, program: str) -> bool:
+def _foreign(pair: PreferencePair) -> str:
+    """The language of a rejected side that holds code and no Python; "" of any other."""
+    if extract_program(pair.rejected):
+        return ""
+    if named := other_languages(pair.rejected):
+        return " and ".join(named) if code_of(pair.rejected).strip() else ""
+    if extract_program(pair.chosen) or not is_bare_code(pair.rejected):
+        return ""
+    return " and ".join(other_languages(pair.chosen)) or ("another language" if is_bare_code(pair.chosen) else "")
+
+
+def _only_comments(pair: PreferencePair) -> bool:
     """Whether every line of D⁻ is a comment or blank; a `#` inside a string is code."""
     if not pair.rejected_spans:
         return False

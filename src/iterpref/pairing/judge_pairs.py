@@ -10,7 +10,7 @@ from typing import Any
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
-from iterpref.programs import extract_program
+from iterpref.programs import code_of
 from iterpref.prompts import json_answer, render
 from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
@@ -87,7 +87,7 @@ def _question(pair: PreferencePair) -> tuple[Message, ...]:
     text = render(
         "judge_difference",
         task="\n\n".join(message.content for message in as_messages(pair.prompt)),
-        rejected=extract_program(pair.rejected),
-        chosen=extract_program(pair.chosen),
+        rejected=code_of(pair.rejected),
+        chosen=code_of(pair.chosen),
     )
     return (Message(role="user", content=text),)

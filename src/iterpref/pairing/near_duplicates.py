@@ -7,7 +7,7 @@ import re
 
 from datasketch import MinHash, MinHashLSH
 
-from iterpref.programs import extract_program
+from iterpref.programs import code_of
 from iterpref.records import PreferencePair
 
 PERMUTATIONS = 128
@@ -39,7 +39,7 @@ class NearDuplicates:
 def _sketch(pair: PreferencePair) -> MinHash:
     sketch = MinHash(num_perm=PERMUTATIONS, seed=1)
     for side, text in (("+", pair.chosen), ("-", pair.rejected)):
-        tokens = _TOKEN.findall(extract_program(text))
+        tokens = _TOKEN.findall(code_of(text))
         shingles = {
             f"{side} {' '.join(tokens[start : start + SHINGLE])}" for start in range(max(1, len(tokens) - SHINGLE + 1))
         }

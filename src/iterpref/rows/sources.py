@@ -65,10 +65,15 @@ def hub_rows(source: str, part: DatasetPart) -> Iterator[SourceRow]:
         reason = " ".join(lines[:2]) or type(error).__name__  # the second names the configurations there are
         raise UnreadableSource(
             f"{source}: no such file here, and the hub gave no data set of this name, {part} "
-            f"({type(error).__name__}: {reason}); check the name and the network, or download it and give the file",
+            f"({type(error).__name__}: {reason}); check the name"
+            f"{_choice(reason)} and the network, or download it and give the file",
             reason,
         ) from error
     yield from numbered(source, rows)
+
+
+def _choice(reason: str) -> str:
+    return ", importing.config_name" if "onfig" in reason else ""
 
 
 def _folder_rows(path: Path, split: str, refused: RefusedRows | None) -> Iterator[SourceRow]:
