@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
-from iterpref.pairing.diff import changed_spans
+from iterpref.line_diff import changed_spans
 from iterpref.programs import (
     code_lines,
     code_of,
