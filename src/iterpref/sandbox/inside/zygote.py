@@ -112,6 +112,8 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
         return {"refused": rung.why_refused(error)}
     except ImportError as error:
         return {"broken": f"preload: {error}"}
+    if trial.limit in ("cpu_s", "wall_s"):
+        return {"broken": f"a trial run hit its limit {trial.limit}, which says nothing about the rung"}
     if trial.setup_error or trial.status != 0:
         said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return {"refused": trial.setup_error or f"a trial run ended with status {trial.status}: {said}"}

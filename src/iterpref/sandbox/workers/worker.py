@@ -17,8 +17,10 @@ from ..inside.values.request import ProbeRequest, RunRequest, Setup, probe
 from ..inside.worker import boot, wire
 from ..inside.worker.wire import RawRun
 
-_START_S = 120.0
-_GRACE_S = 30.0  # on top of a run's wall limit, before the zygote counts as hung
+# Bounds on what only hangs: a machine that is merely busy must not reach them.
+_START_S = 300.0
+_GRACE_S = 60.0  # on top of a run's wall limit, before the zygote counts as hung
+_CLOSE_S = 30.0  # for the launcher to end all it started and remove its files
 
 
 class RungRefused(Exception):
@@ -101,7 +103,7 @@ class Worker:
         """Hang up, which ends the zygote, and with it everything it started."""
         self._socket.close()
         try:
-            self._process.wait(5)
+            self._process.wait(_CLOSE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -100,7 +100,7 @@ class CgroupNamespaces(Namespaces):
             os.closerange(0, read_fd)
             os.closerange(read_fd + 1, 4096)
             os.read(read_fd, 1)  # ends when launcher and zygote are gone
-            for _ in range(500):
+            for _ in range(6000):
                 for group in groups:
                     with contextlib.suppress(OSError):  # its last process is still ending
                         os.rmdir(group)
