@@ -27,7 +27,7 @@ TASK = {
 
 def iterpref(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "iterpref", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={**os.environ, "COLUMNS": "200"})
+    return subprocess.run(command, capture_output=True, text=True, timeout=500, env={**os.environ, "COLUMNS": "200"})
 
 
 def write_jsonl(path: Path, *rows: object) -> Path:

@@ -31,12 +31,12 @@ def start(command: str, run: Path) -> subprocess.Popen[str]:
 
 def finish(command: str, run: Path) -> None:
     process = start(command, run)
-    output, errors = process.communicate(timeout=200)
+    output, errors = process.communicate(timeout=500)
     assert process.returncode == 0, errors or output
 
 
 def rows(run: Path, table: str) -> int:
-    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(run / "run.sqlite", timeout=10)) as database:
+    with suppress(sqlite3.OperationalError), closing(sqlite3.connect(run / "run.sqlite", timeout=60)) as database:
         return int(database.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
     return 0
 
@@ -44,7 +44,7 @@ def rows(run: Path, table: str) -> int:
 def kill_when(command: str, run: Path, table: str, count: int) -> None:
     """Start a command, and SIGKILL it with all its children as soon as a table has so many rows."""
     process = start(command, run)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 500
     while rows(run, table) < count:
         assert process.poll() is None, f"{command} ended before it could be killed: {process.communicate()[1]}"
         assert time.monotonic() < deadline, "no progress"
@@ -105,6 +105,6 @@ def test_evaluate_survives_a_kill(undisturbed: Path, tmp_path: Path) -> None:
 def test_a_second_writer_waits_its_turn(undisturbed: Path) -> None:
     with Store.open(undisturbed):
         process = start("pair", undisturbed)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=500)
     assert process.returncode == 1
     assert "another iterpref process is writing to this run" in errors

@@ -31,7 +31,7 @@ def coder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     with log.open("w") as output:
         server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
     try:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 500
         while not _healthy(port):
             assert server.poll() is None, f"the server ended: {log.read_text()[-2000:]}"
             assert time.monotonic() < deadline, "the server doesn't start"
@@ -39,7 +39,7 @@ def coder_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(300)
 
 
 def _healthy(port: int) -> bool:

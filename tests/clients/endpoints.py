@@ -35,12 +35,12 @@ class Endpoint:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(300)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join(10)
+        self._thread.join(300)
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)

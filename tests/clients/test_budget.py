@@ -126,7 +126,7 @@ def test_a_broken_endpoint_stops_the_stage_and_buries_nothing(store: Store) -> N
 
 def command(run: Path, *arguments: str, key: str = CANARY) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "iterpref", "debug", "--run", str(run), *arguments]
-    return subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OPENAI_API_KEY": key}, timeout=120)
+    return subprocess.run(line, capture_output=True, text=True, env={**os.environ, "OPENAI_API_KEY": key}, timeout=500)
 
 
 def options(url: str, *more: str) -> list[str]:

@@ -4,7 +4,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -231,16 +230,20 @@ def test_bad_requests(
 
 
 KILLED = """
-import asyncio, json, sys
+import asyncio, json, os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from test_evaluate import *
 names = [f"t{i}" for i in range(12)]
+def show(done, total, note):
+    if str(done) == sys.argv[4]:
+        os.kill(os.getpid(), signal.SIGKILL)
 with Store.open(sys.argv[2]) as store, Sandbox(workers=1) as sandbox:
     ledger = Ledger(ReplayClient(sys.argv[3]), store)
     benchmark = Benchmark("own", [task(name) for name in names])
     answers = GeneratedAnswers(ledger, benchmark, Config())
-    result = asyncio.run(evaluate(benchmark, answers, Config(), sandbox=sandbox, store=store))
+    work = evaluate(benchmark, answers, Config(), sandbox=sandbox, store=store, on_progress=show)
+    result = asyncio.run(work)
     print(json.dumps({"paid": ledger.paid, "pass@1": result.metrics["pass@1"]}))
 """
 
@@ -251,13 +254,10 @@ def test_killed_evaluation_goes_on_where_it_was(tmp_path: Path) -> None:
     recorded = recording(tmp_path / "recording.jsonl", answers)
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), str(tmp_path / "run"), str(recorded)]
     database = tmp_path / "run" / "run.sqlite"
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
-        while process.poll() is None and len(executions(database)) < 3:
-            time.sleep(0.02)
-        process.kill()
+    killed = subprocess.run([*command, "3"])
     before = executions(database)
-    assert process.returncode == -signal.SIGKILL and 3 <= len(before) < 12
-    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert killed.returncode == -signal.SIGKILL and 3 <= len(before) < 12
+    again = subprocess.run([*command, "never"], capture_output=True, text=True, check=True)
     assert json.loads(again.stdout) == {"paid": 0, "pass@1": 0.5}  # the calls were all answered before the kill
     after = executions(database)
     assert len(after) == 12 and before <= after  # a repeated execution would have a new rowid

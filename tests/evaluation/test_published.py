@@ -233,7 +233,6 @@ def test_livecodebench(tmp_path: Path, sandbox: Sandbox) -> None:
         ("mbpp-full", "benchmarks/mbpp.jsonl", 974),
     ],
 )
-@pytest.mark.timeout(300)
 def test_canonical_solutions_pass(name: str, file: str, count: int, sandbox: Sandbox) -> None:
     found = load_benchmark(name, path=shared(file), sandbox=sandbox)
     assert len(found.tasks) == count

@@ -115,7 +115,6 @@ def test_protocols_that_do_not_fit() -> None:
         ask(task("a"), TASKS_FILE, "base")
 
 
-@pytest.mark.timeout(300)
 def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:
     """The playground's coder, in process and from the file that evaluating it wrote."""
     config = Config(evaluation=EvaluationConfig(benchmark="playground", tasks=30))

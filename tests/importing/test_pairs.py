@@ -205,7 +205,7 @@ def test_unreachable_hub(tmp_path: Path, settings: dict[str, str]) -> None:
     )
     run = subprocess.run(
         [sys.executable, "-c", script, str(tmp_path / "run")],
-        env=os.environ | {"HF_HOME": str(tmp_path / "cache")} | settings, capture_output=True, text=True, timeout=200,
+        env=os.environ | {"HF_HOME": str(tmp_path / "cache")} | settings, capture_output=True, text=True, timeout=500,
     )  # fmt: skip
     message = run.stderr.strip().splitlines()[-1]
     assert run.returncode == 1

@@ -1,12 +1,9 @@
 """Recorded runs: our own few, executed in the real sandbox."""
 
 import json
-import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -308,30 +305,28 @@ def test_a_broken_tool_is_no_verdict(store: Store, sandbox: Sandbox, write_rows:
 
 
 IMPORT = """
-import sys
+import os, signal, sys
 from iterpref.importing import import_recorded
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
-with Store.open(sys.argv[2]) as store, Sandbox(workers=1) as sandbox:
+class Killed(Sandbox):
+    def run_many(self, jobs, repeat=1):
+        for number, execution in enumerate(super().run_many(jobs, repeat)):
+            if number == 8:
+                os.kill(os.getpid(), signal.SIGKILL)
+            yield execution
+with Store.open(sys.argv[2]) as store, Killed(workers=1) as sandbox:
     import_recorded(sys.argv[1], store, sandbox)
 """
 
 
 def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, sandbox: Sandbox, write_rows: WriteRows) -> None:
-    def slow(number: int) -> str:
-        return f"import time\ntime.sleep(0.05)\ndef smallest(xs):\n    return min(xs, default=-1) + 0 * {number}\n"
+    def right(number: int) -> str:
+        return f"def smallest(xs):\n    return min(xs, default=-1) + 0 * {number}\n"
 
-    path = write_rows(*(run((slow(n), "pass"), (slow(n + 100), "pass"), id=f"run-{n:02}") for n in range(20)))
-    process = subprocess.Popen([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "run")], env=os.environ)
-    deadline = time.monotonic() + 60
-    stored = 0
-    while stored < 5:
-        assert time.monotonic() < deadline and process.poll() is None, "the import never got going"
-        time.sleep(0.05)
-        if (tmp_path / "run" / "run.sqlite").exists():
-            stored = _executions(tmp_path / "run")
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    path = write_rows(*(run((right(n), "pass"), (right(n + 100), "pass"), id=f"run-{n:02}") for n in range(20)))
+    killed = subprocess.run([sys.executable, "-c", IMPORT, str(path), str(tmp_path / "run")])
+    assert killed.returncode == -signal.SIGKILL
     with Store.open(tmp_path / "run") as store:
         finished = store.count("executions")
         assert 5 <= finished < 40
@@ -346,14 +341,6 @@ def test_a_killed_import_goes_on_where_it_stopped(tmp_path: Path, sandbox: Sandb
 
 
 _TIMES: Any = {"attempts": {"__all__": {"execution": {"wall_s", "cpu_s", "max_rss_bytes"}}}}
-
-
-def _executions(folder: Path) -> int:
-    try:
-        with Store.open(folder, write=False) as store:
-            return store.count("executions")
-    except sqlite3.OperationalError:  # opened before its tables were made
-        return 0
 
 
 def test_batches_hold_each_program_once(store: Store, sandbox: Sandbox, write_rows: WriteRows) -> None:

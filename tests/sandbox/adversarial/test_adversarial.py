@@ -60,7 +60,7 @@ def test_there_are_enough_of_them() -> None:
 def test_limits_end_it(rung: Sandbox, name: str) -> None:
     execution = rung.run(job(PRELUDE + EXHAUSTING[name], "assert f(1) == 2", limits=LIMITS))
     assert execution.verdict not in ("passed", "sandbox_error"), execution.error
-    assert execution.wall_s < 8
+    assert execution.wall_s < 60
     assert len(execution.stdout) + len(execution.stderr) < 50_000
     assert len(execution.error) < 10_000
     _survives(rung)
