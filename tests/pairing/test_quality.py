@@ -64,8 +64,10 @@ NOT_SEEN = "line coverage not measured: not seen"
         pytest.param({}, {"min_mutation_score": 0.8}, (False, "mutation score below 0.8"), id="too few faults noticed"),
         pytest.param(NO_LINES, {"min_line_coverage": 0.1}, (True, NOT_SEEN), id="not measurable"),
         pytest.param(
-            {"line_coverage": None}, {"min_line_coverage": 0.1},
-            (True, "line coverage not measured: no reason stored"), id="not measurable, without a reason",
+            {"line_coverage": None},
+            {"min_line_coverage": 0.1},
+            (True, "line coverage not measured: no reason stored"),
+            id="not measurable, without a reason",
         ),
         pytest.param(
             NO_LINES, {"min_line_coverage": 0.1, "unmeasured": "drop"}, (False, NOT_SEEN), id="not measurable, dropped"

@@ -8,8 +8,9 @@ import pytest
 
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.config import SynthesisConfig
-from iterpref.errors import BudgetError, ClientError, RecordError
+from iterpref.errors import BudgetError, ClientError, RecordError, SandboxError
 from iterpref.executor import Executor
+from iterpref.records import Execution
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.draft import Unusable, read_draft
@@ -135,6 +136,35 @@ def test_drafts_become_tasks(store: Store, sandbox: Sandbox) -> None:
     assert [task.reference is not None for task in tasks] == [True, False, True, True]  # number 3 fails its tests
     assert len(set(teacher.asked)) > 1
     assert all("computation operation" in text for text in teacher.asked)
+
+
+class Unreliable(Sandbox):
+    """A real sandbox whose first `breaks` runs break."""
+
+    breaks = 0
+
+    def run(self, job: Job, *args: Any, **settings: Any) -> Execution:
+        if self.breaks > 0:
+            self.breaks -= 1
+            return Execution(verdict="sandbox_error", trust="oracle", isolation=self.isolation, error="worker died")
+        return super().run(job, *args, **settings)
+
+
+def test_defect_13_a_solution_on_which_the_sandbox_broke_is_not_a_failing_one(store: Store) -> None:
+    with Unreliable(workers=1) as sandbox:
+        sandbox.breaks = 1
+        assert make(store, sandbox, Teacher(), tasks=1).solution_passes == 1
+    assert [task.reference is not None for task in store.tasks()] == [True]
+
+
+def test_defect_13_a_draft_that_no_sandbox_could_run_is_tried_again_later(store: Store) -> None:
+    with Unreliable(workers=1) as sandbox:
+        sandbox.breaks = 2
+        with pytest.raises(SandboxError, match=r"the sandbox failed twice \(worker died\).*run the same command again"):
+            make(store, sandbox, Teacher(), tasks=1)
+        again = Teacher()
+        assert make(store, sandbox, again, tasks=1).solution_passes == 1
+    assert again.asked == []
 
 
 @pytest.mark.parametrize(("tests", "said"), [("unittest", "use unittest"), ("asserts", "plain assert statements")])

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 from iterpref.programs import syntax_tree, without_docstrings
 from iterpref.records import Task, TestFile
+from iterpref.statements import top_level
 
 _BODIES = {"returns_none": "return None", "returns_object": "return object()", "raises": "raise NotImplementedError"}
 _ECHO = "import sys\nsys.stdout.write(sys.stdin.read())"
@@ -31,13 +32,15 @@ def stubs(task: Task, program: str) -> dict[str, str]:
 
 def _of_functions(task: Task, program: str) -> dict[str, str]:
     made = {"empty": ""}
+    # `f = lambda x: x`, `f = partial(pow, 2)`, an import: no body to replace, so a function of that name comes last.
+    bound = {name for statement in top_level(program) if statement.definition is None for name in statement.binds}
+    wanted = sorted(_tested_names(task) & bound)
     for name, body in _BODIES.items():
         tree = syntax_tree(program)
-        wanted = _tested_names(task) & set(_bound_otherwise(tree.body))
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name != "__init__":
                 node.body = list(syntax_tree(body).body)
-        for function in sorted(wanted):
+        for function in wanted:
             tree.body += syntax_tree(f"def {function}(*args, **kwargs):\n    {body}").body
         made[name] = ast.unparse(ast.fix_missing_locations(tree))
     return made
@@ -69,22 +72,6 @@ def _trees(task: Task, test: TestFile) -> Iterator[ast.Module]:
         yield from (syntax_tree(example.source) for example in doctest.DocTestParser().get_examples(test.content))
     elif test.path.endswith(".py") or task.style in ("assert", "check"):
         yield syntax_tree(test.content)
-
-
-def _bound_otherwise(body: list[ast.stmt]) -> Iterator[str]:
-    """Names of the module that an assignment or an import binds: `f = lambda x: x`, `f = partial(pow, 2)`."""
-    for statement in body:
-        match statement:
-            case ast.Assign(targets=targets):
-                yield from (name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name))
-            case ast.AnnAssign(target=ast.Name(id=name)):
-                yield name
-            case ast.Import(names=names) | ast.ImportFrom(names=names):
-                yield from (alias.asname or alias.name for alias in names)
-            case ast.If() | ast.Try() | ast.With() | ast.For() | ast.While():
-                inner = [node for node in ast.iter_child_nodes(statement) if isinstance(node, ast.stmt)]
-                handlers = [node for handler in getattr(statement, "handlers", ()) for node in handler.body]
-                yield from _bound_otherwise([*inner, *handlers])
 
 
 def _shape(tree: ast.Module) -> str:

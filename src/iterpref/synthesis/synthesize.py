@@ -17,7 +17,7 @@ from pathlib import Path
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
-from iterpref.errors import ClientError, EndpointError, RecordError
+from iterpref.errors import ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import Executor
 from iterpref.prompts import json_answer, render
 from iterpref.records import Task, fingerprint
@@ -64,7 +64,7 @@ class Synthesizer:
 
         Raises:
             RecordError: Seeds that can't be read.
-            BudgetError, EndpointError: It must stop; what was answered is stored, and not asked for again.
+            BudgetError, EndpointError, SandboxError: It must stop; what was answered is stored and not asked for again.
         """
         ideas = await self._ideas()
         progress = SynthesisProgress(total=len(ideas))
@@ -164,8 +164,20 @@ class Synthesizer:
         return await asyncio.shield(keeping)
 
     async def _keep(self, draft: Draft, progress: SynthesisProgress) -> Task:
-        """Store the task of a draft, with its solution where that passes."""
-        _, execution = await self.executor.execute(draft.task, draft.solution)
+        """Store the task of a draft, with its solution where that passes.
+
+        Raises:
+            SandboxError: The sandbox broke twice. A task stored without a word on its solution would stay so for ever.
+        """
+        for _ in range(2):
+            _, execution = await self.executor.execute(draft.task, draft.solution)
+            if execution.verdict != "sandbox_error":
+                break
+        else:
+            raise SandboxError(
+                f"task {draft.task.task_id}: the sandbox failed twice ({execution.error}), which says nothing of its "
+                "solution; the reply is kept, so run the same command again"
+            )
         progress.solution_passes += execution.passed
         task = draft.task.model_copy(update={"reference": draft.solution}) if execution.passed else draft.task
         self.store.put_tasks([task])
