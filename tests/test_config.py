@@ -69,6 +69,55 @@ def test_bad_override_is_named(override: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("override", "culprit"),
+    [
+        ("debuging.max_iterations=1", "--set debuging.max_iterations: unknown key debuging"),
+        ("pairing.negatives=some", "--set pairing.negatives: "),
+        ("client.batch=true", "--set client.batch: client.batch is a key of"),
+        ("evaluation.k=[a]", "--set evaluation.k: evaluation.k.0: "),
+    ],
+)
+def test_stumble_13_the_file_is_not_blamed_for_what_set_says(tmp_path: Path, override: str, culprit: str) -> None:
+    (tmp_path / "config.yaml").write_text(dump_config(Config()))
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "config.yaml", ["seed=1", override])
+    assert str(caught.value).startswith(culprit)
+    assert "config.yaml" not in str(caught.value)
+
+
+def test_the_file_is_blamed_for_what_it_says(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("seed: x\n")
+    with pytest.raises(ConfigError, match=r"config\.yaml: seed: "):
+        load_config(tmp_path / "config.yaml", ["pairing.negatives=each"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("sandbox.isolation=[1]", "sandbox.isolation: Input should be a valid string, got [1]"),
+        ("importing.style=unitest", "expected one of assert, check, calls, unittest, pytest, doctest, stdio, auto"),
+        ("importing.style=unitest", "did you mean unittest?"),
+    ],
+)
+def test_stumble_13_no_word_of_a_library_is_left_in_a_message(override: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, [override])
+    assert message in str(caught.value)
+    assert "literal" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1,5", "1, 5", "[1, 5]"])
+def test_bad_input_a_list_may_be_written_with_commas(text: str) -> None:
+    found: object
+    try:
+        found = load_config(None, [f"evaluation.k={text}", "evaluation.samples=5"]).evaluation.k
+    except ConfigError as error:
+        found = str(error)
+    assert found == (1, 5)
+
+
+@pytest.mark.parametrize(
     ("overrides", "expected"),
     [
         pytest.param(["client.model=m"], LocalConfig(model="m"), id="local unless said"),

@@ -9,9 +9,6 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from iterpref import pipeline
-from iterpref.analysis.compare import compare
-from iterpref.analysis.funnel import pass_rate_by_iteration
 from iterpref.config import Config
 from iterpref.config.load import load_config
 from iterpref.errors import StoreError
@@ -84,6 +81,10 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     note = claim(run.store, run.config)
     if note["summary"] and run.folder.report.is_file():
         return dict(note["summary"])
+    from iterpref import pipeline  # here, so that the command line can say its first line before a second has passed
+    from iterpref.analysis.compare import compare
+    from iterpref.analysis.funnel import pass_rate_by_iteration
+
     started = time.monotonic()
     run.store.put_tasks(playground_tasks("train", run.config.playground.train_tasks, run.config.seed))
     before = pipeline.evaluate(run, run.config.model)

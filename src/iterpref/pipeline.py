@@ -22,7 +22,7 @@ from iterpref.debugging.check_tasks import TaskCheck, check_run
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import check_tasks, debug_tasks
 from iterpref.debugging.shards import debug_in_shards
-from iterpref.errors import ConfigError
+from iterpref.errors import ConfigError, StoreError
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, format_named, push_to_hub, write_export
 from iterpref.files import write_json
@@ -112,6 +112,7 @@ def debug(run: OpenedRun) -> DebugProgress:
 @stage("validate")
 def validate(run: OpenedRun) -> dict[str, Any]:
     """Tasks → how far their tests can be trusted, by the programs that pass them; and by those that fail."""
+    _need(run, run.store.count_tasks(), "tasks to measure", "iterpref import brings some")
     return validate_run(run, stronger_tasks(run))
 
 
@@ -125,6 +126,7 @@ def score_tests(run: OpenedRun) -> TestJudgeProgress:
 @stage("revise")
 def revise(run: OpenedRun) -> RevisionProgress:
     """Unsolved tasks whose tests contradict them → new tasks with revised tests."""
+    _need(run, run.store.count("trajectories"), "trajectories", "iterpref debug makes them")
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
         return asyncio.run(revise_tests(run.store, ledger))
 
@@ -132,6 +134,8 @@ def revise(run: OpenedRun) -> RevisionProgress:
 @stage("pair")
 def pair(run: OpenedRun) -> PairTally:
     """Trajectories and imported pairs → focal preference pairs, in the store and as `pairs/`."""
+    sources = run.store.count("trajectories") + run.store.count("imported_pairs")
+    _need(run, sources, "trajectories or imported pairs", "iterpref debug or import makes them")
     settings = run.config.pairing
     count = run.token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
     run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count))
@@ -144,8 +148,9 @@ def pair(run: OpenedRun) -> PairTally:
 @stage("judge")
 def judge(run: OpenedRun) -> JudgeProgress:
     """Kept pairs → a model's word on whether their difference is logical."""
+    pairs = list(run.store.pairs(kept=True))
+    _need(run, len(pairs), "kept pairs to judge", "iterpref pair makes them")
     with run.ledger(run.config.judge_client or run.config.client) as ledger:
-        pairs = list(run.store.pairs(kept=True))
         return asyncio.run(judge_pairs(pairs, ledger, run.store, run.shows("judge"), again=run.asks_again))
 
 
@@ -202,6 +207,12 @@ def evaluate(run: OpenedRun, model: str, samples: Path | None = None, sanitized:
 def report(run: OpenedRun) -> Path:
     """Everything above → `report.html`."""
     return write_report(run.store)
+
+
+def _need(run: OpenedRun, there: int, what: str, how: str) -> None:
+    """StoreError where a step has nothing to work on: most likely it came too early."""
+    if not there:
+        raise StoreError(f"{run.store.folder}: no {what}; {how}")
 
 
 def _card(run: OpenedRun, tally: PairTally, data_file: str, target: ExportFormat) -> str:

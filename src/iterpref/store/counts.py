@@ -7,7 +7,9 @@ from typing import Literal
 
 from .tables import Tables
 
-Counted = Literal["tasks", "calls", "dead_letters", "executions", "trajectories", "pairs", "results", "texts"]
+Counted = Literal[
+    "tasks", "calls", "dead_letters", "executions", "trajectories", "imported_pairs", "pairs", "results", "texts"
+]
 
 
 class Counts(Tables):
