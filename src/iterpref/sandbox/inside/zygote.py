@@ -103,8 +103,8 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
         rung.settle()
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
-        packages.note_preloaded()
         atfork.stop()
+        packages.note_preloaded()
         harness.rehearse()
         reserve_memory()
         trial = _run(sock, rung, probe(setup["isolation"]), b"")

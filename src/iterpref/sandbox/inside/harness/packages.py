@@ -2,17 +2,22 @@
 
 import re
 import sys
+from collections.abc import Iterable
+from itertools import islice
 
 from ..values.request import RunRequest
 
 _OURS = {"__main__", __name__.partition(".")[0]}
 _PYTEST = {"pytest", "_pytest", "pluggy", "iniconfig", "packaging", "pygments", "exceptiongroup", "tomli", "colorama"}
 _preloaded: set[str] = set()
+_count = 0  # of the modules that a run finds loaded; the others stand behind them
 
 
 def note_preloaded() -> None:
     """In a zygote, once: what is loaded from here on is loaded by programs."""
-    _preloaded.update(_loaded())
+    global _count
+    _preloaded.update(_foreign(sys.modules))
+    _count = len(sys.modules)
 
 
 def imported(request: RunRequest, tools: bool = False) -> list[str]:
@@ -22,13 +27,15 @@ def imported(request: RunRequest, tools: bool = False) -> list[str]:
         tools: pytest may have been loaded to run the tests, which says nothing about the program.
     """
     own = {path.split("/")[0].removesuffix(".py") for path in request["files"]}
-    found = _loaded() - own - (_PYTEST if tools else set())
-    ready = found & _preloaded
-    return sorted(found - ready | _named(ready, request)) if ready else sorted(found)
+    new = islice(
+        reversed(sys.modules), max(0, len(sys.modules) - _count)
+    )  # to look at the others would copy their pages
+    found = _foreign(new) - own - (_PYTEST if tools else set())
+    return sorted(found | _named(_preloaded - own, request) if _preloaded else found)
 
 
-def _loaded() -> set[str]:
-    return {name for name in sys.modules if "." not in name} - sys.stdlib_module_names - _OURS
+def _foreign(modules: Iterable[str]) -> set[str]:
+    return {name for name in modules if "." not in name} - sys.stdlib_module_names - _OURS
 
 
 def _named(names: set[str], request: RunRequest) -> set[str]:
