@@ -72,8 +72,7 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
         StoreError: Not a database, one of a newer schema, or one that can't be written to.
     """
     try:
-        connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
-        version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+        connection, version = _opened(database, write)
         if version > SCHEMA_VERSION:
             connection.close()
             raise StoreError(
@@ -98,6 +97,32 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
     except sqlite3.DatabaseError as error:
         message = f"{database}: not a readable run database ({error}); restore it or choose another --run"
         raise StoreError(message) from None
+
+
+def _opened(database: Path, write: bool) -> tuple[sqlite3.Connection, int]:
+    """A connection and the schema's version. A run in a place that can't be written to is read as it stands.
+
+    SQLite itself refuses that: to read a database with a log it makes a file beside it.
+    """
+    connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
+    try:
+        return connection, _version(connection)
+    except sqlite3.OperationalError:
+        connection.close()
+        if write or os.access(database.parent, os.W_OK) or not os.access(database, os.R_OK):
+            raise
+    log = database.with_name(f"{database.name}-wal")
+    if log.exists() and log.stat().st_size:
+        raise StoreError(
+            f"{database}: the folder can't be written to, and the last rows are still in {log.name}, which can't "
+            "be read without writing; copy the run folder to a place that you can write to"
+        )
+    connection = sqlite3.connect(f"{database.resolve().as_uri()}?immutable=1", uri=True, check_same_thread=False)
+    return connection, _version(connection)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def cannot_write(database: Path, error: sqlite3.OperationalError) -> StoreError:

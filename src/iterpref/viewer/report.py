@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import iterpref
+from iterpref.errors import RecordError
 from iterpref.files import write_text
 from iterpref.run_folder import DEMO_NOTE, RunFolder
 from iterpref.store import Store
@@ -20,9 +21,20 @@ from iterpref.viewer.examples import examples
 
 
 def write_report(store: Store) -> Path:
-    """Write the page into the run's folder, and return its path. A read-only store is enough."""
+    """Write the page into the run's folder, and return its path. A read-only store is enough.
+
+    Raises:
+        RecordError: The page can't be written there.
+    """
     path = RunFolder(store.folder).report
-    write_text(path, render_report(store), errors="backslashreplace")
+    page = render_report(store)
+    try:
+        write_text(path, page, errors="backslashreplace")
+    except OSError as error:
+        raise RecordError(
+            f"{path}: can't write the report there ({error.strerror}); the run itself can be read, so copy it to a "
+            "place that you can write to"
+        ) from None
     return path
 
 
