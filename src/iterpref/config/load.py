@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from iterpref.config.keys import (
     literals,
     place_of,
 )
+from iterpref.config.written import as_written, put_texts_back, put_written
 from iterpref.errors import ConfigError
 
 
@@ -36,7 +37,7 @@ def load_config(
     Raises:
         ConfigError: The file is missing or not a mapping, a key is unknown, or a value is of the wrong kind.
     """
-    values = _read_yaml(Path(path)) if path else copy.deepcopy(base or {})
+    values, written = _read_yaml(Path(path)) if path else (copy.deepcopy(base or {}), {})
     if of_run:
         forget_removed_keys(values)
     changes = [(key, listed(key, value)) for key, value in map(_read_override, overrides)]
@@ -44,14 +45,25 @@ def load_config(
         leave_kind(values, key, value)
     for (key, value), override in zip(changes, overrides, strict=True):
         _apply(values, key, value, override)
-    return parse_config(values, str(path) if path else "the built-in defaults", [key for key, _ in changes])
+        put_written(written, key, override.partition("=")[2])
+    source = str(path) if path else "the built-in defaults"
+    return parse_config(values, source, [key for key, _ in changes], written)
 
 
-def parse_config(values: Mapping[str, Any], source: str = "config", changed: Sequence[str] = ()) -> Config:
-    """Check a mapping against the sections; see `load_config`. `changed` are keys that `--set` put there."""
+def parse_config(
+    values: Values, source: str = "config", changed: Sequence[str] = (), written: Values | None = None
+) -> Config:
+    """Check a mapping against the sections; see `load_config`.
+
+    Args:
+        changed: Keys that `--set` put there.
+        written: The same mapping with its scalars as they were written, which is what keys of texts hold.
+    """
     try:
         return Config.model_validate(values)
     except ValidationError as error:
+        if written and put_texts_back(values, written, error):
+            return parse_config(values, source, changed)
         first: dict[str, str] = {}  # of a value that fits no type of several, the first word
         for found in error.errors():
             place = place_of(found["loc"])
@@ -70,16 +82,18 @@ def dump_config(config: Config) -> str:
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
-def _read_yaml(path: Path) -> Values:
+def _read_yaml(path: Path) -> tuple[Values, Values]:
+    """The file's values, and the same with every scalar as it is written."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        values = yaml.safe_load(text)
     except OSError as error:
         raise ConfigError(f"{path}: can't read this config file ({error.strerror}); check the path") from None
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
     if not isinstance(values, dict | None):
         raise ConfigError(f"{path}: expected a mapping of sections at the top, got {type(values).__name__}")
-    return values or {}
+    return values or {}, as_written(text) or {}
 
 
 def _read_override(override: str) -> tuple[str, Any]:
