@@ -195,4 +195,4 @@ def test_bad_input_no_prices_are_no_zero_dollars(run: Path) -> None:
     assert json.loads(estimated.stdout)["most_usd"] == "unknown: no prices are set"
     with Scripted(lambda _: (200, completion(PROGRAM))) as endpoint:
         told = CliRunner().invoke(app, ["debug", "--run", str(run), *options(endpoint.url, "budget.max_calls=2")])
-    assert "2 calls, prices unknown" in str(told.exception)
+    assert "2 calls (prices unknown)" in str(told.exception)

@@ -135,7 +135,10 @@ def syntax_tree(source: str, filename: str = "<program>") -> ast.Module:
     builds, it raises `SystemError: AST constructor recursion depth mismatch`.
     """
     with PARSING:
-        return ast.parse(source, filename)
+        try:
+            return ast.parse(source, filename)
+        except ValueError as error:  # NUL characters and lone surrogates
+            raise SyntaxError(str(error)) from None
 
 
 def without_docstrings(tree: ast.Module) -> ast.Module:

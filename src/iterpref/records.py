@@ -71,6 +71,13 @@ def as_messages(prompt: Prompt) -> tuple[Message, ...]:
     return (Message(role="user", content=prompt),) if isinstance(prompt, str) else prompt
 
 
+def stays_inside(path: str) -> bool:
+    """Whether a path can name a file in a folder, and in no other one."""
+    parts = PurePosixPath(path)
+    named = path and "\0" not in path and path == well_formed(path)
+    return bool(named) and not parts.is_absolute() and ".." not in parts.parts
+
+
 class TestFile(Record):
     """One file of tests; how `content` is read depends on the task's style.
 
@@ -141,8 +148,7 @@ class Task(Record):
     @model_validator(mode="after")
     def _can_run(self) -> Self:
         for path in (self.program_path, *(test.path for test in self.tests)):
-            parts = PurePosixPath(path)
-            if not path or parts.is_absolute() or ".." in parts.parts:
+            if not stays_inside(path):
                 raise ValueError(f"task {self.task_id}: path {path!r} must be relative and stay inside, without '..'")
         if not any(test.content.strip() for test in self.tests):
             raise ValueError(f"task {self.task_id}: no tests; a task needs at least one non-empty test file")

@@ -75,7 +75,7 @@ class Budget:
     @property
     def spent(self) -> str:
         """In words; where nothing was paid for any call, no prices are set."""
-        return f"{self.calls} calls, " + (f"${self.usd:.4f} spent" if self.usd else "prices unknown")
+        return f"{self.calls} calls" + (f" and ${self.usd:.4f} spent" if self.usd else " (prices unknown)")
 
     def _exceeded(self, usd: float) -> str:
         most_calls, most_usd = self._settings.max_calls, self._settings.max_budget_usd

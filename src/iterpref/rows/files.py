@@ -5,11 +5,14 @@ Streamed, but for JSON that is no JSONL, which is read whole.
 
 import io
 import json
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any
+
+from iterpref.records import well_formed
 
 from .packed import PACKED_ENDINGS, readable, unpacked
 from .row import BrokenRow, RefusedRows, SourceRow, UnreadableSource, kind_in_words, numbered
@@ -122,7 +125,21 @@ def _object(name: str, number: int, text: bytes, start: int) -> dict[str, Any]:
     if not isinstance(values, dict):
         message = f"expected a JSON object, got {kind_in_words(values)}"
         raise BrokenRow(name, number, message, message, value=values)
-    return values
+    return _well_formed(values) if _SURROGATE.search(text) else values  # type: ignore[no-any-return]
+
+
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+def _well_formed(value: Any) -> Any:
+    """A value without lone surrogates, which JSON can escape and nothing else can carry."""
+    if isinstance(value, str):
+        return well_formed(value)
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
+    if isinstance(value, dict):
+        return {well_formed(key): _well_formed(item) for key, item in value.items()}
+    return value
 
 
 def _parquet_rows(path: Path, name: str) -> Iterator[SourceRow]:

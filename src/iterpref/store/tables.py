@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from iterpref.errors import StoreError
-from iterpref.records import Record
+from iterpref.records import Record, well_formed
 from iterpref.run_folder import DATABASE
 
 from .database import cannot_write
@@ -63,7 +63,8 @@ class Tables:
     def _insert(self, table: str, *values: object) -> None:
         """The same within a transaction."""
         marks = ", ".join("?" * len(values))
-        self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", values)
+        carried = [well_formed(value) if isinstance(value, str) else value for value in values]
+        self._connection.execute(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", carried)
 
     def _one(self, query: str, *values: object) -> Any:
         with self._mutex:

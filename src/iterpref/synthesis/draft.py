@@ -10,7 +10,7 @@ from typing import Literal
 
 from iterpref.programs import parses, syntax_tree
 from iterpref.prompts import json_answer, render, tagged
-from iterpref.records import Message, Style, Task, TestFile, fingerprint
+from iterpref.records import Message, Style, Task, TestFile, fingerprint, stays_inside
 
 Form = Literal["function", "scenario", "contest", "own"]
 FORMS: tuple[Form, ...] = ("function", "scenario", "contest")
@@ -68,6 +68,8 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         raise Unusable("no solution")
     if not tests:
         raise Unusable("no tests")
+    if not all(stays_inside(path) for path, _ in tests):
+        raise Unusable("a path outside")
     if not all(map(parses, (solution, *(body for _, body in tests)))):
         raise Unusable("not Python")
     style: Style = "unittest" if any(_has_tests(body) for _, body in tests) else "assert"
