@@ -223,14 +223,15 @@ class _Export(Verb):
 
         parameters: list[Any] = super().get_params(ctx)
         [option] = [parameter for parameter in parameters if parameter.name == "format_"]
-        option.help = f"trajectories, or pairs as {' or '.join(', '.join(FORMATS).rsplit(', ', 1))}."
+        pairs = " or ".join(", ".join(FORMATS).rsplit(", ", 1))
+        option.help = f"trajectories, calls (a recording for client.kind=replay), or pairs as {pairs}."
         return parameters
 
 
 @verb("export", cls=_Export)
 def export_(
     run: RunOption,
-    output: Annotated[Path, Argument(help="Folder to write; for trajectories a JSONL file.")],
+    output: Annotated[Path, Argument(help="Folder to write; for trajectories and calls a JSONL file.")],
     format_: Annotated[str, Option("--format")] = "trajectories",
     push: Annotated[str | None, Option(help="Also upload the pairs to this hub dataset, owner/name.")] = None,
     public: Annotated[bool, Option(help="Make a new dataset of the hub visible to everybody.")] = False,
@@ -245,8 +246,11 @@ def export_(
     """
     with open_run(run, None, None, write=False) as opened:
         from iterpref import pipeline
-        from iterpref.exporting import export_trajectories
+        from iterpref.exporting import export_calls, export_trajectories
 
+        if format_ == "calls":
+            finish({"calls": export_calls(opened.store, output, overwrite=overwrite), "file": str(output)}, as_json)
+            return
         if format_ != "trajectories":
             made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
             finish(asdict(made), as_json)

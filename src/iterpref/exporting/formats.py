@@ -104,5 +104,5 @@ FORMATS = {made.name: made for made in _FORMATS}
 def format_named(name: str) -> ExportFormat:
     """One of `FORMATS`; raises ConfigError for any other name."""
     if name not in FORMATS:
-        raise ConfigError(f"--format {name}: expected one of trajectories, {', '.join(FORMATS)}")
+        raise ConfigError(f"--format {name}: expected one of trajectories, calls, {', '.join(FORMATS)}")
     return FORMATS[name]

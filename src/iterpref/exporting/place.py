@@ -45,11 +45,20 @@ def check_file(path: Path, ours: Callable[[str], bool], overwrite: bool) -> None
 
 def is_trajectory(line: str) -> bool:
     """Whether a line is one of our export of trajectories."""
+    return _has_keys(line, {"task", "trajectory"})
+
+
+def is_call(line: str) -> bool:
+    """Whether a line is one of our export of calls."""
+    return _has_keys(line, {"messages", "sample_index", "completion"})
+
+
+def _has_keys(line: str, keys: set[str]) -> bool:
     try:
         values = json.loads(line)
     except ValueError:
         return False
-    return isinstance(values, dict) and values.keys() == {"task", "trajectory"}
+    return isinstance(values, dict) and values.keys() == keys
 
 
 def begins_with(text: str) -> Callable[[str], bool]:

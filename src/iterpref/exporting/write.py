@@ -13,7 +13,7 @@ from typing import Any
 
 from iterpref.errors import RecordError
 from iterpref.exporting.formats import ExportFormat
-from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file, check_folder, is_trajectory, with_seal
+from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file, check_folder, is_call, is_trajectory, with_seal
 from iterpref.files import whole, write_text
 from iterpref.records import ExportedTrajectory, PreferencePair
 from iterpref.store import Store
@@ -63,6 +63,24 @@ def export_trajectories(store: Store, path: str | Path, *, overwrite: bool = Fal
         check_file(Path(path), is_trajectory, overwrite)
         with whole(Path(path)) as partial:
             return _write_lines(partial, (row.model_dump(mode="json") for row in found))
+    except OSError as error:
+        raise RecordError(f"{path}: can't write this file ({error.strerror}); choose another path") from None
+
+
+def export_calls(store: Store, path: str | Path, *, overwrite: bool = False) -> int:
+    """Write every answered call as a recording for `client.kind=replay`; returns how many.
+
+    Raises:
+        RecordError: As `export_trajectories`.
+    """
+    rows = (
+        {"messages": asked["messages"], "sample_index": asked["sample_index"], "completion": text}
+        for asked, text in store.calls()
+    )
+    try:
+        check_file(Path(path), is_call, overwrite)
+        with whole(Path(path)) as partial:
+            return _write_lines(partial, rows)
     except OSError as error:
         raise RecordError(f"{path}: can't write this file ({error.strerror}); choose another path") from None
 

@@ -4,8 +4,8 @@ In: keys that fingerprint everything that a result depends on. Out: the stored r
 Not here: making the keys (`clients.ledger`, `executor`).
 """
 
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
 
 from iterpref.records import Execution, Record
 
@@ -36,6 +36,11 @@ class Calls(Tables):
     def call(self, key: str, kind: type[R], since: int = 0) -> R | None:
         """The completion stored for a call key, later than call `since`."""
         return self._get(kind, "SELECT completion FROM calls WHERE key = ? AND rowid > ?", key, since)
+
+    def calls(self) -> Iterator[tuple[dict[str, Any], str]]:
+        """Each answered call in the order they came: its request, and the completion's text."""
+        for request, completion in self._rows("SELECT request, completion FROM calls ORDER BY rowid"):
+            yield self._unpack_json(request), self._unpack_json(completion)["text"]
 
     def last_call(self) -> int:
         """Number of the call stored last; one that is stored in place of another gets a number of its own."""
