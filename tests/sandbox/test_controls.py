@@ -81,6 +81,9 @@ OTHERS = [
     "self.assertCountEqual([x, 1], [1, 2])",
     "self.assertGreater(x, 1)",
     "with self.assertRaises(ValueError):\n    int('x')",
+    "self.assertRaises(ValueError, int, 'x')",
+    "self.assertRaisesRegex(ValueError, 'int', int, 'x')",
+    "assert x and [x] == [2]",
 ]
 
 
@@ -101,6 +104,7 @@ def test_the_opposite_of_a_cheated_assertion_holds(line: str) -> None:
         "try:\n    assert x == 3\nexcept AssertionError:\n    pass",
         "with self.assertLogs():\n    import logging; logging.warning(x); assert x == 2",
         "mock.assert_called_once_with(x)",
+        "assert True, 'debugging'",
         "self.check(x)",
     ],
 )
