@@ -82,6 +82,14 @@ def test_bad_input_a_disk_too_small_is_told_before_the_first_step(small_disk, ru
     assert getattr(summary, "steps", summary) == 4, "the advice is good: other settings begin in the same folder"
 
 
+def test_bad_input_precomputed_references_without_room_are_one_line(small_disk, run):
+    disk = small_disk(400_000)
+    fill(disk, leave=4096)
+    told = run(disk / "out", precompute_ref_log_probs=True, save_strategy="no")
+    assert isinstance(told, TrainingError), repr(told)
+    assert "no room left on the disk, " in str(told) and "\n" not in str(told)
+
+
 def test_bad_input_a_checkpoint_without_room_is_left_out(small_disk, run, tmp_path, caplog):
     disk = small_disk(4_000_000)
 

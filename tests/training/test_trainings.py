@@ -1,7 +1,11 @@
 """Several trainings in one run, and what a failed or a stopped one leaves in the way, through the command line."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import warnings
 
 import pytest
 import torch
@@ -142,6 +146,27 @@ def test_stumble_13_a_training_ends_in_lines_for_people(run):
     assert lines["steps"] == "2"
     assert "{" not in "".join(lines[name] for name in ("dropped", "steps", "validation"))
     assert "metrics" not in lines
+
+
+def test_stumble_13_a_training_on_a_cpu_warns_of_nothing_pinned(run):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        code, said = iterpref("train", run, "--set", "training.use_cpu=false")  # as it is by default
+    assert code == 0, said
+    assert [str(warning.message) for warning in caught if "pin_memory" in str(warning.message)] == []
+
+
+def test_stumble_13_no_pairs_are_told_before_torch_is_loaded(tmp_path):
+    program = (
+        "import sys; from iterpref.errors import RecordError; from iterpref.training import train\n"
+        "try: train(sys.argv[1], 'playground', 'out', {})\n"
+        "except RecordError as error: print(error, '| loaded:', *{'torch', 'trl', 'datasets'} & set(sys.modules))"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert "no Parquet files here" in done.stdout and "run `iterpref pair` first" in done.stdout, done.stderr
+    assert done.stdout.strip().endswith("| loaded:")
 
 
 @pytest.mark.parametrize(

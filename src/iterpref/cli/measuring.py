@@ -20,7 +20,8 @@ def evaluate(
     set_: FirstOverrides = None,
     as_json: AsJson = False,
     model: Annotated[
-        Repeatable, Option(help="Folder, hub id, or an endpoint's model; repeatable; default: the config's.")
+        Repeatable,
+        Option(help="Folder, hub id, name of a training, or an endpoint's model; repeatable; default: the config's."),
     ] = None,
     samples: Annotated[
         list[Path] | None,

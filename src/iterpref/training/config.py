@@ -120,7 +120,7 @@ class FocalDPOConfig(DPOConfig):
             self.use_cpu = True  # otherwise accelerate forms no group, and every process trains by itself
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
             self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
-        if self.use_cpu or not torch.accelerator.is_available():
+        if not torch.accelerator.is_available():
             self.dataloader_pin_memory = (
                 False  # torch warns of the default in every run where there is nothing to pin for
             )

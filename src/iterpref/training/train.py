@@ -102,7 +102,7 @@ def train(
     run = TrainingRun(resuming.run_identity(config, pairs._fingerprint, model), model)
     finished, checkpoint = _enter(folder, run, resume, section.args.distributed_state)
     if finished is not None:
-        return TrainSummary.model_validate({**finished, "repeated": True})
+        return TrainSummary.model_validate({**finished, "output_dir": str(folder), "repeated": True})
     with quiet(bars=on_progress is None), told_if_full(folder):
         begin = _beginning(folder, run, section, resume)
         trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
