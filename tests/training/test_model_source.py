@@ -79,7 +79,8 @@ def test_bad_input_a_hub_that_cannot_be_reached(run, tmp_path, verb):
     command = [sys.executable, "-m", "iterpref", verb, "--run", str(run), *VERBS[verb]("owner/name")]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=200)
     assert done.returncode == 1
-    said = [line for line in done.stderr.splitlines() if "owner/name" in line or "http" in line or "etry" in line]
+    words = ("iterpref: ", "http", "etry")  # the first line of the command says its model too
+    said = [line for line in done.stderr.splitlines() if any(word in line for word in words)]
     assert len(said) == 1, done.stderr
     assert "model owner/name: no such folder, not in the hub's cache" in said[0]
     assert "http://127.0.0.1:9 can't be reached" in said[0]
