@@ -52,7 +52,7 @@ def demo_config(quick: bool = False) -> dict[str, Any]:
 
 
 def claim(store: Store, config: Config) -> dict[str, Any]:
-    """Note in a run folder, before its config.yaml is written, that it holds the demo of this configuration.
+    """Note in a run folder, before anything else, that it holds the demo of this configuration.
 
     Raises:
         StoreError: It holds a demo with other settings.
