@@ -20,7 +20,8 @@ def write(folder: Path, *lines: str) -> str:
 
 
 def test_reads_tasks_in_order_and_skips_empty_lines(tmp_path: Path) -> None:
-    tasks = [task("b"), task("a", prompt="Two\u2028separators\u0085in one string"), task("c", split="train")]
+    tasks = [task("b", prompt="f(x): one more."), task("a", prompt="f(x): two\u2028separators\u0085in one string")]
+    tasks.append(task("c", prompt="f(x): one more.", split="train"))
     lines = [task.model_dump_json() for task in tasks]
     path = write(tmp_path, lines[0], "", *lines[1:])
     assert load_benchmark(path).tasks == tasks

@@ -1,6 +1,7 @@
 """Tasks of the user's as a benchmark: whatever file of them `iterpref import` reads, in our schema or in any columns.
 
-One reader (`rows/tasks.py`) serves both, so that a file that can be imported can be evaluated on, with the same ids.
+One reader (`rows/tasks.py`) serves both, so that a file that can be imported can be evaluated on, with the same ids
+and prompts.
 """
 
 from collections import Counter
@@ -23,6 +24,7 @@ from iterpref.rows import (
     source_rows,
     task_columns,
 )
+from iterpref.task_tests import with_entry_point
 
 _EXPECTED = (
     "expected one JSON object a line with task_id, prompt, tests and style (see records.Task), or columns named by "
@@ -55,7 +57,7 @@ def _tasks(path: Path, form: ImportingConfig) -> Iterator[Task]:
     for row in _rows(path, form):
         make = make or _maker(row, form, path.name)
         try:
-            task = make(row)
+            task = with_entry_point(make(row))
         except RecordError as error:
             raise RecordError(f"{error}; not a task: {_EXPECTED}") from None
         first = seen.setdefault(task.task_id, row.number)
