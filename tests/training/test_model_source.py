@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from iterpref.cli import app
 from iterpref.errors import ClientError
-from iterpref.records import Task, TestFile
+from iterpref.records import ImportedPair, Task, TestFile
 from iterpref.store import Store
 
 from .conftest import example_pairs, write_pairs
@@ -31,7 +31,9 @@ def run(tmp_path):
     write_pairs(folder / "pairs", example_pairs(chat=True))
     (folder / "config.yaml").write_text(yaml.safe_dump({"sandbox": {"min_isolation": "rlimits"}}))
     tests = (TestFile(path="tests.py", content="assert f(2) == 4"),)
+    imported = ImportedPair(pair_id="p", task_id="p", prompt="Write x.", chosen="x = 1\n", rejected="x = 2\n")
     with Store.open(folder) as store:
+        store.put_imported_pairs([imported])
         store.put_tasks([Task(task_id="t/1", prompt="Double x.", tests=tests, style="assert", entry_point="f")])
     return folder
 
