@@ -19,19 +19,20 @@ _HUB_TIMEOUT_S = 10.0
 _REFUSALS = (401, 403, 404)
 
 
-def model_source(model: str, weights: bool = True) -> str:
+def model_source(model: str, weights: bool = True, tokenizer: bool = True) -> str:
     """What to hand to a loader: the folder or hub id itself, or the folder of the hub's cache if the hub is away.
 
     Args:
         model: A folder, or a hub id.
         weights: False where the tokenizer alone is loaded.
+        tokenizer: False where the weights alone are loaded.
 
     Raises:
         ClientError: There is no such folder, it lacks a part, or the hub doesn't have the model or can't be reached.
     """
     folder = Path(model)
     if folder.is_dir():
-        _check_folder(folder, model, weights)
+        _check_folder(folder, model, weights, tokenizer)
         return model
     if folder.exists():
         raise ClientError(f"model {model}: is a file; {EXPECTED}")
@@ -52,7 +53,7 @@ def loading(model: str) -> Iterator[None]:
         raise ClientError(f"model {model}: doesn't load ({type(error).__name__}: {reason}); {EXPECTED}") from error
 
 
-def _check_folder(folder: Path, model: str, weights: bool) -> None:
+def _check_folder(folder: Path, model: str, weights: bool, tokenizer: bool) -> None:
     names = [path.name for path in folder.iterdir()]
     if "adapter_config.json" in names:  # transformers finds the model that it belongs to
         return
@@ -64,7 +65,7 @@ def _check_folder(folder: Path, model: str, weights: bool) -> None:
     missing = [] if "config.json" in names or not weights else ["config.json"]
     if weights and not any(name.endswith(_WEIGHTS) for name in names):
         missing.append("weights (*.safetensors)")
-    if not any(name in names for name in _TOKENIZER):
+    if tokenizer and not any(name in names for name in _TOKENIZER):
         missing.append("tokenizer (tokenizer.json, tokenizer_config.json)")
     if missing:
         there = ", ".join(sorted(names)[:6]) or "nothing"

@@ -193,14 +193,15 @@ def test_dead_calls_are_made_again_by_retry_dead(tmp_path: Path) -> None:
 
     moody_still = True
     with Scripted(moody) as endpoint:
-        first = command(run, *options(endpoint.url, "debugging.max_iterations=0"))
+        settings = options(endpoint.url, "debugging.max_iterations=0")
+        first = command(run, *settings)
         assert first.returncode == 1
         assert "1 of 6 tasks could not be debugged" in first.stderr
         moody_still = False
         asked = endpoint.requests
-        assert command(run).returncode == 1, "the call is given up until somebody says so"
+        assert command(run, *settings).returncode == 1, "the call is given up until somebody says so"
         assert endpoint.requests == asked
-        last = command(run, "--retry-dead", "--json")
+        last = command(run, *settings, "--retry-dead", "--json")
         assert last.returncode == 0, last.stderr
         assert endpoint.requests == asked + 1
     with Store.open(run, write=False) as store:

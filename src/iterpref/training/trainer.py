@@ -74,7 +74,7 @@ class FocalDPOTrainer(DPOTrainer):
     ) -> None:
         check_trl()
         if isinstance(model, str):
-            model = model_source(model)
+            model = model_source(model, tokenizer=processing_class is None)
         tokenizer = processing_class or load_tokenizer(_name(model), args)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
