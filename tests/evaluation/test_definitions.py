@@ -111,7 +111,7 @@ def test_result_files_hold_any_text(tmp_path: Path) -> None:
     assert Result.model_validate(json.loads(path.read_text())) == result
     assert load_entrant(path).results["own"] == result
     (recorded,) = read_samples(tmp_path / "results" / "r.samples.jsonl", [task()]).by_task["t/1"]
-    assert recorded.program == sample.program
+    assert recorded.program == "x = '\ufffd'", "cleaned where texts enter"
     assert sorted(file.name for file in path.parent.iterdir()) == ["r.json", "r.samples.jsonl"]
 
 
