@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
 from iterpref.clients.openai.serve import command, served
 from iterpref.errors import ClientError
+from iterpref.playground.tasks import playground_tasks
 from iterpref.records import as_messages
+from iterpref.store import Store
 
 STAND_IN = """#!{python}
 import os, sys
@@ -24,6 +27,24 @@ open({calls!r}, "a").write(" ".join(sys.argv[1:]) + "\\n" + str(os.getpid()))
 transformers = os.path.join(os.path.dirname({python!r}), "transformers")
 os.execv(transformers, ["transformers", "serve", "--device", "cpu", "--dtype", "float32",
                         "--host", host, "--port", port, model])
+"""
+
+ANSWERS = """#!{python}
+import http.server, json, sys
+class Answers(http.server.BaseHTTPRequestHandler):
+    def reply(self, value):
+        body = json.dumps(value).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def do_GET(self):
+        self.reply({{"data": [{{"id": sys.argv[2]}}]}})
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        open({asked!r}, "a").write(sys.argv[2] + "\\n")
+        self.reply({{"choices": [{{"message": {{"role": "assistant", "content": "No."}}, "finish_reason": "stop"}}]}})
+http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answers).serve_forever()
 """
 
 
@@ -50,7 +71,6 @@ def test_the_command_line() -> None:
 @pytest.mark.slow
 def test_a_served_model_answers_and_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from iterpref.playground.coder import coder_path
-    from iterpref.playground.tasks import playground_tasks
 
     calls = tmp_path / "calls"
     install(tmp_path, STAND_IN.format(python=sys.executable, calls=str(calls)), monkeypatch)
@@ -91,3 +111,17 @@ def test_vllm_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ClientError, match="there is no command vllm"), served(settings(tmp_path), tmp_path / "logs"):
         pass
+
+
+def test_defect_8_models_of_two_owners_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = tmp_path / "asked"
+    install(tmp_path, ANSWERS.format(python=sys.executable, asked=str(asked)), monkeypatch)
+    with Store.open(tmp_path / "run") as store:
+        store.put_tasks(playground_tasks("train", 1))
+    for model in ("Qwen/X", "other/X"):
+        values = ("client.kind=openai", f"client.model={model}", "client.serve=vllm", "debugging.max_iterations=0")
+        words = [word for value in values for word in ("--set", value)]
+        line = [sys.executable, "-m", "iterpref", "debug", "--run", str(tmp_path / "run"), *words]
+        done = subprocess.run(line, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+    assert asked.read_text().split() == ["Qwen/X", "other/X"]

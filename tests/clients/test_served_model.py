@@ -120,5 +120,5 @@ def test_defect_7_another_way_to_begin_a_turn(tmp_path: Path) -> None:
             assert endpoint.requests == asked
 
 
-def test_defect_8_models_of_two_owners_are_two() -> None:
+def test_hub_ids_of_two_owners_are_two() -> None:
     assert _identity("Qwen/X", None) != _identity("other/X", None)
