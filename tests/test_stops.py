@@ -8,6 +8,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,21 +61,22 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
 
 
 def test_bad_input_ctrl_c_in_debug_says_what_is_kept(run: Path) -> None:
-    answered = 0
+    answered, over = 0, threading.Event()
 
-    def slow(body: dict[str, Any]) -> tuple[int, Any]:
+    def until_stopped(body: dict[str, Any]) -> tuple[int, Any]:
         nonlocal answered
         answered += 1
         if answered > 3:
-            time.sleep(0.3)
+            over.wait(60)
         return 200, completion(PROGRAM)
 
-    with Scripted(slow) as endpoint:
+    with Scripted(until_stopped) as endpoint:
         process = start("debug", "--run", run, *options(endpoint.url, "client.concurrency=1", "sandbox.workers=1"))
         while calls(run) < 3 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         status, said = ended(process)
+        over.set()
     last = said.strip().splitlines()[-1] if said.strip() else ""
     kept = calls(run)
     assert (status, last) == (130, f"iterpref: stopped; {kept} calls kept; run the same command again to go on")
