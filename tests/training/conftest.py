@@ -8,10 +8,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+import yaml
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from iterpref.records import Message, PreferencePair, Span
+from iterpref.records import ImportedPair, Message, PreferencePair, Span, Task, TestFile
+from iterpref.store import Store
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -174,3 +176,17 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[st
         return made[key]
 
     return get
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run folder that every verb can begin with."""
+    folder = tmp_path / "run"
+    write_pairs(folder / "pairs", example_pairs(chat=True))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"sandbox": {"min_isolation": "rlimits"}}))
+    tests = (TestFile(path="tests.py", content="assert f(2) == 4"),)
+    imported = ImportedPair(pair_id="p", task_id="p", prompt="Write x.", chosen="x = 1\n", rejected="x = 2\n")
+    with Store.open(folder) as store:
+        store.put_imported_pairs([imported])
+        store.put_tasks([Task(task_id="t/1", prompt="Double x.", tests=tests, style="assert", entry_point="f")])
+    return folder

@@ -5,12 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import yaml
-
-from iterpref.records import ImportedPair, Task, TestFile
-from iterpref.store import Store
-
-from .conftest import example_pairs, write_pairs
 
 BLOCKED = (
     "torch",
@@ -30,19 +24,6 @@ def python(program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", PREAMBLE + program, *arguments]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
-
-
-@pytest.fixture
-def run(tmp_path):
-    folder = tmp_path / "run"
-    write_pairs(folder / "pairs", example_pairs(chat=True))
-    (folder / "config.yaml").write_text(yaml.safe_dump({"sandbox": {"min_isolation": "rlimits"}}))
-    tests = (TestFile(path="tests.py", content="assert f(2) == 4"),)
-    imported = ImportedPair(pair_id="p", task_id="p", prompt="Write x.", chosen="x = 1\n", rejected="x = 2\n")
-    with Store.open(folder) as store:
-        store.put_imported_pairs([imported])
-        store.put_tasks([Task(task_id="t/1", prompt="Double x.", tests=tests, style="assert", entry_point="f")])
-    return folder
 
 
 @pytest.mark.parametrize("verb", ["demo", "debug", "train", "evaluate"])

@@ -6,15 +6,10 @@ import subprocess
 import sys
 
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 from iterpref.cli import app
 from iterpref.errors import ClientError
-from iterpref.records import ImportedPair, Task, TestFile
-from iterpref.store import Store
-
-from .conftest import example_pairs, write_pairs
 
 VERBS = {
     "train": lambda model: ["--set", f"model={model}", "--set", "training.use_cpu=true"],
@@ -22,20 +17,6 @@ VERBS = {
     "debug": lambda model: ["--set", f"client.model={model}"],
     "pair": lambda model: ["--set", f"pairing.tokenizer={model}"],
 }
-
-
-@pytest.fixture
-def run(tmp_path):
-    """A run folder that every verb can begin with."""
-    folder = tmp_path / "run"
-    write_pairs(folder / "pairs", example_pairs(chat=True))
-    (folder / "config.yaml").write_text(yaml.safe_dump({"sandbox": {"min_isolation": "rlimits"}}))
-    tests = (TestFile(path="tests.py", content="assert f(2) == 4"),)
-    imported = ImportedPair(pair_id="p", task_id="p", prompt="Write x.", chosen="x = 1\n", rejected="x = 2\n")
-    with Store.open(folder) as store:
-        store.put_imported_pairs([imported])
-        store.put_tasks([Task(task_id="t/1", prompt="Double x.", tests=tests, style="assert", entry_point="f")])
-    return folder
 
 
 def refusal(verb, run, model) -> str:
