@@ -117,3 +117,8 @@ def test_import_is_light(module: str) -> None:
     program = f"import sys, {module}; print(' '.join(sorted(set(sys.modules) & {heavy!r})))"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert loaded.stdout.split() == []
+
+
+def test_the_pipeline_can_be_read_in_one_go() -> None:
+    """What takes more than a few lines lives in its stage."""
+    assert len((SOURCE / "pipeline.py").read_text(encoding="utf-8").splitlines()) <= 150

@@ -7,13 +7,13 @@ come. Not here: any step (pipeline.py and the stages).
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, Protocol, Self
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.config import Config
 from iterpref.config.stages import settings_of
-from iterpref.errors import ConfigError
+from iterpref.errors import ConfigError, StoreError
 from iterpref.executor import Executor, Runs
 from iterpref.model_source import loading, model_source
 from iterpref.packages import need_packages
@@ -22,6 +22,9 @@ from iterpref.run_folder import RunFolder, again_note, settings_note
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.remote import RemoteSandbox
 from iterpref.store import Store
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class OnProgress(Protocol):
@@ -76,6 +79,11 @@ class OpenedRun:
                 self.store.put_note(key, before)
             raise
 
+    def need(self, there: int, what: str, how: str) -> None:
+        """StoreError where a step has nothing to work on: most likely it came too early."""
+        if not there:
+            raise StoreError(f"{self.store.folder}: no {what}; {how}")
+
     def budget(self) -> Budget:
         """What calls may cost, counted from what the run has spent."""
         return Budget(self.config.budget, self.store)
@@ -83,6 +91,10 @@ class OpenedRun:
     def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> AbstractContextManager[Ledger]:
         """A client behind this run's ledger; `budget` is shared where a step asks several."""
         return open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0)
+
+    def judge_ledger(self) -> AbstractContextManager[Ledger]:
+        """The model that judges; without one of its own, the model that debugs."""
+        return self.ledger(self.config.judge_client or self.config.client)
 
     @property
     def asks_again(self) -> bool:
@@ -137,6 +149,23 @@ class OpenedRun:
         with loading(tokenizer):
             loaded: Any = AutoTokenizer.from_pretrained(source)
         return lambda text: len(loaded(text, add_special_tokens=False)["input_ids"])
+
+
+Step = Callable[Concatenate[OpenedRun, P], T]
+
+
+def stage(name: str) -> Callable[[Step[P, T]], Step[P, T]]:
+    """A step whose settings the run notes as those of `name`; see `OpenedRun.noting`."""
+
+    def decorate(step: Step[P, T]) -> Step[P, T]:
+        @wraps(step)
+        def noting(run: OpenedRun, /, *args: P.args, **kwargs: P.kwargs) -> T:
+            with run.noting(name):
+                return step(run, *args, **kwargs)
+
+        return noting
+
+    return decorate
 
 
 def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:

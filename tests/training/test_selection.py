@@ -11,7 +11,7 @@ from iterpref import pipeline
 from iterpref.config import SelectionConfig
 from iterpref.config.load import parse_config
 from iterpref.errors import ConfigError, TrainingError
-from iterpref.evaluation.checkpoint_scorer import CheckpointScorer, validation_tasks
+from iterpref.evaluation.checkpoint_scorer import validation_tasks
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.tasks import playground_tasks
 from iterpref.run_folder import RunFolder
@@ -119,10 +119,6 @@ def test_a_file_must_be_of_tasks_of_ones_own(tmp_path):
         validation_tasks(SelectionConfig(benchmark=path), parse_config({}))
 
 
-def test_no_selection_no_scorer(tmp_path):
-    assert pipeline.checkpoint_scorer(tmp_path, parse_config({"training": {"selection": None}})) is None
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("adapter", [{}, {"use_peft": True}], ids=["all weights", "adapter"])
 def test_the_playground_chooses_by_execution(tmp_path, adapter):
@@ -144,4 +140,3 @@ def test_the_playground_chooses_by_execution(tmp_path, adapter):
     with Store.open(tmp_path / "other") as store:
         result = pipeline.evaluate(OpenedRun(store, config), summary.output_dir)
     assert result.metrics["pass@1"] == pytest.approx(max(summary.validation.values()))
-    assert isinstance(pipeline.checkpoint_scorer(tmp_path / "run" / "model", config), CheckpointScorer)

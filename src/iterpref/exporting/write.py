@@ -13,6 +13,7 @@ from typing import Any
 
 from iterpref.errors import RecordError
 from iterpref.exporting.formats import ExportFormat
+from iterpref.exporting.hub import push_to_hub
 from iterpref.exporting.place import CARD_FILE, DATA_FILE, check_file, check_folder, is_call, is_trajectory, with_seal
 from iterpref.files import whole, write_text
 from iterpref.records import ExportedTrajectory, PreferencePair
@@ -50,6 +51,27 @@ def write_export(
     except OSError as error:
         raise RecordError(f"{folder}: can't write there ({error.strerror}); choose another folder") from None
     return written
+
+
+def export_pairs(
+    store: Store,
+    folder: Path,
+    target: ExportFormat,
+    card: str,
+    repository: str | None,
+    *,
+    private: bool = True,
+    overwrite: bool = False,
+) -> Export:
+    """Write the kept pairs into `folder`, and upload it to `repository` of the hub where one is named.
+
+    Raises:
+        RecordError: As `write_export`.
+        ConfigError, HubError: As `push_to_hub`; the folder is written then.
+    """
+    written = write_export(folder, store.pairs(kept=True), target, card, overwrite=overwrite)
+    url = push_to_hub(folder, repository, private=private) if repository else ""
+    return Export(written, str(folder), target.name, target.focal, url)
 
 
 def export_trajectories(store: Store, path: str | Path, *, overwrite: bool = False) -> int:

@@ -13,6 +13,7 @@ from iterpref.line_diff import changed_spans
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import focal_pair, make_pairs
+from iterpref.pairing.pair_run import judge_run, pair_run
 from iterpref.pairing.parquet import PARQUET, write_dataset
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "estimated_tokens",
     "focal_pair",
     "judge_pairs",
+    "judge_run",
     "make_pairs",
+    "pair_run",
     "write_dataset",
 ]

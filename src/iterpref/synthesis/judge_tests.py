@@ -4,11 +4,13 @@ In: measured test qualities and a ledger. Out: the same records with scores from
 a thousand samples this way and drops none; here a threshold may (`pairing.min_judge_score`).
 """
 
+import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
+from iterpref.opened_run import OpenedRun
 from iterpref.prompts import json_answer, render
 from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
@@ -27,6 +29,12 @@ class TestJudgeProgress:
     without_scores: int = 0
     failed_calls: int = 0
     why_failed: str = ""
+
+
+def score_run(run: OpenedRun) -> TestJudgeProgress:
+    """`judge_tests` of an opened run, by its judge."""
+    with run.judge_ledger() as ledger:
+        return asyncio.run(judge_tests(run.store, ledger, again=run.asks_again))
 
 
 async def judge_tests(store: Store, ledger: Ledger, *, again: bool = False) -> TestJudgeProgress:

@@ -7,12 +7,14 @@ must keep every other test: models that may edit tests like to empty them. The n
 """
 
 import ast
+import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 
 from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
+from iterpref.opened_run import OpenedRun
 from iterpref.programs import syntax_tree
 from iterpref.prompts import json_answer, render, tagged
 from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
@@ -31,6 +33,13 @@ class RevisionProgress:
     unusable: int = 0
     failed_calls: int = 0
     why_failed: str = ""
+
+
+def revise_run(run: OpenedRun) -> RevisionProgress:
+    """`revise_tests` of an opened run, by its judge; StoreError where nothing was debugged yet."""
+    run.need(run.store.count("trajectories"), "trajectories", "iterpref debug makes them")
+    with run.judge_ledger() as ledger:
+        return asyncio.run(revise_tests(run.store, ledger))
 
 
 async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:

@@ -19,6 +19,7 @@ from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import Executor
+from iterpref.opened_run import OpenedRun
 from iterpref.prompts import json_answer, render
 from iterpref.records import Task, fingerprint
 from iterpref.run_folder import FEATURE_TREE_NOTE
@@ -45,6 +46,16 @@ class SynthesisProgress:
     @property
     def note(self) -> str:
         return f"{self.solution_passes} with a passing solution, {sum(self.unusable.values())} unusable"
+
+
+def synthesize_run(run: OpenedRun, own: Iterable[tuple[str, str]] = ()) -> SynthesisProgress:
+    """Make the tasks that an opened run's configuration asks for; `own`: the user's instructions, as (text, licence).
+
+    Raises: as `Synthesizer.run`.
+    """
+    with run.ledger(run.config.client) as ledger, run.sandbox() as sandbox:
+        synthesizer = Synthesizer(ledger, run.executor(sandbox), run.store, run.config.synthesis, run.config.seed, own)
+        return asyncio.run(synthesizer.run(run.shows("synthesize")))
 
 
 @dataclass(frozen=True)

@@ -36,13 +36,14 @@ from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.standard import focal_dataset
 from iterpref.training.train import TrainSummary, train
+from iterpref.training.train_run import train_run
 
 if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
     from iterpref.training.trainer import FocalDPOTrainer
 
 __all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "check_keys",
-           "focal_dataset", "known_keys", "read_pairs", "read_selection", "train"]  # fmt: skip
+           "focal_dataset", "known_keys", "read_pairs", "read_selection", "train", "train_run"]  # fmt: skip
 
 _LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 
