@@ -8,8 +8,11 @@ import pytest
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
+from iterpref.config.load import parse_config
 from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.debug_run import debug_tasks
 from iterpref.executor import Executor
+from iterpref.opened_run import OpenedRun
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Task, TestFile
@@ -185,3 +188,22 @@ def test_concurrency_is_bounded(store: Store, client: Counted, sandbox: Sandbox)
     client.__class__ = Slow
     progress = run(store, client, sandbox, tasks, concurrency=3)
     assert (progress.passed[0], peak) == (20, 3)
+
+
+def test_a_run_s_tasks_with_a_control_in_place_of_the_feedback(tmp_path: Path) -> None:
+    """Each control gets a run of its own, which begins with the calls that were paid; no trajectory comes along."""
+    recorded = tmp_path / "recorded.jsonl"
+    recording = [attempt(FIRST, WRONG), repair(FIRST, WRONG, "hint of first", "unused", fenced(RIGHT)),
+                 repair(FIRST, WRONG, WRONG_SAYS, "unused", fenced(WORSE))]  # fmt: skip
+    recorded.write_text("".join(f"{json.dumps(row)}\n" for row in recording))
+    config = parse_config({"client": {"kind": "replay", "model": str(recorded)}, "debugging": {"max_iterations": 1}})
+    with Store.open(tmp_path / "true") as store:
+        store.put_tasks([FIRST])
+        assert debug_tasks(OpenedRun(store, config)).passed == [0, 0]
+    with Store.open(tmp_path / "control") as store:
+        store.absorb(tmp_path / "true")
+        assert (store.count("calls"), store.count("trajectories"), store.count_attempts(0)) == (2, 0, 0)
+        store.put_tasks([FIRST])
+        progress = debug_tasks(OpenedRun(store, config), lambda task, *_: f"hint of {task.task_id}")
+        assert progress.passed == [0, 1]
+        assert store.count("calls") == 3  # the first attempt's came from the run before

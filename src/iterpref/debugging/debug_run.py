@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from iterpref.clients import Budget
 from iterpref.debugging.check_tasks import check_each
-from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.debug import Debugger, DebugProgress, Feedback, debug
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
 
@@ -32,8 +32,12 @@ def check_tasks(run: OpenedRun) -> int:
     return total
 
 
-def debug_tasks(run: OpenedRun) -> DebugProgress:
+def debug_tasks(run: OpenedRun, feedback: Feedback | None = None) -> DebugProgress:
     """Debug the run's tasks from this process; costs nothing where that is done.
+
+    Args:
+        feedback: What a model reads before it tries again, in place of `debugging.feedback`: an experiment's control. It
+            is no part of a trajectory's identity, so it needs a run of its own.
 
     Raises:
         StoreError: There are no tasks.
@@ -52,9 +56,8 @@ def debug_tasks(run: OpenedRun) -> DebugProgress:
         repair_ledger = tools.enter_context(run.ledger(repair, budget)) if repair else None
         sandbox = run.grading_sandbox()
         tools.callback(sandbox.close)
-        debugger = Debugger(
-            ledger, run.executor(sandbox), run.store, settings, run.config.seed, repair_ledger=repair_ledger
-        )
+        executor = run.executor(sandbox)
+        debugger = Debugger(ledger, executor, run.store, settings, run.config.seed, feedback, repair_ledger)
         return asyncio.run(_with_threads(sandbox.workers, _checked(run, debugger, total, show)))
 
 

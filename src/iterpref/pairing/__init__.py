@@ -10,6 +10,7 @@ asked but by `judge_pairs`. What is not named here is private.
 """
 
 from iterpref.line_diff import changed_spans
+from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import focal_pair, make_pairs
@@ -18,6 +19,7 @@ from iterpref.pairing.parquet import PARQUET, write_dataset
 
 __all__ = [
     "PARQUET",
+    "Benchmarks",
     "JudgeProgress",
     "changed_spans",
     "estimated_tokens",

@@ -8,7 +8,7 @@ that ...") are phrases and don't count.
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from iterpref.errors import RecordError
@@ -41,11 +41,15 @@ class Benchmarks:
 
     def hits(self, pair: PreferencePair) -> list[str]:
         """Names of the benchmark tasks that the pair's prompt or its chosen program is too close to."""
+        return self.close_to([message.content for message in as_messages(pair.prompt)], code_of(pair.chosen))
+
+    def close_to(self, texts: Iterable[str], program: str) -> list[str]:
+        """The same of any texts and a program, such as those of a task that models are tuned on."""
         found = set()
-        for message in as_messages(pair.prompt):
-            found |= {self._prompts[gram] for gram in word_grams(message.content) if gram in self._prompts}
+        for text in texts:
+            found |= {self._prompts[gram] for gram in word_grams(text) if gram in self._prompts}
         shared: Counter[str] = Counter()
-        for gram in token_grams(code_of(pair.chosen)):
+        for gram in token_grams(program):
             shared.update(self._solutions.get(gram, ()))
         found |= {name for name, count in shared.items() if count >= SOLUTION_SHARE * self._sizes[name]}
         return sorted(found)
