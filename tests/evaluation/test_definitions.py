@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,39 @@ def test_ids_of_benchmarks_are_known(task_id: str) -> None:
 def test_wrong_options(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=f"evaluation.{message}"):
         load_benchmark(name, TaskChoice(options=options))
+
+
+MBPP_ROWS = [
+    {"task_id": n, "text": f"Write f{n}.", "code": f"def f{n}():\n    return {n}", "test_setup_code": "",
+     "test_list": [f"assert f{n}() == {n}"]}
+    for n in (10, 11, 510, 511, 600, 601)
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("split", "limit", "numbers"),
+    [
+        (None, None, [10, 11, 510, 511, 600, 601]),
+        ("prompt", None, [10]),
+        ("test", None, [11, 510]),
+        ("test", 1, [11]),
+        ("validation", None, [511, 600]),
+        ("train", None, [601]),
+    ],
+)
+def test_mbpp_has_the_splits_of_its_authors(
+    write_rows: Callable[..., Path], split: str | None, limit: int | None, numbers: list[int]
+) -> None:
+    path = write_rows(*MBPP_ROWS)
+    benchmark = load_benchmark("mbpp-full", TaskChoice(split, limit), path=str(path))
+    assert [task.task_id for task in benchmark.tasks] == [f"Mbpp/{number}" for number in numbers]
+    assert {task.split for task in benchmark.tasks} == ({split} if split else {"prompt", "test", "validation", "train"})
+    assert benchmark.outside() == {f"Mbpp/{row['task_id']}" for row in MBPP_ROWS if row["task_id"] not in numbers}
+
+
+def test_a_split_that_a_benchmark_lacks(write_rows: Callable[..., Path]) -> None:
+    with pytest.raises(ConfigError, match=r"split is held_out, but mbpp-full has prompt \(1\), test \(2\), validation"):
+        load_benchmark("mbpp-full", TaskChoice("held_out"), path=str(write_rows(*MBPP_ROWS)))
 
 
 def test_a_date_is_as_good_as_its_text() -> None:

@@ -98,6 +98,9 @@ def tasks_in(tmp_path: Path, task_id: str = "mine/1") -> str:
     [
         ({"benchmark": "humaneval+"}, "humaneval. measures the finished model; take benchmark: playground"),
         ({"benchmark": "livecodebench-v5"}, "livecodebench-v5 measures the finished model"),
+        ({"benchmark": "mbpp+"}, "mbpp. measures the finished model; take .* mbpp-full"),
+        ({"benchmark": "mbpp-full", "split": "test"}, "split is test, but the mbpp-full has validation for this"),
+        ({"benchmark": "mbpp-full", "split": None}, "split is None, but the mbpp-full has validation"),
         ({"split": "held_out"}, "split is held_out, but the playground has validation for this"),
         ({"split": None}, "split is None"),
         ({"benchmark": "my-tasks"}, "benchmark my-tasks: unknown"),
@@ -117,6 +120,42 @@ def test_a_file_must_be_of_tasks_of_ones_own(tmp_path):
     path = tasks_in(tmp_path, "HumanEval/12")
     with pytest.raises(ConfigError, match="holds HumanEval/12, a benchmark's task"):
         validation_tasks(SelectionConfig(benchmark=path), parse_config({}))
+
+
+@pytest.fixture
+def mbpp(monkeypatch, write_rows) -> Path:
+    """A file in the form of MBPP, two tasks of each split."""
+    ids = (1, 2, 11, 12, 511, 600, 601, 974)
+    rows = [{"task_id": n, "text": f"Write f{n}.", "code": f"def f{n}():\n    return {n}", "test_setup_code": "",
+             "test_list": [f"assert f{n}() == {n}"]} for n in ids]  # fmt: skip
+    path = write_rows(*rows, name="mbpp.jsonl")
+    monkeypatch.setenv("ITERPREF_MBPP_FULL_PATH", str(path))
+    return path
+
+
+def test_mbpp_s_validation_tasks_may_choose(mbpp):
+    selection = SelectionConfig(benchmark="mbpp-full")
+    assert [task.task_id for task in validation_tasks(selection, parse_config({})).tasks] == ["Mbpp/511", "Mbpp/600"]
+    measured = {"benchmark": "mbpp+", "split": "test"}
+    assert validation_tasks(selection, parse_config({"evaluation": measured})).tasks
+
+
+@pytest.mark.parametrize("benchmark", ["mbpp", "mbpp+", "mbpp-full", "mbpp-sanitized"])
+@pytest.mark.parametrize("split", [None, "validation"])
+def test_not_where_the_run_is_evaluated_on_them(mbpp, benchmark, split):
+    config = parse_config({"evaluation": {"benchmark": benchmark, "split": split}})
+    with pytest.raises(ConfigError, match="holds Mbpp/511, which the run is evaluated on"):
+        validation_tasks(SelectionConfig(benchmark="mbpp-full"), config)
+
+
+@pytest.mark.parametrize(("number", "fits"), [(510, False), (511, True), (600, True), (601, False), ("x", False)])
+def test_a_file_of_mbpp_s_tasks_may_hold_those_for_validation(tmp_path, number, fits):
+    selection, config = SelectionConfig(benchmark=tasks_in(tmp_path, f"Mbpp/{number}")), parse_config({})
+    if fits:
+        assert validation_tasks(selection, config).tasks
+    else:
+        with pytest.raises(ConfigError, match=f"holds Mbpp/{number}, a benchmark's task"):
+            validation_tasks(selection, config)
 
 
 @pytest.mark.slow

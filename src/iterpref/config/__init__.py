@@ -193,7 +193,8 @@ class SelectionConfig(Section):
     """Which checkpoint becomes the model: the one whose programs pass the tests of validation tasks most often."""
 
     benchmark: str = "playground"
-    """`playground`, or the path of a JSONL file of tasks of your own; never a published benchmark."""
+    """`playground`, `mbpp-full` or `mbpp-sanitized` (their split `validation`), or the path of a JSONL file of tasks of
+    your own; no other tasks of published benchmarks."""
     split: str | None = "validation"
     """Only tasks of this split; null: all tasks of the file."""
     tasks: int | None = Field(default=None, gt=0)
@@ -219,7 +220,8 @@ class EvaluationConfig(Section):
     """How tasks are put to the model: as the benchmark's publishers do (`auto`), the bare prompt as a user's turn,
     an instruction with a prefilled answer, or continuing the prompt without a chat template."""
     split: str | None = None
-    """Only tasks of this split; null for all, in the playground for `held_out`."""
+    """Only tasks of this split; null for all, in the playground for `held_out`. MBPP's four benchmarks have `prompt`,
+    `test`, `validation` and `train` (ids 1-10, 11-510, 511-600, 601-974)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What only this benchmark understands; LiveCodeBench: `since`, `until` (contests, as 2024-08-01), `difficulty`."""
 

@@ -1,8 +1,9 @@
 """Checkpoint → pass@1 on validation tasks: what `training.selection` chooses by.
 
 The checkpoint is loaded beside the model in training, and decoded greedily. What was asked and run is kept beside the
-checkpoints in `validation/`, a store of its own, so that a killed run repeats nothing. A published benchmark, or what
-the run is evaluated on, is refused: a checkpoint chosen by it would be measured by what chose it.
+checkpoints in `validation/`, a store of its own, so that a killed run repeats nothing. A published benchmark's tasks,
+but for those that its authors keep for validation, and what the run is evaluated on are refused: a checkpoint chosen by
+them would be measured by what chose it.
 """
 
 import asyncio
@@ -13,14 +14,14 @@ from iterpref.config import Config, EvaluationConfig, EvaluationSamplingConfig, 
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import GeneratedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
-from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published, may_choose, measures
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.records import Result
 from iterpref.run_folder import VALIDATION_STORE
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
-ADVICE = "take benchmark: playground (split: validation), or the path of a JSONL file of tasks of your own"
+ADVICE = "take benchmark: playground or mbpp-full (split: validation), or the path of a JSONL file of tasks of your own"
 
 
 class CheckpointScorer:
@@ -73,14 +74,24 @@ def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:
     if definition and split != definition.validation_split:
         raise ConfigError(
             f"training.selection.split is {split}, but the {name} has {definition.validation_split} for this; models "
-            "are trained on train and measured on held_out"
+            "are trained or measured on its other tasks"
         )
     _check_apart(selection, config.evaluation)
     found = load_benchmark(name, TaskChoice(split, selection.tasks, seed=config.seed, form=config.importing))
-    published = [task.task_id for task in found.tasks if is_published(task.task_id)]
-    if published:
-        raise ConfigError(f"training.selection.benchmark: {name} holds {published[0]}, a benchmark's task; {ADVICE}")
+    _check_published(name, found, config.evaluation)
     return found
+
+
+def _check_published(name: str, found: Benchmark, evaluation: EvaluationConfig) -> None:
+    """Refuse tasks of published benchmarks, but for those that are for validation and not evaluated on."""
+    for task_id in (task.task_id for task in found.tasks if is_published(task.task_id)):
+        if not may_choose(task_id):
+            raise ConfigError(f"training.selection.benchmark: {name} holds {task_id}, a benchmark's task; {ADVICE}")
+        if measures(evaluation.benchmark, evaluation.split, task_id):
+            raise ConfigError(
+                f"training.selection.benchmark: {name} holds {task_id}, which the run is evaluated on "
+                f"({evaluation.benchmark}); set evaluation.split, as test, to a split without it"
+            )
 
 
 def _check_apart(selection: SelectionConfig, evaluation: EvaluationConfig) -> None:

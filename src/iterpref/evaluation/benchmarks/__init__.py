@@ -7,11 +7,12 @@ One file per family says all there is to say about it (definition.py); registry.
 one's own is a file of them (own.py).
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from iterpref.errors import RecordError
+from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, Material, TaskChoice
 from iterpref.evaluation.benchmarks.own import filed_tasks
 from iterpref.evaluation.benchmarks.registry import NAMES, find
@@ -77,11 +78,24 @@ def load_benchmark(
     else:
         loaded = Loaded([], f"file {Path(name).name}" if definition is TASKS_FILE else "")
     _check_ids(name, loaded.rows)
-    rows = [row for row in loaded.rows if options.chooses(row)][: choice.limit]
+    chosen = [row for row in loaded.rows if options.chooses(row)]
+    rows = _of_split(definition, chosen, choice.split)[: choice.limit]
     made = definition.make(Material(rows, choice, path, sandbox))
     left = {definition.task_id(row) for row in loaded.rows} - {definition.task_id(row) for row in rows}
     outside = made.outside if definition.release is None else lambda: frozenset(left)
     return Benchmark(name, made.tasks, definition, loaded.place, made.broken, definition.preflight, outside)
+
+
+def _of_split(definition: BenchmarkDefinition, rows: list[PublishedRow], split: str | None) -> list[PublishedRow]:
+    """The rows of a split; ConfigError if there are rows, and none of them is of it."""
+    found = [row for row in rows if definition.in_split(row, split)]
+    if definition.split_of and rows and not found:
+        splits = Counter(definition.split_of(definition.task_id(row)) for row in rows)
+        there = ", ".join(f"{name} ({count})" for name, count in splits.items())
+        raise ConfigError(
+            f"evaluation.split is {split}, but {definition.name} has {there}; name one of these, or null for all tasks"
+        )
+    return found
 
 
 def _check_ids(name: str, rows: list[PublishedRow]) -> None:

@@ -95,6 +95,7 @@ class BenchmarkDefinition:
         base_stops: Where a completion of its prompt ends, besides what ends any; without these it has `plain` only.
         id_prefix: What its tasks' ids begin with, in lower case, so that they are known wherever they turn up.
         difficulty: What its publishers call a task, "" if nothing.
+        split_of: Task id → the split that its publishers put it in; None where they know one only.
         validation_split: Tasks of it that may choose among checkpoints; "" where it only measures finished models.
         preflight: Whether canonical solutions are to run before any model's.
         task_id: The id of the task that a published row becomes.
@@ -108,6 +109,7 @@ class BenchmarkDefinition:
     id_prefix: str = ""
     difficulty: Callable[[Task], str] = by_reference
     options: type[BenchmarkOptions] = BenchmarkOptions
+    split_of: Callable[[str], str] | None = None
     validation_split: str = ""
     preflight: bool = True
     task_id: Callable[[PublishedRow], str] = lambda row: str(row.get("task_id", row.get("question_id")))
@@ -116,6 +118,10 @@ class BenchmarkDefinition:
     def version(self) -> str:
         """Of the release, as its publishers write it; "" for tasks of one's own."""
         return self.release.version if self.release else ""
+
+    def in_split(self, row: PublishedRow, split: str | None) -> bool:
+        """Whether a published row is of a split; all are where there is but one, or none is asked for."""
+        return self.split_of is None or split is None or self.split_of(self.task_id(row)) == split
 
     def read_options(self, values: Mapping[str, Any]) -> BenchmarkOptions:
         """The `evaluation.options`; ConfigError for a key that it doesn't have, or a value that can't be used."""

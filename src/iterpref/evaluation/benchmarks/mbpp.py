@@ -1,7 +1,8 @@
 """MBPP: all 974 tasks, the 427 sanitized ones, and EvalPlus's 378 with base inputs only or with plus inputs.
 
 Austin et al., arXiv:2108.07732; MBPP+ v0.2.0: arXiv:2305.01210. In the first two a program is judged by the asserts of
-the task, in the others by inputs and the canonical solution. JSON knows no tuples, sets or complex numbers, so the
+the task, in the others by inputs and the canonical solution. The splits are those of the authors, by number; EvalPlus
+took its tasks from all of them. JSON knows no tuples, sets or complex numbers, so the
 inputs of some EvalPlus tasks are turned into what their programs take.
 """
 
@@ -43,6 +44,7 @@ _PLUS = Release(
     url="https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz",
 )
 _LIMITS = Limits(cpu_s=5.0, wall_s=30.0)
+SPLITS = {"prompt": range(1, 11), "test": range(11, 511), "validation": range(511, 601), "train": range(601, 975)}
 
 # Functions that return a collection in no particular order, and those of which only "found or not" is asked.
 _UNORDERED = {
@@ -65,7 +67,7 @@ def _asserted(row: PublishedRow, name: str) -> Task:
         style="assert",
         limits=_LIMITS,
         reference=row["code"].replace("\r\n", "\n"),
-        split="test",
+        split=split_of(_id(row)),
         origin=name,
         license="CC-BY-4.0",
     )
@@ -73,6 +75,12 @@ def _asserted(row: PublishedRow, name: str) -> Task:
 
 def _id(row: PublishedRow) -> str:
     return f"Mbpp/{row['task_id']}"
+
+
+def split_of(task_id: str) -> str:
+    """The authors' split of a task: `prompt` (few-shot examples), `test`, `validation` or `train`; "" of no number."""
+    number = task_id.rpartition("/")[2]
+    return next((name for name, ids in SPLITS.items() if number.isdecimal() and int(number) in ids), "")
 
 
 def _match(entry_point: str) -> str:
@@ -140,10 +148,13 @@ def typed_inputs(task_id: str, inputs: Any) -> list[list[Any]]:
 
 
 _BASE = EvalPlusDataset("mbpp", typed_inputs, _match, _accept, plus=False, license="Apache-2.0")
-_define = partial(BenchmarkDefinition, protocol="chat", base_stops=('\n"""', "\nassert"), id_prefix="mbpp")
+_define = partial(
+    BenchmarkDefinition, protocol="chat", base_stops=('\n"""', "\nassert"), id_prefix="mbpp", split_of=split_of
+)
+_asserts = partial(_define, task_id=_id, validation_split="validation")
 BENCHMARKS = (
     _define("mbpp", partial(evalplus_tasks, dataset=_BASE), _PLUS),
     _define("mbpp+", partial(evalplus_tasks, dataset=replace(_BASE, name="mbpp+", plus=True)), _PLUS),
-    _define("mbpp-sanitized", each(partial(_asserted, name="mbpp-sanitized")), _SANITIZED, task_id=_id),
-    _define("mbpp-full", each(partial(_asserted, name="mbpp-full")), _FULL, task_id=_id),
+    _asserts("mbpp-sanitized", each(partial(_asserted, name="mbpp-sanitized")), _SANITIZED),
+    _asserts("mbpp-full", each(partial(_asserted, name="mbpp-full")), _FULL),
 )

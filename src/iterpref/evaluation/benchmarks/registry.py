@@ -38,3 +38,25 @@ def find(name: str) -> BenchmarkDefinition | None:
 def is_published(task_id: str) -> bool:
     """Whether the id is like those of a published benchmark's tasks."""
     return task_id.lower().startswith(_ID_PREFIXES)
+
+
+def may_choose(task_id: str) -> bool:
+    """Whether the task of a published benchmark is of a split that its publishers keep for validation."""
+    return any(
+        definition.validation_split and definition.split_of(task_id) == definition.validation_split
+        for definition in _that_may_hold(task_id)
+        if definition.split_of
+    )
+
+
+def measures(name: str, split: str | None, task_id: str) -> bool:
+    """Whether this split (None: all) of the benchmark of this name may hold the task of a published benchmark."""
+    return any(
+        split is None or definition.split_of is None or definition.split_of(task_id) == split
+        for definition in _that_may_hold(task_id)
+        if definition.name == name
+    )
+
+
+def _that_may_hold(task_id: str) -> list[BenchmarkDefinition]:
+    return [d for d in DEFINITIONS.values() if d.id_prefix and task_id.lower().startswith(d.id_prefix)]
