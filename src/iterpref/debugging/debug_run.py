@@ -36,7 +36,7 @@ def debug_tasks(run: OpenedRun, feedback: Feedback | None = None) -> DebugProgre
     """Debug the run's tasks from this process; costs nothing where that is done.
 
     Args:
-        feedback: What a model reads before it tries again, in place of `debugging.feedback`: an experiment's control. It
+        feedback: What a model reads before it tries again, instead of `debugging.feedback`: an experiment's control. It
             is no part of a trajectory's identity, so it needs a run of its own.
 
     Raises:
