@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format clean
+.PHONY: install demo test test-all check format clean real real-quick
 
 install: $(INSTALLED)
 
@@ -34,6 +34,19 @@ check: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The method on a real model (docs/real-models.md), at low priority; run again to go on. MODEL and MODEL2 are folders or hub
+# ids of the 0.5B and the 1.5B; without MODEL2 its arm is left out. MBPP may name a file, WORK where runs are kept.
+MODEL ?= Qwen/Qwen2.5-Coder-0.5B-Instruct
+WORK ?= ../real-models-work
+REAL = nice -n 19 $(BIN)/python -m benchmarks.real_models --model $(MODEL) --work $(WORK) \
+	$(if $(MODEL2),--repairer $(MODEL2)) $(if $(MBPP),--mbpp $(MBPP))
+
+real: install
+	$(REAL)
+
+real-quick: install
+	$(REAL) --quick
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,120 @@
+"""The whole method on a real model, from nothing, resumable at any point.
+
+    python -m benchmarks.real_models --model FOLDER [--repairer FOLDER] [--quick] [--estimate] [--publish]
+
+Prints an estimate of hours first, then runs each step that has no record yet (plan.py is the place to begin reading).
+Kill it whenever you like: the same command goes on, and pays no stored call again. `--publish` writes the tables and
+plots of finished steps into docs/, and each task's outcome into benchmarks/data/real_models.json.
+"""
+
+import argparse
+import gc
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from iterpref.errors import IterPrefError
+from iterpref.files import write_json, write_text
+from iterpref.progress import ProgressBars
+
+from .charts import charts
+from .data import use_mbpp
+from .lab import Lab
+from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
+from .records import Records
+from .steps import steps
+from .tables import filled, tables
+
+ROOT = Path(__file__).parents[2]
+PAGE, FIGURES, DATA = "docs/real-models.md", "docs/figures", "benchmarks/data/real_models.json"
+
+
+def main() -> None:
+    options = _options()
+    experiment = _experiment(options)
+    records = Records(experiment.work)
+    print(_estimate(experiment, records, Rates(options.prompt_rate, options.answer_rate, options.train_rate)))
+    try:
+        if not options.estimate and not options.publish:
+            _run(experiment, records)
+    except IterPrefError as error:
+        sys.exit(f"error: {error}")
+    if not options.estimate:
+        _write_tables(experiment.work / "tables.md", experiment.work, records)
+    if options.publish:
+        _publish(records, experiment.scale)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.real_models", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser.add_argument("--model", default=HUB_ID, help="Folder or hub id of the 0.5B; default: %(default)s.")
+    parser.add_argument("--repairer", help="Folder or hub id of the 1.5B; without it that arm is left out.")
+    parser.add_argument("--mbpp", default=MBPP, help="mbpp.jsonl as its authors publish it; default: the hub's.")
+    parser.add_argument("--work", type=Path, default=Path("../real-models-work"), help="Folder for runs and records.")
+    parser.add_argument("--quick", action="store_true", help="40 tasks, 20 pairs, two methods.")
+    parser.add_argument("--tasks", type=int, metavar="N", help="N tasks of everything: to try it out.")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="A setting on top of all.")
+    parser.add_argument("--estimate", action="store_true", help="Only say how long it will take.")
+    parser.add_argument("--publish", action="store_true", help="Only write tables and plots into docs/.")
+    for name, value in vars(Rates()).items():
+        said = "train" if name == "trained" else name
+        parser.add_argument(f"--{said}-rate", type=float, default=value, metavar="TOKENS",
+                            help=f"Tokens a second ({said}), for the estimate; default: %(default)s.")  # fmt: skip
+    return parser.parse_args()
+
+
+def _experiment(options: argparse.Namespace) -> Experiment:
+    scale = QUICK if options.quick else FULL
+    if options.tasks:
+        few = options.tasks
+        scale = replace(scale, name=f"{scale.name}-{few}", tasks=few, validation=few, evaluated=few)
+    work = (options.work / scale.name).resolve()
+    use_mbpp(options.mbpp)
+    return Experiment(options.model, options.repairer, options.mbpp, work, scale, tuple(options.set))
+
+
+def _estimate(experiment: Experiment, records: Records, rates: Rates) -> str:
+    """Hours of each step that is left."""
+    left = {name: rates.hours(tokens) for name, tokens in expected(experiment).items() if records.get(name) is None}
+    lines = [f"{name:<28}{hours:6.1f} h" for name, hours in left.items() if hours >= 0.05]
+    total = (
+        f"{sum(left.values()):.1f} hours are left of {experiment.scale.name}, in {len(left)} steps ({experiment.work})"
+    )
+    how = f"at {rates.prompt:g} tokens/s of prompt, {rates.answer:g} of answers, {rates.trained:g} of training"
+    return "\n".join([*lines, f"About {total}, {how}."])
+
+
+def _run(experiment: Experiment, records: Records) -> None:
+    records.claim(experiment)
+    with ProgressBars() as bars:
+        lab = Lab(experiment, records, bars)
+        for name, step in steps(experiment).items():
+            if records.get(name) is None:
+                print(f"step {name}", flush=True)
+                records.put(name, step(lab))
+                gc.collect()  # trainers hold themselves in circles, and a model with them
+
+
+def _write_tables(path: Path, folder: Path, records: Records) -> None:
+    """The same tables and plots in the work folder, whatever the scale."""
+    found = records.all()
+    if found:
+        write_text(path, "".join(f"## {name}\n\n{table}\n\n" for name, table in tables(found).items()))
+        for name, chart in charts(found).items():
+            write_text(folder / name, chart)
+
+
+def _publish(records: Records, scale: Scale) -> None:
+    if scale != FULL:
+        sys.exit(f"error: {PAGE} shows the experiment that was fixed before; {scale.name} is another")
+    found = records.all()
+    page = ROOT / PAGE
+    write_text(page, filled(page.read_text(encoding="utf-8"), tables(found)))
+    for name, chart in charts(found).items():
+        write_text(ROOT / FIGURES / name, chart)
+    write_json(ROOT / DATA, found, indent=1, sort_keys=True)
+
+
+if __name__ == "__main__":
+    main()

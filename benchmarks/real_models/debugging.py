@@ -1,0 +1,105 @@
+"""The arms of debugging: own repairs, sampling, and the first repair without feedback, with another's, by another.
+
+Own repairs and sampling share a run folder. Each control has one of its own, which begins with the calls that were paid
+already; so all arms repair the same first attempts, and pay for repairs alone.
+"""
+
+import random
+from collections.abc import Callable
+from functools import partial
+
+from iterpref import pipeline
+from iterpref.analysis.taxonomy import failure_kind
+from iterpref.config import Config
+from iterpref.debugging.debug_run import debug_tasks
+from iterpref.opened_run import OpenedRun
+from iterpref.records import Execution, Task, fingerprint
+from iterpref.store import Store
+
+from .data import training_file
+from .lab import Lab
+from .records import Record
+
+RUN = "debugging"
+Feedback = Callable[[Task, int, Execution], str]
+
+
+def own_repairs(lab: Lab) -> Record:
+    """At most five repairs of each failing program, by its own author."""
+    return _in_shared_run(lab, "debugging")
+
+
+def sampling(lab: Lab) -> Record:
+    """As many independent draws as debugging may make calls; draw 0 is the first attempt."""
+    return _in_shared_run(lab, "sampling")
+
+
+def _in_shared_run(lab: Lab, mode: str) -> Record:
+    with lab.opened(RUN, lab.experiment.config("debug", f"debugging.mode={mode}")) as run:
+        pipeline.import_source(run, str(training_file(lab.experiment)), {})
+        progress = pipeline.debug(run)
+        return outcomes(run.store, mode) | {"left_out": progress.left_out}
+
+
+def removed(lab: Lab) -> Record:
+    """The model is told only that its program failed."""
+    config = lab.experiment.config("debug", "debugging.max_iterations=1", "debugging.feedback=none")
+    return _first_repair(lab, "removed", config, pipeline.debug)
+
+
+def shuffled(lab: Lab) -> Record:
+    """The model reads what another task's program was told."""
+    config = lab.experiment.config("debug", "debugging.max_iterations=1")
+    with lab.opened(RUN, config) as true:
+        told = feedback_of_others(true.store)
+    return _first_repair(lab, "shuffled", config, partial(debug_tasks, feedback=told))
+
+
+def repairer(lab: Lab) -> Record:
+    """A larger model repairs."""
+    larger = lab.experiment.repairer
+    config = lab.experiment.config(
+        "debug", "debugging.max_iterations=1", "repair_client.kind=local", f"repair_client.model={larger}"
+    )
+    return _first_repair(lab, "repairer", config, pipeline.debug) | {"model": str(larger).rpartition("/")[2]}
+
+
+def _first_repair(lab: Lab, name: str, config: Config, debug: Callable[[OpenedRun], object]) -> Record:
+    """One repair of each first attempt that failed."""
+    failing = [task_id for task_id, kinds in lab.records[RUN]["outcomes"].items() if kinds[0]]
+    with lab.opened(RUN, config) as own:
+        tasks = [own.store.task(task_id) for task_id in failing]
+    with lab.opened(name, config) as run:
+        if not run.store.count("tasks"):
+            run.store.absorb(lab.folder(RUN))  # before there are tasks: calls and executions, and no trajectory
+        run.store.put_tasks(tasks)
+        debug(run)
+        return outcomes(run.store, "debugging")
+
+
+def feedback_of_others(store: Store) -> Feedback:
+    """What the failing first program of another task was told, drawn by the task's id."""
+    told = [
+        (trajectory.task_id, attempt.feedback)
+        for trajectory in store.trajectories("debugging")
+        for attempt in trajectory.attempts[:1]
+        if attempt.feedback
+    ]
+
+    def other(task: Task, iteration: int, execution: Execution) -> str:
+        texts = [text for task_id, text in told if task_id != task.task_id]
+        return random.Random(fingerprint([task.task_id, iteration])).choice(texts) if texts else ""
+
+    return other
+
+
+def outcomes(store: Store, origin: str) -> Record:
+    """Task id → the kind of failure of each attempt ("" passed), and what the calls took."""
+    calls, prompt_tokens, completion_tokens, _ = store.calls_of(origin)
+    judged = [t for t in store.trajectories(origin) if t.status != "failed_tools"]
+    return {
+        "outcomes": {t.task_id: [failure_kind(a.execution, a.completion) for a in t.attempts] for t in judged},
+        "calls": calls,
+        "prompt_tokens": prompt_tokens,
+        "completion_tokens": completion_tokens,
+    }

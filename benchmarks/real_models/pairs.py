@@ -1,0 +1,51 @@
+"""The model's own pairs: those of its debugging; where these are too few, of passing × failing draws, told apart.
+
+No model is asked, but for draws after one that passed, where even all pairs are too few.
+"""
+
+from iterpref import pipeline
+from iterpref.pairing import write_dataset
+from iterpref.records import PreferencePair, fingerprint
+from iterpref.run_folder import RunFolder
+
+from .debugging import RUN
+from .lab import Lab
+from .records import Record
+
+TRAINING = "training"  # the run folder of all trainings, which holds their pairs
+
+
+def own_pairs(lab: Lab) -> Record:
+    """Choose at most `scale.pairs` pairs, and write them for the trainings."""
+    wanted = lab.experiment.scale.pairs
+    funnels: Record = {}
+    drawn = _kept(lab, RUN, "sampling", funnels, "sampling")
+    own = _kept(lab, RUN, "debugging", funnels, "debugging")
+    if len(own) + len(drawn) < wanted:
+        config = lab.experiment.config("debug", "debugging.mode=sampling", "debugging.draws=all")
+        with lab.opened(RUN, config) as run:
+            pipeline.debug(run)
+        drawn = _kept(lab, RUN, "sampling", funnels, "all draws")
+        own = _kept(lab, RUN, "debugging", funnels, "debugging")  # the run is left with these
+    if lab.records.get("repairer"):
+        _kept(lab, "repairer", "debugging", funnels, "repairer")
+    chosen = choose_pairs(own, drawn, wanted)
+    write_dataset(RunFolder(lab.folder(TRAINING)).pairs, chosen)
+    return {"funnels": funnels, "chosen": [[pair.pair_id, pair.origin] for pair in chosen]}
+
+
+def _kept(lab: Lab, folder: str, source: str, funnels: Record, name: str) -> list[PreferencePair]:
+    """The kept pairs of a run; `funnels[name]` gets what became of all."""
+    with lab.opened(folder, lab.experiment.config("pair", f"pairing.source={source}")) as run:
+        tally = pipeline.pair(run)
+        dropped = {row.name: row.dropped for row in tally.funnel if row.dropped}
+        funnels[name] = {"found": tally.pairs, "kept": tally.kept, "dropped": dropped}
+        return list(run.store.pairs(kept=True))
+
+
+def choose_pairs(own: list[PreferencePair], drawn: list[PreferencePair], wanted: int) -> list[PreferencePair]:
+    """Own repairs first, in an order drawn by their ids; then draws, but for those of a text that is there."""
+    texts = {pair.content_hash for pair in own}
+    new = [pair for pair in drawn if pair.content_hash not in texts]
+    ordered = [sorted(pairs, key=lambda pair: fingerprint(pair.pair_id)) for pairs in (own, new)]
+    return [pair for pairs in ordered for pair in pairs][:wanted]

@@ -1,0 +1,60 @@
+"""Every method on the same pairs, in the same steps, at every rate; MBPP's validation split chooses the rate."""
+
+import json
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from iterpref import pipeline
+from iterpref.run_folder import RunFolder
+
+from .lab import Lab
+from .pairs import TRAINING
+from .plan import training_name
+from .records import Record
+
+
+def train(lab: Lab, method: str, rate: float) -> Record:
+    """One training, and the score of its model on the validation tasks."""
+    name, tasks = training_name(method, rate), lab.experiment.scale.validation
+    few = [f"training.selection.tasks={tasks}"] if tasks else []
+    # The adapter alone: fifteen merged models would fill a disk.
+    config = lab.experiment.config("train", f"training.method={method}", f"training.learning_rate={rate}",
+                                   "training.merge_adapter=false", *few)  # fmt: skip
+    folder = RunFolder(lab.folder(TRAINING))
+    summary = pipeline.train(folder, config, lab.show, name)
+    [score] = json.loads((folder.training(name) / "validation.json").read_text(encoding="utf-8")).values()
+    return {
+        "method": method,
+        "rate": rate,
+        "pairs": summary.trained_pairs,
+        "steps": summary.steps,
+        "loss": summary.train_loss,
+        "seconds": summary.seconds,
+        "validation": score,
+    }
+
+
+class Scored(NamedTuple):
+    """A rate, its pass@1 on the validation tasks, and the standard error of that."""
+
+    rate: float
+    passed: float
+    error: float
+
+
+def choose_rate(scores: list[Scored]) -> float:
+    """The lowest rate that is within one standard error of the best one's score."""
+    best = max(scores, key=lambda scored: scored.passed)
+    return min(scored.rate for scored in scores if scored.passed >= best.passed - best.error)
+
+
+def chosen_rates(lab: Lab) -> dict[str, float]:
+    """Method → its rate, by the records of its trainings."""
+    return {method: choose_rate(scores_of(lab.records.all(), method)) for method in lab.experiment.scale.methods}
+
+
+def scores_of(records: Mapping[str, Record], method: str) -> list[Scored]:
+    found = (record for record in records.values() if record.get("method") == method and "validation" in record)
+    return sorted(
+        Scored(r["rate"], r["validation"]["pass@1"], r["validation"].get("pass@1_stderr", 0.0)) for r in found
+    )

@@ -1,0 +1,113 @@
+"""The plan's arithmetic: what is run, which rate and which pairs are chosen, and what the tests can find."""
+
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from benchmarks.real_models.data import mbpp_rows
+from benchmarks.real_models.evaluation import smallest_difference
+from benchmarks.real_models.pairs import choose_pairs
+from benchmarks.real_models.plan import FULL, METHODS, QUICK, Experiment, Rates, Tokens, expected
+from benchmarks.real_models.records import OtherExperiment, Records
+from benchmarks.real_models.steps import steps
+from benchmarks.real_models.training import Scored, choose_rate
+
+from iterpref.analysis.compare import mcnemar_p
+from iterpref.records import PreferencePair
+from iterpref.training import METHODS as KNOWN
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    return Experiment("playground", None, "mbpp.jsonl", tmp_path / "work", FULL)
+
+
+@pytest.mark.parametrize("scale", [FULL, QUICK], ids=lambda scale: scale.name)
+@pytest.mark.parametrize("repairer", [None, "larger"])
+def test_every_step_has_an_estimate_in_the_order_of_the_steps(experiment, scale, repairer):
+    chosen = replace(experiment, scale=scale, repairer=repairer)
+    assert list(steps(chosen)) == list(expected(chosen))
+    assert ("repairer" in steps(chosen)) == bool(repairer)
+
+
+def test_five_methods_at_three_rates(experiment):
+    assert len(experiment.trainings()) == 15
+    assert set(METHODS) < set(KNOWN) and list(FULL.rates) == sorted(FULL.rates)
+    assert sum(name.startswith("evaluate-") for name in steps(experiment)) == 6
+
+
+def test_quick_fits_into_45_minutes_by_its_own_estimate(experiment):
+    hours = [Rates().hours(tokens) for tokens in expected(replace(experiment, scale=QUICK)).values()]
+    assert sum(hours) < 0.75
+
+
+def test_hours_are_tokens_over_rates():
+    assert Rates(10.0, 5.0, 1.0).hours(Tokens(36000, 18000, 3600)) == pytest.approx(1 + 1 + 1)
+
+
+@pytest.mark.parametrize(
+    ("passed", "chosen"),
+    [
+        ((0.50, 0.52, 0.53), 1e-5),  # all within one standard error of the best
+        ((0.40, 0.50, 0.53), 1e-4),
+        ((0.40, 0.47, 0.53), 1e-3),
+        ((0.53, 0.40, 0.30), 1e-5),
+        ((0.49, 0.47, 0.53), 1e-5),
+    ],
+)
+def test_ties_within_one_standard_error_go_to_the_lower_rate(passed, chosen):
+    scores = [Scored(rate, share, 0.05) for rate, share in zip((1e-5, 1e-4, 1e-3), passed, strict=True)]
+    random.Random(0).shuffle(scores)
+    assert choose_rate(scores) == chosen
+
+
+def pair(name: str, rejected: str = "x", origin: str = "debugging") -> PreferencePair:
+    return PreferencePair(
+        pair_id=name, task_id="t", prompt="p", chosen="y", rejected=rejected, chosen_spans=(), rejected_spans=(),
+        diff="lcs", diff_version=1, render_template="fenced_python", origin=origin,
+    )  # fmt: skip
+
+
+def test_draws_fill_up_what_own_repairs_leave_and_bring_no_text_twice():
+    own = [pair(f"own{i}", f"x{i}") for i in range(3)]
+    drawn = [pair("same", "x1", "sampling"), pair("new", "z", "sampling"), pair("newer", "w", "sampling")]
+    assert {p.pair_id for p in choose_pairs(own, drawn, 4)[:3]} == {"own0", "own1", "own2"}
+    assert {p.pair_id for p in choose_pairs(own, drawn, 9)[3:]} == {"new", "newer"}
+    assert choose_pairs(own, drawn, 2) == choose_pairs(own[::-1], [], 2)  # drawn by ids, not by place
+
+
+@pytest.mark.parametrize(("split", "ids"), [("train", [601, 974]), ("validation", [511, 600])])
+def test_splits_of_a_file_are_told_by_ids(write_rows, split, ids):
+    path = write_rows(*({"task_id": n, "text": "", "code": ""} for n in (1, 510, 511, 600, 601, 974, 975)))
+    assert [row["task_id"] for row in mbpp_rows(str(path), split)] == ids
+
+
+def test_the_smallest_gain_is_one_that_simulated_tests_find_four_times_in_five():
+    tasks, differing = 200, 0.2
+    gain = smallest_difference(tasks, differing, level=0.05)
+    assert gain is not None
+    draw = random.Random(0)
+    won_share = (1 + gain / differing) / 2
+    found = 0
+    for _ in range(2000):
+        differ = sum(draw.random() < differing for _ in range(tasks))
+        won = sum(draw.random() < won_share for _ in range(differ))
+        found += won > differ - won and mcnemar_p(won, differ - won) <= 0.05
+    assert found / 2000 == pytest.approx(0.8, abs=0.03)
+
+
+def test_too_few_tasks_find_nothing():
+    assert smallest_difference(13, 0.2) is None
+
+
+def test_a_folder_holds_one_experiment(experiment):
+    records = Records(experiment.work)
+    records.claim(experiment)
+    records.put("debugging", {"calls": 3})
+    records.claim(replace(experiment, repairer="larger"))  # an arm that is added later
+    assert Records(experiment.work)["debugging"] == {"calls": 3}
+    with pytest.raises(OtherExperiment, match=r"scale is .*'full'.* now; choose another --work"):
+        records.claim(replace(experiment, scale=QUICK))
+    with pytest.raises(KeyError):
+        records["sampling"]
