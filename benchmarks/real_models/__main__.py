@@ -17,7 +17,7 @@ from iterpref.errors import IterPrefError
 from iterpref.files import write_json, write_text
 from iterpref.progress import ProgressBars
 
-from .charts import charts
+from .charts import charts, pictures
 from .data import use_mbpp
 from .lab import Lab
 from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
@@ -100,7 +100,8 @@ def _write_tables(path: Path, folder: Path, records: Records) -> None:
     """The same tables and plots in the work folder, whatever the scale."""
     found = records.all()
     if found:
-        write_text(path, "".join(f"## {name}\n\n{table}\n\n" for name, table in tables(found).items()))
+        made = tables(found) | pictures(found, "")
+        write_text(path, "".join(f"## {name}\n\n{table}\n\n" for name, table in made.items()))
         for name, chart in charts(found).items():
             write_text(folder / name, chart)
 
@@ -110,7 +111,7 @@ def _publish(records: Records, scale: Scale) -> None:
         sys.exit(f"error: {PAGE} shows the experiment that was fixed before; {scale.name} is another")
     found = records.all()
     page = ROOT / PAGE
-    write_text(page, filled(page.read_text(encoding="utf-8"), tables(found)))
+    write_text(page, filled(page.read_text(encoding="utf-8"), tables(found) | pictures(found, "figures/")))
     for name, chart in charts(found).items():
         write_text(ROOT / FIGURES / name, chart)
     write_json(ROOT / DATA, found, indent=1, sort_keys=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from .evaluation import Paired, paired
 from .plan import METHODS
 from .records import Record
-from .tables import passed_within
+from .tables import NOT_RUN, passed_within
 
 WIDTH, LEFT, RIGHT, TOP = 720, 130, 190, 40
 COLORS = ("#3b6ea8", "#d98b3b", "#5f9ea0", "#8f5fa0", "#777777")
@@ -13,15 +13,26 @@ CONTROLS = {"removed": "feedback removed", "shuffled": "another's feedback", "re
 _STYLE = "text{font:12px sans-serif;fill:#333}.r{text-anchor:end}.m{text-anchor:middle}.b{font-weight:bold}"
 
 
+DEBUGGING, TRAINING = "real-models-debugging.svg", "real-models-training.svg"
+
+
+def pictures(records: Mapping[str, Record], folder: str) -> dict[str, str]:
+    """As tables.py's tables: name → Markdown that shows the chart in this folder, or that it was not run."""
+    made = charts(records)
+    said = {"debugging-chart": (DEBUGGING, "Share of tasks passed, by iteration"),
+            "training-chart": (TRAINING, "Difference to the model before training")}  # fmt: skip
+    return {name: f"![{what}]({folder}{file})" if file in made else NOT_RUN for name, (file, what) in said.items()}
+
+
 def charts(records: Mapping[str, Record]) -> dict[str, str]:
     """File name → SVG, of what there are records for."""
     made = {}
     if "debugging" in records and "sampling" in records:
-        made["real-models-debugging.svg"] = _pass_rates(records)
+        made[DEBUGGING] = _pass_rates(records)
     trained = [records[f"evaluate-{name}"] for name in METHODS if f"evaluate-{name}" in records]
     if trained and "evaluate-base" in records:
         found = [paired(records["benchmarks"], records["evaluate-base"], record) for record in trained]
-        made["real-models-training.svg"] = _differences(found)
+        made[TRAINING] = _differences(found)
     return made
 
 

@@ -3,9 +3,12 @@
 No model is asked, but for draws after one that passed, where even all pairs are too few.
 """
 
+from collections.abc import Sequence
+
 from iterpref import pipeline
+from iterpref.files import write_text
 from iterpref.pairing import write_dataset
-from iterpref.records import PreferencePair, fingerprint
+from iterpref.records import PreferencePair, Span, as_messages, fingerprint
 from iterpref.run_folder import RunFolder
 
 from .debugging import RUN
@@ -13,6 +16,7 @@ from .lab import Lab
 from .records import Record
 
 TRAINING = "training"  # the run folder of all trainings, which holds their pairs
+READ = 20  # pairs that a person reads: is D⁻ the fault?
 
 
 def own_pairs(lab: Lab) -> Record:
@@ -31,6 +35,7 @@ def own_pairs(lab: Lab) -> Record:
         _kept(lab, "repairer", "debugging", funnels, "repairer")
     chosen = choose_pairs(own, drawn, wanted)
     write_dataset(RunFolder(lab.folder(TRAINING)).pairs, chosen)
+    write_text(lab.folder("pairs-to-read.md"), "\n".join(map(shown, chosen[:READ])))
     return {"funnels": funnels, "chosen": [[pair.pair_id, pair.origin] for pair in chosen]}
 
 
@@ -49,3 +54,20 @@ def choose_pairs(own: list[PreferencePair], drawn: list[PreferencePair], wanted:
     new = [pair for pair in drawn if pair.content_hash not in texts]
     ordered = [sorted(pairs, key=lambda pair: fingerprint(pair.pair_id)) for pairs in (own, new)]
     return [pair for pairs in ordered for pair in pairs][:wanted]
+
+
+def shown(pair: PreferencePair) -> str:
+    """A pair for people: the prompt, and both programs with D⁻ and D⁺ marked."""
+    prompt = "\n".join(message.content for message in as_messages(pair.prompt))
+    sides = (_marked(pair.rejected, pair.rejected_spans, "-"), _marked(pair.chosen, pair.chosen_spans, "+"))
+    return f"## {pair.pair_id} ({pair.error_type})\n\n{prompt}\n\n~~~diff\n{sides[0]}\n~~~\n~~~diff\n{sides[1]}\n~~~\n"
+
+
+def _marked(text: str, spans: Sequence[Span], mark: str) -> str:
+    """The lines of a completion, those that a span begins in with the mark before them."""
+    lines, place = [], 0
+    for line in text.split("\n"):
+        inside = any(place <= span.start <= place + len(line) for span in spans)
+        lines.append(f"{mark if inside else ' '} {line}")
+        place += len(line) + 1
+    return "\n".join(lines)

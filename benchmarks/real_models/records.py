@@ -60,9 +60,14 @@ class Records:
         return {path.stem: self[path.stem] for path in sorted(self._folder.glob("*.json"))}
 
 
+# Settings that say how fast, and not what.
+_HOW = ("client.batch_size=", "client.batch_tokens=", "client.device=", "sandbox.workers=")
+
+
 def _identity(experiment: Experiment) -> Record:
     """Not the repairer, whose step may be added later; its record names it."""
     scale = experiment.scale
+    settings = [setting for setting in experiment.settings if not setting.startswith(_HOW)]
     values = {"model": Path(experiment.model).name, "weights": folder_identity(experiment.model),
-              "mbpp": Path(experiment.mbpp).name, "scale": vars(scale), "settings": experiment.settings}  # fmt: skip
+              "mbpp": Path(experiment.mbpp).name, "scale": vars(scale), "settings": settings}  # fmt: skip
     return json.loads(json.dumps(values))

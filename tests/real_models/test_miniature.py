@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from iterpref.store import Store
 from .small_data import write_data
 
 ROOT = Path(__file__).parents[2]
-TASKS = 6
+TASKS = 5
 SETTINGS = ("sandbox.min_isolation=rlimits", "client.batch_size=2", "debugging.sampling.max_tokens=128",
             "evaluation.sampling.max_tokens=128", "evaluation.protocol=plain", "training.selection.max_tokens=64",
             "training.selection.tasks=2")  # fmt: skip
@@ -42,19 +43,22 @@ class Laboratory:
 
     def finish(self, *more: str) -> str:
         process = self.start(*more)
-        output, errors = process.communicate(timeout=550)
+        output, errors = process.communicate(timeout=3500)
         assert process.returncode == 0, errors or output
         return output
 
     def kill_when(self, run: str, calls: int) -> dict[str, tuple[int, bytes]]:
         """SIGKILL the command with all its children when a run folder holds so many calls; all calls by then."""
-        process, deadline = self.start(), time.monotonic() + 500
-        while len(self.calls(run)) < calls:
-            assert process.poll() is None, f"ended before it could be killed: {process.communicate()}"
-            assert time.monotonic() < deadline, "no progress"
-            time.sleep(0.01)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        process, deadline = self.start(), time.monotonic() + 1700
+        try:
+            while len(self.calls(run)) < calls:
+                assert process.poll() is None, f"ended before it could be killed: {process.communicate()}"
+                assert time.monotonic() < deadline, "no progress"
+                time.sleep(0.05)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
         return self.all_calls()
 
     def calls(self, run: str) -> dict[str, tuple[int, bytes]]:
@@ -69,32 +73,37 @@ class Laboratory:
         runs = ("debugging", "removed", "shuffled", "repairer", "evaluation")
         return {f"{run}/{key}": call for run in runs for key, call in self.calls(run).items()}
 
-    def records(self) -> dict[str, dict]:
-        found = {path.stem: json.loads(path.read_text()) for path in (self.folder / "records").glob("*.json")}
-        return {name: {k: v for k, v in record.items() if k != "seconds"} for name, record in found.items()}
+    def record(self, step: str) -> dict[str, Any]:
+        return json.loads((self.folder / "records" / f"{step}.json").read_text())
+
+    def asked_for(self, run: str) -> set[str]:
+        """Keys of the calls that the attempts of a run folder are made of."""
+        with Store.open(self.folder / run, write=False) as store:
+            return {attempt.call_id for made in store.trajectories() for attempt in made.attempts}
 
 
 @pytest.mark.slow
-def test_killed_twice_it_ends_in_the_same_records_and_pays_nothing_again(tmp_path: Path) -> None:
-    data = write_data(tmp_path / "data", TASKS)
-    killed = Laboratory(data, tmp_path / "killed", tmp_path / "cache")
-    undisturbed = Laboratory(data, tmp_path / "undisturbed", tmp_path / "cache")
-    assert "About 0." in killed.finish("--estimate") and not killed.folder.exists()
-    paid = killed.kill_when("debugging", 9), killed.kill_when("evaluation", 5)
-    output = killed.finish()
-    assert "step debugging" not in output and "step train" not in output and "step evaluate-dpo" in output
-    undisturbed.finish()
-    assert killed.records() == undisturbed.records()
-    calls = killed.all_calls()
+@pytest.mark.timeout(3600)
+def test_killed_twice_it_goes_on_and_pays_nothing_again(tmp_path: Path) -> None:
+    lab = Laboratory(write_data(tmp_path / "data", TASKS), tmp_path / "work", tmp_path / "cache")
+    assert "hours are left" in lab.finish("--estimate")
+    assert not lab.folder.exists()
+    paid = lab.kill_when("debugging", 9), lab.kill_when("evaluation", 5)
+    done = sorted(path.stem for path in (lab.folder / "records").iterdir())
+    assert "train-target_rpo-0.0001" in done and "evaluate-target_rpo" not in done
+    output = lab.finish()
+    assert [name for name in done if f"step {name}\n" in output] == []
+    calls = lab.all_calls()
     for before in paid:  # byte for byte, and under their numbers
         assert before.items() <= calls.items()
-    assert calls.keys() == undisturbed.all_calls().keys()
-    repairs = sum(bool(kinds[0]) for kinds in killed.records()["debugging"]["outcomes"].values())
-    with Store.open(killed.folder / "removed", write=False) as control:
-        assert control.count("calls") == len(calls_before(killed, control)) + repairs
-    assert "step" not in killed.finish()  # nothing is left
-
-
-def calls_before(laboratory: Laboratory, control: Store) -> set[str]:
-    """The calls that a control began with: those of debugging and sampling, as far as they had come."""
-    return laboratory.calls("debugging").keys() & laboratory.calls(control.folder.name).keys()
+    own = lab.asked_for("debugging")
+    assert lab.calls("debugging").keys() == own  # every call that was paid is part of an attempt
+    for control in ("removed", "shuffled", "repairer"):
+        repaired = lab.asked_for(control)
+        assert lab.calls(control).keys() == repaired | (own & lab.calls(control).keys())
+        assert len(repaired - own) <= len(lab.record(control)["outcomes"])  # the first attempts were there
+    assert len(lab.calls("evaluation")) == 3 * 2 * TASKS  # before, and two methods; two benchmarks
+    scores = lab.record("evaluate-target_rpo")["scores"]
+    assert {name: len(outcomes) for name, outcomes in scores.items()} == {"humaneval+": TASKS, "mbpp+": TASKS}
+    assert "\nstep " not in lab.finish()  # nothing is left
+    assert "*Not run yet.*" not in (lab.folder / "tables.md").read_text()

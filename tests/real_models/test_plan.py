@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 from benchmarks.real_models.data import mbpp_rows
 from benchmarks.real_models.evaluation import smallest_difference
-from benchmarks.real_models.pairs import choose_pairs
+from benchmarks.real_models.pairs import choose_pairs, shown
 from benchmarks.real_models.plan import FULL, METHODS, QUICK, Experiment, Rates, Tokens, expected
 from benchmarks.real_models.records import OtherExperiment, Records
 from benchmarks.real_models.steps import steps
 from benchmarks.real_models.training import Scored, choose_rate
 
 from iterpref.analysis.compare import mcnemar_p
+from iterpref.pairing import changed_spans
 from iterpref.records import PreferencePair
 from iterpref.training import METHODS as KNOWN
 
@@ -101,9 +102,22 @@ def test_too_few_tasks_find_nothing():
     assert smallest_difference(13, 0.2) is None
 
 
+def test_a_pair_is_shown_with_its_lines_marked():
+    fixed = "```python\ndef f(x):\n    return x + 1\n```"
+    spans = changed_spans(wrong := fixed.replace("+", "-"), fixed)
+    made = pair("p", wrong).model_copy(
+        update={"chosen": fixed, "rejected_spans": spans.rejected, "chosen_spans": spans.chosen}
+    )
+    marked = [line for line in shown(made).splitlines() if line[:2] in ("- ", "+ ")]
+    assert marked == ["-     return x - 1", "+     return x + 1"]
+
+
 def test_a_folder_holds_one_experiment(experiment):
     records = Records(experiment.work)
     records.claim(experiment)
+    records.claim(replace(experiment, settings=("client.batch_size=4",)))  # how fast, not what
+    with pytest.raises(OtherExperiment, match=r"settings is \[\] there"):
+        records.claim(replace(experiment, settings=("seed=1",)))
     records.put("debugging", {"calls": 3})
     records.claim(replace(experiment, repairer="larger"))  # an arm that is added later
     assert Records(experiment.work)["debugging"] == {"calls": 3}

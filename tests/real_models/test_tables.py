@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from benchmarks.real_models.charts import charts
+from benchmarks.real_models.charts import charts, pictures
 from benchmarks.real_models.tables import NOT_RUN, filled, tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "real-models.md"
@@ -90,9 +90,11 @@ def test_what_has_no_record_is_said_to_be_missing():
 
 
 def test_the_page_has_a_place_for_each_table():
-    page = filled(PAGE.read_text(encoding="utf-8"), {name: f"[{name}]" for name in tables({})})
-    assert all(page.count(f"<!-- table {name} -->\n\n[{name}]\n\n<!-- end -->") == 1 for name in tables({}))
-    assert filled(page, tables({})).count(NOT_RUN) == len(tables({}))
+    missing = tables({}) | pictures({}, "figures/")
+    assert set(missing.values()) == {NOT_RUN}
+    page = filled(PAGE.read_text(encoding="utf-8"), {name: f"[{name}]" for name in missing})
+    assert all(page.count(f"<!-- table {name} -->\n\n[{name}]\n\n<!-- end -->") == 1 for name in missing)
+    assert filled(page, missing).count(NOT_RUN) == len(missing)
 
 
 def test_charts_are_drawn_of_what_is_there():
@@ -105,3 +107,4 @@ def test_charts_are_drawn_of_what_is_there():
     assert "feedback removed, 50.0%" in words["real-models-debugging.svg"]
     assert "+66.7, 4 won, 0 lost" in words["real-models-training.svg"]
     assert charts({}) == {}
+    assert "](figures/real-models-training.svg)" in pictures(RECORDS, "figures/")["training-chart"]
