@@ -6,20 +6,21 @@ MBPP as its authors publish it (Austin et al., arXiv:2108.07732): a JSONL file o
 import json
 import os
 from pathlib import Path
+from typing import Any
 
-from iterpref.evaluation import TaskChoice, load_benchmark
 from iterpref.evaluation.benchmarks.mbpp import SPLITS
+from iterpref.evaluation.benchmarks.registry import DEFINITIONS
+from iterpref.evaluation.benchmarks.releases import load
 from iterpref.files import write_text
 from iterpref.pairing import Benchmarks
-from iterpref.records import Task
 from iterpref.rows import DatasetPart, source_rows
-from iterpref.sandbox import Sandbox
 
 from .plan import BENCHMARKS, Experiment
 from .records import Record
 
 TUNED_ON = ("train", "validation")
-Row = dict[str, object]
+_COMPARED = ("task_id", "prompt", "canonical_solution")  # of EvalPlus's rows
+Row = dict[str, Any]
 
 
 def use_mbpp(source: str) -> None:
@@ -42,32 +43,29 @@ def training_file(experiment: Experiment) -> Path:
     return path
 
 
-def benchmark_tasks(experiment: Experiment, sandbox: Sandbox) -> Record:
+def benchmark_tasks(experiment: Experiment) -> Record:
     """Which tasks of each benchmark count: `near_duplicates` of what is trained or tuned on don't.
 
     One is near when its prompt shares eight words in a row with such a task's, or its solution half of its 8-grams
-    (`pairing.Benchmarks`). The whole splits count as trained and tuned on, whatever became pairs.
+    (`pairing.Benchmarks`; what stands in three tasks of the whole benchmark is a phrase). The whole splits count as
+    trained and tuned on, whatever became pairs.
     """
     seen = [row for split in TUNED_ON for row in mbpp_rows(experiment.mbpp, split)]
+    settings = experiment.config("evaluate").evaluation
     found: Record = {}
     for name in BENCHMARKS:
-        settings = experiment.config("evaluate").evaluation
-        choice = TaskChoice(settings.split, experiment.scale.evaluated)
-        tasks = load_benchmark(name, choice, sandbox=sandbox).tasks
-        near = _near(tasks, seen, experiment.work / f"{name}.jsonl")
-        found[name] = {"tasks": len(tasks), "near_duplicates": near, "counted": len(tasks) - len(near)}
+        definition = DEFINITIONS[name]
+        rows = load(definition.release).rows if definition.release else []
+        close = _close(rows, seen, experiment.work / f"{name}.jsonl")
+        asked = [row["task_id"] for row in rows if definition.in_split(row, settings.split)]
+        asked = asked[: experiment.scale.evaluated]
+        near = [task_id for task_id in asked if task_id in close]
+        found[name] = {"tasks": len(asked), "near_duplicates": near, "counted": len(asked) - len(near)}
     return found
 
 
-def _near(tasks: list[Task], seen: list[Row], file: Path) -> list[str]:
-    """Ids of the tasks that are close to one that was seen."""
-    rows = [{"task_id": t.task_id, "prompt": t.prompt, "code": _solution(t)} for t in tasks]
-    write_text(file, "".join(f"{json.dumps(row)}\n" for row in rows))
+def _close(rows: list[Row], seen: list[Row], file: Path) -> set[str]:
+    """Ids of the rows that are close to one that was seen."""
+    write_text(file, "".join(f"{json.dumps({key: row[key] for key in _COMPARED})}\n" for row in rows))
     benchmark = Benchmarks([file])
-    close = {name for row in seen for name in benchmark.close_to([str(row["text"])], str(row["code"]))}
-    return [task.task_id for task in tasks if task.task_id in close]
-
-
-def _solution(task: Task) -> str:
-    """The reference without the prompt that it continues."""
-    return (task.reference or "").removeprefix(str(task.prompt))
+    return {name for row in seen for name in benchmark.close_to([str(row["text"])], str(row["code"]))}

@@ -8,6 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from iterpref import pipeline
 from iterpref.analysis.compare import bootstrap_mean, holm, mcnemar_p
@@ -127,13 +128,16 @@ def _power(tasks: int, differing: float, lead: float, level: float) -> float:
     """Of the exact test, to find more won than lost, where a task that differs is won with chance (1 + lead) / 2."""
     total = 0.0
     for count in range(tasks + 1):
-        weight = _binomial(tasks, count, differing)
-        if weight < 1e-9:
-            continue
-        needed = next((won for won in range(count // 2 + 1, count + 1) if mcnemar_p(won, count - won) <= level), None)
-        if needed is not None:
+        weight, needed = _binomial(tasks, count, differing), _needed(count, level)
+        if needed is not None and weight > 1e-9:
             total += weight * sum(_binomial(count, won, (1 + lead) / 2) for won in range(needed, count + 1))
     return total
+
+
+@cache
+def _needed(count: int, level: float) -> int | None:
+    """How many of so many tasks that differ must be won; None if not even all of them are enough."""
+    return next((won for won in range(count // 2 + 1, count + 1) if mcnemar_p(won, count - won) <= level), None)
 
 
 def _binomial(trials: int, hits: int, chance: float) -> float:

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from functools import partial
 
-from iterpref.opened_run import open_sandbox
-
 from . import debugging
 from .data import benchmark_tasks
 from .evaluation import evaluate
@@ -19,7 +17,7 @@ Step = Callable[[Lab], Record]
 
 def steps(experiment: Experiment) -> dict[str, Step]:
     found: dict[str, Step] = {
-        "benchmarks": _benchmarks,
+        "benchmarks": lambda lab: benchmark_tasks(lab.experiment),
         "debugging": debugging.own_repairs,
         "sampling": debugging.sampling,
         "removed": debugging.removed,
@@ -33,8 +31,3 @@ def steps(experiment: Experiment) -> dict[str, Step]:
     for entrant in ("base", *experiment.scale.methods):
         found[f"evaluate-{entrant}"] = partial(evaluate, entrant=entrant)
     return found
-
-
-def _benchmarks(lab: Lab) -> Record:
-    with open_sandbox(lab.experiment.config("evaluate")) as sandbox:
-        return benchmark_tasks(lab.experiment, sandbox)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from benchmarks.real_models.data import mbpp_rows
+from benchmarks.real_models.data import benchmark_tasks, mbpp_rows
 from benchmarks.real_models.evaluation import smallest_difference
 from benchmarks.real_models.pairs import choose_pairs, shown
 from benchmarks.real_models.plan import FULL, METHODS, QUICK, Experiment, Rates, Tokens, expected
@@ -82,6 +82,32 @@ def test_draws_fill_up_what_own_repairs_leave_and_bring_no_text_twice():
 def test_splits_of_a_file_are_told_by_ids(write_rows, split, ids):
     path = write_rows(*({"task_id": n, "text": "", "code": ""} for n in (1, 510, 511, 600, 601, 974, 975)))
     assert [row["task_id"] for row in mbpp_rows(str(path), split)] == ids
+
+
+def plus_row(task_id: str, prompt: str) -> dict[str, object]:
+    return {"task_id": task_id, "prompt": prompt, "entry_point": "f", "canonical_solution": "def f(): ...",
+            "base_input": [], "plus_input": [], "atol": 0}  # fmt: skip
+
+
+def test_what_is_close_to_tasks_trained_or_tuned_on_does_not_count(experiment, monkeypatch, write_rows):
+    texts = {number: f"Write a function that tells word {number} from all of the others." for number in range(8)}
+    humaneval = write_rows(
+        plus_row("HumanEval/0", "Something else than what the tasks of the other file say."), name="humaneval.jsonl"
+    )
+    plus = write_rows(plus_row("Mbpp/3", texts[0]), plus_row("Mbpp/11", texts[1]), plus_row("Mbpp/12", texts[2]),
+                      plus_row("Mbpp/510", texts[3]), plus_row("Mbpp/555", texts[4]), name="plus.jsonl")  # fmt: skip
+    seen = {500: texts[0], 511: texts[1], 974: texts[3]}  # 500 is in neither split
+    mbpp = write_rows(*({"task_id": number, "text": text, "code": ""} for number, text in seen.items()))
+    monkeypatch.setenv("ITERPREF_HUMANEVAL_PLUS_PATH", str(humaneval))
+    monkeypatch.setenv("ITERPREF_MBPP_PLUS_PATH", str(plus))
+    experiment.work.mkdir()
+    chosen = replace(experiment, mbpp=str(mbpp))
+    assert benchmark_tasks(chosen) == {
+        "humaneval+": {"tasks": 1, "near_duplicates": [], "counted": 1},
+        "mbpp+": {"tasks": 3, "near_duplicates": ["Mbpp/11", "Mbpp/510"], "counted": 1},
+    }
+    few = replace(chosen, scale=replace(FULL, evaluated=1))
+    assert benchmark_tasks(few)["mbpp+"] == {"tasks": 1, "near_duplicates": ["Mbpp/11"], "counted": 0}
 
 
 def test_the_smallest_gain_is_one_that_simulated_tests_find_four_times_in_five():
