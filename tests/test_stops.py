@@ -51,12 +51,16 @@ def options(url: str, *more: str, client: str = "client") -> list[str]:
 
 
 def start(*arguments: object, **process: Any) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "iterpref", *map(str, arguments)]
+    line = [sys.executable, "-X", "faulthandler", "-m", "iterpref", *map(str, arguments)]
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **process)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
-    _, said = process.communicate(timeout=120)
+    try:
+        _, said = process.communicate(timeout=120)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGABRT)  # it says where it hangs
+        pytest.fail(process.communicate()[1])
     return process.returncode, said
 
 

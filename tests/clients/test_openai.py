@@ -84,9 +84,9 @@ def test_what_can_not_be_answered(
 
 def test_429_for_ever_is_waited_out_and_then_given_up() -> None:
     with Scripted(lambda _: (429, {}), headers="Retry-After: 0.1\r\n") as endpoint:
-        with pytest.raises(EndpointError, match=r"throttled for longer than client.give_up_s=0.5"):
-            ask(endpoint.url, give_up_s=0.5)
-        assert 2 <= endpoint.requests <= 7  # fewer on a busy machine
+        with pytest.raises(EndpointError, match=r"throttled for longer than client.give_up_s=2"):
+            ask(endpoint.url, give_up_s=2)
+        assert 2 <= endpoint.requests <= 21  # fewer on a busy machine
     with Scripted(lambda _: (429, {}), headers="Retry-After: 3600\r\n") as endpoint:
         with pytest.raises(EndpointError, match="asks to wait 3600 s"):
             ask(endpoint.url)
