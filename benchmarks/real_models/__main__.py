@@ -11,10 +11,13 @@ import argparse
 import gc
 import sys
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 from iterpref.errors import IterPrefError
 from iterpref.files import write_json, write_text
+from iterpref.model_source import model_source
+from iterpref.playground.coder import resolve_model
 from iterpref.progress import ProgressBars
 
 from .charts import charts, pictures
@@ -39,6 +42,8 @@ def main() -> None:
             _run(experiment, records)
     except IterPrefError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; what was asked, run and finished is kept, and the same command goes on")
     if not options.estimate:
         _write_tables(experiment.work / "tables.md", experiment.work, records)
     if options.publish:
@@ -82,16 +87,19 @@ def _estimate(experiment: Experiment, records: Records, rates: Rates) -> str:
         f"{sum(left.values()):.1f} hours are left of {experiment.scale.name}, in {len(left)} steps ({experiment.work})"
     )
     how = f"at {rates.prompt:g} tokens/s of prompt, {rates.answer:g} of answers, {rates.trained:g} of training"
-    return "\n".join([*lines, f"About {total}, {how}."])
+    left_out = [] if experiment.repairer else ["No --repairer: the step in which a larger model repairs is left out."]
+    return "\n".join([*lines, f"About {total}, {how}.", *left_out])
 
 
 def _run(experiment: Experiment, records: Records) -> None:
+    for model in filter(None, (experiment.model, experiment.repairer)):
+        model_source(resolve_model(model))  # before the folder is claimed for a name that was mistyped
     records.claim(experiment)
     with ProgressBars() as bars:
         lab = Lab(experiment, records, bars)
         for name, step in steps(experiment).items():
             if records.get(name) is None:
-                print(f"step {name}", flush=True)
+                print(f"step {name} ({datetime.now():%H:%M})", flush=True)
                 records.put(name, step(lab))
                 gc.collect()  # trainers hold themselves in circles, and a model with them
 

@@ -123,11 +123,12 @@ def expected(experiment: Experiment) -> dict[str, Tokens]:
     }
     if experiment.repairer:
         steps["repairer"] = Tokens(control.prompt * REPAIRER_COST, control.answer * REPAIRER_COST)
-    steps["pairs"] = Tokens()
     validated = _asked(min(scale.validation or VALIDATION, VALIDATION))
+    steps["pairs"] = Tokens()
     for method, rate in experiment.trainings():
         trained = Tokens(validated.prompt, validated.answer, scale.pairs * PAIR)
         steps[f"train-{training_name(method, rate)}"] = trained
+    steps["validate-base"] = validated
     evaluated = _asked(min(2 * scale.evaluated, EVALUATED) if scale.evaluated else EVALUATED)
     return steps | {f"evaluate-{name}": evaluated for name in ("base", *scale.methods)}
 

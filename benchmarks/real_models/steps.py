@@ -10,7 +10,7 @@ from .lab import Lab
 from .pairs import own_pairs
 from .plan import Experiment, training_name
 from .records import Record
-from .training import train
+from .training import train, validate_base
 
 Step = Callable[[Lab], Record]
 
@@ -28,6 +28,7 @@ def steps(experiment: Experiment) -> dict[str, Step]:
     found["pairs"] = own_pairs
     for method, rate in experiment.trainings():
         found[f"train-{training_name(method, rate)}"] = partial(train, method=method, rate=rate)
+    found["validate-base"] = validate_base
     for entrant in ("base", *experiment.scale.methods):
         found[f"evaluate-{entrant}"] = partial(evaluate, entrant=entrant)
     return found

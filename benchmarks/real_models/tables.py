@@ -155,6 +155,7 @@ def _funnel(records: Found) -> str:
 
 def _rates(records: Found) -> str:
     rows: Rows = []
+    base = records["validate-base"]["validation"]
     rates = sorted({scored.rate for method in METHODS for scored in scores_of(records, method)})
     for method in METHODS:
         found = {scored.rate: scored for scored in scores_of(records, method)}
@@ -162,6 +163,8 @@ def _rates(records: Found) -> str:
             cells = [f"{percent(found[r].passed)} ± {percent(found[r].error)}" if r in found else "–" for r in rates]
             chosen = f"{choose_rate(list(found.values())):g}" if len(found) == len(rates) else "–"
             rows.append([method, *cells, chosen])
+    before = f"{percent(base['pass@1'])} ± {percent(base.get('pass@1_stderr', 0.0))}"
+    rows.append(["before training", before, *([""] * len(rates))])
     return markdown(["pass@1 ± standard error at rate", *(f"{rate:g}" for rate in rates), "chosen"], rows)
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from iterpref import pipeline
 from iterpref.run_folder import RunFolder
+from iterpref.training import read_selection
 
 from .lab import Lab
 from .pairs import TRAINING
@@ -32,6 +33,18 @@ def train(lab: Lab, method: str, rate: float) -> Record:
         "seconds": summary.seconds,
         "validation": score,
     }
+
+
+def validate_base(lab: Lab) -> Record:
+    """The score of the untrained model on the same tasks, asked in the same way; for comparison, it is no candidate."""
+    selection = read_selection(lab.experiment.config("train").training["selection"])
+    tasks = lab.experiment.scale.validation
+    config = lab.experiment.config(
+        "evaluate", f"evaluation.benchmark={selection.benchmark}", f"evaluation.split={selection.split}",
+        f"evaluation.sampling.max_tokens={selection.max_tokens}", *([f"evaluation.tasks={tasks}"] if tasks else []),
+    )  # fmt: skip
+    with lab.opened("evaluation", config) as run:
+        return {"validation": pipeline.evaluate(run, lab.experiment.model).metrics}
 
 
 class Scored(NamedTuple):

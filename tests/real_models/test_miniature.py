@@ -88,9 +88,9 @@ def test_killed_twice_it_goes_on_and_pays_nothing_again(tmp_path: Path) -> None:
     lab = Laboratory(write_data(tmp_path / "data", TASKS), tmp_path / "work", tmp_path / "cache")
     assert "hours are left" in lab.finish("--estimate")
     assert not lab.folder.exists()
-    paid = lab.kill_when("debugging", 9), lab.kill_when("evaluation", 5)
+    paid = lab.kill_when("debugging", 9), lab.kill_when("evaluation", TASKS + 5)
     done = sorted(path.stem for path in (lab.folder / "records").iterdir())
-    assert "train-target_rpo-0.0001" in done and "evaluate-target_rpo" not in done
+    assert "validate-base" in done and "evaluate-target_rpo" not in done
     output = lab.finish()
     assert [name for name in done if f"step {name}\n" in output] == []
     calls = lab.all_calls()
@@ -102,7 +102,7 @@ def test_killed_twice_it_goes_on_and_pays_nothing_again(tmp_path: Path) -> None:
         repaired = lab.asked_for(control)
         assert lab.calls(control).keys() == repaired | (own & lab.calls(control).keys())
         assert len(repaired - own) <= len(lab.record(control)["outcomes"])  # the first attempts were there
-    assert len(lab.calls("evaluation")) == 3 * 2 * TASKS  # before, and two methods; two benchmarks
+    assert len(lab.calls("evaluation")) == 3 * 2 * TASKS + TASKS  # before, and two methods; then the base's validation
     scores = lab.record("evaluate-target_rpo")["scores"]
     assert {name: len(outcomes) for name, outcomes in scores.items()} == {"humaneval+": TASKS, "mbpp+": TASKS}
     assert "\nstep " not in lab.finish()  # nothing is left
