@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 TASKS = 5
 SETTINGS = ("sandbox.min_isolation=rlimits", "client.batch_size=2", "debugging.sampling.max_tokens=128",
             "evaluation.sampling.max_tokens=128", "evaluation.protocol=plain", "training.selection.max_tokens=64",
-            "training.selection.tasks=2")  # fmt: skip
+            "training.selection.tasks=2", "training.warmup_steps=0")  # fmt: skip
 
 
 class Laboratory:
