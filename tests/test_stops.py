@@ -55,6 +55,11 @@ def start(*arguments: object, **process: Any) -> subprocess.Popen[str]:
     return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **process)
 
 
+def hear_ctrl_c() -> None:
+    """As at a terminal, also where the tests were started in the background of a script, which ignores it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def ended(process: subprocess.Popen[str]) -> tuple[int, str]:
     try:
         _, said = process.communicate(timeout=120)
@@ -75,7 +80,8 @@ def test_bad_input_ctrl_c_in_debug_says_what_is_kept(run: Path) -> None:
         return 200, completion(PROGRAM)
 
     with Scripted(until_stopped) as endpoint:
-        process = start("debug", "--run", run, *options(endpoint.url, "client.concurrency=1", "sandbox.workers=1"))
+        given = options(endpoint.url, "client.concurrency=1", "sandbox.workers=1")
+        process = start("debug", "--run", run, *given, preexec_fn=hear_ctrl_c)
         while calls(run) < 3 and process.poll() is None:
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
