@@ -384,4 +384,5 @@ def test_only_displays_of_constants_travel_as_source() -> None:
         for source in ("print(1)", "{print(1)}", "{x for x in (1,)}", "[1]", "{f'{1}'}", "{1 + 1}", "{().__class__}"):
             assert refused(codec.decode_arguments, source), source
         """
-    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
