@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.clients.local.client import LocalClient
+from iterpref.clients.local.draw import Draw, _noise, next_tokens
 from iterpref.errors import ClientError
 from iterpref.records import Message
 
@@ -60,22 +61,28 @@ def test_seed_and_sample_index_decide_the_draw(client: LocalClient) -> None:
     assert len({first.text, other_index.text, other_seed.text}) == 3
 
 
-def test_the_draw_follows_the_model_distribution(random_model: Path) -> None:
-    """First tokens over 2,000 draws against softmax(logits / T): total variation within sampling noise."""
-    from iterpref.clients.local.client import _GumbelDraw
-
-    logits = torch.tensor([[2.0, 1.0, 0.0, -1.0]])
-    requests = [ask("x", sample_index=i, temperature=0.7) for i in range(2000)]
-    drawn = _GumbelDraw(requests, "cpu")(torch.zeros(2000, 1), logits.expand(2000, -1)).argmax(dim=-1)
+def test_the_draw_follows_the_model_distribution() -> None:
+    """2,000 draws against softmax(logits / T): total variation within sampling noise."""
+    logits = torch.tensor([2.0, 1.0, 0.0, -1.0])
+    draws = [Draw(seed, 0.7, 1.0, place) for seed in range(40) for place in range(50)]
+    drawn = torch.tensor(next_tokens(logits.expand(2000, -1), draws))
     share = torch.bincount(drawn, minlength=4) / 2000
-    assert (share - (logits[0] / 0.7).softmax(-1)).abs().sum() / 2 < 0.04
+    assert (share - (logits / 0.7).softmax(-1)).abs().sum() / 2 < 0.04
 
 
 def test_nucleus_leaves_the_unlikely_out() -> None:
-    from iterpref.clients.local.client import _nucleus
-
     logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05], [0.05, 0.9, 0.03, 0.02]]))
-    assert (_nucleus(logits, 0.7) > float("-inf")).tolist() == [[True, True, False, False], [False, True, False, False]]
+    drawn = [set(next_tokens(row.expand(500, -1), [Draw(s, 1.0, 0.7, 0) for s in range(500)])) for row in logits]
+    assert drawn == [{0, 1}, {1}]
+
+
+def test_noise_for_near_tokens_alone_changes_no_draw() -> None:
+    """A vocabulary of many unlikely tokens: the draw is that of noise for all of them."""
+    logits = torch.randn(50, 5000, generator=torch.Generator().manual_seed(0)) * 9
+    draws = [Draw(seed, 0.8, 1.0, 3) for seed in range(50)]
+    full = [int((row / 0.8 + _noise(d, torch.arange(5000))).argmax()) for row, d in zip(logits, draws, strict=True)]
+    assert next_tokens(logits, draws) == full
+    assert full != logits.argmax(-1).tolist()
 
 
 def test_max_tokens_is_reported(client: LocalClient) -> None:

@@ -1,0 +1,73 @@
+"""Logits → next tokens. Each row's draw depends on its request and its place in the text alone.
+
+The Gumbel-max trick: argmax(logits / T + noise) is a draw from softmax(logits / T). The noise of a token is a hash of
+(seed of the request, place in the text, token), so it needs no state and is the same in any company; and it is made for
+those tokens only that it could carry to the top. Its uniform numbers have 24 bits, as torch's have: noise lies between
+`-LEAST` and `MOST`, and a token further below the best than the sum of both can't win.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+_BITS = 24
+MOST = -math.log(-math.log1p(-(2.0 ** -(_BITS + 1))))
+LEAST = math.log(math.log(2.0) * (_BITS + 1))
+REACH = MOST + LEAST
+
+
+class Draw(NamedTuple):
+    """How one row's next token is drawn. `temperature` 0: the likeliest. `place`: its position in the row."""
+
+    seed: int
+    temperature: float
+    top_p: float
+    place: int
+
+
+def next_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
+    """(rows, vocabulary) logits → a token of each row."""
+    logits = logits.float()
+    best, likeliest = logits.max(dim=-1)
+    chosen = likeliest.tolist()
+    for row, draw in enumerate(draws):
+        if draw.temperature:
+            near = (logits[row] >= best[row] - REACH * draw.temperature).nonzero()[:, 0]
+            scaled = logits[row, near] / draw.temperature
+            if draw.top_p < 1:
+                inside = _nucleus(scaled, (logits[row] / draw.temperature).logsumexp(0), draw.top_p)
+                near, scaled = near[inside], scaled[inside]
+            chosen[row] = int(near[(scaled + _noise(draw, near)).argmax()])
+    return chosen
+
+
+def _nucleus(scaled: torch.Tensor, total: torch.Tensor, top_p: float) -> torch.Tensor:
+    """Places of the smallest set whose probability reaches `top_p`, from (candidates,) log-weights and `total`."""
+    order = scaled.argsort(descending=True)
+    shares = (scaled[order] - total).exp()
+    return order[shares.cumsum(0) - shares < top_p]
+
+
+def _noise(draw: Draw, tokens: torch.Tensor) -> torch.Tensor:
+    """Gumbel noise of (n,) tokens."""
+    mixed = _mix(_mix(torch.tensor([draw.seed], device=tokens.device)) + draw.place)
+    uniform = ((_mix(mixed ^ tokens) & (2**_BITS - 1)).double() + 0.5) / 2**_BITS
+    return -torch.log(-torch.log(uniform)).float()
+
+
+def _mix(x: torch.Tensor) -> torch.Tensor:
+    """The finishing steps of SplitMix64 (Steele, Lea and Flood 2014): each bit depends on all; int64 that wraps."""
+    x = x + _signed(0x9E3779B97F4A7C15)
+    x = (x ^ _shift(x, 30)) * _signed(0xBF58476D1CE4E5B9)
+    x = (x ^ _shift(x, 27)) * _signed(0x94D049BB133111EB)
+    return x ^ _shift(x, 31)
+
+
+def _shift(x: torch.Tensor, bits: int) -> torch.Tensor:
+    return (x >> bits) & ((1 << (64 - bits)) - 1)  # torch shifts signed numbers with their sign
+
+
+def _signed(constant: int) -> int:
+    return constant - (1 << 64)
