@@ -11,6 +11,7 @@ from functools import partial, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
+from iterpref.clients.activity import told
 from iterpref.config import Config
 from iterpref.config.stages import settings_of
 from iterpref.errors import ConfigError, StoreError
@@ -88,9 +89,12 @@ class OpenedRun:
         """What calls may cost, counted from what the run has spent."""
         return Budget(self.config.budget, self.store)
 
-    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> AbstractContextManager[Ledger]:
+    @contextmanager
+    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> Iterator[Ledger]:
         """A client behind this run's ledger; `budget` is shared where a step asks several."""
-        return open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0)
+        opened = open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0)
+        with opened as ledger, told(ledger.client, self.shows("decode")):
+            yield ledger
 
     def judge_ledger(self) -> AbstractContextManager[Ledger]:
         """The model that judges; without one of its own, the model that debugs."""

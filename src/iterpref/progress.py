@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import TimeRemainingColumn as EtaColumn
 
+LINE_EVERY_S = {"decode": 2.0}
+"""Seconds between the lines of a step where there is no terminal; of all others 10."""
 LOGGER = logging.getLogger("iterpref")
 
 
@@ -51,7 +53,7 @@ class ProgressBars:
     def __call__(self, what: str, done: int, total: int, note: str) -> None:
         if not self._live:  # a line at the end of a step and every few seconds before
             now = time.monotonic()
-            if done >= total or now - self._printed_at.get(what, 0.0) > 10:
+            if done >= total or now - self._printed_at.get(what, 0.0) >= LINE_EVERY_S.get(what, 10.0):
                 self._printed_at[what] = now
                 print(f"{what}: {done}/{total} {note}".rstrip(), file=sys.stderr, flush=True)
             return

@@ -23,8 +23,8 @@ _NOTE = settings_note("debug")
 _ONLY_SPEED = {"sandbox.workers", "debugging.concurrency"} | {
     f"{client}.{key}"
     for client in ("client", "repair_client")
-    for key in ("batch_size", "device", "concurrency", "timeout_s", "max_attempts", "give_up_s", "batch_poll_s",
-                "serve_start_s", "api_key_env")
+    for key in ("batch_size", "batch_tokens", "device", "concurrency", "timeout_s", "max_attempts", "give_up_s",
+                "batch_poll_s", "serve_start_s", "api_key_env")
 }  # fmt: skip
 
 

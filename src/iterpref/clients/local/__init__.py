@@ -20,7 +20,9 @@ class LocalConfig(ClientConfig):
     model: str = "playground"
     """`playground`, a model folder, or a hub id."""
     batch_size: int = Field(default=64, gt=0)
-    """Requests decoded together."""
+    """Requests decoded together, at most."""
+    batch_tokens: int = Field(default=1 << 15, gt=0)
+    """Tokens held at once, at most: requests decoded together, times the longest of them with its prompt."""
     device: str = "auto"
     """`auto` takes CUDA when there is one; else any torch device name."""
 
@@ -29,7 +31,7 @@ class LocalConfig(ClientConfig):
 
     @property
     def at_a_time(self) -> int:
-        return 4 * self.batch_size  # to choose from, as requests of like length are decoded together
+        return 4 * self.batch_size  # always some that wait, and wherever one ends another begins
 
     def price(self) -> None:
         return None
@@ -41,5 +43,5 @@ class LocalConfig(ClientConfig):
         need_packages("a model in this process", *FOR_MODELS)
         from iterpref.clients.local.client import LocalClient
 
-        with closing(LocalClient(source, self.batch_size, self.device, model)) as client:
+        with closing(LocalClient(source, self.batch_size, self.device, model, self.batch_tokens)) as client:
             yield client

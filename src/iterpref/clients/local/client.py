@@ -16,8 +16,11 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging
 
+from iterpref.clients.activity import Activity
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.local.engine import DecodingRow
+from iterpref.clients.local.meter import Meter
+from iterpref.clients.local.packed import pack_linears
 from iterpref.clients.local.probe import decoder
 from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
@@ -25,6 +28,9 @@ from iterpref.model_source import loading
 from iterpref.records import fingerprint
 
 _TAIL = 8  # tokens that may be needed to write one character
+_SMALL = 20_000_000
+"""Parameters below which a second CPU thread gains little on an idle machine, and costs much on a busy one; and whose
+weights stay in the CPU's caches, where their layout matters little."""
 
 
 class LocalClient:
@@ -51,7 +57,10 @@ class LocalClient:
         self._ends = frozenset(eos if isinstance(eos, list) else [eos]) - {None}
         self._tokenizing = threading.Lock()  # a fast tokenizer keeps state
         self.name = f"local:{network_identity(model or str(source), network)}"
+        if self._device == "cpu" and network.num_parameters() >= _SMALL:
+            pack_linears(network)
         self._decoder = decoder(network, batch_size, batch_tokens)
+        self._meter = Meter()
         self._new: list[DecodingRow] = []
         self._asked: dict[DecodingRow, tuple[Request, asyncio.Future[Completion]]] = {}
         self._pump: asyncio.Task[None] | None = None
@@ -62,9 +71,14 @@ class LocalClient:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._asked[row] = (request, future)
         self._new.append(row)
+        self._meter.asked += 1
         if self._pump is None or self._pump.done():
             self._pump = asyncio.create_task(self._decode())
         return await future
+
+    def activity(self) -> Activity | None:
+        running, waiting = self._decoder.counts
+        return self._meter.activity(self._decoder.made, running, waiting + len(self._new))
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
@@ -84,6 +98,7 @@ class LocalClient:
                 continue
             for row in ended:
                 request, future = self._asked.pop(row)
+                self._meter.answered += 1
                 if not future.done():
                     future.set_result(self._completion(row, request.sampling.stop))
 
@@ -92,6 +107,7 @@ class LocalClient:
         self._decoder.drop_all()
         for row in [row for row in self._asked if row not in self._new]:
             _, future = self._asked.pop(row)
+            self._meter.asked -= 1
             if not future.done():
                 future.set_exception(error)
 
@@ -162,7 +178,6 @@ def _load(source: str, device: str) -> tuple[Any, Any]:
         loaded = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
-    # A second CPU thread gains a small model little on an idle machine, and costs much on a busy one.
-    if device == "cpu" and loaded.num_parameters() < 20_000_000:
+    if device == "cpu" and loaded.num_parameters() < _SMALL:
         torch.set_num_threads(1)
     return tokenizer, loaded.to(device).eval()

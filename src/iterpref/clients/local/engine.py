@@ -69,6 +69,8 @@ class Engine:
         self._waiting: list[DecodingRow] = []
         self._running: list[DecodingRow] = []
         self._ended = Memory(tokens)
+        self.made = 0
+        """Tokens drawn so far, of all rows."""
 
     @property
     def busy(self) -> bool:
@@ -105,6 +107,7 @@ class Engine:
             tokens = next_tokens(output.logits[0], [row.draw for row in grown])
             for row, token in zip(grown, tokens, strict=True):
                 row.grow(token)
+            self.made += len(grown)
         return self._leave()
 
     def _leave(self) -> list[DecodingRow]:

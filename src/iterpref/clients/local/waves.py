@@ -20,6 +20,8 @@ class Waves:
         self._model = model
         self._most_rows, self._most_tokens = rows, tokens
         self._waiting: list[DecodingRow] = []
+        self._batch: list[DecodingRow] = []
+        self.made = 0
 
     @property
     def busy(self) -> bool:
@@ -27,17 +29,17 @@ class Waves:
 
     @property
     def counts(self) -> tuple[int, int]:
-        return 0, len(self._waiting)
+        return len(self._batch), len(self._waiting)
 
     def add(self, row: DecodingRow) -> None:
         self._waiting.append(row)
 
     def drop_all(self) -> None:
-        self._waiting = []
+        self._waiting, self._batch = [], []
 
     @torch.inference_mode()
     def step(self) -> list[DecodingRow]:
-        batch = self._next_batch()
+        batch = self._batch = self._next_batch()
         width = max(len(row.tokens) for row in batch)
         device = self._model.device
         pad = min(batch[0].ends, default=0)
@@ -60,6 +62,8 @@ class Waves:
             for token in tokens:
                 if not row.ended:
                     row.grow(token)
+                    self.made += 1
+        self._batch = []
         return batch
 
     def _next_batch(self) -> list[DecodingRow]:
