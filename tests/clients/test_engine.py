@@ -131,3 +131,15 @@ def test_models_with_a_window_are_not_taken_for_others(tmp_path: Path) -> None:
     Qwen2ForCausalLM(Qwen2Config(**sizes)).save_pretrained(tmp_path)
     model = AutoModelForCausalLM.from_pretrained(tmp_path).eval()
     assert isinstance(decoder(model, 4, 1024), Waves)
+
+
+def test_counts_are_of_rows_that_run_and_wait_and_of_tokens_made(network: Any) -> None:
+    engine = Engine(network, 2, 1 << 12)
+    for number in range(3):
+        engine.add(row(number, limit=3))
+    assert (engine.counts, engine.made) == ((0, 3), 0)
+    engine.step()
+    assert (engine.counts, engine.made) == ((2, 1), 2)
+    while engine.busy:
+        engine.step()
+    assert (engine.counts, engine.made) == ((0, 0), 9)

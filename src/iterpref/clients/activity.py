@@ -29,15 +29,15 @@ class Busy(Protocol):
 
 
 @contextmanager
-def told(client: Client, tell: Callable[[Activity], None], every_s: float = EVERY_S) -> Iterator[None]:
-    """While the context lasts, `tell` what the client does; called in a thread of its own, and once at the end."""
+def told(client: Client, tell: Callable[[Activity], None], every_s: float | None = None) -> Iterator[None]:
+    """While the context lasts, `tell` every two seconds what the client does; called in a thread of its own."""
     if not isinstance(client, Busy):
         yield
         return
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(every_s):
+        while not over.wait(EVERY_S if every_s is None else every_s):
             if doing := client.activity():
                 tell(doing)
 

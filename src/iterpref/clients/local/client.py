@@ -101,6 +101,8 @@ class LocalClient:
                 self._meter.answered += 1
                 if not future.done():
                     future.set_result(self._completion(row, request.sampling.stop))
+            if ended:
+                await asyncio.sleep(0)  # who was answered stores it before the next step begins
 
     def _fail(self, error: Exception) -> None:
         """What was in work fails; what came meanwhile is still to be tried."""
