@@ -1,4 +1,4 @@
-"""How fast does a model in this process answer: against the client of 295ad7f, and against `model.generate`?
+"""How fast does a model in this process answer: against the client of 295ad7f, and transformers' own ways?
 
     python benchmarks/generation.py --model FOLDER --quick --json generation.json  # 32 of each, once: about 20 minutes
     python benchmarks/generation.py --model FOLDER --json generation.json  # 64 of each, three rounds, and the texts
@@ -96,7 +96,7 @@ def speed(options: argparse.Namespace, recorded: dict[str, Conversations], round
     ours, before = ROOT / "src", today(options)
     ways = {"ours": ("client", ours), "today": ("client", before)}
     if not options.quick:
-        ways["generate"] = ("generate", ours)
+        ways |= {"generate": ("generate", ours), "continuous": ("continuous", ours)}
     found: dict[str, Any] = {}
     for name in SETS:
         runs: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
@@ -110,8 +110,8 @@ def speed(options: argparse.Namespace, recorded: dict[str, Conversations], round
             found[f"{name}_{way}_tokens_per_s"] = round(made[0]["answer_tokens"] / seconds[way], 1)
         found[f"{name}_tokens"] = {key: runs["ours"][0][key] for key in ("answer_tokens", "prompt_tokens")}
         found[f"ratio_{name}"] = round(seconds["today"] / seconds["ours"], 2)
-        if "generate" in seconds:
-            found[f"ratio_{name}_generate"] = round(seconds["generate"] / seconds["ours"], 2)
+        for other in ways.keys() - {"ours", "today"}:
+            found[f"ratio_{name}_{other}"] = round(seconds[other] / seconds["ours"], 2)
     return found
 
 

@@ -3,9 +3,10 @@
     python generation_worker.py WAY MODEL BATCH IN.json OUT.json
 
 Ways: `client`, the local client of whatever `iterpref` is on the path; `generate`, transformers' own in batches of
-BATCH in the order given; `texts`, the client's engine with the lead of each drawn token. IN is a list of conversations:
-`messages`, `sample_index`, and `tokens`, the length that an answer is forced to, so that all ways make the same work
-(not for `texts`). OUT gets `seconds` (prompts included, loading not) and the tokens of both; for texts `rows`.
+BATCH in the order given; `continuous`, transformers' continuous batching; `texts`, the client's engine with the lead of
+each drawn token. IN is a list of conversations: `messages`, `sample_index`, and `tokens`, the length that an answer is
+forced to, so that all ways make the same work (not for `texts`). OUT gets `seconds` (prompts included, loading not) and
+the tokens of both; for texts `rows`.
 """
 
 import asyncio
@@ -114,6 +115,38 @@ def generate_way(model: str, batch: int, conversations: list[Answered]) -> Answe
     return counted(time.perf_counter() - began, sum(c["tokens"] for c in conversations), prompts)
 
 
+@torch.inference_mode()
+def continuous_way(model: str, batch: int, conversations: list[Answered]) -> Answered:
+    """transformers' continuous batching with its paged cache; the lengths are bounds of each request."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+    from transformers.generation.configuration_utils import ContinuousBatchingConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(model)
+    network = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
+    drawn = GenerationConfig(
+        do_sample=True, temperature=TEMPERATURE, top_p=1.0, top_k=0, eos_token_id=-1, pad_token_id=0
+    )
+    bounds = ContinuousBatchingConfig(max_batch_tokens=batch + 512, num_blocks=1 << 10, page_size=32)
+    manager = network.init_continuous_batching(generation_config=drawn, continuous_batching_config=bounds)
+    manager.start()
+    prompts = 0
+    began = time.perf_counter()
+    for number, c in enumerate(conversations):
+        text = tokenizer.apply_chat_template(c["messages"], tokenize=False, add_generation_prompt=True)
+        tokens = tokenizer(text, add_special_tokens=False)["input_ids"]
+        prompts += len(tokens)
+        manager.add_request(tokens, request_id=str(number), max_new_tokens=c["tokens"], eos_token_id=-1)
+    made = 0
+    for _ in conversations:
+        result = manager.get_result()
+        assert result is not None and result.error is None, result
+        made += len(result.generated_tokens)
+    seconds = time.perf_counter() - began
+    manager.stop(block=True)
+    assert made == sum(c["tokens"] for c in conversations)
+    return counted(seconds, made, prompts)
+
+
 def texts_way(model: str, batch: int, conversations: list[Answered]) -> Answered:
     """The engine's tokens at their own lengths, each with the lead of the drawn one over the next best."""
     from iterpref.clients.local import draw, engine
@@ -148,6 +181,6 @@ def counted(seconds: float, answer_tokens: int, prompt_tokens: int) -> Answered:
 
 if __name__ == "__main__":
     way, model, batch, given, out = sys.argv[1:]
-    ways = {"client": client_way, "generate": generate_way, "texts": texts_way}
+    ways = {"client": client_way, "generate": generate_way, "continuous": continuous_way, "texts": texts_way}
     conversations = json.loads(Path(given).read_text(encoding="utf-8"))
     Path(out).write_text(json.dumps(ways[way](model, int(batch), conversations)), encoding="utf-8")

@@ -59,7 +59,10 @@ class Completion(Record):
 
 
 class Client(Protocol):
-    """A model that answers. Many calls may be in flight at once; the client batches or limits them as it needs."""
+    """A model that answers. Many calls may be in flight at once; the client batches or limits them as it needs.
+
+    One that takes long and could tell how far it is has `activity`, too (`activity.Busy`).
+    """
 
     @property
     def name(self) -> str:
