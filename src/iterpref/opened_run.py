@@ -90,9 +90,9 @@ class OpenedRun:
         return Budget(self.config.budget, self.store)
 
     @contextmanager
-    def ledger(self, settings: ClientConfig, budget: Budget | None = None) -> Iterator[Ledger]:
-        """A client behind this run's ledger; `budget` is shared where a step asks several."""
-        opened = open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0)
+    def ledger(self, settings: ClientConfig, budget: Budget | None = None, raw: bool = False) -> Iterator[Ledger]:
+        """A client behind this run's ledger; `budget` is shared where a step asks several; `raw`: see `Request`."""
+        opened = open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0, raw)
         with opened as ledger, told(ledger.client, self.shows("decode")):
             yield ledger
 

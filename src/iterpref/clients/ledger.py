@@ -19,6 +19,8 @@ from functools import partial
 from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig, Completion, Price, Request
+from iterpref.clients.before_loading import check_local
+from iterpref.clients.local import LocalConfig
 from iterpref.errors import BudgetError, ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
 from iterpref.run_folder import weights_note
@@ -192,8 +194,16 @@ class Ledger:
 
 
 @contextmanager
-def open_ledger(settings: ClientConfig, store: Store, budget: Budget | None = None, since: int = 0) -> Iterator[Ledger]:
-    """The client that `settings` asks for, behind the ledger of a run; raises ClientError if it can't be opened."""
+def open_ledger(
+    settings: ClientConfig, store: Store, budget: Budget | None = None, since: int = 0, raw: bool = False
+) -> Iterator[Ledger]:
+    """The client that `settings` asks for, behind the ledger of a run; `raw`: it will be asked bare text only.
+
+    Raises:
+        ClientError: It can't be opened, or a model in this process couldn't answer.
+    """
+    if isinstance(settings, LocalConfig):
+        check_local(settings, raw)
     with settings.open(store.folder) as client:
         weights = filed_under(store, client.name, settings.weights())
         yield Ledger(client, store, budget, settings.price(), settings.at_a_time, since, weights, settings.manner)

@@ -42,7 +42,7 @@ class GeneratedAnswers:
         self._definition = benchmark.definition
         self._settings = settings
         self._seed = config.seed
-        self._protocol = benchmark.definition.protocol if settings.protocol == "auto" else settings.protocol
+        self._protocol = protocols.chosen(benchmark.definition, settings.protocol)
         self.name = ledger.name
         manner = next((ledger.manner(self._request(task, 0)) for task in benchmark.tasks[:1]), "")
         said = (self._protocol, _sampling_in_words(settings), manner)

@@ -10,6 +10,7 @@ from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.evaluation.protocols import chosen
 from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
@@ -26,7 +27,8 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
     client = asked or in_this_process(run.config.client, _trained(run, model))
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
-        with run.ledger(client) as ledger:
+        raw = chosen(benchmark.definition, settings.protocol) == "base"
+        with run.ledger(client, raw=raw) as ledger:
             return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
 
 

@@ -9,6 +9,7 @@ generic prompt; the words of the instructions are part of these protocols and ar
 
 import re
 from dataclasses import dataclass
+from typing import Literal
 
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, PromptProtocol
@@ -34,6 +35,11 @@ class Asked:
     messages: tuple[Message, ...]
     stop: tuple[str, ...] = ()
     raw: bool = False
+
+
+def chosen(definition: BenchmarkDefinition, setting: Literal["auto"] | PromptProtocol) -> PromptProtocol:
+    """The protocol that `evaluation.protocol` asks for."""
+    return definition.protocol if setting == "auto" else setting
 
 
 def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -> Asked:

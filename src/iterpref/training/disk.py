@@ -72,7 +72,7 @@ def check_room(folder: Path, model: Any, args: Any, state: Any, adapter: Adapter
     trained = sum(t.numel() * t.element_size() for t in tensors if t.requires_grad)
     saved = trained if adapter.use_peft else whole
     final = saved + (whole if adapter.use_peft and adapter.merge_adapter else 0)
-    checkpoint = saved + (0 if args.save_only_model else _optimizer_bytes(args.optim, trained))
+    checkpoint = saved + (0 if args.save_only_model else optimizer_bytes(args.optim, trained))
     count = _checkpoints_to_come(args, state, len(checkpoints(folder)))
     needed, free = count * checkpoint + final, shutil.disk_usage(folder).free
     if needed > free:
@@ -84,7 +84,8 @@ def check_room(folder: Path, model: Any, args: Any, state: Any, adapter: Adapter
         )
 
 
-def _optimizer_bytes(optimizer: str, trained: int) -> int:
+def optimizer_bytes(optimizer: str, trained: int) -> int:
+    """What the optimizer keeps for so many bytes of trained tensors."""
     if "adam" not in optimizer:
         return 0  # other optimizers keep less, by rules of their own
     return trained // 2 if "8bit" in optimizer else 2 * trained

@@ -165,12 +165,18 @@ def _reply(text: str) -> dict[str, str]:
     return {"role": "assistant", "content": text}
 
 
-def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = False) -> str:
+def check_template(tokenizer: Any) -> None:
+    """Refuse with a TrainingError a tokenizer without the chat template that prompts of messages need."""
     if not tokenizer.chat_template:
+        named = f"model {tokenizer.name_or_path}: " if getattr(tokenizer, "name_or_path", "") else ""
         raise TrainingError(
-            "the prompt is a list of messages, but the tokenizer has no chat template; train a chat model, or make "
-            "the pairs again with pairing.prompt_format=text"
+            f"{named}the prompt is a list of messages, but the tokenizer has no chat template; train a chat model, or "
+            "make the pairs again with pairing.prompt_format=text"
         )
+
+
+def _apply_template(tokenizer: Any, messages: list[dict[str, str]], add_generation_prompt: bool = False) -> str:
+    check_template(tokenizer)
     try:
         text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=add_generation_prompt)
     except TemplateError as error:

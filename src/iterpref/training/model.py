@@ -24,13 +24,11 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
     """The network, in float32 unless `model_init_kwargs` names a dtype (TRL's default).
 
     Raises:
-        ClientError: It doesn't load, or is an adapter, or without a head that gives logits.
+        ClientError: It doesn't load, or is without a head that gives logits.
         TrainingError: Quantization is asked for where it can't be had.
     """
     options = {"device_map": None, "trust_remote_code": args.trust_remote_code, **(args.model_init_kwargs or {})}
     options |= _quantization(args, adapter)
-    if (Path(model) / "adapter_config.json").is_file():
-        raise ClientError(f"model {model}: is an adapter; merge it first, or give the folder of a whole model")
     with loading(model):
         network = create_model_from_path(model, **options)
     check_gives_logits(network, model)

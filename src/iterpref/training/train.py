@@ -92,7 +92,7 @@ def train(
     check_keys(config, known_keys())  # what can be told before torch is loaded
     check_pairs_are_there(pairs_path)
     check_numbers(config)
-    source = model_source(model)
+    source = model_source(model, adapter=False)
     from iterpref.training.contexts import quiet
     from iterpref.training.disk import told_if_full
 
@@ -165,10 +165,14 @@ def _beginning(folder: Path, run: TrainingRun, section: "TrainingSection", resum
 def _make_trainer(source: str, section: "TrainingSection", pairs: Any, callbacks: list[Any]) -> "FocalDPOTrainer":
     from trl import get_peft_config
 
+    from iterpref.training.before_loading import check_chats, check_model
     from iterpref.training.model import load_model, load_tokenizer
     from iterpref.training.trainer import FocalDPOTrainer
 
-    tokenizer, network = load_tokenizer(source, section.args), load_model(source, section.args, section.adapter)
+    tokenizer = load_tokenizer(source, section.args)
+    check_chats(source, tokenizer, pairs, section)
+    check_model(source, tokenizer, section.args, section.adapter)
+    network = load_model(source, section.args, section.adapter)
     with _settings_of_others():
         return FocalDPOTrainer(
             network,

@@ -22,6 +22,7 @@ from trl import DPOTrainer
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
 from iterpref.training.batching import TRUNK, FocalPreferenceCollator, GroupBatchSampler
+from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
 from iterpref.training.disk import is_full
@@ -74,8 +75,9 @@ class FocalDPOTrainer(DPOTrainer):
     ) -> None:
         check_trl()
         if isinstance(model, str):
-            model = model_source(model, tokenizer=processing_class is None)
+            model = model_source(model, tokenizer=processing_class is None, adapter=False)
         tokenizer = processing_class or load_tokenizer(_name(model), args)
+        check_given(model, _name(model), tokenizer, args, kwargs)
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         self._method = METHODS[args.method]
