@@ -1,4 +1,4 @@
-"""A model that can't be used, told in one line before its weights are read: they are no weights in most tests here."""
+"""A model that can't be used, told in one line before its weights are read: in most tests here, they can't be."""
 
 import json
 import shutil
@@ -120,7 +120,7 @@ def test_a_model_without_a_chat_template_continues_text(run, folder, tmp_path):
     path = folder(template=False)
     assert "has no chat template" in refused("evaluate", run, path, *asked)
     message = refused("evaluate", run, path, *asked, "--set", "evaluation.protocol=base")
-    assert "doesn't load (SafetensorError: " in message
+    assert "doesn't load (" in message
 
 
 def test_bad_input_pairs_of_messages_and_a_tokenizer_without_a_chat_template(run, folder):
@@ -176,8 +176,8 @@ def test_special_tokens_beyond_the_embedding_that_nothing_uses_are_let_through(r
     last = special["added_tokens"][-1]
     special["added_tokens"] += [last | {"id": rows + i, "content": f"<|fim_{i}|>"} for i in range(2)]
     (path / "tokenizer.json").write_text(json.dumps(special))
-    assert "doesn't load (SafetensorError: " in refused("debug", run, path)
-    assert "2 special tokens of its tokenizer (<|fim_0|>, ...) have no embedding" in caplog.text
+    assert "doesn't load (" in refused("debug", run, path)
+    assert "special tokens of its tokenizer (<|fim_0|>, ...) have no embedding" in caplog.text
 
 
 @pytest.mark.parametrize("tied", [True, False])

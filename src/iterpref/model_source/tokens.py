@@ -53,13 +53,16 @@ def check_vocabulary(tokenizer: Any, rows: int | None, model: str) -> None:
         )
     logger.warning(
         "model %s: %d special tokens of its tokenizer (%s, ...) have no embedding; a text that holds one can't be used",
-        *(model, len(beyond), next(iter(beyond))),
+        *(model, len(beyond), min(beyond, key=beyond.__getitem__)),
     )
 
 
 def _used_tokens(tokenizer: Any) -> Iterator[str]:
-    """Special tokens that come into texts without standing in them, and what the chat template writes."""
-    yield from filter(None, (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token, tokenizer.unk_token))
+    """Special tokens that come into texts without standing in them, and what the chat template writes.
+
+    Not the one for unknown text, which transformers gives to tokenizers that know every byte, too.
+    """
+    yield from filter(None, (tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token))
     if tokenizer.chat_template:
         try:
             text = tokenizer.apply_chat_template([_ASKED, _ANSWERED], tokenize=False)
