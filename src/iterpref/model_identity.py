@@ -1,4 +1,4 @@
-"""Which model is this? A short text that changes with the weights, for a folder on disk and for a loaded network.
+"""Which model is this? A short text that changes with the weights, for a folder or file and for a loaded network.
 
 A folder may be trained again in place and keep its name, so samples of its contents enter: enough to tell trained
 weights apart, and quick for any size. Loads no torch.
@@ -17,11 +17,17 @@ _SAMPLE_BYTES = 1 << 20
 
 
 def folder_identity(model: str) -> str:
-    """What tells model folders apart: names, sizes, and the first and last MiB of each weight or config file."""
+    """What tells model folders apart: names, sizes, and the first and last MiB of each weight or config file.
+
+    A single file, such as a GGUF, likewise.
+    """
     folder = Path(model)
-    if not folder.is_dir():
+    if folder.is_file():
+        files = [folder]
+    elif folder.is_dir():
+        files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in _NOT_THE_MODEL)
+    else:
         return model  # a hub id stands for itself
-    files = sorted(p for p in folder.iterdir() if p.suffix in _MODEL_FILES and p.name not in _NOT_THE_MODEL)
     return fingerprint([[p.name, p.stat().st_size, _sample_hash(p)] for p in files])
 
 

@@ -25,6 +25,7 @@ class Endpoint:
         self.seen: list[dict[str, Any]] = []
         self.models: list[dict[str, Any]] | None = None
         """What `GET models` answers, which is not counted; None: that there is no such path."""
+        self.models_status: int | None = None
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -66,7 +67,7 @@ class Endpoint:
             body = await reader.readexactly(int(lengths[0]) if lengths else 0)
             if head.startswith(b"GET /v1/models "):
                 content = json.dumps({"object": "list", "data": self.models}).encode()
-                writer.write(response(404 if self.models is None else 200, content))
+                writer.write(response(self.models_status or (404 if self.models is None else 200), content))
             else:
                 self.requests += 1
                 await self.handle(head, body, writer)

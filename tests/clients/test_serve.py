@@ -1,6 +1,7 @@
 """`serve: vllm` against a stand-in command of the same name, with a real server behind it."""
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
@@ -63,9 +64,26 @@ def settings(model: object, **values: object) -> OpenAIConfig:
 def test_the_command_line() -> None:
     asked = settings("models/a", lora="models/b", serve_args=("--tensor-parallel-size=2",))
     assert command(asked, 5) == [
-        "vllm", "serve", "models/a", "--host", "127.0.0.1", "--port", "5", "--enable-lora",
-        "--lora-modules", "lora=models/b", "--tensor-parallel-size=2",
+        "vllm", "serve", "models/a", "--host", "127.0.0.1", "--port", "5", "--generation-config", "vllm",
+        "--enable-lora", "--lora-modules", "lora=models/b", "--max-lora-rank", "8", "--tensor-parallel-size=2",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("adapter", "most"),
+    [
+        pytest.param({"r": 16}, "16", id="vLLM's own bound"),
+        pytest.param({"r": 24}, "32", id="rounded up to what vLLM takes"),
+        pytest.param({"r": 8, "rank_pattern": {"q_proj": 64}}, "64", id="one layer's"),
+        pytest.param({"r": 1024}, "512", id="more than vLLM takes, which then says so"),
+    ],
+)
+def test_defect_vllm_refuses_an_adapter_of_more_than_rank_16(
+    tmp_path: Path, adapter: dict[str, object], most: str
+) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps(adapter))
+    line = command(settings("models/a", lora=str(tmp_path)), 5)
+    assert line[line.index("--max-lora-rank") + 1] == most
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ class Server:
         asked = {"kind": "openai", "model": "m", "base_url": self.endpoint.url, **client}
         values = {"evaluation": {"benchmark": str(self.benchmark), "client": asked}, "sandbox": {"workers": 1}}
         with Store.open(self._folder / run) as store:
-            return pipeline.evaluate(OpenedRun(store, parse_config(values)), "m")
+            return pipeline.evaluate(OpenedRun(store, parse_config(values)), str(asked["model"]))
 
 
 def score(result: Result) -> float:
@@ -79,6 +79,38 @@ def test_defect_7_a_folder_trained_again_in_place(server: Server, text: list[str
     (folder / "model.safetensors").write_bytes(b"2")
     text[0] = RIGHT
     assert score(server.evaluate()) == 1.0
+
+
+@pytest.mark.parametrize("lists", ["other models", "nothing"])
+def test_defect_a_folder_that_the_server_does_not_list(text: list[str], tmp_path: Path, lists: str) -> None:
+    """`transformers serve` lists the hub's cache, and answers 500 where there is none; its model is named by folder."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    weights = folder / "model.safetensors"
+    with Scripted(lambda _: (200, completion(text[0]))) as endpoint:
+        server = Server(endpoint, tmp_path)
+        if lists == "other models":
+            endpoint.models = [{"id": "someone/else", "object": "model"}]
+        else:
+            endpoint.models_status = 500
+        weights.write_bytes(b"1")
+        assert score(server.evaluate(model=str(folder))) == 0.0
+        text[0] = RIGHT
+        assert score(server.evaluate(model=str(folder))) == 0.0
+        weights.write_bytes(b"2")
+        assert score(server.evaluate(model=str(folder))) == 1.0
+        assert endpoint.requests == 2
+
+
+def test_a_file_that_is_served(server: Server, text: list[str], tmp_path: Path) -> None:
+    """llama.cpp's Python server names its model by the GGUF file."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"1")
+    server.endpoint.models = [{"id": str(gguf), "object": "model", "owned_by": "me", "permissions": []}]
+    assert score(server.evaluate(model=str(gguf))) == 0.0
+    gguf.write_bytes(b"2")
+    text[0] = RIGHT
+    assert score(server.evaluate(model=str(gguf))) == 1.0
 
 
 def test_calls_of_earlier_versions_stay_those_of_the_model_that_is_served(server: Server, text: list[str]) -> None:

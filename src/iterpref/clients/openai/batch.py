@@ -178,7 +178,7 @@ class BatchClient(OpenAIClient):
         said = f"{self.name}: {self._clean(failure.message)}"
         if failure.meaning is Meaning.REFUSED:
             self._waiting.pop(name)[1].set_exception(RefusedError(said))
-        elif failure.meaning is Meaning.ENDPOINT:
+        elif failure.meaning in (Meaning.ENDPOINT, Meaning.PREFILL):
             self._waiting.pop(name)[1].set_exception(EndpointError(said))
         elif self._tries[name] >= self._settings.max_attempts:
             self._waiting.pop(name)[1].set_exception(ClientError(f"{said} (in {self._tries[name]} batches)"))

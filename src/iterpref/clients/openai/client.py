@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Set
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import openai
@@ -38,7 +38,7 @@ class _Endpoint:
         self.limiter = Limiter(settings.concurrency)
         self._settings = settings
         self._key = key
-        self._pool: tuple[asyncio.AbstractEventLoop, openai.AsyncOpenAI] | None = None
+        self._pool: _Pool | None = None
 
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
         """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
@@ -50,12 +50,31 @@ class _Endpoint:
 
     def sdk(self) -> openai.AsyncOpenAI:
         loop = asyncio.get_running_loop()
-        if self._pool is None or self._pool[0] is not loop:
+        if self._pool is None or self._pool.loop is not loop:
             timeout = openai.Timeout(self._settings.timeout_s, connect=10.0)
             key = self._key or "none"  # local servers ask for no key, and the SDK wants one
             sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout)
-            self._pool = (loop, sdk)
-        return self._pool[1]
+            self._pool = _Pool(loop, sdk, loop.create_task(_closed_at_the_end(sdk)))
+        return self._pool.sdk
+
+
+class _Pool(NamedTuple):
+    """The SDK of one event loop, and the task that closes it there."""
+
+    loop: asyncio.AbstractEventLoop
+    sdk: openai.AsyncOpenAI
+    closing: asyncio.Task[None]
+
+
+async def _closed_at_the_end(sdk: openai.AsyncOpenAI) -> None:
+    """Wait until the loop ends, which cancels all tasks; then close the connections that were kept alive.
+
+    Left to the garbage collector, the SDK would try it in a later loop, where they can't be closed any more.
+    """
+    try:
+        await asyncio.get_running_loop().create_future()
+    finally:
+        await sdk.close()
 
 
 class OpenAIClient:
@@ -83,7 +102,7 @@ class OpenAIClient:
             self._reached |= not failure.unreached
             if failure.meaning is Meaning.PARAMETER and self._leave_out(failure):
                 continue
-            if failure.meaning in (Meaning.REFUSED, Meaning.ENDPOINT, Meaning.PARAMETER):
+            if failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED):
                 raise self._final(endpoint, failure, attempts + 1)
             attempts += failure.meaning is Meaning.TRANSIENT
             # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
@@ -183,6 +202,9 @@ class OpenAIClient:
         if failure.meaning is Meaning.ENDPOINT:
             advice = f"check client.base_url, client.model and {key}"
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
+        if failure.meaning is Meaning.PREFILL:
+            advice = "set client.prefill to another way (plain, where the server may begin anew), or ask by a protocol "
+            return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}without a begun turn")
         if failure.meaning is Meaning.THROTTLED:
             asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
             most = f"client.give_up_s={self._settings.give_up_s:g}{asked}"

@@ -27,8 +27,11 @@ _TOO_LONG = re.compile(
 )
 _FILTERED = re.compile(r"moderation|flagged|content[ _](filter|policy|management)", re.IGNORECASE)
 _KEY_OR_MODEL = re.compile(
-    r"api[ _-]?key|(invalid|unknown|no such) model|model\b.{0,80} not (found|exist)", re.IGNORECASE
+    r"api[ _-]?key|(invalid|unknown|no such) model|model\b.{0,80} not (found|exist)|server is pinned to", re.IGNORECASE
 )
+_REFUSING = ("unsupported", "not support", "unrecognized", "unexpected", "not permitted")
+# Keys that mark a begun turn (`client.prefill`): without them the server may begin anew, which is for the user to say.
+_PREFILL = re.compile(r"continue_final_message|add_generation_prompt")
 
 
 class Meaning(Enum):
@@ -38,6 +41,7 @@ class Meaning(Enum):
     TRANSIENT = "worth another attempt"
     PARAMETER = "the model refuses an optional parameter"
     REFUSED = "this request will never be answered; others may be"
+    PREFILL = "the server does not take the keys that mark a begun turn; no such request will be answered"
     ENDPOINT = "no request will be answered"
 
 
@@ -84,14 +88,16 @@ def by_status(status: int, said: str, wait_s: float | None = None, about: str | 
         return FailedRequest(Meaning.TRANSIENT, message, wait_s)
     if status in (401, 402, 403, 404, 405) or (status == 400 and _KEY_OR_MODEL.search(said)):
         return FailedRequest(Meaning.ENDPOINT, message)
-    refused = _refused_parameter(said.lower(), about) if status in (400, 422) else ""
+    if status not in (400, 422) or not any(word in said.lower() for word in _REFUSING):
+        return FailedRequest(Meaning.REFUSED, message)
+    if _PREFILL.search(about or said):
+        return FailedRequest(Meaning.PREFILL, message)
+    refused = _refused_parameter(said.lower(), about)
     return FailedRequest(Meaning.PARAMETER if refused else Meaning.REFUSED, message, parameter=refused)
 
 
 def _refused_parameter(said: str, about: str | None) -> str:
-    """The optional parameter that a 400 is about; "" if it is about something else."""
-    if not any(word in said for word in ("unsupported", "not support", "unrecognized", "unexpected", "not permitted")):
-        return ""
+    """The optional parameter that a refusal is about; "" if it is about something else."""
     if about in OPTIONAL:
         return str(about)
     return next((name for name in OPTIONAL if re.search(rf"\b{name}\b", said)), "")
@@ -125,7 +131,7 @@ def without_key(text: str, key: str, most: int = 300) -> str:
 
 def _said(error: openai.APIStatusError) -> str:
     body = error.body
-    message = body.get("message") if isinstance(body, dict) else None
+    message = body.get("message") or body.get("detail") if isinstance(body, dict) else None  # `detail`: FastAPI's
     return " ".join(str(message or error.response.text or error.message).split())[:3000]
 
 

@@ -1,5 +1,6 @@
 """A `vllm serve` process of our own for a checkpoint or a LoRA, on 127.0.0.1 only: started, awaited, stopped."""
 
+import json
 import os
 import signal
 import socket
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from iterpref.clients.openai import OpenAIConfig
 
 LORA_NAME = "lora"
+RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # those of `--max-lora-rank`, which is 16 unless said
 
 
 @contextmanager
@@ -54,10 +56,19 @@ def served(settings: "OpenAIConfig", log_folder: Path) -> "Iterator[OpenAIConfig
 
 
 def command(settings: "OpenAIConfig", port: int) -> list[str]:
-    line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port)]
+    # Requests alone say how to sample; else the model's generation_config.json adds its top_k, repetition penalty, ...
+    line = ["vllm", "serve", settings.model, "--host", "127.0.0.1", "--port", str(port), "--generation-config", "vllm"]
     if settings.lora:
-        line += ["--enable-lora", "--lora-modules", f"{LORA_NAME}={settings.lora}"]
+        rank = next((most for most in RANKS if most >= _rank(Path(settings.lora))), RANKS[-1])
+        line += ["--enable-lora", "--lora-modules", f"{LORA_NAME}={settings.lora}", "--max-lora-rank", str(rank)]
     return [*line, *settings.serve_args]
+
+
+def _rank(lora: Path) -> int:
+    """The greatest rank of an adapter; 0 for one that isn't a folder here."""
+    config = lora / "adapter_config.json"
+    values = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
+    return max([values.get("r") or 0, *(values.get("rank_pattern") or {}).values()])
 
 
 def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, log: Path) -> None:
