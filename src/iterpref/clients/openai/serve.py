@@ -68,7 +68,7 @@ def _rank(lora: Path) -> int:
     """The greatest rank of an adapter; 0 for one that isn't a folder here."""
     config = lora / "adapter_config.json"
     values = json.loads(config.read_text(encoding="utf-8")) if config.is_file() else {}
-    return max([values.get("r") or 0, *(values.get("rank_pattern") or {}).values()])
+    return int(max([values.get("r") or 0, *(values.get("rank_pattern") or {}).values()]))
 
 
 def _await_ready(process: subprocess.Popen[bytes], port: int, seconds: float, log: Path) -> None:
