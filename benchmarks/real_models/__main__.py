@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from iterpref.errors import IterPrefError
+from iterpref.errors import ConfigError, IterPrefError
 from iterpref.files import write_json, write_text
 from iterpref.model_source import model_source
 from iterpref.playground.coder import resolve_model
@@ -22,6 +22,7 @@ from iterpref.progress import ProgressBars
 
 from .charts import charts, pictures
 from .data import use_mbpp
+from .jobs import run_in_processes, this_command
 from .lab import Lab
 from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
 from .records import Records
@@ -36,15 +37,16 @@ def main() -> None:
     options = _options()
     experiment = _experiment(options)
     records = Records(experiment.work)
-    print(_estimate(experiment, records, Rates(options.prompt_rate, options.answer_rate, options.train_rate)))
+    if not options.only:
+        print(_estimate(experiment, records, Rates(options.prompt_rate, options.answer_rate, options.train_rate)))
     try:
         if not options.estimate and not options.publish:
-            _run(experiment, records)
+            _run(experiment, records, options)
     except IterPrefError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         sys.exit("stopped; what was asked, run and finished is kept, and the same command goes on")
-    if not options.estimate:
+    if not options.estimate and not options.only:
         _write_tables(experiment.work / "tables.md", experiment.work, records)
     if options.publish:
         _publish(records, experiment.scale)
@@ -59,6 +61,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("../real-models-work"), help="Folder for runs and records.")
     parser.add_argument("--quick", action="store_true", help="40 tasks, 20 pairs, two methods.")
     parser.add_argument("--tasks", type=int, metavar="N", help="N tasks of everything: to try it out.")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="N steps at once, each in its own process.")
+    parser.add_argument("--only", metavar="STEP", help="This step alone, in this process; those before it are done.")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="A setting on top of all.")
     parser.add_argument("--estimate", action="store_true", help="Only say how long it will take.")
     parser.add_argument("--publish", action="store_true", help="Only write tables and plots into docs/.")
@@ -91,17 +95,24 @@ def _estimate(experiment: Experiment, records: Records, rates: Rates) -> str:
     return "\n".join([*lines, f"About {total}, {how}.", *left_out])
 
 
-def _run(experiment: Experiment, records: Records) -> None:
+def _run(experiment: Experiment, records: Records, options: argparse.Namespace) -> None:
     for model in filter(None, (experiment.model, experiment.repairer)):
         model_source(resolve_model(model))  # before the folder is claimed for a name that was mistyped
     records.claim(experiment)
+    known = steps(experiment)
+    left = [name for name in known if records.get(name) is None]
+    if options.only:
+        if options.only not in known:
+            raise ConfigError(f"--only {options.only}: no such step; there are {', '.join(known)}")
+        left = [name for name in left if name == options.only]
+    elif options.jobs > 1:
+        return run_in_processes(list(known), left, options.jobs, this_command(), experiment.work / "logs")
     with ProgressBars() as bars:
         lab = Lab(experiment, records, bars)
-        for name, step in steps(experiment).items():
-            if records.get(name) is None:
-                print(f"step {name} ({datetime.now():%H:%M})", flush=True)
-                records.put(name, step(lab))
-                gc.collect()  # trainers hold themselves in circles, and a model with them
+        for name in left:
+            print(f"step {name} ({datetime.now():%H:%M})", flush=True)
+            records.put(name, known[name](lab))
+            gc.collect()  # trainers hold themselves in circles, and a model with them
 
 
 def _write_tables(path: Path, folder: Path, records: Records) -> None:

@@ -1,7 +1,7 @@
 """The arms of debugging: own repairs, sampling, and the first repair without feedback, with another's, by another.
 
-Own repairs and sampling share a run folder. Each control has one of its own, which begins with the calls that were paid
-already; so all arms repair the same first attempts, and pay for repairs alone.
+Each arm has a run folder of its own. All others begin with the calls that own repairs have paid already; so all have
+the same first attempts, and pay for what comes after them alone.
 """
 
 import random
@@ -13,32 +13,39 @@ from iterpref.analysis.taxonomy import failure_kind
 from iterpref.config import Config
 from iterpref.debugging.debug_run import debug_tasks
 from iterpref.opened_run import OpenedRun
-from iterpref.records import Execution, Task, fingerprint
+from iterpref.records import Execution, PreferencePair, Task, fingerprint
 from iterpref.store import Store
 
 from .data import training_file
 from .lab import Lab
 from .records import Record
 
-RUN = "debugging"
+RUN, SAMPLING = "debugging", "sampling"
 Feedback = Callable[[Task, int, Execution], str]
 
 
 def own_repairs(lab: Lab) -> Record:
     """At most five repairs of each failing program, by its own author."""
-    return _in_shared_run(lab, "debugging")
+    with lab.opened(RUN, lab.experiment.config("debug")) as run:
+        return _debug_all(lab, run)
 
 
 def sampling(lab: Lab) -> Record:
     """As many independent draws as debugging may make calls; draw 0 is the first attempt."""
-    return _in_shared_run(lab, "sampling")
+    with lab.opened(SAMPLING, lab.experiment.config("debug", "debugging.mode=sampling")) as run:
+        _begin_with_paid_calls(lab, run)
+        return _debug_all(lab, run)
 
 
-def _in_shared_run(lab: Lab, mode: str) -> Record:
-    with lab.opened(RUN, lab.experiment.config("debug", f"debugging.mode={mode}")) as run:
-        pipeline.import_source(run, str(training_file(lab.experiment)), {})
-        progress = pipeline.debug(run)
-        return outcomes(run.store, mode) | {"left_out": progress.left_out}
+def _debug_all(lab: Lab, run: OpenedRun) -> Record:
+    pipeline.import_source(run, str(training_file(lab.experiment)), {})
+    progress = pipeline.debug(run)
+    return outcomes(run.store, run.config.debugging.mode) | {"left_out": progress.left_out}
+
+
+def _begin_with_paid_calls(lab: Lab, run: OpenedRun) -> None:
+    if not run.store.count("tasks"):
+        run.store.absorb(lab.folder(RUN))  # before there are tasks: calls and executions, and no trajectory
 
 
 def removed(lab: Lab) -> Record:
@@ -50,8 +57,8 @@ def removed(lab: Lab) -> Record:
 def shuffled(lab: Lab) -> Record:
     """The model reads what another task's program was told."""
     config = lab.experiment.config("debug", "debugging.max_iterations=1")
-    with lab.opened(RUN, config) as true:
-        told = feedback_of_others(true.store)
+    with lab.read(RUN) as true:
+        told = feedback_of_others(true)
     return _first_repair(lab, "shuffled", config, partial(debug_tasks, feedback=told))
 
 
@@ -61,19 +68,20 @@ def repairer(lab: Lab) -> Record:
     config = lab.experiment.config(
         "debug", "debugging.max_iterations=1", "repair_client.kind=local", f"repair_client.model={larger}"
     )
-    return _first_repair(lab, "repairer", config, pipeline.debug) | {"model": str(larger).rpartition("/")[2]}
+    record = _first_repair(lab, "repairer", config, pipeline.debug)
+    _, funnel = kept_pairs(lab, "repairer", "debugging")
+    return record | {"model": str(larger).rpartition("/")[2], "pairs": funnel}
 
 
 def _first_repair(lab: Lab, name: str, config: Config, debug: Callable[[OpenedRun], object]) -> Record:
     """One repair of each first attempt that failed."""
     failing = [task_id for task_id, kinds in lab.records[RUN]["outcomes"].items() if kinds[0]]
-    with lab.opened(RUN, config) as own:
-        tasks = [own.store.task(task_id) for task_id in failing]
+    with lab.read(RUN) as own:
+        tasks = [own.task(task_id) for task_id in failing]
     with lab.opened(name, config) as run:
         if not tasks:  # a trial of few tasks, all solved at once
             return outcomes(run.store, "debugging")
-        if not run.store.count("tasks"):
-            run.store.absorb(lab.folder(RUN))  # before there are tasks: calls and executions, and no trajectory
+        _begin_with_paid_calls(lab, run)
         run.store.put_tasks(tasks)
         debug(run)
         return outcomes(run.store, "debugging")
@@ -93,6 +101,14 @@ def feedback_of_others(store: Store) -> Feedback:
         return random.Random(fingerprint([task.task_id, iteration])).choice(texts) if texts else ""
 
     return other
+
+
+def kept_pairs(lab: Lab, folder: str, source: str) -> tuple[list[PreferencePair], Record]:
+    """The kept pairs of a run, and what became of all."""
+    with lab.opened(folder, lab.experiment.config("pair", f"pairing.source={source}")) as run:
+        tally = pipeline.pair(run)
+        dropped = {row.name: row.dropped for row in tally.funnel if row.dropped}
+        return list(run.store.pairs(kept=True)), {"found": tally.pairs, "kept": tally.kept, "dropped": dropped}
 
 
 def outcomes(store: Store, origin: str) -> Record:

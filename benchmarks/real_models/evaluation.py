@@ -34,7 +34,7 @@ def evaluate(lab: Lab, entrant: str) -> Record:
     scores: Record = {}
     for name in BENCHMARKS:
         config = lab.experiment.config("evaluate", f"evaluation.benchmark={name}", *few)
-        with lab.opened("evaluation", config) as run:
+        with lab.opened(f"evaluation/{entrant}", config) as run:
             result = pipeline.evaluate(run, _model(lab, entrant, rate))
         scores[name] = outcomes(result)
     return {"entrant": entrant, "rate": rate, "scores": scores}

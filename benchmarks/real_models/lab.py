@@ -34,3 +34,9 @@ class Lab:
             if not kept.is_file():
                 write_text(kept, dump_config(config))
             yield OpenedRun(store, config, self.show)
+
+    @contextmanager
+    def read(self, name: str) -> Iterator[Store]:
+        """What a finished step left, also while other steps read it."""
+        with Store.open(self.folder(name), write=False) as store:
+            yield store

@@ -11,7 +11,7 @@ from iterpref.pairing import write_dataset
 from iterpref.records import PreferencePair, Span, as_messages, fingerprint
 from iterpref.run_folder import RunFolder
 
-from .debugging import RUN
+from .debugging import RUN, SAMPLING, kept_pairs
 from .lab import Lab
 from .records import Record
 
@@ -23,29 +23,17 @@ def own_pairs(lab: Lab) -> Record:
     """Choose at most `scale.pairs` pairs, and write them for the trainings."""
     wanted = lab.experiment.scale.pairs
     funnels: Record = {}
-    drawn = _kept(lab, RUN, "sampling", funnels, "sampling")
-    own = _kept(lab, RUN, "debugging", funnels, "debugging")
+    drawn, funnels["sampling"] = kept_pairs(lab, SAMPLING, "sampling")
+    own, funnels["debugging"] = kept_pairs(lab, RUN, "debugging")
     if len(own) + len(drawn) < wanted:
         config = lab.experiment.config("debug", "debugging.mode=sampling", "debugging.draws=all")
-        with lab.opened(RUN, config) as run:
+        with lab.opened(SAMPLING, config) as run:
             pipeline.debug(run)
-        drawn = _kept(lab, RUN, "sampling", funnels, "all draws")
-        own = _kept(lab, RUN, "debugging", funnels, "debugging")  # the run is left with these
-    if lab.records.get("repairer"):
-        _kept(lab, "repairer", "debugging", funnels, "repairer")
+        drawn, funnels["all draws"] = kept_pairs(lab, SAMPLING, "sampling")
     chosen = choose_pairs(own, drawn, wanted)
     write_dataset(RunFolder(lab.folder(TRAINING)).pairs, chosen)
     write_text(lab.folder("pairs-to-read.md"), "\n".join(map(shown, chosen[:READ])))
     return {"funnels": funnels, "chosen": [[pair.pair_id, pair.origin] for pair in chosen]}
-
-
-def _kept(lab: Lab, folder: str, source: str, funnels: Record, name: str) -> list[PreferencePair]:
-    """The kept pairs of a run; `funnels[name]` gets what became of all."""
-    with lab.opened(folder, lab.experiment.config("pair", f"pairing.source={source}")) as run:
-        tally = pipeline.pair(run)
-        dropped = {row.name: row.dropped for row in tally.funnel if row.dropped}
-        funnels[name] = {"found": tally.pairs, "kept": tally.kept, "dropped": dropped}
-        return list(run.store.pairs(kept=True))
 
 
 def choose_pairs(own: list[PreferencePair], drawn: list[PreferencePair], wanted: int) -> list[PreferencePair]:

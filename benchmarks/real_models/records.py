@@ -2,7 +2,7 @@
 
 experiment.json            the choices that the records depend on
 records/STEP.json          what a finished step found, with the outcome of each task
-debugging/, removed/, shuffled/, repairer/, training/, evaluation/     run folders
+debugging/, sampling/, removed/, shuffled/, repairer/, training/, evaluation/NAME/     run folders
 """
 
 import json

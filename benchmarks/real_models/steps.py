@@ -1,6 +1,9 @@
-"""Each step by its name: a function of the lab that returns its record. In the order of plan.py's estimate."""
+"""Each step by its name: a function of the lab that returns its record, and the steps whose records it reads.
 
-from collections.abc import Callable
+In the order of plan.py's estimate, in which every step comes after those that it needs.
+"""
+
+from collections.abc import Callable, Collection
 from functools import partial
 
 from . import debugging
@@ -32,3 +35,17 @@ def steps(experiment: Experiment) -> dict[str, Step]:
     for entrant in ("base", *experiment.scale.methods):
         found[f"evaluate-{entrant}"] = partial(evaluate, entrant=entrant)
     return found
+
+
+def needed_by(step: str, names: Collection[str]) -> set[str]:
+    """Those of `names` that must be finished before this step."""
+    kind, _, entrant = step.partition("-")
+    if kind in ("sampling", "removed", "shuffled", "repairer"):
+        return {"debugging"}
+    if kind == "pairs":
+        return {"debugging", "sampling"}
+    if kind == "train":
+        return {"pairs"}
+    if kind == "evaluate":  # a method's rate is chosen among all of its trainings
+        return {name for name in names if name.startswith(f"train-{entrant}-")}
+    return set()

@@ -141,7 +141,9 @@ def _yield(records: Found) -> str:
 
 
 def _funnel(records: Found) -> str:
-    funnels = records["pairs"]["funnels"]
+    funnels = dict(records["pairs"]["funnels"])
+    if "repairer" in records:
+        funnels["repairer"] = records["repairer"]["pairs"]
     names = list(dict.fromkeys(name for funnel in funnels.values() for name in funnel["dropped"]))
     chosen = Counter(origin for _, origin in records["pairs"]["chosen"])
     if "all draws" in funnels:  # then draws are taken from all of them

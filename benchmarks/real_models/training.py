@@ -43,7 +43,7 @@ def validate_base(lab: Lab) -> Record:
         "evaluate", f"evaluation.benchmark={selection.benchmark}", f"evaluation.split={selection.split}",
         f"evaluation.sampling.max_tokens={selection.max_tokens}", *([f"evaluation.tasks={tasks}"] if tasks else []),
     )  # fmt: skip
-    with lab.opened("evaluation", config) as run:
+    with lab.opened("evaluation/validation", config) as run:
         return {"validation": pipeline.evaluate(run, lab.experiment.model).metrics}
 
 

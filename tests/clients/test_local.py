@@ -80,9 +80,19 @@ def test_noise_for_near_tokens_alone_changes_no_draw() -> None:
     """A vocabulary of many unlikely tokens: the draw is that of noise for all of them."""
     logits = torch.randn(50, 5000, generator=torch.Generator().manual_seed(0)) * 9
     draws = [Draw(seed, 0.8, 1.0, 3) for seed in range(50)]
-    full = [int((row / 0.8 + _noise(d, torch.arange(5000))).argmax()) for row, d in zip(logits, draws, strict=True)]
+    every, alone = torch.arange(5000), torch.zeros(5000, dtype=torch.long)
+    full = [int((row / 0.8 + _noise([d], alone, every)).argmax()) for row, d in zip(logits, draws, strict=True)]
     assert next_tokens(logits, draws) == full
     assert full != logits.argmax(-1).tolist()
+
+
+def test_a_draw_depends_on_no_row_beside_it() -> None:
+    logits = torch.randn(30, 2000, generator=torch.Generator().manual_seed(1)) * 4
+    kinds = [(0.0, 1.0), (0.8, 1.0), (1.3, 0.9)]
+    draws = [Draw(seed, *kinds[seed % 3], seed) for seed in range(30)]
+    alone = [next_tokens(row[None], [draw])[0] for row, draw in zip(logits, draws, strict=True)]
+    assert next_tokens(logits, draws) == alone
+    assert len({a == b for a, b in zip(alone, logits.argmax(-1).tolist(), strict=True)}) == 2
 
 
 def test_max_tokens_is_reported(client: LocalClient) -> None:

@@ -47,9 +47,9 @@ class Laboratory:
         assert process.returncode == 0, errors or output
         return output
 
-    def kill_when(self, run: str, calls: int) -> dict[str, tuple[int, bytes]]:
+    def kill_when(self, run: str, calls: int, *more: str) -> dict[str, tuple[int, bytes]]:
         """SIGKILL the command with all its children when a run folder holds so many calls; all calls by then."""
-        process, deadline = self.start(), time.monotonic() + 1700
+        process, deadline = self.start(*more), time.monotonic() + 1700
         try:
             while len(self.calls(run)) < calls:
                 assert process.poll() is None, f"ended before it could be killed: {process.communicate()}"
@@ -70,7 +70,7 @@ class Laboratory:
         return {}
 
     def all_calls(self) -> dict[str, tuple[int, bytes]]:
-        runs = ("debugging", "removed", "shuffled", "repairer", "evaluation")
+        runs = [str(file.parent.relative_to(self.folder)) for file in self.folder.rglob("run.sqlite")]
         return {f"{run}/{key}": call for run in runs for key, call in self.calls(run).items()}
 
     def record(self, step: str) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def test_killed_twice_it_goes_on_and_pays_nothing_again(tmp_path: Path) -> None:
     lab = Laboratory(write_data(tmp_path / "data", TASKS), tmp_path / "work", tmp_path / "cache")
     assert "hours are left" in lab.finish("--estimate")
     assert not lab.folder.exists()
-    paid = lab.kill_when("debugging", 9), lab.kill_when("evaluation", TASKS + 5)
+    paid = lab.kill_when("debugging", 9), lab.kill_when("evaluation/base", TASKS + 2)
     done = sorted(path.stem for path in (lab.folder / "records").iterdir())
     assert "validate-base" in done and "evaluate-target_rpo" not in done
     output = lab.finish()
@@ -98,12 +98,27 @@ def test_killed_twice_it_goes_on_and_pays_nothing_again(tmp_path: Path) -> None:
         assert before.items() <= calls.items()
     own = lab.asked_for("debugging")
     assert lab.calls("debugging").keys() == own  # every call that was paid is part of an attempt
-    for control in ("removed", "shuffled", "repairer"):
+    for control in ("sampling", "removed", "shuffled", "repairer"):
         repaired = lab.asked_for(control)
         assert lab.calls(control).keys() == repaired | (own & lab.calls(control).keys())
-        assert len(repaired - own) <= len(lab.record(control)["outcomes"])  # the first attempts were there
-    assert len(lab.calls("evaluation")) == 3 * 2 * TASKS + TASKS  # before, and two methods; then the base's validation
+        firsts = 5 if control == "sampling" else 1
+        assert len(repaired - own) <= firsts * len(lab.record(control)["outcomes"])  # the first attempts were there
+    evaluated = {name: len(lab.calls(f"evaluation/{name}")) for name in ("base", "dpo", "target_rpo", "validation")}
+    assert evaluated == {"base": 2 * TASKS, "dpo": 2 * TASKS, "target_rpo": 2 * TASKS, "validation": TASKS}
     scores = lab.record("evaluate-target_rpo")["scores"]
     assert {name: len(outcomes) for name, outcomes in scores.items()} == {"humaneval+": TASKS, "mbpp+": TASKS}
     assert "\nstep " not in lab.finish()  # nothing is left
     assert "*Not run yet.*" not in (lab.folder / "tables.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_steps_beside_each_other_find_the_same(tmp_path: Path) -> None:
+    data = write_data(tmp_path / "data", TASKS)
+    together, alone = (Laboratory(data, tmp_path / name, tmp_path / "cache") for name in ("together", "alone"))
+    together.finish("--jobs", "3")
+    alone.finish()
+    assert [alone.record(step) for step in ("debugging", "sampling", "shuffled", "pairs")] == [
+        together.record(step) for step in ("debugging", "sampling", "shuffled", "pairs")
+    ]
+    assert "*Not run yet.*" not in (together.folder / "tables.md").read_text()

@@ -32,27 +32,40 @@ def next_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
     logits = logits.float()
     best, likeliest = logits.max(dim=-1)
     chosen = likeliest.tolist()
-    for row, draw in enumerate(draws):
-        if draw.temperature:
-            near = (logits[row] >= best[row] - REACH * draw.temperature).nonzero()[:, 0]
-            scaled = logits[row, near] / draw.temperature
-            if draw.top_p < 1:
-                inside = _nucleus(scaled, (logits[row] / draw.temperature).logsumexp(0), draw.top_p)
-                near, scaled = near[inside], scaled[inside]
-            chosen[row] = int(near[(scaled + _noise(draw, near)).argmax()])
+    drawn = [row for row, draw in enumerate(draws) if draw.temperature]
+    if not drawn:
+        return chosen
+    if len(drawn) < len(draws):
+        logits, best = logits[drawn], best[drawn]
+    heats = torch.tensor([draws[row].temperature for row in drawn], device=logits.device)
+    # One look for all rows at what can win; a few hundred tokens each, which the CPU then draws from, on a GPU too.
+    rows, tokens = (logits >= (best - REACH * heats)[:, None]).nonzero(as_tuple=True)
+    scaled = (logits[rows, tokens] / heats[rows]).cpu()
+    narrow = any(draws[row].top_p < 1 for row in drawn)
+    totals = (logits / heats[:, None]).logsumexp(-1).tolist() if narrow else []
+    rows, tokens = rows.cpu(), tokens.cpu()
+    perturbed = scaled + _noise([draws[row] for row in drawn], rows, tokens)
+    counts = torch.bincount(rows, minlength=len(drawn)).tolist()
+    parts = zip(drawn, *(torch.split(values, counts) for values in (tokens, scaled, perturbed)), strict=True)
+    for number, (row, near, shares, noisy) in enumerate(parts):
+        if (top_p := draws[row].top_p) < 1:
+            inside = _nucleus(shares, totals[number], top_p)
+            near, noisy = near[inside], noisy[inside]
+        chosen[row] = int(near[noisy.argmax()])
     return chosen
 
 
-def _nucleus(scaled: torch.Tensor, total: torch.Tensor, top_p: float) -> torch.Tensor:
+def _nucleus(scaled: torch.Tensor, total: float, top_p: float) -> torch.Tensor:
     """Places of the smallest set whose probability reaches `top_p`, from (candidates,) log-weights and `total`."""
     order = scaled.argsort(descending=True)
     shares = (scaled[order] - total).exp()
     return order[shares.cumsum(0) - shares < top_p]
 
 
-def _noise(draw: Draw, tokens: torch.Tensor) -> torch.Tensor:
-    """Gumbel noise of (n,) tokens."""
-    mixed = _mix(_mix(torch.tensor([draw.seed], device=tokens.device)) + draw.place)
+def _noise(draws: Sequence[Draw], rows: torch.Tensor, tokens: torch.Tensor) -> torch.Tensor:
+    """Gumbel noise of (n,) tokens, each of the draw that (n,) `rows` says."""
+    seeds, places = (torch.tensor(values) for values in ([d.seed for d in draws], [d.place for d in draws]))
+    mixed = _mix(_mix(seeds) + places)[rows]
     uniform = ((_mix(mixed ^ tokens) & (2**_BITS - 1)).double() + 0.5) / 2**_BITS
     return -torch.log(-torch.log(uniform)).float()
 
