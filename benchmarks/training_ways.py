@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 import trl.trainer.utils
+from accelerate.utils import send_to_device
 from datasets import Dataset
 from training_pairs import encode_once, groups, tokenizer
 from transformers import AutoModelForCausalLM, LlamaConfig
@@ -102,7 +103,8 @@ class Way:
             authors_loss(self.model, [groups(source)[group][at] for group, at in members]).backward()
         else:
             inputs = self.trainer.data_collator([encode_once(source, group)[at] for group, at in members])
-            self.trainer.training_step(self.model, inputs)
+            # As a data loader does: the trunk's layout moves, too.
+            self.trainer.training_step(self.model, send_to_device(inputs, self.model.device))
 
     def step(self, source: str, members: Members) -> None:
         self.backward(source, members)

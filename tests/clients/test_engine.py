@@ -61,6 +61,13 @@ def test_texts_are_those_of_each_row_alone(network: Any, rows: int, tokens: int)
     assert decode(Engine(network, rows, tokens), *together) == alone
 
 
+def test_a_prompt_of_several_steps_needs_no_row_beside_it(network: Any) -> None:
+    long = [(i * i) % 97 for i in range(600)]
+    [alone] = decode(Engine(network, 1, 4096), row(*long, temperature=0.0))
+    [_, beside] = decode(Engine(network, 2, 4096), row(5, 6, limit=40), row(*long, temperature=0.0))
+    assert alone == beside and len(alone) == 12
+
+
 def test_greedy_rows_and_draws_share_a_step(network: Any) -> None:
     mixed = [row(1, 2, 3, temperature=0.0), row(1, 2, 3), row(1, 2, 3, top_p=0.5), row(1, 2, 3, temperature=0.0)]
     greedy, drawn, narrow, again = decode(Engine(network, 8, 4096), *mixed)

@@ -100,7 +100,7 @@ class Engine:
             position_ids=torch.tensor([places], device=device),
             attention_mask=None,
             use_cache=False,
-            logits_to_keep=torch.tensor(lasts, device=device),
+            logits_to_keep=torch.tensor(lasts, dtype=torch.long, device=device),
             step=Step(self._slab, pieces, device),
         )
         if grown:
