@@ -21,7 +21,7 @@ from .lab import Lab
 from .pairs import TRAINING
 from .plan import BENCHMARKS, training_name
 from .records import Record
-from .training import chosen_rates
+from .training import chosen_rate
 
 PRIMARY, SECOND = ("base", "target_rpo"), ("dpo", "target_dpo")
 LEVEL, POWER = 0.05, 0.8
@@ -29,7 +29,7 @@ LEVEL, POWER = 0.05, 0.8
 
 def evaluate(lab: Lab, entrant: str) -> Record:
     """`base`, or a method at its rate → by benchmark and task the kind of failure, and whether base tests pass."""
-    rate = None if entrant == "base" else chosen_rates(lab)[entrant]
+    rate = None if entrant == "base" else chosen_rate(lab, entrant)
     few = [f"evaluation.tasks={count}"] if (count := lab.experiment.scale.evaluated) else []
     scores: Record = {}
     for name in BENCHMARKS:

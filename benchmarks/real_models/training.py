@@ -61,9 +61,9 @@ def choose_rate(scores: list[Scored]) -> float:
     return min(scored.rate for scored in scores if scored.passed >= best.passed - best.error)
 
 
-def chosen_rates(lab: Lab) -> dict[str, float]:
-    """Method → its rate, by the records of its trainings."""
-    return {method: choose_rate(scores_of(lab.records.all(), method)) for method in lab.experiment.scale.methods}
+def chosen_rate(lab: Lab, method: str) -> float:
+    """A method's rate, by the records of its trainings."""
+    return choose_rate(scores_of(lab.records.all(), method))
 
 
 def scores_of(records: Mapping[str, Record], method: str) -> list[Scored]:

@@ -246,7 +246,9 @@ def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, 
 def _finish(trainer: "FocalDPOTrainer", source: str, section: "TrainingSection", run: TrainingRun) -> None:
     """Save the selected model, or what training ended with, its log and its run file: all of them or none."""
     from iterpref.training.disk import is_full, staged
+    from iterpref.training.divergence import check_parameters
 
+    check_parameters(trainer.model)
     folder, first = Path(trainer.args.output_dir), trainer.is_world_process_zero()
     if section.selection and trainer.state.best_global_step not in (None, trainer.state.global_step):
         trainer._load_best_model()

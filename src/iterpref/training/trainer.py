@@ -26,6 +26,7 @@ from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
 from iterpref.training.disk import is_full
+from iterpref.training.divergence import DivergenceGuard, check_loss, without_cudnn_attention
 from iterpref.training.methods import METHODS
 from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
@@ -69,6 +70,7 @@ class FocalDPOTrainer(DPOTrainer):
     trunk_off_reason: str | None = None
     truncated = 0
     _is_packed = False
+    _loss_before: torch.Tensor | None = None
 
     def __init__(
         self, model: Any, *, args: FocalDPOConfig, train_dataset: Dataset, processing_class: Any = None, **kwargs: Any
@@ -98,6 +100,7 @@ class FocalDPOTrainer(DPOTrainer):
             processing_class=tokenizer,
             **kwargs,
         )
+        self.add_callback(DivergenceGuard())
 
     def _prepare_dataset(
         self, dataset: Dataset, processing_class: Any, args: FocalDPOConfig, dataset_name: str
@@ -148,8 +151,10 @@ class FocalDPOTrainer(DPOTrainer):
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
-        with self.packed(model, inputs):  # open until the backward pass is done, which may run layers again
-            return super().training_step(model, inputs, num_items_in_batch)
+        check_loss(self._loss_before, self.state.global_step)  # not this one's, for which a GPU would have to be waited
+        with without_cudnn_attention(), self.packed(model, inputs):  # until the backward pass, which may rerun layers
+            self._loss_before = super().training_step(model, inputs, num_items_in_batch)
+        return self._loss_before
 
     def prediction_step(self, model: Any, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
         inputs = self._prepare_inputs(inputs)

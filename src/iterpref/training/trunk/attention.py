@@ -70,7 +70,8 @@ def varlen_attention(
     if "varlen" not in layout.derived:
         layout.derived["varlen"] = _varlen_arguments(layout)
     seen, *bounds = layout.derived["varlen"]
-    q, k, v = (states[0].transpose(0, 1) for states in (query, key, value))
+    # Under autocast rotary embeddings give float32, of which the kernel has none; values come as autocast made them.
+    q, k, v = (states[0].transpose(0, 1).to(value.dtype) for states in (query, key, value))
     keys, values = k.index_select(0, seen), v.index_select(0, seen)
     out = varlen_attn(q.contiguous(), keys, values, *bounds, scale=scale, window_size=(-1, 0))
     assert isinstance(out, torch.Tensor)
