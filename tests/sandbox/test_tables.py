@@ -1,5 +1,7 @@
 """Long call tables: how each kind of match judges, what a wrong row says, and results too large to send."""
 
+import math
+
 import pytest
 
 from iterpref.errors import RecordError
@@ -178,3 +180,23 @@ def test_close_looks_inside_lists():
     assert close([1.0, [2.0]], [1.0, [2.0 + 1e-9]], 1e-6)
     assert not close([1.0, ["a"]], [1.0, [2.0]], 1e-6)
     assert not close("a", "b", 1e-6)
+
+
+LONG = [9450000, 9, -7, 3, 2, 6, 1, -4, -10, 6, 17, -1]  # HumanEval/32's inputs hold such
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        (17.3124550475086, True),
+        (17.3125, False),
+        (0.0, False),
+        (math.inf, False),
+        (1e300, False),
+    ],
+)
+def test_a_root_is_judged_as_exactly_as_floats_allow(value, holds):
+    """On every version of Python alike: from 3.12 on its `sum` rounds once, and this root leaves 0.002."""
+    assert CallRow([encode(LONG)], match="root", atol=1e-4).holds(value) == holds
+    assert CallRow([encode([-6, 11, -6, 1])], match="root", atol=1e-4).holds(1.00001)
+    assert not CallRow([encode([-6, 11, -6, 1])], match="root", atol=1e-4).holds(1.001)
