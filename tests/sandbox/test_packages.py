@@ -85,3 +85,10 @@ def test_what_a_program_says_of_packages_is_only_looked_up(cage: Sandbox) -> Non
 def test_executions_stored_before_there_was_this_field_are_read() -> None:
     old = '{"verdict": "passed", "trust": "oracle", "isolation": "zygote"}'
     assert of_yaml(Execution.model_validate_json(old)) == []
+
+
+def test_arrow_allocates_as_everything_else_does(cage: Sandbox) -> None:
+    """Its own allocator needs a gigabyte of address space, and honest pandas programs failed now and then without it."""
+    program = "import pyarrow\ndef f():\n    return pyarrow.default_memory_pool().backend_name\n"
+    execution = cage.run(job(program, "assert f() == 'system', f()", entry_point="f"))
+    assert execution.passed, execution.error

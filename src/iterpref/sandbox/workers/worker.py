@@ -138,6 +138,7 @@ def environment() -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONDONTWRITEBYTECODE": "1",
         "MALLOC_ARENA_MAX": "2",  # glibc reserves 64 MiB of address space for each
+        "ARROW_DEFAULT_MEMORY_POOL": "system",  # mimalloc wants 1 GiB of it; pandas then failed at times under a limit
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": "/tmp",
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
