@@ -88,7 +88,7 @@ def test_executions_stored_before_there_was_this_field_are_read() -> None:
 
 
 def test_arrow_allocates_as_everything_else_does(cage: Sandbox) -> None:
-    """Its own allocator needs a gigabyte of address space, and honest pandas programs failed now and then without it."""
+    """Its own allocator wants 1 GiB of address space, without which honest pandas programs failed now and then."""
     program = "import pyarrow\ndef f():\n    return pyarrow.default_memory_pool().backend_name\n"
     execution = cage.run(job(program, "assert f() == 'system', f()", entry_point="f"))
     assert execution.passed, execution.error
