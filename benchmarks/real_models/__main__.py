@@ -10,6 +10,7 @@ plots of finished steps into docs/, and each task's outcome into benchmarks/data
 import argparse
 import gc
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +27,7 @@ from .jobs import run_in_processes, this_command
 from .lab import Lab
 from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
 from .records import Records
-from .steps import steps
+from .steps import needed_by, steps
 from .tables import filled, tables
 
 ROOT = Path(__file__).parents[2]
@@ -102,9 +103,7 @@ def _run(experiment: Experiment, records: Records, options: argparse.Namespace) 
     known = steps(experiment)
     left = [name for name in known if records.get(name) is None]
     if options.only:
-        if options.only not in known:
-            raise ConfigError(f"--only {options.only}: no such step; there are {', '.join(known)}")
-        left = [name for name in left if name == options.only]
+        left = _only(options.only, list(known), left)
     elif options.jobs > 1:
         return run_in_processes(list(known), left, options.jobs, this_command(), experiment.work / "logs")
     with ProgressBars() as bars:
@@ -113,6 +112,15 @@ def _run(experiment: Experiment, records: Records, options: argparse.Namespace) 
             print(f"step {name} ({datetime.now():%H:%M})", flush=True)
             records.put(name, known[name](lab))
             gc.collect()  # trainers hold themselves in circles, and a model with them
+
+
+def _only(name: str, known: Sequence[str], left: Sequence[str]) -> list[str]:
+    """The step of `--only`, if it isn't done."""
+    if name not in known:
+        raise ConfigError(f"--only {name}: no such step; there are {', '.join(known)}")
+    if missing := sorted(needed_by(name, known) & set(left)):
+        raise ConfigError(f"--only {name}: it reads what {', '.join(missing)} found; run that first")
+    return [step for step in left if step == name]
 
 
 def _write_tables(path: Path, folder: Path, records: Records) -> None:

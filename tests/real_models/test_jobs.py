@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from benchmarks.real_models.__main__ import _only
 from benchmarks.real_models.jobs import StepsFailed, run_in_processes
 from benchmarks.real_models.plan import QUICK, Experiment
 from benchmarks.real_models.steps import needed_by, steps
+
+from iterpref.errors import ConfigError
 
 # Notes its start and its end; fails where told, after a word on why.
 STEP = """
@@ -55,6 +58,15 @@ def test_a_failed_step_stops_only_what_needs_it(tmp_path, names):
     assert "not run: evaluate-dpo;" in str(error.value)
     noted = (tmp_path / "book").read_text()
     assert "end evaluate-target_rpo" in noted and "begin evaluate-dpo" not in noted
+
+
+def test_only_one_step_wants_those_before_it(names):
+    assert _only("pairs", names, names[names.index("pairs") :]) == ["pairs"]
+    assert _only("pairs", names, []) == []
+    with pytest.raises(ConfigError, match="--only pairs: it reads what debugging, sampling found"):
+        _only("pairs", names, names)
+    with pytest.raises(ConfigError, match="--only trian: no such step; there are benchmarks, debugging"):
+        _only("trian", names, names)
 
 
 def test_every_step_comes_after_those_that_it_needs(names):
