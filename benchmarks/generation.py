@@ -1,6 +1,6 @@
 """How fast does a model in this process answer: against the client of 295ad7f, and transformers' own ways?
 
-    python benchmarks/generation.py --model FOLDER --quick --json generation.json  # 32 of each, once: about 20 minutes
+    python benchmarks/generation.py --model FOLDER --quick --json generation.json  # 32 of each, once: about 40 minutes
     python benchmarks/generation.py --model FOLDER --json generation.json  # 64 of each, three rounds, and the texts
     python benchmarks/generation.py --model FOLDER --texts-only --json texts.json
 
