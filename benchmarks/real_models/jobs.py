@@ -1,4 +1,4 @@
-"""Several steps at once, each in a process of its own: for a machine with more than one real model needs.
+"""Several steps at once, each in a process of its own: for a machine with more room than one step needs.
 
 A step starts when those that it needs have a record. What it prints goes to logs/STEP.log of the work folder. One that
 fails takes with it only the steps that need it; all others are run before the command says what failed.
@@ -67,7 +67,7 @@ def _end(processes: Collection[subprocess.Popen[bytes]]) -> None:
 
 
 def _last_line(log: Path) -> str:
-    return next(reversed(log.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]), "no output")
+    return next(reversed(log.read_text(encoding="utf-8", errors="replace").splitlines()), "no output")
 
 
 def this_command() -> list[str]:

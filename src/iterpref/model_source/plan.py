@@ -13,9 +13,8 @@ from typing import Any
 from iterpref.model_source.files import ADAPTER, base_of, weight_files
 
 _BYTES = {"float32": 4, "float64": 8, "bfloat16": 2, "float16": 2}
-_SMALLEST = (
-    2  # bytes of an element, where the config doesn't say how it is stored: too little refuses nothing that fits
-)
+# Bytes of an element, where the config doesn't say how it is stored: too few refuse nothing that fits.
+_SMALLEST = 2
 
 
 @dataclass(frozen=True)
