@@ -124,6 +124,8 @@ def test_the_engine_is_chosen_where_it_is_right(kind: str) -> None:
 
 def test_other_models_decode_in_batches_with_the_same_draws(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     other = random_network()
+    other.generation_config.repetition_penalty = 5.0  # a published model's own wishes, which no request has
+    other.generation_config.no_repeat_ngram_size = 2
     monkeypatch.setattr(type(other), "_supports_attention_backend", False)
     waves = decoder(other, 4, 1024)
     assert isinstance(waves, Waves)

@@ -53,6 +53,8 @@ class Waves:
             temperature=None,
             top_p=None,
             top_k=None,
+            repetition_penalty=1.0,  # requests alone say how to sample; many a generation_config.json has penalties
+            no_repeat_ngram_size=0,
             logits_processor=LogitsProcessorList([_Draws(batch, width)]),
             stopping_criteria=StoppingCriteriaList([_Over(batch, width)]),
             eos_token_id=sorted(batch[0].ends) or None,
