@@ -138,7 +138,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         wanted = [row for row in plan(vocabulary, options) if {(vocabulary, *row, way) for way in others} - kept]
         if not wanted:
             continue
-        with workers(("trunk", *others), vocabulary, options) as made:
+        with workers(("trunk", *others), options.device, vocabulary, options.hidden, options.layers) as made:
             if "gradient_rel_err" not in figures:  # while the workers start
                 check(figures, options)
             for source, k, pairs in wanted:

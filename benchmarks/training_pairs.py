@@ -1,7 +1,8 @@
 """The pairs that benchmarks/training.py trains on, encoded once, and which of them make a batch.
 
-Sources: `library`, the groups of data/training_groups.jsonl (written by training_groups.py), and `recorded`, failed and
-passing versions of recorded debugging runs, where a file of them is at hand. `tiny` is one short pair to warm up on.
+Sources: `library`, the groups of data/training_groups.jsonl (written by training_groups.py); `recorded`, failed and
+passing versions of recorded debugging runs, where a file of them is at hand; a Parquet file of pairs, by its path.
+`tiny` is one short pair to warm up on.
 """
 
 import json
@@ -14,22 +15,34 @@ from typing import Any
 
 from tokenizers import Tokenizer
 from training_groups import FILE, train_tokenizer
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from iterpref.pairing import changed_spans
 from iterpref.records import PreferencePair
+from iterpref.training import read_pairs
 from iterpref.training.encoding import EncodedPair, encode_pair
+from iterpref.training.reading import TrainingPair
 from iterpref.training.trunk.layout import plan_layout
 
 RECORDED = "trajectories/debug_trajectories_dev.jsonl"
 # The recorded pairs of a task that come in one batch at most; longer programs than this are left out.
 MAX_VERSIONS, MAX_CHARACTERS = 3, 4000
 
-Groups = list[list[PreferencePair]]
+Pair = PreferencePair | TrainingPair
+Groups = list[list[Pair]]
+
+_models: list[str] = []
+
+
+def use_tokenizer_of(model: str) -> None:
+    """Encode with this model's tokenizer from now on; before anything is encoded."""
+    _models[:] = [model]
 
 
 @cache
-def tokenizer() -> PreTrainedTokenizerFast:
+def tokenizer() -> Any:
+    if _models:
+        return AutoTokenizer.from_pretrained(_models[0])
     path = Path(tempfile.gettempdir()) / f"iterpref-benchmark-tokenizer-{platform.python_version()}.json"
     if not path.exists():
         train_tokenizer().save(str(path))
@@ -41,7 +54,9 @@ def groups(source: str = "library") -> Groups:
     """One list of pairs per group, with the product's own diff."""
     if source == "tiny":
         return [[_pair("tiny", "Write f.\n", "def f():\n    return 1\n", "def f():\n    return 2\n")]]
-    return _library() if source == "library" else _recorded()
+    if source == "library":
+        return _library()
+    return _recorded() if source == "recorded" else _file(source)
 
 
 def _library() -> Groups:
@@ -81,6 +96,15 @@ def _recorded() -> Groups:
     return made
 
 
+def _file(path: str) -> Groups:
+    """A group per prompt, in the file's order."""
+    made: dict[str, list[Pair]] = {}
+    for row in read_pairs(path):
+        pair = TrainingPair.model_validate(row)
+        made.setdefault(repr(pair.prompt), []).append(pair)
+    return list(made.values())
+
+
 def _pair(task_id: str, prompt: str, chosen: str, rejected: str) -> PreferencePair:
     spans = changed_spans(rejected, chosen)
     return PreferencePair(
@@ -98,7 +122,7 @@ def _pair(task_id: str, prompt: str, chosen: str, rejected: str) -> PreferencePa
 
 
 def batch(source: str, number: int, k: int, pairs: int) -> list[tuple[int, int]]:
-    """(group, pair in it) of batch `number`, of `pairs` pairs: k of each group; of recorded groups, what there is."""
+    """(group, pair in it) of batch `number`, of `pairs` pairs: k of each group; where groups differ, what there is."""
     made = groups(source)
     if source == "library":
         first = number * (pairs // k)
@@ -109,7 +133,7 @@ def batch(source: str, number: int, k: int, pairs: int) -> list[tuple[int, int]]
     return every[first : first + pairs]
 
 
-def encode(pair: PreferencePair) -> EncodedPair:
+def encode(pair: Pair) -> EncodedPair:
     return encode_pair(pair.prompt, pair.chosen, pair.rejected, pair.rejected_spans, tokenizer())
 
 
@@ -124,13 +148,20 @@ def encode_once(source: str, group: int) -> list[dict[str, Any]]:
 
 def token_ratio(source: str, batches: list[list[tuple[int, int]]]) -> float:
     """Tokens of the batches' rows (padding not counted) over the tokens of their trunks and branches."""
-    rows = packed = 0
+    packed = 0
     for members in batches:
-        examples = [encode_once(source, group)[at] for group, at in members]
-        ids = [row["prompt_ids"] + row[f"{side}_ids"] for side in ("chosen", "rejected") for row in examples]
-        loss = [
-            [0] * len(row["prompt_ids"]) + row[f"{side}_mask"] for side in ("chosen", "rejected") for row in examples
-        ]
+        ids, loss = _rows(source, members)
         packed += plan_layout(ids, loss, max(map(len, ids))).tokens
-        rows += sum(map(len, ids))
-    return rows / packed
+    return row_tokens(source, batches) / packed
+
+
+def row_tokens(source: str, batches: list[list[tuple[int, int]]]) -> int:
+    """Tokens of the batches' rows, padding not counted."""
+    return sum(len(ids) for members in batches for ids in _rows(source, members)[0])
+
+
+def _rows(source: str, members: list[tuple[int, int]]) -> tuple[list[list[int]], list[list[int]]]:
+    """Ids and loss masks of a batch's rows, the chosen ones first."""
+    examples = [(side, encode_once(source, group)[at]) for side in ("chosen", "rejected") for group, at in members]
+    ids = [row["prompt_ids"] + row[f"{side}_ids"] for side, row in examples]
+    return ids, [[0] * len(row["prompt_ids"]) + row[f"{side}_mask"] for side, row in examples]

@@ -1,6 +1,7 @@
 """The ways of training that benchmarks/training.py compares, each with the same model, batch and optimizer.
 
 trunk        this package: FocalDPOTrainer, target_dpo
+trunk_off    the same with every row run by itself (training_model.py)
 trl_compact  TRL's DPOTrainer with the head at the positions with loss only, as it runs on a GPU
 trl_tiled    the same with this package's tiles in the head, which TRL could have too
 trl          TRL's DPOTrainer as it runs here
@@ -25,6 +26,8 @@ from iterpref.training.trunk.install import CPU_TILE, unpack_outputs
 from iterpref.training.trunk.layout import TrunkLayout
 
 WAYS = ("trunk", "trl_compact", "trl_tiled", "trl", "authors")
+FOCAL = ("trunk", "trunk_off")
+ADAPTER = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}  # the recipes'
 BETA = 0.1
 SETTINGS = {
     "output_dir": tempfile.gettempdir(),
@@ -59,6 +62,11 @@ def make_model(vocabulary: int, hidden: int, layers: int, device: str) -> Any:
     return AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").to(device, dtype)
 
 
+def load_model(folder: str, device: str) -> Any:
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=dtype, attn_implementation="sdpa").to(device)
+
+
 class Prepared:
     """A trainer whose one example is there to construct it with; the batches come from training_pairs.py."""
 
@@ -80,23 +88,26 @@ class Plain(Prepared, DPOTrainer):
 class Way:
     """One way of training: `step` does a whole optimizer step on a batch."""
 
-    def __init__(self, name: str, model: Any, attention: str = "auto") -> None:
+    def __init__(self, name: str, model: Any, attention: str = "auto", adapter: Any = None) -> None:
         self.name = name
         first = encode_once("library", 0)[:1]
         settings = SETTINGS | {"use_cpu": model.device.type == "cpu", "bf16": model.dtype == torch.bfloat16}
-        if name == "trunk":
+        if name in FOCAL:
+            attention = "off" if name == "trunk_off" else attention
             args: Any = FocalDPOConfig(**settings, method="target_dpo", trunk_attention=attention)
         else:
             args = DPOConfig(**settings)
-        kind = Focal if name == "trunk" else Plain
-        self.trainer = kind(model, args=args, train_dataset=Dataset.from_list(first), processing_class=tokenizer())
+        kind = Focal if name in FOCAL else Plain
+        self.trainer = kind(model, args=args, train_dataset=Dataset.from_list(first), processing_class=tokenizer(),
+                            peft_config=adapter)  # fmt: skip
         self.trainer.current_gradient_accumulation_steps = 1  # Trainer.train sets it
         self.model = self.trainer.model.train()
         if name in ("trl_compact", "trl_tiled"):
-            CompactHead(self.model)
+            CompactHead(self.model.get_base_model() if adapter else self.model)
         if name == "trl_tiled":  # for good: each way has a process of its own
             trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = CPU_TILE
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=1e-6, fused=True)
+        learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
+        self.optimizer = torch.optim.AdamW(learned, lr=1e-6, fused=True)
 
     def backward(self, source: str, members: Members) -> None:
         if self.name == "authors":

@@ -5,7 +5,6 @@ mood hits all alike. Commands and answers are JSON lines. Time is the process's 
 memory is what a step's peak adds to what stood before it.
 """
 
-import argparse
 import ctypes
 import gc
 import json
@@ -13,7 +12,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,8 @@ _MMAP_THRESHOLD = -3  # malloc.h
 class Worker:
     """The caller's side; `step` gives seconds, `memory` bytes."""
 
-    def __init__(self, way: str, vocabulary: int, options: argparse.Namespace) -> None:
-        shape = [way, vocabulary, options.hidden, options.layers, options.device]
-        command = [sys.executable, __file__, *map(str, shape)]
+    def __init__(self, way: str, device: str, *model: Any) -> None:
+        command = [sys.executable, __file__, way, device, *map(str, model)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def step(self, source: str, members: Members) -> float:
@@ -52,12 +50,12 @@ class Worker:
 
 
 @contextmanager
-def workers(ways: tuple[str, ...], vocabulary: int, options: argparse.Namespace) -> Iterator[dict[str, Worker]]:
-    """One worker per way; they start at the same time."""
+def workers(ways: Sequence[str], device: str, *model: Any) -> Iterator[dict[str, Worker]]:
+    """One worker per way, which start at the same time; a model is a folder, or vocabulary, width and layers."""
     with ExitStack() as stack:
         made = {}
         for way in ways:
-            made[way] = Worker(way, vocabulary, options)
+            made[way] = Worker(way, device, *model)
             stack.callback(made[way].close)
         yield made
 
@@ -103,16 +101,27 @@ def _status_bytes(name: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name + ":"))
 
 
+def _way(name: str, device: str, model: list[str]) -> Any:
+    from training_pairs import use_tokenizer_of
+    from training_ways import ADAPTER, Way, load_model, make_model
+    from trl import ModelConfig, get_peft_config
+
+    if len(model) > 1:
+        vocabulary, hidden, layers = map(int, model)
+        return Way(name, make_model(vocabulary, hidden, layers, device))
+    use_tokenizer_of(model[0])
+    return Way(name, load_model(model[0], device), adapter=get_peft_config(ModelConfig(**ADAPTER)))
+
+
 def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints stays out of the answers
-    name, vocabulary, hidden, layers, device = sys.argv[1:]
+    name, device, *model = sys.argv[1:]
 
     import torch
-    from training_ways import Way, make_model
 
     torch.set_num_threads(1)
-    way = Way(name, make_model(int(vocabulary), int(hidden), int(layers), device))
+    way = _way(name, device, model)
     way.warm_up()
     for line in sys.stdin:
         what, source, members = json.loads(line)

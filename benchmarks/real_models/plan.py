@@ -41,7 +41,7 @@ class Scale:
 
 
 FULL = Scale("full", None, 150, METHODS, (3e-5, 1e-4, 3e-4), None, None)
-QUICK = Scale("quick", 40, 20, ("dpo", "target_rpo"), (1e-4,), 20, 40)
+QUICK = Scale("quick", 40, 20, ("dpo", "target_rpo"), (1e-4,), 20, 20)
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,10 @@ def train(lab: Lab, method: str, rate: float) -> Record:
     name, tasks = training_name(method, rate), lab.experiment.scale.validation
     few = [f"training.selection.tasks={tasks}"] if tasks else []
     # The adapter alone: fifteen merged models would fill a disk.
-    config = lab.experiment.config("train", f"training.method={method}", f"training.learning_rate={rate}",
-                                   "training.merge_adapter=false", *few)  # fmt: skip
     folder = RunFolder(lab.folder(TRAINING))
+    config = lab.experiment.config("train", f"training.method={method}", f"training.learning_rate={rate}",
+                                   f"training.reference_cache={lab.folder(TRAINING) / 'references'}",
+                                   "training.merge_adapter=false", *few)  # fmt: skip
     summary = pipeline.train(folder, config, lab.show, name)
     [score] = json.loads((folder.training(name) / "validation.json").read_text(encoding="utf-8")).values()
     return {

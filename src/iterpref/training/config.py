@@ -72,6 +72,11 @@ class FocalDPOConfig(DPOConfig):
         "Fill a process's batches up to this many tokens (each shared token counted once) instead of "
         "per_device_train_batch_size pairs.",
     )
+    reference_cache: str | None = setting(
+        None,
+        "Folder for precomputed references, which trainings on the same pairs from the same model may share; default: "
+        "reference_cache in output_dir.",
+    )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
     loss_type: list[str] | None = field(
         default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}

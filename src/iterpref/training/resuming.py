@@ -60,7 +60,8 @@ class TrainingRun:
 
 def run_identity(config: Mapping[str, Any], pairs: str, model: str) -> dict[str, Any]:
     """What decides a run's outcome: settings, pairs (by fingerprint), model; as plain JSON."""
-    identity = {"config": dict(config), "pairs": pairs, "model": folder_identity(model)}
+    deciding = {key: value for key, value in config.items() if key != "reference_cache"}  # where, not what
+    identity = {"config": deciding, "pairs": pairs, "model": folder_identity(model)}
     return dict(json.loads(json.dumps(identity, default=str)))
 
 

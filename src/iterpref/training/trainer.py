@@ -109,7 +109,7 @@ class FocalDPOTrainer(DPOTrainer):
         if dataset_name == "train":
             self.dropped, self.truncated = tokenized.dropped, tokenized.truncated
         if args.precompute_ref_log_probs and self._method.reference:
-            return on_disk(tokenized.dataset, Path(args.output_dir) / "reference_cache")
+            return on_disk(tokenized.dataset, Path(args.reference_cache or Path(args.output_dir) / "reference_cache"))
         return tokenized.dataset
 
     def _set_signature_columns_if_needed(self) -> None:
