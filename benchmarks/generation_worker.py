@@ -152,14 +152,16 @@ def texts_way(model: str, batch: int, conversations: list[Answered]) -> Answered
     from iterpref.clients.local import draw, engine
     from iterpref.clients.local.client import LocalClient
 
-    leads: dict[int, list[float]] = {}
+    leads: dict[tuple[int, int], float] = {}
 
     def watched(logits: torch.Tensor, draws: Any) -> list[int]:
         chosen = draw.next_tokens(logits, draws)
         for row, one in zip(logits.float(), draws, strict=True):
-            noisy = row / one.temperature + draw._noise(one, torch.arange(len(row)))
+            noisy = row / one.temperature + draw._noise(
+                [one], torch.zeros(len(row), dtype=torch.long), torch.arange(len(row))
+            )
             best, second = noisy.topk(2).values.tolist()
-            leads.setdefault(one.seed, []).append(best - second)
+            leads[one.seed, one.place] = best - second  # of a guess that was wrong: the draw in its place comes later
         return chosen
 
     engine.next_tokens = watched  # type: ignore[assignment]
@@ -171,7 +173,10 @@ def texts_way(model: str, batch: int, conversations: list[Answered]) -> Answered
     began = time.perf_counter()
     while client._decoder.busy:
         client._decoder.step()
-    found = [{"tokens": row.new, "leads": leads[row.seed]} for row in rows]
+    found = [
+        {"tokens": row.new, "leads": [leads[row.seed, place] for place in range(row.prompt_tokens, len(row.tokens))]}
+        for row in rows
+    ]
     return {"rows": found, "seconds": time.perf_counter() - began}
 
 

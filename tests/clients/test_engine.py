@@ -6,23 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from engines import SIZES, decode, random_network, row
+from transformers import AutoModelForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
-from iterpref.clients.local.engine import DecodingRow, Engine
+from iterpref.clients.local.engine import Engine
 from iterpref.clients.local.probe import decoder
 from iterpref.clients.local.slab import exchange_attention
 from iterpref.clients.local.waves import Waves
-
-SIZES: dict[str, Any] = {
-    "vocab_size": 97, "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "max_position_embeddings": 1024,
-}  # fmt: skip
-
-
-def random_network(kind: str = "qwen2") -> Any:
-    torch.manual_seed(0)
-    made = Qwen2ForCausalLM(Qwen2Config(**SIZES)) if kind == "qwen2" else LlamaForCausalLM(LlamaConfig(**SIZES))
-    return made.eval()
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +20,6 @@ def network() -> Iterator[Any]:
     made = random_network()
     exchange_attention(made.config)
     yield made
-
-
-def row(*prompt: int, limit: int = 12, ends: frozenset[int] = frozenset(), **more: Any) -> DecodingRow:
-    return DecodingRow(list(prompt), limit, ends, **{"seed": 7, "temperature": 0.8, **more})
-
-
-def decode(engine: Engine | Waves, *rows: DecodingRow) -> list[list[int]]:
-    for one in rows:
-        engine.add(one)
-    while engine.busy:
-        engine.step()
-    return [one.new for one in rows]
 
 
 def prompts(count: int) -> list[list[int]]:

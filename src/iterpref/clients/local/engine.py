@@ -3,55 +3,36 @@
 Each step runs one packed row of the model (`slab.py`): a token of each row that goes on, and prompts of rows that
 begin, in parts where they are long. A prompt's beginning that another row has computed, running or ended, is copied
 instead of computed: samples of one task, and a conversation that goes on. Bounded by tokens: rows times the longest.
+Guesses of a row's next tokens (`row.py`) make the step longer where enough of them prove right to pay for it.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
 import torch
 
-from iterpref.clients.local.draw import Draw, next_tokens
+from iterpref.clients.local.draw import next_tokens
+from iterpref.clients.local.row import DecodingRow
 from iterpref.clients.local.slab import Kept, Piece, Slab, Step, rounded
 
 PROMPT_TOKENS = 512  # of rows that begin, in one step
 _WORTH_COPYING = 16  # tokens
+_GUESSES = 15  # of one row, in one step
+_READING = 16
+"""Tokens that take as long to compute as reading the weights, which each step does once (0.5B, two cores, float32)."""
 
 
-@dataclass(eq=False)
-class DecodingRow:
-    """One text in the making. `tokens` begins with the prompt; it ends with one of `ends`, at `limit` new tokens, or
-    when `over` says so of its new tokens."""
+class _Plan(NamedTuple):
+    """A step's pieces, its tokens, their places in their rows, places with a prediction; and the rows that these are
+    for, each with the guesses of its next tokens that are in the step."""
 
-    tokens: list[int]
-    limit: int
-    ends: frozenset[int]
-    over: Callable[[Sequence[int]], bool] | None = None
-    seed: int = 0
-    temperature: float = 0.0
-    top_p: float = 1.0
-    prompt_tokens: int = field(init=False)
-    computed: int = field(default=0, init=False)
-    """Tokens whose states are in the slab."""
-    slot: int = field(default=-1, init=False)
-    ended: bool = field(default=False, init=False)
-
-    def __post_init__(self) -> None:
-        self.prompt_tokens = len(self.tokens)
-
-    @property
-    def new(self) -> list[int]:
-        return self.tokens[self.prompt_tokens :]
-
-    def grow(self, token: int) -> None:
-        self.tokens.append(token)
-        full = len(self.tokens) - self.prompt_tokens >= self.limit
-        self.ended = full or token in self.ends or (self.over is not None and self.over(self.new))
-
-    @property
-    def draw(self) -> Draw:
-        return Draw(self.seed, self.temperature, self.top_p, len(self.tokens))
+    pieces: list[Piece]
+    ids: list[int]
+    places: list[int]
+    lasts: list[int]
+    growing: list[tuple[DecodingRow, list[int]]]
 
 
 class Engine:
@@ -90,24 +71,26 @@ class Engine:
 
     @torch.inference_mode()
     def step(self) -> list[DecodingRow]:
-        """One token more for each row that is through its prompt; returns the rows that have ended."""
+        """At least one token more for each row that is through its prompt; returns the rows that have ended."""
         self._make_room()
         self._admit()
-        pieces, ids, places, lasts, grown = self._plan()
+        plan = self._plan()
         device = self._model.device
         output = self._model(
-            input_ids=torch.tensor([ids], device=device),
-            position_ids=torch.tensor([places], device=device),
+            input_ids=torch.tensor([plan.ids], device=device),
+            position_ids=torch.tensor([plan.places], device=device),
             attention_mask=None,
             use_cache=False,
-            logits_to_keep=torch.tensor(lasts, dtype=torch.long, device=device),
-            step=Step(self._slab, pieces, device),
+            logits_to_keep=torch.tensor(plan.lasts, dtype=torch.long, device=device),
+            step=Step(self._slab, plan.pieces, device),
         )
-        if grown:
-            tokens = next_tokens(output.logits[0], [row.draw for row in grown])
-            for row, token in zip(grown, tokens, strict=True):
-                row.grow(token)
-            self.made += len(grown)
+        if plan.growing:
+            draws = [row.draw(ahead) for row, guessed in plan.growing for ahead in range(len(guessed) + 1)]
+            drawn = iter(next_tokens(output.logits[0], draws))
+            for row, guessed in plan.growing:
+                made = row.take(list(islice(drawn, len(guessed) + 1)), guessed)
+                row.computed += made - 1  # the guesses that were right; what others left in the slab is written over
+                self.made += made
         return self._leave()
 
     def _leave(self) -> list[DecodingRow]:
@@ -119,28 +102,35 @@ class Engine:
             self._close_gaps([row for row in self._running if not row.ended])
         return ended
 
-    def _plan(self) -> tuple[list[Piece], list[int], list[int], list[int], list[DecodingRow]]:
-        """The step's pieces, its tokens, their places in their rows, places with a prediction, and those rows."""
-        pieces: list[Piece] = []
-        ids: list[int] = []
-        places: list[int] = []
-        lasts: list[int] = []
-        grown: list[DecodingRow] = []
-        room = PROMPT_TOKENS
+    def _plan(self) -> _Plan:
+        plan = _Plan([], [], [], [], [])
+        room, worth = PROMPT_TOKENS, self._worth_guessing()
         for row in self._running:
             pending = len(row.tokens) - row.computed
             count = pending if pending == 1 else min(pending, room)
             if count == 0:
                 continue
             room -= count if pending > 1 else 0
-            pieces.append(Piece(row.slot, row.computed, len(ids), len(ids) + count))
-            ids += row.tokens[row.computed : row.computed + count]
-            places += range(row.computed, row.computed + count)
+            guessed = row.guess(min(_GUESSES, self._slab.tokens - len(row.tokens)), worth) if pending == 1 else []
+            new = [*row.tokens[row.computed : row.computed + count], *guessed]
+            plan.pieces.append(Piece(row.slot, row.computed, len(plan.ids), len(plan.ids) + len(new)))
+            plan.ids.extend(new)
+            plan.places.extend(range(row.computed, row.computed + len(new)))
             row.computed += count
             if count == pending:
-                lasts.append(len(ids) - 1)
-                grown.append(row)
-        return pieces, ids, places, lasts, grown
+                plan.lasts.extend(range(len(plan.ids) - 1 - len(guessed), len(plan.ids)))
+                plan.growing.append((row, guessed))
+        return plan
+
+    def _worth_guessing(self) -> float:
+        """The share of right guesses above which guessing shortens the whole.
+
+        A token costs 1, a step of n tokens `_READING` more. So a token without guesses costs 1 + _READING / n, and one
+        that was guessed as many as it took guesses to be right.
+        """
+        pending = [len(row.tokens) - row.computed for row in self._running]
+        tokens = pending.count(1) + min(PROMPT_TOKENS, sum(count for count in pending if count > 1))
+        return tokens / (tokens + _READING)
 
     def _admit(self) -> None:
         """Let waiting rows begin, in order, but those that would compute what a row in work is about to have."""

@@ -5,7 +5,8 @@ from typing import Any
 
 import torch
 
-from iterpref.clients.local.engine import DecodingRow, Engine
+from iterpref.clients.local.engine import Engine
+from iterpref.clients.local.row import DecodingRow
 from iterpref.clients.local.slab import exchange_attention
 from iterpref.clients.local.waves import Waves
 

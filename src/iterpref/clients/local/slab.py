@@ -92,7 +92,8 @@ def rounded(tokens: int) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """One packed row. Its first pieces are single tokens, of the rows 0, 1, 2, ... in order; then come longer ones."""
+    """One packed row. Its first pieces are single tokens, of the rows 0, 1, 2, ... in order; the others, from the first
+    longer one on, are of any rows and lengths."""
 
     slab: Slab
     pieces: Sequence[Piece]

@@ -10,7 +10,7 @@ import torch
 from transformers import LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from iterpref.clients.local.draw import next_tokens
-from iterpref.clients.local.engine import DecodingRow
+from iterpref.clients.local.row import DecodingRow
 
 
 class Waves:
@@ -89,7 +89,7 @@ class _Draws(LogitsProcessor):  # type: ignore[misc]  # transformers is not type
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores`: (rows, vocabulary) logits → the same shape."""
         new = input_ids.shape[1] - self._width
-        draws = [row.draw._replace(place=len(row.tokens) + new) for row in self._rows]
+        draws = [row.draw(new) for row in self._rows]
         chosen = torch.tensor(next_tokens(scores, draws), device=scores.device)
         return torch.full_like(scores, float("-inf")).scatter(1, chosen[:, None], 0.0)
 
