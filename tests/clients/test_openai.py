@@ -139,6 +139,50 @@ def test_refused_parameters_are_left_out() -> None:
         assert endpoint.seen[-1]["max_completion_tokens"] == 1024
 
 
+OPENAI = "Invalid 'stop': array too long. Expected an array with maximum length 4, but got one with length 6 instead."
+VLLM = "1 validation error: {'type': 'too_long', 'loc': 'body.stop', 'msg': 'List should have at most 4 items'}"
+
+
+@pytest.mark.parametrize(("said", "param"), [(OPENAI, "stop"), (OPENAI, None), (VLLM, "body.stop"), (VLLM, None)])
+def test_defect_more_stop_texts_than_a_server_takes(said: str, param: str | None) -> None:
+    """EvalPlus's protocol has seven; OpenAI and vLLM 0.32 take four, and every task was refused."""
+
+    def picky(body: dict[str, Any]) -> tuple[int, Any]:
+        if len(body["stop"]) > 4:
+            return 400, {"error": {"message": said, "param": param}}
+        return 200, completion("x = 1\nprint(x)")
+
+    stops = ("<|endoftext|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(", "\n```\n")
+    asked = [REQUEST.model_copy(update={"sampling": Sampling(stop=stops), "sample_index": n}) for n in range(40)]
+    with Scripted(picky) as endpoint:
+        with pytest.warns(RuntimeWarning, match="refuses more than 4 stop texts") as told:
+            answers = ask(endpoint.url, *asked)
+        assert [answer.text for answer in answers] == ["x = 1"] * 40
+        assert len(told) == 1, "those under way are refused, too, and ask again"
+        assert endpoint.seen[-1]["stop"] == ["\nif __name__", "\ndef main(", "\nprint(", "\n```\n"]
+
+
+def test_a_server_that_takes_no_stop_texts_is_asked_without_them() -> None:
+    def picky(body: dict[str, Any]) -> tuple[int, Any]:
+        refused = {"error": {"message": "Unsupported parameter: 'stop' is not supported with this model."}}
+        return (400, refused) if "stop" in body else (200, completion("x = 1\nprint(x)"))
+
+    asked = REQUEST.model_copy(update={"sampling": Sampling(stop=("\nprint(",))})
+    with Scripted(picky) as endpoint, pytest.warns(RuntimeWarning, match="refuses stop"):
+        [answer] = ask(endpoint.url, asked)
+    assert answer.text == "x = 1"
+
+
+def test_defect_parameters_refused_to_many_at_once_are_left_out_by_all() -> None:
+    def picky(body: dict[str, Any]) -> tuple[int, Any]:
+        refused = {"error": {"message": "'temperature' is not supported", "param": "temperature"}}
+        return (400, refused) if "temperature" in body else (200, completion("ok"))
+
+    asked = [REQUEST.model_copy(update={"sample_index": number}) for number in range(30)]
+    with Scripted(picky) as endpoint, pytest.warns(RuntimeWarning, match="refuses temperature"):
+        assert [answer.text for answer in ask(endpoint.url, *asked, concurrency=30)] == ["ok"] * 30
+
+
 @pytest.mark.parametrize(
     ("text", "answer", "thought"),
     [

@@ -11,7 +11,7 @@ command finds its batches again by their notes, and one that was killed in betwe
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -149,6 +149,7 @@ class BatchClient(OpenAIClient):
                 failed[names[wrong.line - 1]] = FailedRequest(Meaning.REFUSED, f"{wrong.code}: {wrong.message}")
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
             failed |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
+        self._leave_out_refused(failed)
         for name in names:
             self._count_failure(name, failed[name])
         note.unlink()
@@ -168,12 +169,17 @@ class BatchClient(OpenAIClient):
                 waiting[1].set_result(completion)
         return wrong
 
+    def _leave_out_refused(self, failed: Mapping[str, FailedRequest]) -> None:
+        """Parameters that a batch refused; once for all of its requests, and the next goes without them."""
+        refused = {failure.parameter: name for name, failure in failed.items() if failure.meaning is Meaning.PARAMETER}
+        for name in refused.values():
+            if name in self._waiting:
+                self._leave_out(failed[name], self._body(self._waiting[name][0]))
+
     def _count_failure(self, name: str, failure: FailedRequest) -> None:
         """Leave a request without an answer waiting, or give it up."""
         if name not in self._waiting:
             return
-        if failure.meaning is Meaning.PARAMETER:
-            self._leave_out(failure)  # once for all requests of the batch; the next goes without it
         self._tries[name] = self._tries.get(name, 0) + 1
         said = f"{self.name}: {self._clean(failure.message)}"
         if failure.meaning is Meaning.REFUSED:

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
@@ -20,13 +20,15 @@ import openai
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
-from iterpref.clients.openai.failures import FailedRequest, Meaning, backoff, classify, without_key
+from iterpref.clients.openai.failures import STOP, FailedRequest, Meaning, backoff, classify, without_key
 from iterpref.clients.openai.reply import BadReply, read_reply
 from iterpref.errors import ClientError, EndpointError, RefusedError
 from iterpref.records import fingerprint
 
 logger = logging.getLogger(__name__)
 UNREACHED_ATTEMPTS = 5
+MOST_STOPS = 4  # stop texts that OpenAI and vLLM take
+_MANY_STOPS = f"more than {MOST_STOPS} stop texts"
 TELL_S, TELL_UNREACHED_S = 10.0, 1.5  # least time between two words on retries
 
 
@@ -95,12 +97,12 @@ class OpenAIClient:
         attempts, started = 0, time.monotonic()
         while True:
             endpoint = min(self._endpoints, key=lambda e: e.limiter.load)
-            try:
-                return await self._once(endpoint, request)
-            except (openai.OpenAIError, TimeoutError, BadReply) as error:
-                failure = classify(error)
+            outcome, body = await self._once(endpoint, request)
+            if isinstance(outcome, Completion):
+                return outcome
+            failure = outcome
             self._reached |= not failure.unreached
-            if failure.meaning is Meaning.PARAMETER and self._leave_out(failure):
+            if failure.meaning is Meaning.PARAMETER and self._leave_out(failure, body):
                 continue
             if failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED):
                 raise self._final(endpoint, failure, attempts + 1)
@@ -138,26 +140,27 @@ class OpenAIClient:
         """Connections belong to the event loop they were made in and end with it."""
         self._endpoints.clear()
 
-    async def _once(self, endpoint: _Endpoint, request: Request) -> Completion:
+    async def _once(self, endpoint: _Endpoint, request: Request) -> tuple[Completion | FailedRequest, dict[str, Any]]:
+        """What became of one request, and what was sent."""
         limiter = endpoint.limiter
         await limiter.acquire()
-        started = time.monotonic()
+        started, body = time.monotonic(), self._body(request)
         try:
             extra: dict[str, Any] = {}
             if _begun(request) and self._settings.prefill == "continue_final_message":  # rather than open a new turn
                 extra = {"continue_final_message": True, "add_generation_prompt": False}
-            reply = await endpoint.post(self._body(request), extra | self._settings.extra_body)
+            reply = await endpoint.post(body, extra | self._settings.extra_body)
             completion = read_reply(reply).cut(request.sampling.stop)
         except (openai.OpenAIError, TimeoutError, BadReply) as error:
             failure = classify(error)
             if failure.meaning is Meaning.THROTTLED or isinstance(error, TimeoutError | openai.APITimeoutError):
                 limiter.troubled(started, failure.wait_s or 0.0)
-            raise
+            return failure, body
         finally:
             limiter.release()
         self._reached = True
         limiter.answered(started, completion.completion_tokens or len(completion.text) // 3)
-        return completion
+        return completion, body
 
     def _body(self, request: Request, omitted: Set[str] | None = None) -> dict[str, Any]:
         """The request without what is `omitted`; default: all that the server was found to refuse."""
@@ -169,7 +172,7 @@ class OpenAIClient:
             seed = int(fingerprint([sampling.seed, request.sample_index])[:7], 16)
             values |= {"top_p": sampling.top_p, "seed": seed}
         if sampling.stop:
-            values["stop"] = list(sampling.stop)
+            values["stop"] = _fewer(sampling.stop) if _MANY_STOPS in omitted else list(sampling.stop)
         if "max_tokens" in omitted:  # the newer name of the same limit
             values["max_completion_tokens"] = values.pop("max_tokens")
         values = {name: value for name, value in values.items() if name not in omitted}
@@ -180,13 +183,20 @@ class OpenAIClient:
             messages[-1]["prefix"] = True
         return {"model": self._model, "messages": messages, **values}
 
-    def _leave_out(self, failure: FailedRequest) -> bool:
-        """Remember a refused parameter; False if it was left out already."""
-        if failure.parameter in self._omitted:
+    def _leave_out(self, failure: FailedRequest, body: Mapping[str, Any]) -> bool:
+        """Ask without a refused parameter from now on; False if `body`, which was sent, was without it.
+
+        Stop texts are made fewer first. Answers are cut here, too, so that one that isn't sent costs tokens only.
+        """
+        refused, told = failure.parameter, self._clean(failure.message)
+        if refused not in body:
             return False
-        self._omitted.add(failure.parameter)
-        text = f"{self.name} refuses {failure.parameter} ({self._clean(failure.message)}); asked without it from now on"
-        warnings.warn(text, RuntimeWarning, stacklevel=3)
+        many = refused == STOP and len(body[STOP]) > MOST_STOPS
+        left_out, rest = (_MANY_STOPS, f"with {MOST_STOPS}") if many else (refused, "without it")
+        if left_out not in self._omitted:  # others that are under way with it are refused, too
+            self._omitted.add(left_out)
+            text = f"{self.name} refuses {left_out} ({told}); asked {rest} from now on"
+            warnings.warn(text, RuntimeWarning, stacklevel=3)
         return True
 
     def _final(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
@@ -218,6 +228,11 @@ class OpenAIClient:
 
     def _clean(self, text: str) -> str:
         return without_key(text, self._secret)
+
+
+def _fewer(stops: Sequence[str]) -> list[str]:
+    """As many as servers take, special tokens last: these end a turn by themselves."""
+    return sorted(stops, key=lambda stop: stop.startswith("<"))[:MOST_STOPS]
 
 
 def _begun(request: Request) -> bool:

@@ -20,6 +20,9 @@ from iterpref.clients.openai.reply import FilteredReply
 
 FIRST_WAIT_S, MOST_WAIT_S = 0.5, 60.0
 OPTIONAL = ("temperature", "top_p", "seed", "max_tokens", "max_completion_tokens")
+STOP = "stop"
+# OpenAI: "array too long. Expected an array with maximum length 4"; vLLM: "List should have at most 4 items"
+_TOO_MANY = re.compile(r"too[ _](long|many)|at most|maximum (length|number)|no more than", re.IGNORECASE)
 _TOO_LONG = re.compile(
     r"context[ _](length|window|size)|maximum (context|input|sequence)|(prompt|input) is too long|too many tokens"
     r"|longer than the (maximum|model)|request too large",
@@ -39,7 +42,7 @@ class Meaning(Enum):
 
     THROTTLED = "the endpoint asks for patience; waiting doesn't count as an attempt"
     TRANSIENT = "worth another attempt"
-    PARAMETER = "the model refuses an optional parameter"
+    PARAMETER = "the model refuses an optional parameter, or so many stop texts"
     REFUSED = "this request will never be answered; others may be"
     PREFILL = "the server does not take the keys that mark a begun turn; no such request will be answered"
     ENDPOINT = "no request will be answered"
@@ -88,12 +91,20 @@ def by_status(status: int, said: str, wait_s: float | None = None, about: str | 
         return FailedRequest(Meaning.TRANSIENT, message, wait_s)
     if status in (401, 402, 403, 404, 405) or (status == 400 and _KEY_OR_MODEL.search(said)):
         return FailedRequest(Meaning.ENDPOINT, message)
+    if status in (400, 422) and _about_stops(said, about):
+        return FailedRequest(Meaning.PARAMETER, message, parameter=STOP)
     if status not in (400, 422) or not any(word in said.lower() for word in _REFUSING):
         return FailedRequest(Meaning.REFUSED, message)
     if _PREFILL.search(about or said):
         return FailedRequest(Meaning.PREFILL, message)
     refused = _refused_parameter(said.lower(), about)
     return FailedRequest(Meaning.PARAMETER if refused else Meaning.REFUSED, message, parameter=refused)
+
+
+def _about_stops(said: str, about: str | None) -> bool:
+    """Whether a refusal is about stop texts: that there are too many, or that the server takes none."""
+    named = STOP in (about or "").split(".") or re.search(r"['\".]stop\b|\bstop sequences?", said)
+    return bool(named) and (bool(_TOO_MANY.search(said)) or any(word in said.lower() for word in _REFUSING))
 
 
 def _refused_parameter(said: str, about: str | None) -> str:
