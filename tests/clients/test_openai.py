@@ -1,4 +1,5 @@
 import asyncio
+import gc
 import socket
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,26 @@ def test_a_hang_ends_at_the_timeout() -> None:
         with pytest.raises(ClientError, match="no answer in time"):
             ask(endpoint.url, timeout_s=1.0)
         assert endpoint.requests == 3
+
+
+def test_defect_clients_that_are_dropped_within_a_loop() -> None:
+    """Their connections stay until the loop ends; closed by the garbage collector, they broke the next request."""
+
+    problems: list[str] = []
+
+    async def one_client_a_request(url: str) -> list[str]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context["message"]))
+        texts = []
+        for number in range(20):
+            client = OpenAIClient(OpenAIConfig(model="m", base_url=url))
+            texts.append((await client.complete(REQUEST.model_copy(update={"sample_index": number}))).text)
+            del client
+            gc.collect()
+        return texts
+
+    with Scripted(lambda _: (200, completion("ok"))) as endpoint:
+        assert asyncio.run(one_client_a_request(endpoint.url)) == ["ok"] * 20
+    assert problems == []
 
 
 def test_refused_parameters_are_left_out() -> None:

@@ -56,16 +56,22 @@ class _Endpoint:
             timeout = openai.Timeout(self._settings.timeout_s, connect=10.0)
             key = self._key or "none"  # local servers ask for no key, and the SDK wants one
             sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout)
-            self._pool = _Pool(loop, sdk, loop.create_task(_closed_at_the_end(sdk)))
+            closing = loop.create_task(_closed_at_the_end(sdk))
+            _CLOSING.add(closing)
+            closing.add_done_callback(_CLOSING.discard)
+            self._pool = _Pool(loop, sdk)
         return self._pool.sdk
 
 
 class _Pool(NamedTuple):
-    """The SDK of one event loop, and the task that closes it there."""
+    """The SDK of one event loop."""
 
     loop: asyncio.AbstractEventLoop
     sdk: openai.AsyncOpenAI
-    closing: asyncio.Task[None]
+
+
+_CLOSING: set[asyncio.Task[None]] = set()
+"""Tasks that close SDKs. Loops hold tasks weakly, and clients may be dropped before their loop ends."""
 
 
 async def _closed_at_the_end(sdk: openai.AsyncOpenAI) -> None:
