@@ -60,7 +60,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repairer", help="Folder or hub id of the 1.5B; without it that arm is left out.")
     parser.add_argument("--mbpp", default=MBPP, help="mbpp.jsonl as its authors publish it; default: the hub's.")
     parser.add_argument("--work", type=Path, default=Path("../real-models-work"), help="Folder for runs and records.")
-    parser.add_argument("--quick", action="store_true", help="40 tasks, 20 pairs, two methods.")
+    parser.add_argument("--quick", action="store_true", help="40 tasks, two repairs, 20 pairs, two methods.")
     parser.add_argument("--tasks", type=int, metavar="N", help="N tasks of everything: to try it out.")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="N steps at once, each in its own process.")
     parser.add_argument("--only", metavar="STEP", help="This step alone, in this process; those before it are done.")

@@ -25,16 +25,21 @@ Feedback = Callable[[Task, int, Execution], str]
 
 
 def own_repairs(lab: Lab) -> Record:
-    """At most five repairs of each failing program, by its own author."""
-    with lab.opened(RUN, lab.experiment.config("debug")) as run:
+    """A few repairs of each failing program, by its own author."""
+    with lab.opened(RUN, debug_config(lab)) as run:
         return _debug_all(lab, run)
 
 
 def sampling(lab: Lab) -> Record:
     """As many independent draws as debugging may make calls; draw 0 is the first attempt."""
-    with lab.opened(SAMPLING, lab.experiment.config("debug", "debugging.mode=sampling")) as run:
+    with lab.opened(SAMPLING, debug_config(lab, "debugging.mode=sampling")) as run:
         _begin_with_paid_calls(lab, run)
         return _debug_all(lab, run)
+
+
+def debug_config(lab: Lab, *overrides: str) -> Config:
+    """The recipe with as many repairs as this scale has."""
+    return lab.experiment.config("debug", f"debugging.max_iterations={lab.experiment.scale.repairs}", *overrides)
 
 
 def _debug_all(lab: Lab, run: OpenedRun) -> Record:

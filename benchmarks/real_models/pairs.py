@@ -11,7 +11,7 @@ from iterpref.pairing import write_dataset
 from iterpref.records import PreferencePair, Span, as_messages, fingerprint
 from iterpref.run_folder import RunFolder
 
-from .debugging import RUN, SAMPLING, kept_pairs
+from .debugging import RUN, SAMPLING, debug_config, kept_pairs
 from .lab import Lab
 from .records import Record
 
@@ -26,7 +26,7 @@ def own_pairs(lab: Lab) -> Record:
     drawn, funnels["sampling"] = kept_pairs(lab, SAMPLING, "sampling")
     own, funnels["debugging"] = kept_pairs(lab, RUN, "debugging")
     if len(own) + len(drawn) < wanted:
-        config = lab.experiment.config("debug", "debugging.mode=sampling", "debugging.draws=all")
+        config = debug_config(lab, "debugging.mode=sampling", "debugging.draws=all")
         with lab.opened(SAMPLING, config) as run:
             pipeline.debug(run)
         drawn, funnels["all draws"] = kept_pairs(lab, SAMPLING, "sampling")

@@ -25,6 +25,7 @@ class Scale:
 
     Args:
         tasks: Of MBPP's training split, the first so many.
+        repairs: Of a program, at most; sampling draws one program more.
         pairs: At most, of the model's own.
         rates: Learning rates tried per method, ascending.
         validation: Tasks of MBPP's validation split.
@@ -33,6 +34,7 @@ class Scale:
 
     name: str
     tasks: int | None
+    repairs: int
     pairs: int
     methods: tuple[str, ...]
     rates: tuple[float, ...]
@@ -40,8 +42,8 @@ class Scale:
     evaluated: int | None
 
 
-FULL = Scale("full", None, 150, METHODS, (3e-5, 1e-4, 3e-4), None, None)
-QUICK = Scale("quick", 40, 20, ("dpo", "target_rpo"), (1e-4,), 20, 20)
+FULL = Scale("full", None, 5, 150, METHODS, (3e-5, 1e-4, 3e-4), None, None)
+QUICK = Scale("quick", 40, 2, 20, ("dpo", "target_rpo"), (1e-4,), 20, 20)
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def expected(experiment: Experiment) -> dict[str, Tokens]:
     scale = experiment.scale
     tasks = min(scale.tasks or TASKS, TASKS)
     failing = tasks * REACHED[1]
-    repairs, draws = tasks * sum(REACHED[1:]), tasks * sum(DRAWN[1:])
+    repairs, draws = (tasks * sum(reached[1 : scale.repairs + 1]) for reached in (REACHED, DRAWN))
     control = Tokens(failing * REPAIR, failing * ANSWER)
     steps = {
         "benchmarks": Tokens(),

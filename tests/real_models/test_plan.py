@@ -3,9 +3,11 @@
 import random
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from benchmarks.real_models.data import benchmark_tasks, mbpp_rows
+from benchmarks.real_models.debugging import debug_config
 from benchmarks.real_models.evaluation import smallest_difference
 from benchmarks.real_models.pairs import choose_pairs, shown
 from benchmarks.real_models.plan import FULL, METHODS, QUICK, Experiment, Rates, Tokens, expected
@@ -41,6 +43,16 @@ def test_five_methods_at_three_rates(experiment):
 def test_quick_fits_into_45_minutes_by_its_own_estimate(experiment):
     hours = [Rates().hours(tokens) for tokens in expected(replace(experiment, scale=QUICK)).values()]
     assert sum(hours) < 0.75
+
+
+def test_a_scale_says_how_often_programs_are_repaired(experiment):
+    for scale, repairs in ((FULL, 5), (QUICK, 2)):
+        lab = SimpleNamespace(experiment=replace(experiment, scale=scale))
+        for mode in ("debugging", "sampling"):
+            settings = debug_config(lab, f"debugging.mode={mode}").debugging
+            assert (settings.mode, settings.max_iterations) == (mode, repairs)
+    fewer = expected(replace(experiment, scale=replace(FULL, repairs=2)))
+    assert fewer["debugging"].answer < expected(experiment)["debugging"].answer
 
 
 def test_hours_are_tokens_over_rates():
