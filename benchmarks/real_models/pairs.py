@@ -25,7 +25,7 @@ def own_pairs(lab: Lab) -> Record:
     funnels: Record = {}
     drawn, funnels["sampling"] = kept_pairs(lab, SAMPLING, "sampling")
     own, funnels["debugging"] = kept_pairs(lab, RUN, "debugging")
-    if len(own) + len(drawn) < wanted:
+    if len(own) + len(drawn) < lab.experiment.scale.least_pairs:
         config = debug_config(lab, "debugging.mode=sampling", "debugging.draws=all")
         with lab.opened(SAMPLING, config) as run:
             pipeline.debug(run)

@@ -27,6 +27,7 @@ class Scale:
         tasks: Of MBPP's training split, the first so many.
         repairs: Of a program, at most; sampling draws one program more.
         pairs: At most, of the model's own.
+        least_pairs: Where debugging and sampling give fewer, sampling goes on after draws that passed.
         rates: Learning rates tried per method, ascending.
         validation: Tasks of MBPP's validation split.
         evaluated: Tasks of each benchmark.
@@ -36,14 +37,15 @@ class Scale:
     tasks: int | None
     repairs: int
     pairs: int
+    least_pairs: int
     methods: tuple[str, ...]
     rates: tuple[float, ...]
     validation: int | None
     evaluated: int | None
 
 
-FULL = Scale("full", None, 5, 150, METHODS, (3e-5, 1e-4, 3e-4), None, None)
-QUICK = Scale("quick", 40, 2, 20, ("dpo", "target_rpo"), (1e-4,), 20, 20)
+FULL = Scale("full", None, 5, 150, 150, METHODS, (3e-5, 1e-4, 3e-4), None, None)
+QUICK = Scale("quick", 40, 2, 20, 5, ("dpo", "target_rpo"), (1e-4,), 20, 20)
 
 
 @dataclass(frozen=True)
