@@ -39,7 +39,7 @@ def ask(url: str, request: Request, **settings: Any) -> str:
 def test_defect_a_server_that_can_not_continue_a_turn() -> None:
     """One clear message, where every task of a benchmark was refused and counted as failed."""
     with Scripted(transformers_serve) as endpoint:
-        with pytest.raises(EndpointError, match=r"Unexpected fields.*; set client\.prefill to another way"):
+        with pytest.raises(EndpointError, match=r"Unexpected fields.*; ask without a begun turn"):
             ask(endpoint.url, BEGUN)
         assert endpoint.requests == 1
         assert ask(endpoint.url, BEGUN, prefill="plain") == "x = 1"

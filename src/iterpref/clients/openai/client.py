@@ -219,8 +219,13 @@ class OpenAIClient:
             advice = f"check client.base_url, client.model and {key}"
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
         if failure.meaning is Meaning.PREFILL:
-            advice = "set client.prefill to another way (plain, where the server may begin anew), or ask by a protocol "
-            return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}without a begun turn")
+            advice = (
+                "ask without a begun turn (evaluation.protocol=plain), or set client.prefill to a way that it knows"
+            )
+            return EndpointError(
+                f"{endpoint.url}: {self._model}: {said}; {advice} (plain: only where it continues begun turns unasked; "
+                "else its answers are empty)"
+            )
         if failure.meaning is Meaning.THROTTLED:
             asked = "" if failure.wait_s is None else f", asks to wait {failure.wait_s:.0f} s"
             most = f"client.give_up_s={self._settings.give_up_s:g}{asked}"
