@@ -3,12 +3,12 @@
 import random
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from benchmarks.real_models.data import benchmark_tasks, mbpp_rows
 from benchmarks.real_models.debugging import debug_config
 from benchmarks.real_models.evaluation import smallest_difference
+from benchmarks.real_models.lab import Lab
 from benchmarks.real_models.pairs import choose_pairs, shown
 from benchmarks.real_models.plan import FULL, METHODS, QUICK, Experiment, Rates, Tokens, expected
 from benchmarks.real_models.records import OtherExperiment, Records
@@ -47,7 +47,7 @@ def test_quick_fits_into_45_minutes_by_its_own_estimate(experiment):
 
 def test_a_scale_says_how_often_programs_are_repaired(experiment):
     for scale, repairs in ((FULL, 5), (QUICK, 2)):
-        lab = SimpleNamespace(experiment=replace(experiment, scale=scale))
+        lab = Lab(replace(experiment, scale=scale), Records(experiment.work))
         for mode in ("debugging", "sampling"):
             settings = debug_config(lab, f"debugging.mode={mode}").debugging
             assert (settings.mode, settings.max_iterations) == (mode, repairs)
