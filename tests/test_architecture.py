@@ -18,7 +18,7 @@ LEVELS = [
     {"demo", "progress"},
     {"pipeline"},
     {"viewer"},
-    {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting"},
+    {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting", "rewards"},
     {"opened_run"},
     {"executor", "config"},
     {"clients", "sandbox"},
@@ -35,6 +35,7 @@ PUBLIC = {
     "iterpref.training": set(),
     "iterpref.pairing": set(),
     "iterpref.evaluation": set(),
+    "iterpref.rewards": set(),
 }
 
 

@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from iterpref.errors import IterPrefError
     from iterpref.pairing import changed_spans
+    from iterpref.rewards import CodeReward
     from iterpref.sandbox import Execution, Job, Limits, Sandbox, TestFile
     from iterpref.training import METHODS, FocalDPOConfig, FocalDPOTrainer, focal_dataset, read_pairs, train
 
-__all__ = ["METHODS", "Execution", "FocalDPOConfig", "FocalDPOTrainer", "IterPrefError", "Job", "Limits", "Sandbox",
-           "TestFile", "changed_spans", "focal_dataset", "read_pairs", "train"]  # fmt: skip
+__all__ = ["METHODS", "CodeReward", "Execution", "FocalDPOConfig", "FocalDPOTrainer", "IterPrefError", "Job", "Limits",
+           "Sandbox", "TestFile", "changed_spans", "focal_dataset", "read_pairs", "train"]  # fmt: skip
 __version__ = "0.1.0.dev0"
 
 _FROM = {
     "errors": ("IterPrefError",),
     "pairing": ("changed_spans",),
+    "rewards": ("CodeReward",),
     "sandbox": ("Execution", "Job", "Limits", "Sandbox", "TestFile"),
     "training": ("METHODS", "FocalDPOConfig", "FocalDPOTrainer", "focal_dataset", "read_pairs", "train"),
 }

@@ -46,14 +46,6 @@ def test_a_prompt_of_several_steps_needs_no_row_beside_it(network: Any) -> None:
     assert alone == beside and len(alone) == 12
 
 
-def test_a_short_row_beside_long_ones_leaves_them_their_room(network: Any) -> None:
-    """Four rows of 512 tokens would be more than may be kept: the slab grows to three, of the long ones' length."""
-    long = [row(*((i * i + n) % 97 for i in range(300)), seed=n, limit=40) for n in range(2)]
-    alone = [decode(Engine(network, 1, 4096), row(*r.tokens, seed=n, limit=40))[0] for n, r in enumerate(long)]
-    engine = Engine(network, 8, 1536)
-    assert decode(engine, *long, row(5, 6, limit=40), row(7, 8))[:2] == alone
-
-
 def test_greedy_rows_and_draws_share_a_step(network: Any) -> None:
     mixed = [row(1, 2, 3, temperature=0.0), row(1, 2, 3), row(1, 2, 3, top_p=0.5), row(1, 2, 3, temperature=0.0)]
     greedy, drawn, narrow, again = decode(Engine(network, 8, 4096), *mixed)

@@ -6,7 +6,7 @@ programs that read standard input. Nothing is executed, and no model is asked.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -119,7 +119,7 @@ def _tests(row: SourceRow, column: str) -> tuple[tuple[TestFile, ...], Style]:
             files = tuple(TestFile.model_validate(item) for item in value)
         except ValidationError as error:
             raise explain(f"{row.where}: {column}", error) from None
-        return files, python_style("\n".join(file.content for file in files))
+        return files, _table_style(files) or python_style("\n".join(file.content for file in files))
     found = type(value).__name__ if value else "empty"
     raise RecordError(
         f"{row.where}: {column} is {found}; expected Python text, a list of asserts, a list of path and content, or "
@@ -137,6 +137,13 @@ def _parsed(value: Any) -> Any:
         with suppress(ValueError):
             return json.loads(value)
     return value
+
+
+def _table_style(files: Sequence[TestFile]) -> Style | None:
+    """Of tables of calls or of inputs, one JSON object a line; None for Python."""
+    if not all(file.path.endswith(".jsonl") for file in files):
+        return None
+    return "stdio" if '"stdout"' in files[0].content.partition("\n")[0] else "calls"
 
 
 def _stdio(row: SourceRow, column: str, value: dict[str, Any]) -> str:

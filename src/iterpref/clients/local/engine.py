@@ -151,8 +151,7 @@ class Engine:
     def _begin(self, row: DecodingRow, running: DecodingRow | None, shared: int) -> None:
         kept, remembered = self._ended.best(row.tokens)
         row.slot = len(self._running)
-        longest = max(len(other.tokens) for other in [row, *self._running]) + 1
-        self._slab.reserve(len(self._running) + 1, longest)
+        self._slab.reserve(len(self._running) + 1, len(row.tokens) + 1)
         least = min(len(row.tokens) - 1, max(shared, remembered))  # the last token's own prediction is needed
         if least >= _WORTH_COPYING:
             if shared >= remembered and running:

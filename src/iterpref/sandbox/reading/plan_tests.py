@@ -78,6 +78,8 @@ def _table(test: TestFile, entry_point: str | None, found: CallPlan) -> None:
             table.append(read_row(f"{test.path} line {number}", row))
             continue
         try:
+            if other := [name for name in ("args", "kwargs", "expected") if not isinstance(row.get(name, ""), str)]:
+                raise TypeError(f"{other[0]} is {type(row[other[0]]).__name__}")
             args = constant(expression(row["args"]))
             kwargs = constant(expression(row.get("kwargs", "{}")))
             expected = expression(row["expected"])
