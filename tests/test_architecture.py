@@ -17,7 +17,7 @@ LEVELS = [
     {"cli"},
     {"demo", "progress"},
     {"pipeline"},
-    {"viewer"},
+    {"viewer", "service"},
     {"synthesis", "debugging", "pairing", "training", "evaluation", "analysis", "importing", "exporting", "rewards"},
     {"opened_run"},
     {"executor", "config"},
@@ -31,11 +31,12 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 # As docs/design.md lists: of these packages, others import what `__all__` of the face names, and these modules only.
 PUBLIC = {
-    "iterpref.sandbox": {"iterpref.sandbox.call_tables", "iterpref.sandbox.doctor", "iterpref.sandbox.remote"},
+    "iterpref.sandbox": {f"iterpref.sandbox.{name}" for name in ("call_tables", "doctor", "remote")},
     "iterpref.training": set(),
     "iterpref.pairing": set(),
     "iterpref.evaluation": set(),
     "iterpref.rewards": set(),
+    "iterpref.service": set(),
 }
 
 

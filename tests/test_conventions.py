@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 SOURCE = ROOT / "src" / "iterpref"
 FILES = sorted(SOURCE.rglob("*.py"))
 # Distributions whose module has another name.
-MODULES = {"PyYAML": "yaml", "Jinja2": "jinja2"}
+MODULES = {"PyYAML": "yaml", "Jinja2": "jinja2", "prometheus-client": "prometheus_client"}
 SQL = re.compile(r"\b(SELECT\s.+\sFROM|INSERT\s+(OR\s|INTO)|DELETE\s+FROM|UPDATE\s+\w+\s+SET|CREATE\s+(TABLE|INDEX))\b")
 
 

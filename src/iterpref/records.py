@@ -93,6 +93,10 @@ class TestFile(Record):
     content: str
 
 
+Seconds = Annotated[float, Field(gt=0, le=1e6)]
+Count = Annotated[int, Field(ge=1, le=1 << 50)]
+
+
 class Limits(Record):
     """What one execution may use. CPU time is the first bound; wall time is the outer one.
 
@@ -100,15 +104,15 @@ class Limits(Record):
     the program; None, which is left out where limits are written: only the whole run is bounded.
     """
 
-    cpu_s: float = 5.0
-    wall_s: float = 20.0
-    call_cpu_s: float | None = None
-    call_wall_s: float | None = None
-    memory_bytes: int = 1 << 30
-    processes: int = 64
-    open_files: int = 128
-    file_bytes: int = 64 << 20
-    output_bytes: int = 1 << 16
+    cpu_s: Seconds = 5.0
+    wall_s: Seconds = 20.0
+    call_cpu_s: Seconds | None = None
+    call_wall_s: Seconds | None = None
+    memory_bytes: Count = 1 << 30
+    processes: Count = 64
+    open_files: Annotated[Count, Field(ge=16)] = 128
+    file_bytes: Count = 64 << 20
+    output_bytes: Count = 1 << 16
 
     def at_least(self, cpu_s: float, wall_s: float) -> Self:
         """The same with no less time than this, for the run and for each call where calls are bounded."""

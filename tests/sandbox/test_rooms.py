@@ -75,7 +75,7 @@ def test_inside_stands_on_the_standard_library(path: Path) -> None:
 def test_the_host_shares_little_with_inside(path: Path) -> None:
     assert {name for name in own_imports(path) if name.startswith("inside")} <= FROM_INSIDE
     ours = {name.split(".")[1] for name in other_imports(path) if name.startswith("iterpref.")}
-    assert ours <= FROM_ITERPREF | ({"parallel"} if path.name == "remote.py" else set())
+    assert ours <= FROM_ITERPREF | ({"parallel"} if name_of(path) == "remote.cluster" else set())
 
 
 def arrows(depth_of_inside: int) -> set[tuple[str, str]]:
@@ -94,7 +94,7 @@ def test_few_rooms_few_arrows_no_circle(depth_of_inside: int) -> None:
     found = arrows(depth_of_inside)
     rooms = {room for pair in found for room in pair}
     assert len(rooms) <= 16, sorted(rooms)
-    assert len(found) <= 35, sorted(found)
+    assert len(found) <= 36, sorted(found)
     graph: dict[str, set[str]] = {room: {other for one, other in found if one == room} for room in rooms}
     TopologicalSorter(graph).prepare()  # raises where there is a circle
 

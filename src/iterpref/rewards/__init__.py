@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .metrics import RewardMetrics
     from .reward import CodeReward
+    from .row_tasks import RowTasks
 
-__all__ = ["CodeReward", "RewardMetrics"]
+__all__ = ["CodeReward", "RewardMetrics", "RowTasks"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    where = {"CodeReward": ".reward", "RewardMetrics": ".metrics"}
+    where = {"CodeReward": ".reward", "RewardMetrics": ".metrics", "RowTasks": ".row_tasks"}
     return getattr(import_module(where[name], __name__), name)

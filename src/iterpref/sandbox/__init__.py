@@ -8,7 +8,7 @@
         execution = sandbox.run(job)
     print(execution.verdict, execution.error)  # failed double(2) returned 6, expected 4
 
-Names load when first used: importing this package starts nothing and costs nothing. On a cluster: remote.py.
+Names load when first used: importing this package starts nothing and costs nothing. Elsewhere: `remote`.
 """
 
 from importlib import import_module
@@ -19,14 +19,20 @@ if TYPE_CHECKING:
 
     from .inside.rungs.table import RUNGS
     from .job import ENGINE_VERSION, Job
-    from .sandbox import Sandbox
+    from .sandbox import Sandbox, ScriptRun
 
-__all__ = ["ENGINE_VERSION", "RUNGS", "Execution", "Job", "Limits", "Sandbox", "TestFile"]
+__all__ = ["ENGINE_VERSION", "RUNGS", "Execution", "Job", "Limits", "Sandbox", "ScriptRun", "TestFile"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    own = {"ENGINE_VERSION": ".job", "Job": ".job", "Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}
+    own = {
+        "ENGINE_VERSION": ".job",
+        "Job": ".job",
+        "Sandbox": ".sandbox",
+        "ScriptRun": ".sandbox",
+        "RUNGS": ".inside.rungs.table",
+    }
     where = own.get(name, "iterpref.records")
     return getattr(import_module(where, __name__), name)

@@ -7,6 +7,7 @@ from pydantic import model_validator
 
 from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
 
+_NAME_BYTES = 255  # of one part of a path
 ENGINE_VERSION = 6  # changes when the same job could get another verdict; part of every key
 
 
@@ -49,8 +50,22 @@ class Job(Record):
     def _paths_stay_inside(self) -> Self:
         for path in (self.program_path, *(file.path for file in (*self.tests, *self.files))):
             parts = PurePosixPath(path)
-            if not path or parts.is_absolute() or ".." in parts.parts:
-                raise ValueError(f"path {path!r}: a relative path without '..' expected")
+            if not parts.parts or parts.is_absolute() or ".." in parts.parts:
+                raise ValueError(f"path {path!r:.300}: a relative path without '..' expected")
+            if "\0" in path or any(len(part.encode(errors="replace")) > _NAME_BYTES for part in parts.parts):
+                raise ValueError(f"path {path!r:.300}: names of at most {_NAME_BYTES} bytes, without a zero, expected")
+        return self
+
+    @model_validator(mode="after")
+    def _files_fit(self) -> Self:
+        """What can't be written beside the program must not look like a fault of the program's."""
+        if self.files:
+            size = sum(len(file.content) for file in self.files)
+            if size > self.limits.file_bytes:
+                raise ValueError(f"files: {size} characters; limits.file_bytes allows {self.limits.file_bytes}")
+            paths = {PurePosixPath(self.program_path), *(PurePosixPath(file.path) for file in self.files)}
+            if inside := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
+                raise ValueError(f"files: {str(inside)!r:.300} lies in what is a file itself")
         return self
 
     @property

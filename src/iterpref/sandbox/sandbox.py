@@ -7,9 +7,7 @@ it, `grading` says what its end amounts to. Not here: what runs beside the progr
 
 import threading
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import PathFinder
@@ -22,12 +20,14 @@ from .grading.calls import CallResults, grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
+from .grading.script_end import script_end
 from .job import Job
 from .reading import required_tests
 from .reading.plan import Unliftable
 from .reading.plan_tests import plan_tests
 from .workers import requests
 from .workers.crowd import RUNS, cpus
+from .workers.many import run_many
 from .workers.measuring_pool import Arc, MeasuringPool
 from .workers.pool import LOWEST_ISOLATING, Pool, WorkersFailed, climb, stamps
 from .workers.worker import Worker, import_path
@@ -46,6 +46,22 @@ class Measured:
     execution: Execution
     arcs: frozenset[Arc]
     problem: str
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """How a script without tests ended.
+
+    `status`: its exit code, or minus the signal that ended it. `limit`: the field of `Limits` that ended it, or "".
+    Both streams are whole, up to `Limits.output_bytes`; a traceback is on `stderr`.
+    """
+
+    status: int
+    limit: str
+    stdout: str
+    stderr: str
+    wall_s: float
+    cpu_s: float
 
 
 class Sandbox:
@@ -122,6 +138,22 @@ class Sandbox:
             execution = self._run_once(job, pool)
         return Measured(execution, frozenset(pool.arcs), pool.problem)
 
+    def run_script(self, job: Job) -> ScriptRun:
+        """Run a job's program with its `stdin`, `files` and limits, and without its tests.
+
+        Raises:
+            SandboxError: The sandbox is closed or broken, which says nothing about the program.
+        """
+        request = requests.script_request(job)
+        try:
+            with RUNS.place():
+                raw = self.pool.run(request, job.stdin)
+        except WorkersFailed as error:
+            raise SandboxError(f"sandbox: {error}") from None
+        status, said = script_end(raw, request["nonce"])
+        printed, errors = (stream.decode("utf-8", errors="replace") for stream in (raw.stdout, raw.stderr))
+        return ScriptRun(status, raw.limit, printed, errors + said, round(raw.wall_s, 6), round(raw.cpu_s, 6))
+
     def _run_beside_others(self, job: Job) -> Execution:
         with RUNS.place():
             return self._run_once(job, self.pool)
@@ -186,18 +218,7 @@ class Sandbox:
 
     def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""
-        pending: deque[Future[Execution]] = deque()
-        with ThreadPoolExecutor(self.workers, thread_name_prefix="sandbox") as threads:
-            try:
-                for job in jobs:
-                    pending.append(threads.submit(self.run, job, repeat))
-                    if len(pending) >= 4 * self.workers:
-                        yield pending.popleft().result()
-                while pending:
-                    yield pending.popleft().result()
-            finally:
-                for future in pending:
-                    future.cancel()
+        return run_many(self.run, jobs, repeat, self.workers)
 
     def close(self) -> None:
         """End all workers and whatever they run."""

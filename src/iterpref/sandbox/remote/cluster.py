@@ -10,7 +10,7 @@ from typing import Self
 from iterpref.parallel import RayWorkers
 from iterpref.records import Isolation
 
-from . import Execution, Job, Sandbox
+from .. import Execution, Job, Sandbox
 
 
 class RemoteSandbox:

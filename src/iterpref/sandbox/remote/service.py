@@ -1,0 +1,131 @@
+"""A sandbox that runs elsewhere, behind `iterpref serve`: the same `run` and `run_many`, over HTTP.
+
+Running a job again gives the same Execution, so what fails on the way is asked again. A service that can't be reached
+says nothing about a program: after `patience_s` the verdict is `sandbox_error`, as where a sandbox here breaks.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import Any, Self
+
+from iterpref.errors import RecordError, SandboxError
+from iterpref.records import Execution, Isolation
+
+from .. import Job
+from ..workers.many import run_many
+
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
+
+
+class ServedSandbox:
+    """Runs jobs on a service. A context manager; `run` may be called from several threads at once.
+
+    Args:
+        url: As `http://127.0.0.1:8080`.
+        token: What the service was started with.
+        workers: Jobs under way at once, of this process.
+        patience_s: How long one job may wait for a place, its run, and a service that is gone.
+
+    Raises:
+        SandboxError: `url` is none.
+    """
+
+    def __init__(self, url: str, token: str | None = None, workers: int = 32, patience_s: float = 600.0) -> None:
+        import httpx2
+
+        self.workers = workers
+        self._url, self._patience_s = url.rstrip("/"), patience_s
+        if not self._url.startswith(("http://", "https://")):
+            raise SandboxError(f"service: got {url!r}, expected an address as http://127.0.0.1:8080")
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._trouble: type[Exception] = httpx2.TransportError
+        limits = httpx2.Limits(max_connections=workers, max_keepalive_connections=workers)
+        self._client = httpx2.Client(headers=headers, limits=limits, timeout=httpx2.Timeout(patience_s, connect=10.0))
+
+    @cached_property
+    def health(self) -> dict[str, Any]:
+        """What the service says of itself: workers, isolation, engine; SandboxError where it can't be reached."""
+        try:
+            answer = self._client.get(f"{self._url}/health")
+            found: dict[str, Any] = answer.json()
+        except (self._trouble, ValueError) as error:
+            raise SandboxError(
+                f"service {self._url}: {error or type(error).__name__}; is iterpref serve running there?"
+            ) from None
+        return found
+
+    @property
+    def isolation(self) -> Isolation:
+        """The rung there; each Execution names its own."""
+        rung: Isolation = self.health["isolation"]
+        return rung
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(self.health["warnings"])
+
+    def run(self, job: Job, repeat: int = 1, retry_timeout: bool = True) -> Execution:
+        """Run one job there and say what happened; see `Sandbox.run`.
+
+        Raises:
+            RecordError: The service refuses the job: its tests can't be read, or it asks for too much.
+            SandboxError: The token is wrong, or this is no service of ours.
+        """
+        query: dict[str, str | int] = {"repeat": repeat, "retry_timeout": str(retry_timeout).lower()}
+        body = json.dumps(job.model_dump(mode="json"))  # ASCII: lone surrogates arrive as they are
+        deadline, wait_s, trouble = time.monotonic() + self._patience_s, _FIRST_WAIT_S, ""
+        while True:
+            try:
+                answer = self._client.post(f"{self._url}/jobs", params=query, content=body)
+            except self._trouble as error:
+                trouble = str(error) or type(error).__name__
+            else:
+                if answer.status_code == 200:
+                    return self._read(answer)
+                trouble = self._said(answer)
+                asked_s = answer.headers.get("Retry-After", "")
+                wait_s = max(wait_s, float(asked_s) if asked_s.isdigit() else 0.0)
+            if time.monotonic() + wait_s > deadline:
+                return self._no_answer(trouble)
+            time.sleep(wait_s)
+            wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+    def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
+        """Executions in the order of the jobs, as they finish; jobs are drawn as places become free."""
+        return run_many(self.run, jobs, repeat, self.workers)
+
+    def close(self) -> None:
+        """End the connections; the service goes on."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self, answer: Any) -> Execution:
+        try:
+            return Execution.model_validate(answer.json())
+        except ValueError:
+            raise SandboxError(
+                f"service {self._url}: its answer is no Execution of this version of IterPref: {answer.text[:200]}"
+            ) from None
+
+    def _said(self, answer: Any) -> str:
+        """Why there is no Execution yet, where asking again may help."""
+        try:
+            said = str(answer.json()["error"])
+        except (ValueError, KeyError, TypeError):
+            said = answer.text[:200]
+        if answer.status_code in (408, 429, 500, 502, 503, 504):
+            return f"{answer.status_code}: {said}"
+        if answer.status_code in (413, 422):
+            raise RecordError(f"service {self._url}: {said}")
+        raise SandboxError(f"service {self._url}: {answer.status_code}: {said}")
+
+    def _no_answer(self, trouble: str) -> Execution:
+        error = f"The service {self._url} gave no answer in {self._patience_s:g} s: {trouble}"
+        return Execution(verdict="sandbox_error", trust="in_process", isolation="service", phase="none", error=error)

@@ -1,0 +1,64 @@
+"""What a service allows, and the rules that no choice may break."""
+
+import ipaddress
+from dataclasses import dataclass
+
+from iterpref.errors import ConfigError
+from iterpref.records import Limits
+
+MIB = 1 << 20
+MOST = Limits(cpu_s=300.0, wall_s=600.0, memory_bytes=8 << 30, processes=512, open_files=1024, file_bytes=1 << 30,
+              output_bytes=16 * MIB)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """What one service allows.
+
+    Args:
+        host, port: Where it listens; port 0 takes a free one.
+        token: What requests must carry (`Authorization: Bearer`); needed where other machines can reach the host.
+        queue: Jobs that may wait beside those that run; further ones are refused with 429.
+        body_bytes, body_s: Of one request: how large, and how long it may take to arrive.
+        most: The highest limits that a job may ask for.
+        grace_s: At the end, requests that are answered still get so long.
+
+    Raises:
+        ConfigError: Another host than this machine's own without a token.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8080
+    token: str | None = None
+    queue: int = 256
+    body_bytes: int = 32 * MIB
+    body_s: float = 30.0
+    most: Limits = MOST
+    grace_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if self.queue < 0:
+            raise ConfigError(f"queue: got {self.queue}, expected 0 or more jobs")
+        if not self.token and not self.on_loopback:
+            raise ConfigError(
+                f"host {self.host} can be reached from other machines: give a token (--token, or ITERPREF_TOKEN), or "
+                "listen on 127.0.0.1"
+            )
+
+    @property
+    def on_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    def refused(self, limits: Limits) -> str:
+        """Which limit of a job is too high, as a message; "" if none is."""
+        high = [
+            f"{name} {value:g} (at most {most:g})"
+            for name, most in self.most.model_dump(exclude_none=True).items()
+            if (value := getattr(limits, name)) is not None and value > most
+        ]
+        return f"limits: {', '.join(high)}" if high else ""
