@@ -8,7 +8,7 @@ from pydantic import model_validator
 from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
 
 _NAME_BYTES = 255  # of one part of a path
-ENGINE_VERSION = 6  # changes when the same job could get another verdict; part of every key
+ENGINE_VERSION = 7  # changes when the same job could get another verdict; part of every key
 
 
 class Job(Record):

@@ -53,6 +53,8 @@ class Claims:
     errors: dict[int, ClaimedError] = field(default_factory=dict)
     tests: list[TestClaim] = field(default_factory=list)
     packages: set[str] = field(default_factory=set)
+    signal: int = 0
+    """That the program sent itself, and must die of."""
     ended: bool = False
 
 
@@ -91,6 +93,8 @@ def _add(claims: Claims, kind: str, *body: Any) -> None:
     elif kind == "packages":
         (names,) = body
         claims.packages |= {str(name)[:100] for name in names[:_PACKAGES]}
+    elif kind == "signal":
+        (claims.signal,) = map(int, body)
     else:
         raise Tampered(f"an unexpected {kind!r}")
 

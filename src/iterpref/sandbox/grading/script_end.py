@@ -7,11 +7,12 @@ from .claims import ClaimedError, Tampered, read_claims
 def script_end(raw: RawRun, nonce: str) -> tuple[int, str]:
     """Exit code, or minus the signal; and a traceback without paths of the machine, or ""."""
     try:
-        error = read_claims(raw, nonce).import_error
+        claims = read_claims(raw, nonce)
     except Tampered:
         return raw.status or 1, "The program wrote to a descriptor that isn't its own.\n"
+    error = claims.import_error
     if error is None or raw.limit:
-        return raw.status, ""
+        return -claims.signal or raw.status, ""
     if error.type == "SystemExit":
         return _exit(error)
     lines = "\n".join(("Traceback (most recent call last):", *error.frames, error.message))

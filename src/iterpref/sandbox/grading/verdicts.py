@@ -65,9 +65,10 @@ def ended_early(raw: RawRun, claims: Claims) -> Cause | None:
     """How the process ended, if not by coming to the end of its tests."""
     if raw.limit:
         return Cause(_LIMIT_VERDICTS[raw.limit], raw.limit, f"The run hit its limit {raw.limit}.")
-    if raw.status < 0:
-        known = -raw.status in list(signal.Signals)  # a real-time signal isn't
-        name = signal.Signals(-raw.status).name if known else f"signal {-raw.status}"
+    number = -raw.status if raw.status < 0 else claims.signal
+    if number:
+        known = number in list(signal.Signals)  # a real-time signal isn't
+        name = signal.Signals(number).name if known else f"signal {number}"
         return Cause("crashed", name, f"The process was killed by {name}.")
     if not claims.ended:
         return Cause("exited_early", "", f"The process ended with exit code {raw.status} before its tests had.")

@@ -157,6 +157,7 @@ def _child(
     setup_fd = pipes["setup"][1]
     atfork.in_run = True
     gc.enable()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in any Python
     try:
         # Somewhere high: a program that writes to every small descriptor doesn't hit it by accident.
         floor = 200 + int.from_bytes(os.urandom(2)) % 700

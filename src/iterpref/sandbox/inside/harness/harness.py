@@ -15,7 +15,7 @@ from typing import Any
 from ..linux.limits import release_spare_memory
 from ..values import codec
 from ..values.request import PROBE_LIMITS, RunRequest
-from . import asserts, negative_control, packages
+from . import asserts, negative_control, own_signals, packages
 from .measuring import Measurement
 from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe
@@ -27,6 +27,7 @@ _REHEARSALS = 20
 def run(request: RunRequest, channel: int) -> None:
     """Do what `request["mode"]` says. The process is to end then, without any cleanup the program could hook into."""
     report = reporter(channel, request["nonce"])
+    own_signals.mend(report)
     seed(request["seed"])
     files = UserFiles()
     measurement = Measurement(f"{os.getcwd()}/{request['program_path']}", report) if request["measure"] else None

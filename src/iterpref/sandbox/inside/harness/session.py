@@ -1,7 +1,8 @@
 """What a run works with, and how it tells the host what happened: lines on the channel, each its nonce and JSON.
 
 Out: `["import", error]`, `["call", i, value]`, `["raised", i, error]`, `["test", name, verdict, error, case]`,
-`["packages", names]`, `["end"]`. A program can write there too, so the host takes every line for a claim.
+`["packages", names]`, `["signal", number]`, `["end"]`. A program can write there too, so the host takes every line
+for a claim.
 """
 
 import json

@@ -19,15 +19,15 @@ def kill_descendants() -> None:
                 pass
         except ChildProcessError:
             return
-        for pid in descendants(os.getpid()) if sys.platform == "linux" else []:
+        for pid in descendants(os.getpid()):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
 
 
 def descendants(root: int) -> list[int]:
-    """Pids of all processes below `root`, from /proc."""
+    """Pids of all processes below `root`, from /proc; none where there is no /proc."""
     children: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
+    for name in os.listdir("/proc") if sys.platform == "linux" else []:
         if name.isdigit():
             with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
                 parent = int(file.read().rpartition(b")")[2].split()[1])
@@ -64,8 +64,8 @@ def is_root() -> bool:
 def become(uid: int) -> None:
     """Leave root for a user and group without any other right."""
     os.setgroups([])
-    os.setresgid(uid, uid, uid)
-    os.setresuid(uid, uid, uid)
+    os.setgid(uid)  # of root: the real, the effective and the saved one
+    os.setuid(uid)
 
 
 def others_may_enter(path: str) -> bool:

@@ -55,14 +55,20 @@ class Rlimits(Rung):
         tempfile.tempdir = None
         syscalls.run(*limiting(limits, self._inherited_bytes, int(limits["processes"]) + self._tasks))
         if is_root():
-            # Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only
-            # where Python itself lies in a directory that others can't enter.
-            readable = all(others_may_enter(path) for path in self._python_dirs)
-            syscalls.run(syscalls.KEEPING_CAPABILITIES)
-            become(self._uid)
-            syscalls.set_capabilities(*(() if readable else (syscalls.CAP_DAC_READ_SEARCH,)))
+            self._leave_root()
         if sys.platform == "linux":
             syscalls.run(syscalls.NO_NEW_PRIVILEGES, syscalls.DYING_WITH_PARENT)
+
+    def _leave_root(self) -> None:
+        """Never run a program as root: `kill -1` would end the machine. It keeps the right to read files only where
+        Python itself lies in a directory that others can't enter."""
+        if sys.platform != "linux":
+            become(self._uid)
+            return
+        readable = all(others_may_enter(path) for path in self._python_dirs)
+        syscalls.run(syscalls.KEEPING_CAPABILITIES)
+        become(self._uid)
+        syscalls.set_capabilities(*(() if readable else (syscalls.CAP_DAC_READ_SEARCH,)))
 
     def sweep(self) -> None:
         """Kill whatever the run left, wherever it hid, and remove its files."""

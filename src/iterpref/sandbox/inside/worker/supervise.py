@@ -10,6 +10,7 @@ import math
 import os
 import select
 import signal
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +26,7 @@ _FIRST_LOOK_S = 0.005
 _SHORT_S = 0.01
 _CHUNK = 1 << 16
 _PAGE = os.sysconf("SC_PAGESIZE")
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of `ru_maxrss`
 _CLOCK_TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
@@ -44,6 +46,7 @@ class Supervisor:
         self._streams = {name: bytearray() for name in pipes}
         self._reported_bytes = 0
         self._call_began = 0.0, 0.0  # wall and CPU time of the run
+        self._waited: tuple[int, Any] | None = None  # status and usage, where it had to be waited for to see its end
         self.run = RawRun()
 
     def watch(self, sweep: Callable[[], None]) -> RawRun:
@@ -57,7 +60,7 @@ class Supervisor:
         except HostGone:
             host_gone = True
         self._kill()
-        _, status, usage = os.wait4(self._pid, 0)
+        status, usage = self._waited or os.wait4(self._pid, 0)[1:]
         self.run.wall_s = time.monotonic() - self._started
         sweep()
         for name, fd in self._pipes.items():
@@ -65,7 +68,7 @@ class Supervisor:
             setattr(self.run, name, bytes(self._streams[name]))
         self.run.status = os.waitstatus_to_exitcode(status)
         self.run.cpu_s = max(self.run.cpu_s, usage.ru_utime + usage.ru_stime)
-        self.run.max_rss_bytes = max(self.run.max_rss_bytes, usage.ru_maxrss * 1024)
+        self.run.max_rss_bytes = max(self.run.max_rss_bytes, usage.ru_maxrss * _RSS_UNIT)
         if not self.run.limit and self.run.cpu_s >= float(self._limits["cpu_s"]):
             self.run.limit = "cpu_s"  # the kernel's own CPU limit was faster than a sample
         if host_gone:
@@ -99,7 +102,7 @@ class Supervisor:
                 for fd in open_fds:
                     poller.register(fd, select.POLLIN)
             timeout_s = _TICK_S if ended_fd >= 0 else _SHORT_S
-            if ended_fd < 0 and os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            if ended_fd < 0 and self._has_ended():
                 return
             self._take_time()
             if time.monotonic() >= next_sample:
@@ -108,6 +111,14 @@ class Supervisor:
             self._check_time()
             if self.run.limit:
                 return
+
+    def _has_ended(self) -> bool:
+        """Ask, where nothing tells. Its pid is kept until all of its group are gone, where `waitid` allows that."""
+        if hasattr(os, "waitid"):
+            return os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+        pid, status, usage = os.wait4(self._pid, os.WNOHANG)
+        self._waited = (status, usage) if pid else None
+        return bool(pid)
 
     def _events(self, poller: select.poll, timeout_ms: float, open_fds: dict[int, str], ended_fd: int) -> bool:
         """Wait, read what there is, forget pipes that were closed; whether the process has ended."""
