@@ -75,7 +75,7 @@ class Counted(Sandbox):
 
 
 def test_defect_4_a_preflight_that_ran_out_of_time_is_not_believed_for_ever(tmp_path: Path) -> None:
-    good = slow_task(0.0).model_copy(update={"task_id": "good", "limits": Limits()})
+    good = slow_task(0.01).model_copy(update={"task_id": "good", "limits": Limits()})
     wrong = good.model_copy(update={"task_id": "wrong", "reference": "def f(x): return -x"})
     endless = slow_task(99.0).model_copy(update={"limits": Limits(cpu_s=0.05)})
     with Counted(workers=1) as sandbox:

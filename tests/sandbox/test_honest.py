@@ -280,12 +280,10 @@ def test_honest_programs_pass(sandbox: Sandbox, name: str) -> None:
     assert execution.passed, (execution.error, execution.failing_case, execution.stderr)
 
 
-# What Landlock can't give without namespaces: semaphores and shared memory in /dev/shm, and sockets (docs/sandbox.md).
+# What Landlock can't give without namespaces: files in /dev/shm, and sockets (docs/sandbox.md).
 LANDLOCK_BREAKS = (
     "a local server",
-    "multiprocessing pool",
     "multiprocessing spawn",
-    "process pool executor",
     "shared memory",
 )
 
@@ -461,3 +459,77 @@ def test_failing_set_up_is_an_error(sandbox: Sandbox) -> None:
     """
     execution = sandbox.run(job("", tests, "unittest"))
     assert (execution.verdict, execution.error_type) == ("error", "RuntimeError")
+
+
+SHARING = {
+    "a queue": """
+        import multiprocessing as mp
+        def put(queue, n):
+            queue.put(n)
+        def f():
+            queue = mp.Queue()
+            children = [mp.Process(target=put, args=(queue, n)) for n in (0, 1)]
+            [child.start() for child in children]
+            found = sum(queue.get(timeout=5) for _ in children)
+            [child.join() for child in children]
+            return found
+        """,
+    "a shared value": """
+        import multiprocessing as mp
+        def add(value):
+            for _ in range(50):
+                with value.get_lock():
+                    value.value += 1
+        def f():
+            value = mp.Value("i", 0)
+            children = [mp.Process(target=add, args=(value,)) for _ in range(4)]
+            [child.start() for child in children]
+            [child.join() for child in children]
+            return value.value - 199
+        """,
+    "an event, a barrier and a condition": """
+        import multiprocessing as mp
+        def wait(event, barrier, condition, queue):
+            event.wait()
+            barrier.wait()
+            with condition:
+                condition.notify_all()
+            queue.put(1)
+        def f():
+            event, barrier, condition, queue = mp.Event(), mp.Barrier(3), mp.Condition(), mp.SimpleQueue()
+            children = [mp.Process(target=wait, args=(event, barrier, condition, queue)) for _ in range(3)]
+            [child.start() for child in children]
+            event.set()
+            found = sum(queue.get() for _ in children)
+            [child.join() for child in children]
+            return found - 2
+        """,
+    "locks and their limits": """
+        import multiprocessing as mp, time
+        def f():
+            lock = mp.RLock()
+            with lock, lock:
+                pass
+            places = mp.BoundedSemaphore(2)
+            assert places.acquire() and places.acquire(block=False) and not places.acquire(block=False)
+            began = time.monotonic()
+            assert not places.acquire(timeout=0.2) and time.monotonic() - began >= 0.2
+            places.release()
+            places.release()
+            for release in (places.release, lock.release, mp.Lock().release):
+                try:
+                    release()
+                except (ValueError, AssertionError):
+                    continue
+                return 0
+            return 1
+        """,
+}
+
+
+@pytest.mark.parametrize("name", SHARING)
+@pytest.mark.parametrize("rung", ["cage", "locked"])
+def test_children_share_by_multiprocessing(rung: str, name: str, request: pytest.FixtureRequest) -> None:
+    """On Landlock its semaphores are made of pipes."""
+    execution = request.getfixturevalue(rung).run(returns(textwrap.dedent(SHARING[name]), 1, limits=Limits(cpu_s=10.0)))
+    assert execution.passed, (execution.error, execution.stderr)

@@ -130,7 +130,8 @@ def doctor(as_json: AsJson = False) -> None:
 
     found = diagnose()
     used = next(finding.isolation for finding in found if not finding.blocked)
-    rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no"} for f in found]
+    rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no",
+             **({"breaks": "; ".join(f.breaks)} if f.breaks else {})} for f in found]  # fmt: skip
     finish({"isolation": used, "rungs": rows}, as_json)
     if used == "rlimits":
         raise IterPrefError("programs can't be isolated here; `blocked` above says what would allow it")

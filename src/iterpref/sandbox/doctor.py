@@ -12,11 +12,16 @@ from . import RUNGS, Job, Sandbox, TestFile
 
 @dataclass(frozen=True)
 class Finding:
-    """`blocked`: why the rung can't be used and what would allow it; "" if it can. Rate: one worker, small program."""
+    """`blocked`: why the rung can't be used and what would allow it; "" if it can. `breaks`: what honest programs do
+    without on it. Rate: one worker, small program."""
 
     isolation: Isolation
     blocked: str
     executions_per_s: float
+
+    @property
+    def breaks(self) -> tuple[str, ...]:
+        return RUNGS[self.isolation].breaks
 
 
 def diagnose(measure_s: float = 1.0) -> list[Finding]:

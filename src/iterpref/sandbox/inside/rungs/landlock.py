@@ -8,6 +8,7 @@ only, no sockets work but pairs. Before Linux 6.12 a program may signal only its
 import ctypes
 import os
 
+from ..harness.pipe_semaphores import replace_semaphores
 from ..linux import seccomp, syscalls
 from ..linux.file_tree import ETC, ETC_FILES, SYSTEM
 from ..values.request import RunLimits
@@ -56,6 +57,7 @@ class Landlock(Rlimits):
 
     def settle(self) -> None:
         super().settle()
+        replace_semaphores()  # the system's are files in /dev/shm
         self._filter = seccomp.confinement(own_network=False)
 
     def confine(self, limits: RunLimits) -> None:
