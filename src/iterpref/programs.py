@@ -10,7 +10,7 @@ import threading
 from itertools import chain, pairwise
 from typing import NamedTuple, TypeGuard
 
-_FENCE = re.compile(r"^[ \t]*(?P<mark>`{3,}|~{3,})[ \t]*(?P<info>[^\n`]*)$", re.MULTILINE)
+_FENCE = re.compile(r"^[ \t]*+(?P<mark>`{3,}+|~{3,}+)[ \t]*+(?P<info>[^\n`]*+)$", re.MULTILINE)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -170,7 +170,7 @@ def expression(source: str) -> ast.expr:
 def defines(program: str, name: str) -> bool:
     """Whether a line of the program defines a function or class, or assigns a variable, of this name."""
     escaped = re.escape(name)
-    return bool(re.search(rf"^\s*(?:(?:async\s+def|def|class)\s+{escaped}\b|{escaped}\s*=)", program, re.MULTILINE))
+    return bool(re.search(rf"^[ \t]*+(?:(?:async\s+def|def|class)\s+{escaped}\b|{escaped}\s*=)", program, re.MULTILINE))
 
 
 def fenced(program: str) -> str:

@@ -32,7 +32,7 @@ def test_trl_passes_columns_as_lists_and_what_is_none(reward: CodeReward) -> Non
         log_extra=print,
     )
     assert found == [1.0, 0.0]
-    assert (logged["code_reward/runs"], logged["code_reward/passed"]) == (2, 1)
+    assert (logged["code_reward/runs"], logged["code_reward/passed"], logged["code_reward/late"]) == (2, 1, 0)
     assert reward.__name__ == "code_reward" and not inspect.iscoroutinefunction(reward)
 
 
@@ -48,7 +48,7 @@ def test_verl_asks_for_one(reward: CodeReward) -> None:
 
 
 def test_openrlhf_asks_with_prompt_and_answer_in_one(reward: CodeReward) -> None:
-    labels = [json.dumps(TESTS), json.dumps({"tests": TESTS, "entry_point": "double"})]
+    labels = [json.dumps(TESTS), json.dumps({"test_list": TESTS, "entry_point": "double"})]
     found = reward.reward_func(["Double it. " + DOUBLE, "It. " + TRIPLE], ["Double it. ", "It. "], labels)
     assert found["rewards"].tolist() == found["scores"].tolist() == [1.0, 0.0]
     assert found["extra_logs"]["no_verdict"].tolist() == [0.0, 0.0]
@@ -81,3 +81,13 @@ def test_verifiers_scores_a_rollout(reward: CodeReward) -> None:
     assert asyncio.run(scored(DOUBLE, answer="\n".join(TESTS))) == 1.0
     assert asyncio.run(scored(DOUBLE, info={"tests": TESTS})) == 1.0
     assert asyncio.run(scored(TRIPLE, info={"tests": TESTS})) == 0.0
+
+
+def test_a_named_column_holds_for_every_trainer(reward: CodeReward) -> None:
+    with Sandbox(workers=1) as sandbox:
+        named = CodeReward(columns={"tests": "checks"}, sandbox=sandbox)
+        assert named.compute_score("x", DOUBLE, TESTS)["score"] == 1.0
+        labels = [json.dumps(TESTS), json.dumps({"checks": TESTS})]
+        assert named.reward_func([DOUBLE] * 2, [""] * 2, labels)["rewards"].tolist() == [1.0, 1.0]
+        assert asyncio.run(named.rubric_score(completion=DOUBLE, info={"checks": TESTS})) == 1.0
+        assert named(["x"], [DOUBLE], checks=[TESTS]) == [1.0]

@@ -1,6 +1,9 @@
 """Rewards of completions, with the real sandbox."""
 
 import json
+import multiprocessing
+import os
+import pickle
 import time
 import warnings
 from collections.abc import Iterator
@@ -8,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from iterpref.errors import ConfigError, RecordError
+from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.records import Execution, Limits
 from iterpref.rewards import CodeReward
 from iterpref.sandbox import Job, Sandbox
@@ -98,6 +101,31 @@ def test_a_program_that_needs_most_of_its_time_passes(sandbox: Sandbox) -> None:
     assert rewards(sandbox, slow, limits=Limits(cpu_s=2.0, wall_s=2.0)) == [1.0]
 
 
+def test_the_share_of_tests_is_that_of_the_whole_time(sandbox: Sandbox) -> None:
+    """The first case is wrong and gives the verdict; the others need more than an eighth of the time."""
+    row = {"tests": {"inputs": ["1\n", "2\n", "3\n"], "outputs": ["0\n", "4\n", "6\n"]}}
+    slow = "```python\nimport time\nx = int(input())\ntime.sleep(0.6 * (x > 1))\nprint(2 * x)\n```"
+    assert rewards(sandbox, slow, row=row, partial=True, limits=Limits(cpu_s=2.0, wall_s=2.0)) == [2 / 3]
+
+
+def test_whatever_ends_a_batch_ends_its_runs(sandbox: Sandbox) -> None:
+    reward = CodeReward(sandbox=sandbox, limits=Limits(cpu_s=1.0))
+    assert reward.score([DOUBLE], [{"tests": TESTS}]) == [1.0]
+    with pytest.raises(ValueError, match="shorter"):
+        reward.score([ENDLESS] * 40, [{"tests": TESTS}] * 39)
+    began = time.monotonic()
+    assert reward.score([DOUBLE], [{"tests": TESTS}]) == [1.0]
+    assert time.monotonic() - began < 10, "not after forty endless ones"
+
+
+def test_blank_lines_and_spaces_without_end_are_read_at_once(sandbox: Sandbox) -> None:
+    blank = "```python\nx = 1\n" + "\n" * 50_000 + "y = 2\ndef double(x): return 2 * x\n```"
+    spaces = "```" + " " * 50_000 + "`x\n" + DOUBLE
+    began = time.monotonic()
+    assert rewards(sandbox, blank, spaces) == [1.0, 1.0]
+    assert time.monotonic() - began < 10, "they took minutes"
+
+
 def test_a_pass_that_games_its_tests_earns_nothing(sandbox: Sandbox) -> None:
     class_of_its_own = (
         "```python\nclass Same:\n    def __eq__(self, other): return True\n\ndef double(x):\n    return Same()\n```"
@@ -125,6 +153,39 @@ def test_a_broken_sandbox_says_nothing_about_a_program() -> None:
     assert (reward.metrics.no_verdict, reward.metrics.no_program) == (2, 1)
 
 
+def test_it_is_pickled_without_its_sandbox_and_used_in_forked_processes() -> None:
+    reward = CodeReward(partial=True, limits=Limits(cpu_s=2.0))
+    assert reward.score([TRIPLE], [{"tests": TESTS}]) == [0.5]
+    again = pickle.loads(pickle.dumps(reward))
+    assert again.score([TRIPLE], [{"tests": TESTS}]) == [0.5] and again.metrics.runs == 1
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        found = pool.map_async(_score, [reward, reward]).get(timeout=60)
+    assert found == [[0.5], [0.5]]
+
+
+def _score(reward: CodeReward) -> list[float | None]:
+    return reward.score([TRIPLE], [{"tests": TESTS}])
+
+
+def test_bad_input_a_sandbox_of_another_process(sandbox: Sandbox) -> None:
+    reward = CodeReward(sandbox=sandbox)
+    reads, writes = os.pipe()
+    if os.fork() == 0:
+        try:
+            reward.score([DOUBLE], [{"tests": TESTS}])
+        except SandboxError as error:
+            os.write(writes, str(error).encode())
+        finally:
+            os._exit(0)
+    os.wait()
+    assert b"make the reward where it is used" in os.read(reads, 1000)
+
+
+def test_bad_input_a_test_that_can_not_be_written(sandbox: Sandbox) -> None:
+    with pytest.raises(RecordError, match=r"row 0: Value error, path 'nnn.*names of at most 255 bytes"):
+        rewards(sandbox, DOUBLE, row={"tests": [{"path": "n" * 256, "content": "assert double(2) == 4"}]})
+
+
 def test_bad_input_rows_without_tests(sandbox: Sandbox) -> None:
     with pytest.raises(RecordError, match=r"row 0: no tests: looked for the column tests or test_list .* got prompt"):
         rewards(sandbox, DOUBLE, row={"prompt": "Double it."})
@@ -149,6 +210,24 @@ def test_bad_input_one_row_of_many_is_none_and_told_once(sandbox: Sandbox) -> No
         warnings.simplefilter("error")
         assert reward.score([DOUBLE], [{}]) == [None]
     assert reward.metrics.unusable_rows == 3
+
+
+def test_answers_in_parts_and_without_text(sandbox: Sandbox) -> None:
+    parts = [
+        {"role": "assistant", "content": [{"type": "text", "text": DOUBLE[:20]}, {"type": "text", "text": DOUBLE[20:]}]}
+    ]
+    call = [{"role": "assistant", "content": None, "tool_calls": [{}]}]
+    assert rewards(sandbox, parts, call) == [1.0, 0.0]
+
+
+def test_bad_input_a_good_row_before_a_bad_one_in_the_first_batch(sandbox: Sandbox) -> None:
+    with pytest.warns(RuntimeWarning, match="row 1: no tests"):
+        assert CodeReward(sandbox=sandbox).score([DOUBLE] * 2, [{"tests": TESTS}, {}]) == [1.0, None]
+
+
+def test_bad_input_text_that_is_none(sandbox: Sandbox) -> None:
+    row = {"tests": {"inputs": ["\ud800\n"], "outputs": ["x"]}}
+    assert rewards(sandbox, "```python\nprint(input())\n```", row=row) == [0.0]
 
 
 @pytest.mark.parametrize("completion", [None, 3, b"def double(x): return 2 * x", {"text": DOUBLE}, []])

@@ -9,7 +9,21 @@ from pydantic import ValidationError
 from iterpref.records import Limits, TestFile
 
 
-@pytest.mark.parametrize("path", ["", ".", "/x.py", "../x.py", "a/../../x.py", "x\0.py", "n" * 256, "a/" + "é" * 128])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        ".",
+        "/x.py",
+        "../x.py",
+        "a/../../x.py",
+        "x\0.py",
+        "n" * 256,
+        "a/" + "é" * 128,
+        "\ud800",
+        "d" * 200 + "/" + "e/" * 500,
+    ],
+)
 @pytest.mark.parametrize("field", ["program_path", "files", "path"])
 def test_bad_input_paths(field: str, path: str) -> None:
     given: Any = (TestFile(path=path, content=""),) if field == "files" else path
@@ -18,11 +32,13 @@ def test_bad_input_paths(field: str, path: str) -> None:
 
 
 def test_bad_input_files_that_can_not_be_written() -> None:
-    large = tuple(TestFile(path=f"f{n}", content="x" * 1000) for n in range(5))
-    with pytest.raises(ValidationError, match=r"files: 5000 characters; limits.file_bytes allows 4096"):
-        job("x = 1", "assert x == 1", files=large, limits=Limits(file_bytes=4096))
+    large = tuple(TestFile(path=f"f{n}", content="é" * 1000) for n in range(5))
+    with pytest.raises(ValidationError, match=r"files: 10000 bytes; limits.file_bytes allows 8192"):
+        job("x = 1", "assert x == 1", files=large, limits=Limits(file_bytes=8192))
     with pytest.raises(ValidationError, match=r"'solution.py/x' lies in what is a file itself"):
         job("x = 1", "assert x == 1", files=(TestFile(path="solution.py/x", content=""),))
+    with pytest.raises(ValidationError, match=r"'solution.py/x.py' lies in what is a file itself"):
+        job("x = 1", "assert x == 1", "pytest", path="solution.py/x.py")
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf"), 1e300])

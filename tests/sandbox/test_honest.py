@@ -504,6 +504,19 @@ SHARING = {
             [child.join() for child in children]
             return found - 2
         """,
+    "many of them, one after the other": """
+        import multiprocessing as mp
+        def f():
+            for _ in range(200):
+                mp.Lock(), mp.Event()
+            with mp.Pool(1) as pool:
+                for _ in range(5):
+                    pool.map(abs, [1, 2])
+            queue = mp.Queue()
+            for n in range(5000):
+                queue.put(n)
+            return sum(queue.get() for _ in range(5000)) - 12497499
+        """,
     "locks and their limits": """
         import multiprocessing as mp, time
         def f():

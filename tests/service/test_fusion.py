@@ -139,6 +139,12 @@ def test_it_waits_where_all_places_are_taken(start: Start) -> None:
             "no tests: looked for the column",
         ),
         ("submit", {"completion": "x", "config": {"provided_data": [{"id": 3}]}}, "no row with the tests of id 0"),
+        (
+            "submit",
+            {"completion": "x", "config": {"run_timeout": -1, "provided_data": OJ}},
+            "cpu_s: Input should",
+        ),
+        ("run_code", {"code": "x", "run_timeout": -1}, "cpu_s: Input should"),
         ("submit", {"completion": "x", "config": {"language": "go"}}, "config.language 'go': this service runs python"),
         (
             "submit",

@@ -105,6 +105,21 @@ def test_bad_input_malformed_requests(url: str, body: bytes, said: str) -> None:
     assert len(answer.text) < 1500
 
 
+def test_bad_input_one_job_of_a_batch_costs_the_others_nothing(url: str) -> None:
+    odd = [{**as_json(RIGHT), "stdin": "\ud800"}, {**as_json(RIGHT), "entry_point": 3}, 7, {"tests": []}]
+    body = json.dumps({"jobs": [as_json(RIGHT), *odd, as_json(RIGHT)]})
+    answer = httpx2.post(f"{url}/jobs", content=body, headers=JSON, timeout=30)
+    found = {line["index"]: line for line in map(json.loads, answer.text.splitlines())}
+    assert sorted(found) == list(range(6)) and all("error" in found[i] for i in (2, 3, 4))
+    assert [found[i]["execution"]["verdict"] for i in (0, 1, 5)] == ["passed"] * 3
+
+
+def test_bad_input_a_reference_may_not_stretch_the_limits(url: str) -> None:
+    patient = as_json(RIGHT) | {"reference": "x", "limits": {"cpu_s": 100.0}}
+    answer = post(f"{url}/jobs", patient)
+    assert answer.status_code == 422 and "with a reference a job may take 10 times its limits" in answer.json()["error"]
+
+
 def test_bad_input_queries_and_routes(url: str) -> None:
     assert post(f"{url}/jobs?repeat=99", as_json(RIGHT)).status_code == 422
     assert post(f"{url}/jobs?repeat=x", as_json(RIGHT)).status_code == 422

@@ -16,10 +16,12 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from .metrics import RewardMetrics
+from .row_tasks import RowTasks
 
 
 class Scores(Protocol):
     metrics: RewardMetrics
+    _task: RowTasks
 
     def score(self, completions: Sequence[Any], rows: Sequence[Mapping[str, Any]]) -> list[float | None]: ...
 
@@ -38,15 +40,15 @@ class TrainerSignatures:
         before = self.metrics.snapshot()
         rewards = self.score(completions, rows)
         if callable(log := columns.get("log_metric")):
-            for name, value in (self.metrics.snapshot() - before).items():
-                log(f"code_reward/{name}", value)
+            for name, value in self.metrics.snapshot().items():  # zeros, too: means are over all that log
+                log(f"code_reward/{name}", value - before[name])
         return rewards
 
     def compute_score(
         self: Scores, data_source: str, solution_str: str, ground_truth: Any, extra_info: Any = None
     ) -> dict[str, float]:
         """verl: one reward; `ground_truth` are the tests, and `extra_info` may have further columns of the row."""
-        [reward] = self.score([solution_str], [{**_columns(extra_info), "tests": ground_truth}])
+        [reward] = self.score([solution_str], [{**_columns(extra_info), self._task.tests: ground_truth}])
         return {"score": reward or 0.0, "no_verdict": float(reward is None)}
 
     def reward_func(self: Scores, queries: Sequence[str], prompts: Sequence[str], labels: Sequence[Any]) -> Any:
@@ -54,7 +56,9 @@ class TrainerSignatures:
         import torch
 
         pairs = zip(queries, prompts, strict=True)
-        rewards = self.score([query.removeprefix(prompt) for query, prompt in pairs], [_row(label) for label in labels])
+        rewards = self.score(
+            [query.removeprefix(prompt) for query, prompt in pairs], [_row(label, self._task) for label in labels]
+        )
         values = torch.tensor([reward or 0.0 for reward in rewards])
         missing = torch.tensor([float(reward is None) for reward in rewards])
         return {"rewards": values, "scores": values, "extra_logs": {"no_verdict": missing}}
@@ -62,7 +66,7 @@ class TrainerSignatures:
     async def rubric_score(self: Scores, completion: Any, answer: Any = "", info: Any = None) -> float:
         """verifiers: one reward; `info` has the row's columns, and `answer` the tests where it has none."""
         row = _columns(info)
-        row = row if "tests" in row else {**row, "tests": answer}
+        row = row if self._task.names_tests(row) else {**row, self._task.tests: answer}
         [reward] = await asyncio.to_thread(self.score, [completion], [row])
         return reward or 0.0
 
@@ -79,5 +83,6 @@ def _columns(value: Any) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}
 
 
-def _row(label: Any) -> dict[str, Any]:
-    return found if "tests" in (found := _columns(label)) else {"tests": label}
+def _row(label: Any, task: RowTasks) -> dict[str, Any]:
+    """A label with columns of its own, or nothing but tests."""
+    return found if task.names_tests(found := _columns(label)) else {task.tests: label}

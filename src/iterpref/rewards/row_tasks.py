@@ -25,8 +25,22 @@ class RowTasks:
         task_columns(columns)  # refuses unknown parts
         self._columns, self._style, self._limits = dict(columns), style, limits
 
+    @property
+    def tests(self) -> str:
+        """The column of tests, where a row is made for one."""
+        return self._columns.get("tests", TESTS[0])
+
+    def names_tests(self, row: Mapping[str, Any]) -> bool:
+        """Whether a row has a column of tests."""
+        return any(name in row for name in self._looked)
+
+    @property
+    def _looked(self) -> tuple[str, ...]:
+        return (self._columns["tests"],) if "tests" in self._columns else TESTS
+
     def __call__(self, row: Mapping[str, Any], number: int) -> Task:
         """The task of a row; RecordError where it has no tests, or they can't be read."""
+        row = {name: _plain(value) for name, value in row.items()}
         column = self._tests_column(row, number)
         columns = Columns(TASK_COLUMNS, {**self._columns, "tests": column})
         values = {name: value for name, value in row.items() if value is not None}
@@ -37,7 +51,7 @@ class RowTasks:
         return task.model_copy(update={"limits": self._limits})
 
     def _tests_column(self, row: Mapping[str, Any], number: int) -> str:
-        looked = (self._columns["tests"],) if "tests" in self._columns else TESTS
+        looked = self._looked
         found = next((name for name in looked if row.get(name)), None)
         if found is None:
             here = ", ".join(sorted(name for name, value in row.items() if value is not None)) or "none"
@@ -46,3 +60,9 @@ class RowTasks:
                 'tests, CodeReward(columns={"tests": "..."})'
             )
         return found
+
+
+def _plain(value: Any) -> Any:
+    """Arrays, as a table's columns may hold, and tuples as lists."""
+    value = value.tolist() if hasattr(value, "tolist") else value
+    return list(value) if isinstance(value, tuple) else value

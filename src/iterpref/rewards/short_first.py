@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
-from iterpref.records import Execution
+from iterpref.records import Execution, Limits
 from iterpref.sandbox import Job
 
 from .metrics import RewardMetrics
@@ -50,7 +50,7 @@ class ShortFirst:
         limits = job.limits
         short = limits.model_copy(update={"cpu_s": FIRST * limits.cpu_s, "wall_s": FIRST * limits.wall_s})
         execution = self._run(job.model_copy(update={"limits": short}))
-        if execution.verdict == "timeout":
+        if execution.verdict == "timeout" or _cut_short(execution, short):
             self._metrics.add(second_runs=1)
             self._threads.submit(self._guarded, self._last, answer, job, time.monotonic())
         else:
@@ -67,6 +67,12 @@ class ShortFirst:
     def _answer(self, answer: Future[Execution], execution: Execution) -> None:
         self._metrics.ran(execution)
         _give(answer, execution)
+
+
+def _cut_short(execution: Execution, limits: Limits) -> bool:
+    """Whether time may have kept a test from its own outcome, while an earlier one gave the verdict."""
+    used = max(execution.cpu_s / limits.cpu_s, execution.wall_s / limits.wall_s)
+    return not execution.passed and used > 0.9
 
 
 def _give(answer: Future[Execution], found: Execution | BaseException) -> None:

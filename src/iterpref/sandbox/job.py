@@ -7,7 +7,7 @@ from pydantic import model_validator
 
 from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
 
-_NAME_BYTES = 255  # of one part of a path
+_NAME_BYTES, _PATH_BYTES = 255, 1024  # of one part of a path, and of it all
 ENGINE_VERSION = 7  # changes when the same job could get another verdict; part of every key
 
 
@@ -52,18 +52,21 @@ class Job(Record):
             parts = PurePosixPath(path)
             if not parts.parts or parts.is_absolute() or ".." in parts.parts:
                 raise ValueError(f"path {path!r:.300}: a relative path without '..' expected")
-            if "\0" in path or any(len(part.encode(errors="replace")) > _NAME_BYTES for part in parts.parts):
-                raise ValueError(f"path {path!r:.300}: names of at most {_NAME_BYTES} bytes, without a zero, expected")
+            if not _writable(path):
+                raise ValueError(
+                    f"path {path!r:.300}: names of at most {_NAME_BYTES} bytes, {_PATH_BYTES} in all, expected"
+                )
         return self
 
     @model_validator(mode="after")
     def _files_fit(self) -> Self:
         """What can't be written beside the program must not look like a fault of the program's."""
-        if self.files:
-            size = sum(len(file.content) for file in self.files)
+        tests = self.tests if self.style in ("unittest", "pytest", "doctest") else ()
+        if written := (*self.files, *tests):
+            size = sum(len(file.content.encode("utf-8", "surrogatepass")) for file in written)
             if size > self.limits.file_bytes:
-                raise ValueError(f"files: {size} characters; limits.file_bytes allows {self.limits.file_bytes}")
-            paths = {PurePosixPath(self.program_path), *(PurePosixPath(file.path) for file in self.files)}
+                raise ValueError(f"files: {size} bytes; limits.file_bytes allows {self.limits.file_bytes}")
+            paths = {PurePosixPath(self.program_path), *(PurePosixPath(file.path) for file in written)}
             if inside := next((path for path in paths if not paths.isdisjoint(path.parents)), None):
                 raise ValueError(f"files: {str(inside)!r:.300} lies in what is a file itself")
         return self
@@ -72,3 +75,13 @@ class Job(Record):
     def key(self) -> str:
         """Names this execution in the store. The reference is no part of it: it only says how patient to be."""
         return fingerprint([ENGINE_VERSION, self.model_dump(mode="json", exclude={"reference"})])
+
+
+def _writable(path: str) -> bool:
+    """Whether a file of this name can be made."""
+    try:
+        written = path.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    longest = max(map(len, written.split(b"/")))
+    return b"\0" not in written and longest <= _NAME_BYTES and len(written) <= _PATH_BYTES

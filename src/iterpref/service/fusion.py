@@ -5,6 +5,7 @@ the tests in `config.provided_data`: `test`, a list of inputs and outputs as Com
 tests that `CodeReward` reads. Files go in as base64 of text; none is fetched after a run, and no data set is kept.
 """
 
+import asyncio
 import base64
 import binascii
 import json
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from iterpref.errors import IterPrefError
 from iterpref.programs import extract_program
-from iterpref.records import Execution, Limits, Task, TestFile
+from iterpref.records import Execution, Limits, TestFile
 from iterpref.rewards import RowTasks
 from iterpref.sandbox import Job, Sandbox, ScriptRun
 
@@ -76,7 +77,7 @@ class Fusion:
         if asked.fetch_files:
             raise Refused(422, "fetch_files: files are not fetched here; print what you need")
         job = _job(asked)
-        if high := self._settings.refused(job.limits):
+        if high := self._settings.refused(job):
             raise Refused(422, high)
         with self._gate.enter():
             if asked.language == "pytest":
@@ -91,16 +92,19 @@ class Fusion:
         row = _row(asked)
         try:
             task = RowTasks({}, "auto", _limits(asked.config.run_timeout or 10.0))(row, 0)
+            program = await asyncio.to_thread(extract_program, asked.completion, task.entry_point)
+            job = Job.from_task(task, program)
         except IterPrefError as error:
             raise Refused(422, f"config.provided_data: {error}"[:1000]) from None
-        program = extract_program(asked.completion, task.entry_point)
+        except ValidationError as error:
+            raise Refused(422, explained("submit", error)) from None
         if not program:
-            return as_json(_result(asked, task, "", None))
+            return as_json(_result(asked, "", None))
         with self._gate.enter():
-            execution = await self._jobs.run(request, Job.from_task(task, program))
+            execution = await self._jobs.run(request, job)
         if execution.verdict == "sandbox_error":
             raise Refused(503, execution.error[:1000])
-        return as_json(_result(asked, task, program, execution))
+        return as_json(_result(asked, program, execution))
 
 
 M = TypeVar("M", bound=BaseModel)
@@ -209,7 +213,7 @@ def _envelope(status: str, ended: dict[str, Any] | None) -> dict[str, Any]:
     return {"status": status, "message": "", "compile_result": None, "run_result": ended, "files": {}}
 
 
-def _result(asked: Submit, task: Task, program: str, execution: Execution | None) -> dict[str, Any]:
+def _result(asked: Submit, program: str, execution: Execution | None) -> dict[str, Any]:
     tests = execution.tests if execution else ()
     whole = _as_answer(execution) if execution else _envelope("Failed", None)
     return {

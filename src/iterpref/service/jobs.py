@@ -10,6 +10,7 @@ A line of a batch whose job can't be used is {"index": 1, "error": "..."}; the o
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
@@ -27,6 +28,8 @@ from .gate import Gate
 from .guard import Message, Receive, Refused, Send
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
+
+_LOG = logging.getLogger(__name__)
 
 
 class Jobs:
@@ -62,7 +65,7 @@ class Jobs:
             Refused: It asks for too much, or its tests can't be read.
             SandboxError: The sandbox is broken.
         """
-        if high := self._settings.refused(job.limits):
+        if high := self._settings.refused(job):
             raise Refused(422, high)
         work = partial(self._sandbox.run, job, repeat, retry_timeout)
         try:
@@ -86,6 +89,9 @@ class Jobs:
             execution = await self.run(request, read_job(values, f"job {index}"), **asked)
         except (Refused, IterPrefError) as error:
             return {"index": index, "error": str(error), "retry": not isinstance(error, Refused)}
+        except Exception:  # a fault of ours must not cost the others their answers
+            _LOG.exception("job %d of a batch", index)
+            return {"index": index, "error": "internal error", "retry": True}
         return {"index": index, "execution": execution.model_dump(mode="json")}
 
 

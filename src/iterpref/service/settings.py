@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from iterpref.errors import ConfigError
 from iterpref.records import Limits
+from iterpref.sandbox import Job
 
 MIB = 1 << 20
+PATIENCE = 10  # times its limits, a job may take where its reference says that it needs them (sandbox.py)
 MOST = Limits(cpu_s=300.0, wall_s=600.0, memory_bytes=8 << 30, processes=512, open_files=1024, file_bytes=1 << 30,
               output_bytes=16 * MIB)  # fmt: skip
 
@@ -54,11 +56,15 @@ class ServiceSettings:
         except ValueError:
             return False
 
-    def refused(self, limits: Limits) -> str:
-        """Which limit of a job is too high, as a message; "" if none is."""
+    def refused(self, job: Job) -> str:
+        """Which limit of a job is too high, as a message; "" if none is. With a reference it may take more time."""
+        limits = job.limits
+        if job.reference is not None:
+            limits = limits.at_least(PATIENCE * limits.cpu_s, PATIENCE * limits.wall_s)
         high = [
             f"{name} {value:g} (at most {most:g})"
             for name, most in self.most.model_dump(exclude_none=True).items()
             if (value := getattr(limits, name)) is not None and value > most
         ]
-        return f"limits: {', '.join(high)}" if high else ""
+        why = f"; with a reference a job may take {PATIENCE:g} times its limits" if job.reference is not None else ""
+        return f"limits: {', '.join(high)}{why}" if high else ""

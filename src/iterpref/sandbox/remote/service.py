@@ -5,16 +5,21 @@ says nothing about a program: after `patience_s` the verdict is `sandbox_error`,
 """
 
 import json
+import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation
 
 from .. import Job
 from ..workers.many import run_many
+
+if TYPE_CHECKING:
+    import httpx2
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.1, 5.0
 
@@ -39,16 +44,29 @@ class ServedSandbox:
         self._url, self._patience_s = url.rstrip("/"), patience_s
         if not self._url.startswith(("http://", "https://")):
             raise SandboxError(f"service: got {url!r}, expected an address as http://127.0.0.1:8080")
-        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
         self._trouble: type[Exception] = httpx2.TransportError
-        limits = httpx2.Limits(max_connections=workers, max_keepalive_connections=workers)
-        self._client = httpx2.Client(headers=headers, limits=limits, timeout=httpx2.Timeout(patience_s, connect=10.0))
+        self._clients: dict[int, httpx2.Client] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def _client(self) -> "httpx2.Client":
+        """Of this process: one that was forked must not speak on its parent's connections."""
+        import httpx2
+
+        with self._lock:
+            if os.getpid() not in self._clients:
+                limits = httpx2.Limits(max_connections=self.workers, max_keepalive_connections=self.workers)
+                self._clients[os.getpid()] = httpx2.Client(headers=self._headers, limits=limits, timeout=10.0)
+            return self._clients[os.getpid()]
 
     @cached_property
     def health(self) -> dict[str, Any]:
         """What the service says of itself: workers, isolation, engine; SandboxError where it can't be reached."""
         try:
             answer = self._client.get(f"{self._url}/health")
+            if answer.status_code != 200:
+                raise SandboxError(f"service {self._url}: {self._said(answer)}")
             found: dict[str, Any] = answer.json()
         except (self._trouble, ValueError) as error:
             raise SandboxError(
@@ -77,8 +95,9 @@ class ServedSandbox:
         body = json.dumps(job.model_dump(mode="json"))  # ASCII: lone surrogates arrive as they are
         deadline, wait_s, trouble = time.monotonic() + self._patience_s, _FIRST_WAIT_S, ""
         while True:
+            left_s = max(0.1, deadline - time.monotonic())
             try:
-                answer = self._client.post(f"{self._url}/jobs", params=query, content=body)
+                answer = self._client.post(f"{self._url}/jobs", params=query, content=body, timeout=left_s)
             except self._trouble as error:
                 trouble = str(error) or type(error).__name__
             else:

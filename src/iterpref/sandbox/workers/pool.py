@@ -44,7 +44,7 @@ class Pool:
             WorkersFailed: Three of them failed.
             SandboxError: The pool is closed.
         """
-        reason = ""
+        reason, given = "", _encoded(stdin)
         for _ in range(_ATTEMPTS):
             worker = self._idle.get()
             try:
@@ -56,7 +56,7 @@ class Pool:
                 worker = worker or self._start()
                 if worker.runs % _PROBE_EVERY == _PROBE_EVERY - 1:
                     worker.probe()
-                return worker.run(request, stdin.encode("utf-8", errors="surrogateescape"))
+                return worker.run(request, given)
             except BaseException as error:
                 self._drop(worker)
                 worker = None
@@ -87,6 +87,14 @@ class Pool:
                 self.open.discard(worker)
             with contextlib.suppress(OSError):
                 worker.close()
+
+
+def _encoded(stdin: str) -> bytes:
+    """Bytes that a text escaped are those bytes again; other lone surrogates are written as they are."""
+    try:
+        return stdin.encode("utf-8", errors="surrogateescape")
+    except UnicodeEncodeError:
+        return stdin.encode("utf-8", errors="surrogatepass")
 
 
 def climb(wanted: str, preload: Sequence[str], hash_seed: int) -> tuple[Worker, str, list[str]]:

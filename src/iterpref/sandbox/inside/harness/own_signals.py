@@ -35,8 +35,10 @@ def mend(report: Report) -> None:
         os._exit(128 + number)
 
     def is_fatal(number: int) -> bool:
-        """Not where it has a handler, or ignores it."""
-        return os.getpid() == 1 and number not in _HARMLESS and signal.getsignal(number) == signal.SIG_DFL
+        """Not where it has a handler, ignores it, or keeps it for later."""
+        if os.getpid() != 1 or number in _HARMLESS or signal.getsignal(number) != signal.SIG_DFL:
+            return False
+        return number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
     def die_of(number: int) -> None:
         if is_fatal(number):
@@ -46,6 +48,8 @@ def mend(report: Report) -> None:
         if pid == 1:
             die_of(number)
         _kill(pid, number)
+        if pid == 0:  # its group, itself among them
+            die_of(number)
 
     def killpg(group: int, number: int, /) -> None:
         _killpg(group, number)
@@ -65,7 +69,7 @@ def mend(report: Report) -> None:
         _abort()
 
     def setitimer(which: int, *times: float) -> Any:
-        if is_fatal(_TIMERS[which]):
+        if any(times) and is_fatal(_TIMERS[which]):
             with contextlib.suppress(ValueError):  # not in the main thread
                 signal.signal(_TIMERS[which], leave)
         return _setitimer(which, *times)

@@ -5,6 +5,7 @@ pipe that holds a byte per unit of its value: to acquire is to read one, to rele
 and events of honest programs work on it; a child that was spawned, not forked, doesn't have the pipe.
 """
 
+import contextlib
 import fcntl
 import os
 import select
@@ -20,17 +21,24 @@ RECURSIVE, SEMAPHORE = 0, 1  # as `multiprocessing.synchronize` numbers them
 class PipeSemaphore:
     """In place of `_multiprocessing.SemLock`, whose attributes and methods it has."""
 
-    SEM_VALUE_MAX = 4096  # what a pipe surely holds
+    SEM_VALUE_MAX = 32767  # POSIX's least; a pipe holds twice as many bytes
 
     def __init__(self, kind: int, value: int, maxvalue: int, name: str, unlink: bool) -> None:
         if not unlink:
             raise OSError("multiprocessing: only forked children share a semaphore here, not spawned ones")
         self.kind, self.maxvalue, self.name = kind, min(maxvalue, self.SEM_VALUE_MAX), None
         self._read, self._write = os.pipe()
-        os.set_blocking(self._read, False)
-        os.write(self._write, b"x" * value)
+        for end in (self._read, self._write):
+            os.set_blocking(end, False)
+        if value:
+            os.write(self._write, b"x" * value)
         self._held = 0
         self._owner: tuple[int, int] | None = None
+
+    def __del__(self) -> None:
+        for end in (self._read, self._write):
+            with contextlib.suppress(OSError):
+                os.close(end)
 
     @property
     def handle(self) -> int:
