@@ -1,5 +1,9 @@
 """A program that sends itself a signal ends as on a plain machine, on every rung."""
 
+import subprocess
+import sys
+import textwrap
+
 import pytest
 from jobs import job
 
@@ -50,3 +54,23 @@ def test_a_script_says_so_by_its_status(sandbox: Sandbox) -> None:
     script = job(f"{IMPORTS}print(1, flush=True)\nos.kill(os.getpid(), 15)\nprint(2)", "", "stdio")
     found = sandbox.run_script(script)
     assert (found.status, found.stdout) == (-15, "1\n")
+
+
+def test_what_the_host_ignores_and_blocks_is_not_passed_on() -> None:
+    """As under `nohup`, in a shell's background, or in a thread that keeps signals for another one."""
+    script = """
+        import signal, sys
+        for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1, signal.SIGALRM])
+        from iterpref.records import TestFile
+        from iterpref.sandbox import Job, Sandbox
+        test = (TestFile(path="t.py", content="assert f() == 1"),)
+        with Sandbox(workers=1, min_isolation="rlimits") as sandbox:
+            for name in ("SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGALRM", "SIGINT"):
+                program = f"import signal\\ndef f():\\n  signal.raise_signal(signal.{name})\\n  return 1"
+                print(sandbox.run(Job(program=program, tests=test, style="assert")).error_type)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60)
+    expected = ["SIGHUP", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGALRM", "KeyboardInterrupt"]
+    assert done.stdout.split() == expected, done.stderr

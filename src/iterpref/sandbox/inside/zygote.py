@@ -97,7 +97,7 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
 
 def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
     """Isolate, import, try; the answer to the setup."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    _forget_signals()
     site.setquit()  # `exit()`, which an interpreter started with -S lacks
     try:
         rung.settle()
@@ -118,6 +118,15 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
         said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return {"refused": trial.setup_error or f"a trial run ended with status {trial.status}: {said}"}
     return {"ready": True}
+
+
+def _forget_signals() -> None:
+    """What a run does may not depend on what its host was told to ignore, by `nohup` or a shell's `&`."""
+    by_python = (signal.SIGPIPE, signal.SIGXFSZ)  # ignored by every Python
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, *by_python}:
+        if signal.getsignal(number) != signal.SIG_DFL:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, stdin: bytes) -> wire.RawRun:
