@@ -153,6 +153,25 @@ def test_a_broken_sandbox_says_nothing_about_a_program() -> None:
     assert (reward.metrics.no_verdict, reward.metrics.no_program) == (2, 1)
 
 
+def test_a_sandbox_that_refuses_ends_a_training_only_at_its_start() -> None:
+    class Refusing(Broken):
+        answers = True
+
+        def run(self, job: Job, *, retry_timeout: bool) -> Execution:
+            if self.answers:
+                return Execution(verdict="passed", trust="oracle", isolation="zygote")
+            raise SandboxError("service: 401: the token isn't right")
+
+    sandbox = Refusing()
+    reward = CodeReward(sandbox=sandbox)
+    assert reward.score([DOUBLE], [{"tests": TESTS}]) == [1.0]
+    sandbox.answers = False
+    with pytest.warns(RuntimeWarning, match="no reward: service: 401"):
+        assert reward.score([DOUBLE], [{"tests": TESTS}]) == [None]
+    with pytest.raises(SandboxError, match="401"):
+        CodeReward(sandbox=sandbox).score([DOUBLE], [{"tests": TESTS}])
+
+
 def test_it_is_pickled_without_its_sandbox_and_used_in_forked_processes() -> None:
     reward = CodeReward(partial=True, limits=Limits(cpu_s=2.0))
     assert reward.score([TRIPLE], [{"tests": TESTS}]) == [0.5]

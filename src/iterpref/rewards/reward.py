@@ -151,8 +151,11 @@ class CodeReward(TrainerSignatures):
             return None
         try:
             execution = run.result()
-        except SandboxError:
-            raise  # closed, or a tool that a style needs isn't installed
+        except SandboxError as error:  # closed, a tool that a style needs isn't installed, a service refuses
+            if not self._usable:
+                raise
+            self._broken(str(error))
+            return None
         except RecordError as error:
             problems.append(error)
             return None
