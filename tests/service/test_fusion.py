@@ -80,6 +80,13 @@ def test_files_and_long_output(url: str) -> None:
     assert len(run(url, "print('x' * 100_000)").run_result.stdout) == 100_001
 
 
+@pytest.mark.parametrize("end", ["", "while True: print('x' * 1000)"])
+def test_output_that_was_cut_off_is_no_success(url: str, end: str) -> None:
+    found = run(url, f"import os\nos.write(1, b'x' * (2 << 20))\n{end}")
+    assert found.status == "Failed" and found.run_result.return_code not in (0, None)
+    assert "hit its limit output_bytes" in found.run_result.stderr
+
+
 def test_submitted_completions(url: str) -> None:
     right = submit(url, "So:\n```python\nprint(2 * int(input()))\n```", OJ)
     assert right.accepted and right.id == 7 and [test.passed for test in right.tests] == [True, True]

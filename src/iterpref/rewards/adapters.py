@@ -3,7 +3,7 @@
 TRL's GRPOTrainer takes a `CodeReward` as it is; for others a method of it is named in their configuration:
 
     verl        custom_reward_function.name=compute_score   compute_score = CodeReward().compute_score
-    OpenRLHF    --remote_rm_url FILE            reward_func = CodeReward().reward_func
+    OpenRLHF    --remote_rm_url FILE                        reward_func = CodeReward().reward_func
     verifiers   vf.Rubric(funcs=[CodeReward().rubric_score])
 
 verl, OpenRLHF and verifiers have no word for "no verdict": they get 0, with `no_verdict` beside it where they log more.

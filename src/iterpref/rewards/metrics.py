@@ -11,9 +11,10 @@ from iterpref.records import Execution
 class RewardMetrics:
     """Counts since the beginning; a snapshot of them is for the log of one step.
 
-    `late`: no answer at the batch's deadline. `no_verdict`: all rewards that are None: late, or the sandbox broke; they
-    say nothing about the program. `no_program`: replies without one. `unusable_rows`: those whose tests can't be run.
-    `timeouts`: programs that used up their time. `second_runs`: those that needed more than the first part of it.
+    `late`: no answer at the batch's deadline. `unusable_rows`: those whose tests can't be run. `no_verdict`: all
+    rewards that are None, by these or because the sandbox broke; they say nothing about the program. `no_program`:
+    replies without one. `timeouts`: programs that used up their time. `second_runs`: those that needed more than the
+    first part of it.
     """
 
     batches: int = 0

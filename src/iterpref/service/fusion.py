@@ -181,16 +181,16 @@ def _stream(case: dict[str, Any], side: str, name: str) -> str:
 
 def _as_script(run: ScriptRun) -> dict[str, Any]:
     late = run.limit in ("cpu_s", "wall_s")
+    code = run.status or int(bool(run.limit))  # what was cut off is no success, whatever it ended with
     ended = {
         "status": "TimeLimitExceeded" if late else "Finished",
         "execution_time": run.wall_s,
         "cpu_time": run.cpu_s,
-        "return_code": None if late else run.status,
+        "return_code": None if late else code,
         "stdout": run.stdout,
         "stderr": run.stderr if late or not run.limit else f"{run.stderr}The run hit its limit {run.limit}.\n",
     }
-    status = "Success" if not late and run.status == 0 else "Failed"
-    return _envelope(status, ended)
+    return _envelope("Failed" if late or code else "Success", ended)
 
 
 def _as_answer(execution: Execution) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from .settings import ServiceSettings
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-_OPEN = ("/health", "/v1/ping")  # without a token: they tell nothing
+_OPEN = ("/health", "/v1/ping")  # without a token: they tell how the service is set up, and of no job
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
