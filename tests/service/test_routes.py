@@ -155,7 +155,10 @@ def test_bad_input_ten_megabytes_of_program(url: str) -> None:
 
 def test_only_this_machine_or_a_token(start: Start, url: str) -> None:
     assert httpx2.post(f"{url}/jobs", content=b"{}").status_code == 415, "what a web page may send unasked"
-    assert httpx2.get(f"{url}/health", headers={"Host": "attacker.example"}).status_code == 403, "DNS rebinding"
+    for host in ("attacker.example", "attacker.example:8080", "[2001:db8::1]", "[2001:db8::1]:80", "localhost.example"):
+        assert httpx2.get(f"{url}/health", headers={"Host": host}).status_code == 403, "DNS rebinding"
+    for host in ("localhost", "localhost:1", "127.0.0.1", "[::1]", "[::1]:8080"):
+        assert httpx2.get(f"{url}/health", headers={"Host": host}).status_code == 200
     guarded = start(1, token="secret")
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Bearer \xe9"}):
         raw = [(k.encode(), v.encode("latin-1")) for k, v in headers.items()]

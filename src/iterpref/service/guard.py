@@ -63,7 +63,8 @@ class Guard:
             given = headers.get("authorization", "").removeprefix("Bearer ")
             if not hmac.compare_digest(given.encode(), settings.token.encode()):
                 raise Refused(401, "Authorization: a bearer token is needed, and this one isn't right")
-        host = headers.get("host", "").rsplit(":", 1)[0] if not headers.get("host", "").endswith("]") else "[::1]"
+        named = headers.get("host", "")
+        host = named if named.endswith("]") else named.rsplit(":", 1)[0]  # an IPv6 address stands in brackets
         if not settings.token and host not in (*_OWN_NAMES, settings.host):
             raise Refused(403, f"Host {host[:100]!r}: without a token only this machine by its own name is served")
         if scope["method"] == "POST":

@@ -24,7 +24,7 @@ from iterpref.errors import IterPrefError, RecordError
 from iterpref.records import Execution
 from iterpref.sandbox import Job, Sandbox
 
-from .gate import Gate
+from .gate import ClientLeft, Gate
 from .guard import Message, Receive, Refused, Send
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
@@ -87,7 +87,7 @@ class Jobs:
     async def _line(self, request: Request, index: int, values: Any, asked: Any) -> dict[str, Any]:
         try:
             execution = await self.run(request, read_job(values, f"job {index}"), **asked)
-        except (Refused, IterPrefError) as error:
+        except (Refused, IterPrefError, ClientLeft) as error:  # of the last nobody reads
             return {"index": index, "error": str(error), "retry": not isinstance(error, Refused)}
         except Exception:  # a fault of ours must not cost the others their answers
             _LOG.exception("job %d of a batch", index)
