@@ -58,7 +58,7 @@ def test_numbers_in_scientific_notation_are_numbers() -> None:
         ),
         ("client.batchsize=1", "unknown key client.batchsize; did you mean client.batch_size?"),
         ("client.base_ur=1", "did you mean client.base_url?"),
-        ("client.zzz=1", "unknown key client.zzz; known: kind, model, batch_size, batch_tokens, device"),
+        ("client.zzz=1", "unknown key client.zzz; known: kind, model, batch_size, batch_tokens, device, dtype"),
         ("client.kind=opnai", "client.kind: Input should be 'local', 'openai' or 'replay', got 'opnai'"),
     ],
 )

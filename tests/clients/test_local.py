@@ -8,6 +8,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from iterpref.clients.base import Completion, Request, Sampling
+from iterpref.clients.local import loaded_dtype
 from iterpref.clients.local.client import LocalClient
 from iterpref.clients.local.draw import Draw, _noise, next_tokens
 from iterpref.errors import ClientError
@@ -159,3 +160,24 @@ def test_no_chat_template(random_model: Path, tmp_path: Path) -> None:
     with pytest.raises(ClientError, match="no chat template"):
         asyncio.run(client.complete(request))
     assert asyncio.run(client.complete(request.model_copy(update={"raw": True}))).completion_tokens > 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "device", "loaded"),
+    [
+        ("auto", "cpu", "float32"),
+        ("auto", "cuda:1", "auto"),
+        ("bfloat16", "cpu", "bfloat16"),
+        ("float32", "cuda", "float32"),
+    ],
+)
+def test_precision(dtype: str, device: str, loaded: str) -> None:
+    assert loaded_dtype(dtype, device) == loaded
+
+
+def test_half_of_the_bits(random_model: Path) -> None:
+    client = LocalClient(random_model, device="cpu", dtype="bfloat16")
+    assert next(client._decoder._model.parameters()).dtype == torch.bfloat16
+    answers = complete(client, *(ask(f"task {n}", sample_index=n) for n in range(9)))
+    assert {answer.completion_tokens for answer in answers} == {12}
+    client.close()

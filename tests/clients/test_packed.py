@@ -48,9 +48,17 @@ def test_other_layers_stay() -> None:
     class Own(torch.nn.Linear):
         """A quantised layer is one of these."""
 
-    made = torch.nn.Sequential(Own(8, 8), torch.nn.Linear(8, 8, dtype=torch.bfloat16), torch.nn.Linear(8, 8))
+    made = torch.nn.Sequential(Own(8, 8), torch.nn.Linear(8, 8, dtype=torch.float64), torch.nn.Linear(8, 8))
     assert pack_linears(made) == 1
     assert [type(layer) for layer in made] == [Own, torch.nn.Linear, PackedLinear]
+
+
+def test_half_of_the_bits_are_laid_out_too_where_the_processor_can() -> None:
+    plain, made = network().bfloat16(), network().bfloat16()
+    assert pack_linears(made) in (0, 2 * 7 + 1)
+    tokens = torch.tensor([[1, 5, 9, 60, 2]])
+    with torch.inference_mode():
+        assert torch.allclose(made(tokens).logits, plain(tokens).logits, atol=2e-2)
 
 
 def test_where_the_operator_is_missing_or_wrong_nothing_is_exchanged(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """A model that is to answer in this process, checked before its weights are loaded: once, not once a call."""
 
-from iterpref.clients.local import LocalConfig
+from iterpref.clients.local import LocalConfig, loaded_dtype
 from iterpref.model_source import Need, check_chat, check_memory, check_vocabulary, loading, model_source, plan_of
 from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import resolve_model
@@ -36,7 +36,8 @@ def check_local(settings: LocalConfig, raw: bool) -> None:
         return
     check_vocabulary(tokenizer, plan.vocabulary, model)
     device = _device(settings)
-    dtype = plan.dtype or "auto" if device.startswith("cuda") else "float32"
+    wanted = loaded_dtype(settings.dtype, device)
+    dtype = plan.dtype or wanted if wanted == "auto" else wanted
     if (size := plan.loaded_bytes(dtype)) is not None:
         check_memory(model, Need(size, size, plan.in_words(dtype)), device, _ADVICE)
 

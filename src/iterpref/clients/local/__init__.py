@@ -25,6 +25,10 @@ class LocalConfig(ClientConfig):
     """Tokens held at once, at most: requests decoded together, times the longest of them with its prompt."""
     device: str = "auto"
     """`auto` takes CUDA when there is one; else any torch device name."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Of weights and states. `auto`: as stored on a GPU, `float32` on a CPU. `bfloat16` is faster on a CPU with AMX
+    (`grep -c amx_bf16 /proc/cpuinfo`), and slow on others; near-ties, where a text may change with what is decoded
+    beside it, are more frequent."""
 
     def describe(self) -> str:
         return f"{describe_model(self.model)} in this process"
@@ -43,5 +47,10 @@ class LocalConfig(ClientConfig):
         need_packages("a model in this process", *FOR_MODELS)
         from iterpref.clients.local.client import LocalClient
 
-        with closing(LocalClient(source, self.batch_size, self.device, model, self.batch_tokens)) as client:
+        with closing(LocalClient(source, self.batch_size, self.device, model, self.batch_tokens, self.dtype)) as client:
             yield client
+
+
+def loaded_dtype(dtype: str, device: str) -> str:
+    """What `auto` means on a device, in transformers' words (where `auto` is as stored)."""
+    return "float32" if dtype == "auto" and not device.startswith("cuda") else dtype

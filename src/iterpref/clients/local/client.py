@@ -18,6 +18,7 @@ from transformers.utils import logging
 
 from iterpref.clients.activity import Activity
 from iterpref.clients.base import Completion, Request
+from iterpref.clients.local import loaded_dtype
 from iterpref.clients.local.meter import Meter
 from iterpref.clients.local.packed import pack_linears
 from iterpref.clients.local.probe import decoder
@@ -47,10 +48,11 @@ class LocalClient:
         device: str = "auto",
         model: str | None = None,
         batch_tokens: int = 1 << 15,
+        dtype: str = "auto",
     ) -> None:
         """`model` is what results call it, where that isn't `source`, from which it is loaded."""
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-        self._tokenizer, network = _load(str(source), self._device)
+        self._tokenizer, network = _load(str(source), self._device, loaded_dtype(dtype, self._device))
         self._positions = getattr(network.config, "max_position_embeddings", None) or 1 << 30
         eos = network.generation_config.eos_token_id
         eos = self._tokenizer.eos_token_id if eos is None else eos
@@ -172,11 +174,10 @@ def _draw_seed(request: Request) -> int:
     return int(fingerprint([request.sampling.seed, request.sample_index, messages])[:15], 16)
 
 
-def _load(source: str, device: str) -> tuple[Any, Any]:
+def _load(source: str, device: str, dtype: str) -> tuple[Any, Any]:
     logging.disable_progress_bar()  # commands show their own progress
     with loading(source):
         tokenizer = AutoTokenizer.from_pretrained(source)
-        dtype = "auto" if device.startswith("cuda") else torch.float32
         loaded = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
