@@ -5,6 +5,7 @@ its pipes. Never imports a program. Two processes: the launcher, which outlives 
 zygote and ends both), and the zygote, pid 1 of the worker's own pid namespace where there are namespaces.
 """
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import fcntl
 import gc
@@ -18,16 +19,17 @@ import site
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from .harness import harness, packages
+from .harness import harness, own_signals, packages, rehearsal
 from .linux import syscalls
 from .linux.file_tree import memory_file
 from .linux.limits import reserve_memory
-from .linux.processes import pidfd
+from .linux.processes import fork_here, pidfd
 from .rungs.rung import Rung, make_rung
 from .values.request import ProbeRequest, RunRequest, Setup, probe
-from .worker import atfork, wire
+from .worker import atfork, boot, wire
 from .worker.supervise import HostGone, Supervisor
 
 STREAMS = ("channel", "stdout", "stderr")
@@ -43,9 +45,11 @@ def main(fd: int) -> None:
     sock = socket.socket(fileno=fd)
     host_pidfd = pidfd(os.getppid())
     setup: Setup = json.loads(wire.receive(sock)[0])
+    os.environ.pop(boot.BINDING, None)
     sys.path[:] = setup["path"]
     sys.prefix, sys.exec_prefix = setup["prefix"], setup["prefix"]
     rung = make_rung(setup["isolation"], setup["python_dirs"])
+    ring = rung.ring()
     try:
         rung.prepare()
     except OSError as error:
@@ -60,7 +64,7 @@ def main(fd: int) -> None:
         try:
             if sys.platform == "linux":
                 syscalls.run(syscalls.DYING_WITH_PARENT)
-            code = _zygote(sock, rung, setup)
+            code = _zygote(sock, rung, setup, ring)
         finally:
             os._exit(code)
 
@@ -80,8 +84,8 @@ def _guard(zygote: int, host_pidfd: int, rung: Rung) -> None:
     rung.clear()
 
 
-def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
-    answer = _get_ready(sock, rung, setup)
+def _zygote(sock: socket.socket, rung: Rung, setup: Setup, ring: int) -> int:
+    answer = _get_ready(sock, rung, setup, ring)
     gc.collect()
     gc.disable()  # nothing below makes cycles
     wire.send(sock, json.dumps(answer).encode())
@@ -95,7 +99,7 @@ def _zygote(sock: socket.socket, rung: Rung, setup: Setup) -> int:
     return 0
 
 
-def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
+def _get_ready(sock: socket.socket, rung: Rung, setup: Setup, ring: int) -> dict[str, Any]:
     """Isolate, import, try; the answer to the setup."""
     _forget_signals()
     site.setquit()  # `exit()`, which an interpreter started with -S lacks
@@ -104,10 +108,12 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
         for name in (*_STANDARD, *setup["preload"]):
             importlib.import_module(name)
         atfork.stop()
+        if os.getpid() == 1:
+            own_signals.replace_senders()
         packages.note_preloaded()
-        harness.rehearse()
+        rehearsal.rehearse()
         reserve_memory()
-        trial = _run(sock, rung, probe(setup["isolation"]), b"")
+        trial = _run(sock, rung, probe(setup["isolation"]))
     except OSError as error:
         return {"refused": rung.why_refused(error)}
     except ImportError as error:
@@ -117,6 +123,10 @@ def _get_ready(sock: socket.socket, rung: Rung, setup: Setup) -> dict[str, Any]:
     if trial.setup_error or trial.status != 0:
         said = trial.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         return {"refused": trial.setup_error or f"a trial run ended with status {trial.status}: {said}"}
+    if ring >= 0:
+        with contextlib.suppress(OSError):  # without, runs are slower
+            run: Callable[..., bytes] = lambda *asked: _run(sock, rung, *asked).stdout  # noqa: E731
+            rehearsal.copy_at_the_fork(ring, run, rung.sweep, setup["preload"])
     return {"ready": True}
 
 
@@ -129,8 +139,14 @@ def _forget_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
-def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, stdin: bytes) -> wire.RawRun:
-    """Fork, confine, watch."""
+def _run(
+    sock: socket.socket,
+    rung: Rung,
+    request: RunRequest | ProbeRequest,
+    stdin: bytes = b"",
+    sweep: Callable[[], None] | None = None,
+) -> wire.RawRun:
+    """Fork, confine, watch; `sweep` in place of the rung's."""
     pipes = {name: os.pipe() for name in (*STREAMS, "setup")}
     stdin_fd = memory_file(stdin) if stdin else os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -138,7 +154,7 @@ def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, st
         harness.seed(0 if request["mode"] == "probe" else request["seed"])
         gc.freeze()  # a run's collections leave alone what it was born with
         rung.before_fork(request["limits"])
-        pid = os.fork()
+        pid = fork_here()
         if pid == 0:
             _child(rung, request, pipes, stdin_fd)
         rung.after_fork()
@@ -147,7 +163,7 @@ def _run(sock: socket.socket, rung: Rung, request: RunRequest | ProbeRequest, st
         for name in STREAMS:
             os.set_blocking(pipes[name][0], False)
         readable = {name: pipes[name][0] for name in STREAMS}
-        outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(rung.sweep)
+        outcome = Supervisor(pid, readable, request["limits"], sock.fileno()).watch(sweep or rung.sweep)
         outcome.limit = outcome.limit or rung.limit_hit()
         # Closed by the child before any line of the program ran, and by now in any case.
         outcome.setup_error = os.read(pipes["setup"][0], 4096).decode(errors="replace")
@@ -166,7 +182,7 @@ def _child(
     setup_fd = pipes["setup"][1]
     atfork.in_run = True
     gc.enable()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # as in any Python
+    _signal.signal(signal.SIGINT, signal.default_int_handler)  # as in any Python; `signal`'s own way touches 50 pages
     try:
         # Somewhere high: a program that writes to every small descriptor doesn't hit it by accident.
         floor = 200 + int.from_bytes(os.urandom(2)) % 700

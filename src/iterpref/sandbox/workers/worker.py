@@ -47,7 +47,7 @@ class Worker:
         self._socket = ours
         self._process = subprocess.Popen(
             boot.command(self.main, theirs.fileno()),
-            env=environment() | {"PYTHONHASHSEED": str(hash_seed)},
+            env=environment() | {"PYTHONHASHSEED": str(hash_seed), boot.BINDING: "1"},
             cwd="/",
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,

@@ -14,20 +14,19 @@ from typing import Any
 
 from ..linux.limits import release_spare_memory
 from ..values import codec
-from ..values.request import PROBE_LIMITS, RunRequest
+from ..values.request import RunRequest
 from . import asserts, negative_control, own_signals, packages
 from .measuring import Measurement
 from .session import Report, Session, reporter
 from .tracebacks import UserFiles, describe
 
 _seeded: int | None = None
-_REHEARSALS = 20
 
 
 def run(request: RunRequest, channel: int) -> None:
     """Do what `request["mode"]` says. The process is to end then, without any cleanup the program could hook into."""
     report = reporter(channel, request["nonce"])
-    own_signals.mend(report)
+    own_signals.tell(report)
     seed(request["seed"])
     files = UserFiles()
     measurement = Measurement(f"{os.getcwd()}/{request['program_path']}", report) if request["measure"] else None
@@ -48,29 +47,6 @@ def run(request: RunRequest, channel: int) -> None:
         measurement.end()
     _tell_packages(request, report, tools=request["mode"] == "pytest")
     report("end")
-
-
-def rehearse() -> None:
-    """In a zygote: run a program of our own often enough for Python to have learnt its ways.
-
-    The look-ups it remembers and the instructions it specialises would else be learnt anew in every run, in pages that
-    must be copied first. Leaves no trace but that.
-    """
-    program = "def f(x, y):\n    return [x, y]\ndef g():\n    return {}[0]\n"
-    path, main = list(sys.path), sys.modules["__main__"]
-    named = {"d": [["y", {"t": [0.5, None]}]]}
-    calls = [["f", [1, "a"], None, "value"], ["f", [{"s": []}], named, "value"], ["g", [], None, "value"]]
-    request: RunRequest = {
-        "mode": "calls", "nonce": "", "program": program, "prefix": "", "program_path": "rehearsal.py",
-        "files": {os.devnull: program}, "entry_point": None, "seed": 0, "limits": PROBE_LIMITS, "calls": calls,
-        "tests": [], "control": "", "measure": False,
-    }  # fmt: skip
-    channel = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
-    for _ in range(_REHEARSALS):
-        run(request, channel)
-        del sys.modules["rehearsal"]
-        sys.path[:], sys.argv, sys.modules["__main__"] = path, [""], main
-    os.close(channel)
 
 
 def seed(value: int) -> None:

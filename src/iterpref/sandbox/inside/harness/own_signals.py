@@ -23,61 +23,79 @@ _HARMLESS = {0} | {
     int(getattr(signal, name))
     for name in ("SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU")
 }
+_report: Report | None = None
 
 
-def mend(report: Report) -> None:
-    """In the run's process: make it mortal, where it isn't."""
-    if os.getpid() != 1:
-        return
+def replace_senders() -> None:
+    """Where runs will be pid 1, in the process that they are forked from, or that becomes one: exchange Python's ways.
 
-    def leave(number: int, _: object = None) -> None:
-        report("signal", int(number))
-        os._exit(128 + number)
+    Once, and not in each run: a function made there costs pages that must be copied first.
+    """
+    os.kill, os.killpg, os.abort = _kill_or_die, _killpg_or_die, _abort_or_die  # type: ignore[assignment]
+    signal.raise_signal, signal.pthread_kill = _raise_or_die, _pthread_kill_or_die
+    signal.setitimer, signal.alarm = _setitimer_or_die, _alarm_or_die
 
-    def is_fatal(number: int) -> bool:
-        """Not where it has a handler, ignores it, or keeps it for later."""
-        if os.getpid() != 1 or number in _HARMLESS or signal.getsignal(number) != signal.SIG_DFL:
-            return False
-        return number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    def die_of(number: int) -> None:
-        if is_fatal(number):
-            leave(number)
+def tell(report: Report) -> None:
+    """In a run: what to report the signal by that it dies of."""
+    global _report
+    _report = report
 
-    def kill(pid: int, number: int, /) -> None:
-        if pid == 1:
-            die_of(number)
-        _kill(pid, number)
-        if pid == 0:  # its group, itself among them
-            die_of(number)
 
-    def killpg(group: int, number: int, /) -> None:
-        _killpg(group, number)
-        if group in (0, 1):
-            die_of(number)
+def _leave(number: int, _: object = None) -> None:
+    if _report:
+        _report("signal", int(number))
+    os._exit(128 + number)
 
-    def raise_signal(number: int, /) -> None:
-        die_of(number)
-        _raise_signal(number)
 
-    def pthread_kill(thread: Any, number: int, /) -> None:
-        die_of(number)
-        _pthread_kill(thread, number)
+def _is_fatal(number: int) -> bool:
+    """Not where it has a handler, ignores it, or keeps it for later; nor in a process that isn't pid 1."""
+    if os.getpid() != 1 or number in _HARMLESS or signal.getsignal(number) != signal.SIG_DFL:
+        return False
+    return number not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
 
-    def abort() -> None:
-        die_of(signal.SIGABRT)
-        _abort()
 
-    def setitimer(which: int, *times: float) -> Any:
-        if any(times) and is_fatal(_TIMERS[which]):
-            with contextlib.suppress(ValueError):  # not in the main thread
-                signal.signal(_TIMERS[which], leave)
-        return _setitimer(which, *times)
+def _die_of(number: int) -> None:
+    if _is_fatal(number):
+        _leave(number)
 
-    def alarm(seconds: int, /) -> int:
-        left: float = setitimer(signal.ITIMER_REAL, seconds)[0]
-        return round(left)
 
-    os.kill, os.killpg, os.abort = kill, killpg, abort  # type: ignore[assignment]
-    signal.raise_signal, signal.pthread_kill = raise_signal, pthread_kill
-    signal.setitimer, signal.alarm = setitimer, alarm
+def _kill_or_die(pid: int, number: int, /) -> None:
+    if pid == 1:
+        _die_of(number)
+    _kill(pid, number)
+    if pid == 0:  # its group, itself among them
+        _die_of(number)
+
+
+def _killpg_or_die(group: int, number: int, /) -> None:
+    _killpg(group, number)
+    if group in (0, 1):
+        _die_of(number)
+
+
+def _raise_or_die(number: int, /) -> None:
+    _die_of(number)
+    _raise_signal(number)
+
+
+def _pthread_kill_or_die(thread: Any, number: int, /) -> None:
+    _die_of(number)
+    _pthread_kill(thread, number)
+
+
+def _abort_or_die() -> None:
+    _die_of(signal.SIGABRT)
+    _abort()
+
+
+def _setitimer_or_die(which: int, *times: float) -> Any:
+    if any(times) and _is_fatal(_TIMERS[which]):
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(_TIMERS[which], _leave)
+    return _setitimer(which, *times)
+
+
+def _alarm_or_die(seconds: int, /) -> int:
+    left: float = _setitimer_or_die(signal.ITIMER_REAL, seconds)[0]
+    return round(left)

@@ -26,6 +26,8 @@ def imported(request: RunRequest, tools: bool = False) -> list[str]:
     Args:
         tools: pytest may have been loaded to run the tests, which says nothing about the program.
     """
+    if len(sys.modules) == _count + 1 and not _preloaded:
+        return []  # the program's own module; what most runs end with
     own = {path.split("/")[0].removesuffix(".py") for path in request["files"]}
     new = islice(
         reversed(sys.modules), max(0, len(sys.modules) - _count)

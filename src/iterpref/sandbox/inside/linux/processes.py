@@ -5,7 +5,28 @@ import os
 import signal
 import sys
 
+from . import syscalls
+
 RUN_UID = 64_321  # what a worker started by root becomes: NPROC is ignored for root
+
+
+def fork_here() -> int:
+    """`os.fork`, onto the CPU that this process runs on; from there both may go anywhere, as before.
+
+    Where all CPUs are busy, Linux puts a new process on the one that is least so, where it waits for its turn while the
+    parent, whose turn it is, does nothing but wait for the child.
+    """
+    cpu = syscalls.current_cpu()
+    if cpu < 0:
+        return os.fork()
+    anywhere = os.sched_getaffinity(0)
+    with contextlib.suppress(OSError):  # the CPU is gone
+        os.sched_setaffinity(0, (cpu,))
+    try:
+        return os.fork()
+    finally:
+        with contextlib.suppress(OSError):
+            os.sched_setaffinity(0, anywhere)
 
 
 def kill_descendants() -> None:

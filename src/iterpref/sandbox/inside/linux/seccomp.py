@@ -56,7 +56,7 @@ _SOCKET, _SOCKETPAIR, _CLONE, _IOCTL, _PRLIMIT64 = (41, 198), (53, 199), (56, 22
 
 # What a zygote with namespaces calls to set up each run, and no run may call: with these excepted the filter is put on
 # the zygote, once. A run inherits that for nothing and adds only these.
-SETUP = ("unshare", "setns", "mount", "mount_setattr")
+SETUP = ("unshare", "setns", "mount", "mount_setattr", "io_uring_register")
 
 Instruction = tuple[int, int, int, int]
 
@@ -107,8 +107,12 @@ def refusing(names: Sequence[str]) -> Filter:
 
 
 def _refuse(names: Iterable[str], column: int) -> list[Instruction]:
-    numbers = [(_REFUSED | _SHARED_IPC)[name][column] for name in names]
-    return [line for number in numbers if number is not None for line in _on_call(number, [_error(errno.EPERM)])]
+    code = []
+    for name in names:
+        number = (_REFUSED | _SHARED_IPC | _ABSENT)[name][column]
+        if number is not None:
+            code += _on_call(number, [_error(errno.ENOSYS if name in _ABSENT else errno.EPERM)])
+    return code
 
 
 def _program(
@@ -117,10 +121,8 @@ def _program(
     code = [(_LOAD, 0, 0, _ARCH), (_EQUALS, 1, 0, architecture), (_RETURN, 0, 0, _KILL), (_LOAD, 0, 0, _NR)]
     if column == 0:
         code += [(_AT_LEAST, 0, 1, _X32), _error(errno.ENOSYS)]
-    refused = [*_REFUSED, *(() if own_network else _SHARED_IPC)]
+    refused = [*_REFUSED, *(() if own_network else _SHARED_IPC), *_ABSENT]
     code += _refuse([name for name in refused if name not in leave], column)
-    for absent in _ABSENT.values():
-        code += _on_call(absent[column], [_error(errno.ENOSYS)])
     families = (_AF_UNIX, _AF_INET, _AF_INET6) if own_network else ()
     code += _on_call(_SOCKET[column], _socket(families, netlink=own_network))
     code += _on_call(_SOCKETPAIR[column], _socket((_AF_UNIX,), netlink=False))

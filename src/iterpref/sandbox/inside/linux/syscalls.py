@@ -49,6 +49,7 @@ _umount2 = _function("umount2", ctypes.c_char_p, ctypes.c_int)
 _pivot_root = _function("pivot_root", ctypes.c_char_p, ctypes.c_char_p)
 _prctl = _function("prctl", ctypes.c_int, *[ctypes.c_ulong] * 4)
 _capset = _function("capset", ctypes.c_void_p, ctypes.c_void_p)
+_sched_getcpu = _function("sched_getcpu")
 
 
 def run(*calls: PreparedCall) -> None:
@@ -68,6 +69,11 @@ def version() -> tuple[int, int]:
     """Version of the running kernel."""
     major, minor = os.uname().release.split(".")[:2]
     return int(major), int("".join(c for c in minor if c.isdigit()) or 0)
+
+
+def current_cpu() -> int:
+    """The CPU that runs this; -1 where that can't be told."""
+    return -1 if _libc is None else int(_sched_getcpu())
 
 
 def syscall(number: int, *args: object) -> int:

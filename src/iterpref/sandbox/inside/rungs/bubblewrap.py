@@ -11,6 +11,7 @@ import shutil
 import site
 import sys
 
+from ..harness import own_signals
 from ..linux import seccomp, syscalls
 from ..linux.file_tree import ETC, ETC_FILES, INNER_UID, SYSTEM, memory_file, visible_directories
 from ..linux.limits import address_space, limiting, reserve_memory
@@ -39,6 +40,9 @@ class Bubblewrap(Rung):
         self._command: list[str] = []
         self._uid = 0
         self._filter = b""
+
+    def ring(self) -> int:
+        return -1  # a run shares no page with the zygote
 
     def prepare(self) -> None:
         program = shutil.which("bwrap")
@@ -115,6 +119,7 @@ def main(request_fd: int, channel: int) -> None:
     sys.path[:] = told["path"]
     sys.prefix = sys.exec_prefix = told["prefix"]
     site.setquit()
+    own_signals.replace_senders()
     os.write(channel, _STARTED)
     os.closerange(3, channel)
     os.closerange(channel + 1, 4096)

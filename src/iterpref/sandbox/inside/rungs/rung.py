@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from importlib import import_module
 
-from ..harness import harness
-from ..linux import seccomp
+from ..harness import harness, rehearsal
+from ..linux import pinning, seccomp
 from ..values.request import ProbeRequest, RunLimits, RunRequest
 from ..worker.wire import RawRun
 from . import selftest
@@ -19,6 +19,13 @@ class Rung:
 
     def __init__(self, python_dirs: list[str]) -> None:
         self._python_dirs = python_dirs
+
+    def ring(self) -> int:
+        """In the launcher, first of all: what pages can be pinned with (pinning.py); -1 where that can't be had."""
+        try:
+            return pinning.open_ring()
+        except OSError:
+            return -1
 
     def prepare(self) -> None:
         """In the launcher, before it forks the zygote."""
@@ -69,7 +76,8 @@ def make_rung(name: str, python_dirs: list[str]) -> Rung:
 
 def doing(request: RunRequest | ProbeRequest) -> Callable[..., None]:
     """What does it. Called by whoever asks: how deep a program may recurse depends on how many calls lie below it."""
-    return _probe if request["mode"] == "probe" else harness.run
+    by_mode: dict[str, Callable[..., None]] = {"probe": _probe, "pages": rehearsal.report_pages}
+    return by_mode.get(request["mode"], harness.run)
 
 
 def _probe(request: ProbeRequest, channel: int) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, NotRequired, TypedDict
 
-Mode = Literal["calls", "script", "assert", "check", "unittest", "pytest", "doctest"]
+Mode = Literal["calls", "script", "assert", "check", "unittest", "pytest", "doctest", "pages"]
 
 
 class RunLimits(TypedDict):
@@ -34,7 +34,8 @@ class RunRequest(TypedDict):
 
     `files` are written into its folder; of `calls` each is `[function, args, kwargs, how the result is sent]`, of
     `tests` each is `[path, content]`. `nonce` marks the lines of the result channel; `control`, where not empty, asks
-    for the negative control and is the word that proves it. `measure` asks which lines of the program run.
+    for the negative control and is the word that proves it. `measure` asks which lines of the program run. Mode
+    `pages` is `calls`, and then tells which pages of memory were written to.
     """
 
     mode: Mode

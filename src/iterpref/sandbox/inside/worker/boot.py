@@ -5,6 +5,8 @@ import sys
 
 PACKAGE = "_iterpref_sandbox"
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+# For the zygote alone: the linker looks functions up when that starts, and not in every run that calls one first.
+BINDING = "LD_BIND_NOW"
 LOADING = (
     f"import sys, types; package = types.ModuleType('{PACKAGE}'); package.__path__ = [sys.argv[1]]; "
     "sys.modules[package.__name__] = package; "
