@@ -4,6 +4,7 @@ python docs/reference.py
 """
 
 import inspect
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,10 @@ from typing import Any
 import typer
 from pydantic import BaseModel
 
-from iterpref import records
 from iterpref.cli import app
 from iterpref.config import Config
 from iterpref.config.keys import kind_of, sections
+from iterpref.records import base, execution, pair, result, task, trajectory
 from iterpref.section import Section
 
 PAGE = Path(__file__).parent / "reference.md"
@@ -85,13 +86,15 @@ def section_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
 def record_types() -> Iterator[str]:
     yield "## Records\n"
     yield "Frozen; unknown fields are refused. Each is written as JSON by `model_dump_json()`.\n"
-    for name, kind in vars(records).items():
-        if isinstance(kind, type) and issubclass(kind, records.Record) and kind is not records.Record:
+    for module in (base, task, execution, trajectory, pair, result):
+        for name, kind in vars(module).items():
+            if not isinstance(kind, type) or kind.__module__ != module.__name__ or kind is base.Record:
+                continue
             yield f"### {name}\n"
             yield inspect.cleandoc(kind.__doc__ or "") + "\n"
             yield "| field | type | default |\n|---|---|---|"
             for field_name, field in kind.model_fields.items():
-                default = "" if field.is_required() else f"`{field.default!r}`"
+                default = "" if field.is_required() else f"`{field.get_default(call_default_factory=True)!r}`"
                 yield f"| `{field_name}` | `{type_name(field.annotation)}` | {default} |"
             yield ""
 
@@ -99,8 +102,9 @@ def record_types() -> Iterator[str]:
 def type_name(annotation: Any) -> str:
     text = getattr(annotation, "__name__", None) if isinstance(annotation, type) else None
     full = text if text and not getattr(annotation, "__args__", None) else str(annotation)
-    for noise in ("iterpref.records.", "typing.", "<class '", "'>"):
+    for noise in ("typing.", "<class '", "'>"):
         full = full.replace(noise, "")
+    full = re.sub(r"iterpref\.records\.\w+\.", "", full)
     return full.replace("|", "\\|")
 
 

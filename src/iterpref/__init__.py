@@ -1,6 +1,6 @@
 """IterPref: teach code LLMs from their own debugging (arXiv:2503.02783).
 
-Start with `pipeline.py`; `records.py` holds the nouns. From Python, most need a few names only:
+Start with `pipeline.py`; `records/` holds the nouns. From Python, most need a few names only:
 
     from iterpref import FocalDPOConfig, FocalDPOTrainer
 

@@ -1,7 +1,7 @@
 """Records of a run → files, streamed, each whole or not at all: kept pairs in one format with their card; trajectories.
 
 JSON lines, not Parquet: rows of ms-swift have messages of different shapes, and every trainer named here reads JSONL.
-A trajectory is one `{"task": Task, "trajectory": Trajectory}` a line, in the schema of `records.py`, which
+A trajectory is one `{"task": Task, "trajectory": Trajectory}` a line, in the schema of `records/`, which
 `iterpref import` reads back: to move runs, or to have them checked elsewhere.
 """
 

@@ -1,0 +1,38 @@
+"""How a model did on a benchmark."""
+
+from typing import Any
+
+from pydantic import Field
+
+from .base import Record
+from .execution import Execution
+
+
+class Sample(Record):
+    """One completion of a benchmark task: raw, as a program, and what its tests said."""
+
+    task_id: str
+    sample_index: int
+    completion: str
+    program: str
+    execution: Execution
+
+
+class Result(Record):
+    """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached.
+
+    `broken`: tasks that can't be judged on this machine, with the cause; they have no samples and count in no metric.
+    `difficulty`: task id → what its publishers call it (`easy`), else its reference's length (`reference: 6-10 lines`).
+    """
+
+    result_id: str
+    benchmark: str
+    model: str
+    dataset_hash: str
+    protocol: str
+    samples: tuple[Sample, ...]
+    metrics: dict[str, float]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    version: str = ""
+    broken: dict[str, str] = Field(default_factory=dict)
+    difficulty: dict[str, str] = Field(default_factory=dict)

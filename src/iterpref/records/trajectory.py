@@ -1,0 +1,39 @@
+"""How a program was repaired, attempt by attempt."""
+
+from typing import Literal
+
+from .base import Record
+from .execution import Execution
+from .task import Task
+
+Origin = Literal["debugging", "sampling", "import"]
+
+
+class Attempt(Record):
+    """One program and what its tests said. `feedback` is the text shown to the model for the next attempt."""
+
+    iteration: int
+    program: str
+    completion: str
+    execution: Execution
+    call_id: str = ""
+    feedback: str | None = None
+
+
+class Trajectory(Record):
+    """All attempts at one task, in order. `seed` tells repeated trajectories of one client apart."""
+
+    trajectory_id: str
+    task_id: str
+    attempts: tuple[Attempt, ...]
+    status: Literal["passed", "unresolved", "failed_tools"]
+    client: str = ""
+    seed: int = 0
+    origin: Origin = "debugging"
+
+
+class ExportedTrajectory(Record):
+    """One line of our own export: a trajectory with its task, so that the file stands alone."""
+
+    task: Task
+    trajectory: Trajectory
