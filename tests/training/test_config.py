@@ -1,10 +1,18 @@
 """Method → TRL's loss terms, and the settings that are refused."""
 
-import pytest
+import math
 
+import pytest
+import torch
+
+from iterpref import pipeline
+from iterpref.config.load import parse_config
 from iterpref.errors import ConfigError
+from iterpref.run_folder import RunFolder
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.settings import parse_training
+
+from .conftest import example_pairs, write_pairs
 
 
 @pytest.mark.parametrize(
@@ -78,3 +86,14 @@ def test_a_copy_keeps_the_loss(tmp_path):
 
     config = FocalDPOConfig(output_dir=str(tmp_path), method="rpo", alpha=2.0)
     assert replace(config, seed=7).loss_weights == [1.0, 2.0]
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
+def test_half_precision_on_a_cpu_trains_on_it(tmp_path, workshop):
+    assert not parse_training({}, tmp_path).args.bf16
+    write_pairs(tmp_path / "pairs", example_pairs(chat=True, count=4))
+    training = {"method": "target_rpo", "bf16": True, "max_steps": 2, "per_device_train_batch_size": 2,
+                "save_strategy": "no", "gradient_checkpointing": False, "report_to": "none",
+                "model_init_kwargs": {"dtype": "bfloat16"}}  # fmt: skip
+    config = parse_config({"model": workshop(chat=True)[0], "training": training})
+    assert math.isfinite(pipeline.train(RunFolder(tmp_path), config).train_loss)

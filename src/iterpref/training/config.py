@@ -121,8 +121,9 @@ class FocalDPOConfig(DPOConfig):
         self.loss_type, self.loss_weights = expected, weights
 
     def _fit_the_machine(self) -> None:
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not torch.accelerator.is_available():
-            self.use_cpu = True  # otherwise accelerate forms no group, and every process trains by itself
+        if not torch.accelerator.is_available() and (self.bf16 or int(os.environ.get("WORLD_SIZE", "1")) > 1):
+            # Otherwise transformers refuses bf16; and accelerate forms no group, and every process trains by itself.
+            self.use_cpu = True
         if self.bf16 is None and (self.use_cpu or not is_torch_bf16_gpu_available()):
             self.bf16 = False  # TRL's default is True, which stops with an error where no GPU can do it
         if not torch.accelerator.is_available():
