@@ -89,7 +89,7 @@ def test_a_copy_keeps_the_loss(tmp_path):
 
 
 @pytest.mark.skipif(torch.accelerator.is_available(), reason="there is an accelerator")
-def test_half_precision_on_a_cpu_trains_on_it(tmp_path, workshop):
+def test_half_precision_on_a_cpu_trains_on_it(tmp_path, workshop, caplog):
     assert not parse_training({}, tmp_path).args.bf16
     write_pairs(tmp_path / "pairs", example_pairs(chat=True, count=4))
     training = {"method": "target_rpo", "bf16": True, "max_steps": 2, "per_device_train_batch_size": 2,
@@ -97,3 +97,4 @@ def test_half_precision_on_a_cpu_trains_on_it(tmp_path, workshop):
                 "model_init_kwargs": {"dtype": "bfloat16"}}  # fmt: skip
     config = parse_config({"model": workshop(chat=True)[0], "training": training})
     assert math.isfinite(pipeline.train(RunFolder(tmp_path), config).train_loss)
+    assert "ignored" not in caplog.text

@@ -4,6 +4,7 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from logging import LogRecord, getLogger
 from typing import Any
 
 import datasets
@@ -36,12 +37,21 @@ def without_checkpointing(models: Iterable[Any]) -> AbstractContextManager[None]
 
 @contextmanager
 def quiet(bars: bool) -> Iterator[None]:
-    """Within the context, transformers deprecates nothing and, without `bars`, nobody draws a progress bar."""
+    """Within the context, transformers deprecates nothing, TRL says of no setting that we use that it is ignored, and,
+    without `bars`, nobody draws a progress bar."""
     with warnings.catch_warnings(), ExitStack() as undo:
+        trl = getLogger("trl.trainer.dpo_trainer")
+        trl.addFilter(_is_true)
+        undo.callback(trl.removeFilter, _is_true)
         warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
         if not bars:
             _stop_bars(undo)
         yield
+
+
+def _is_true(record: LogRecord) -> bool:
+    """`model_init_kwargs` is used, by us, when the model is loaded; TRL, given that model, calls it ignored."""
+    return "`model_init_kwargs`" not in str(record.msg)
 
 
 def _stop_bars(undo: ExitStack) -> None:
