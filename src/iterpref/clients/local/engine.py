@@ -15,11 +15,11 @@ import torch
 
 from iterpref.clients.local.draw import next_tokens
 from iterpref.clients.local.row import DecodingRow
-from iterpref.clients.local.slab import Kept, Piece, Slab, Step, rounded
+from iterpref.clients.local.slab import SHORT, Kept, Piece, Slab, Step, rounded
 
 PROMPT_TOKENS = 512  # of rows that begin, in one step
 _WORTH_COPYING = 16  # tokens
-_GUESSES = 15  # of one row, in one step
+_GUESSES = SHORT - 1  # of one row, in one step
 _READING = 16
 """Tokens that take as long to compute as reading the weights, which each step does once (0.5B, two cores, float32)."""
 

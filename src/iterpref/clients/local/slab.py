@@ -19,6 +19,7 @@ from iterpref.errors import ClientError
 
 ATTENTION = "iterpref_decoding"
 _GROWTH = 256  # tokens
+SHORT = 16  # tokens at most of a row that decodes, with its guesses
 # Features of some models' attention that come as keyword arguments and that this one doesn't have.
 _UNKNOWN = ("softcap", "s_aux", "position_bias", "sliding_window")
 
@@ -92,42 +93,63 @@ def rounded(tokens: int) -> int:
 
 @dataclass(frozen=True)
 class Step:
-    """One packed row. Its first pieces are single tokens, of the rows 0, 1, 2, ... in order; the others, from the first
-    longer one on, are of any rows and lengths."""
+    """One packed row. Its first pieces are those of the rows that decode, 0, 1, 2, ... in order: a token of each, and
+    behind it what is guessed to follow. The others, within their prompts, are of any rows and lengths."""
 
     slab: Slab
     pieces: Sequence[Piece]
     device: torch.device
-    _derived: dict[str, torch.Tensor] = field(default_factory=dict)
+    _derived: dict[str, Any] = field(default_factory=dict)
 
     @property
-    def singles(self) -> int:
-        return next((i for i, piece in enumerate(self.pieces) if piece.last - piece.first > 1), len(self.pieces))
+    def decoding(self) -> int:
+        """How many pieces at the front are the row's of their number, and short."""
+        found = (i for i, piece in enumerate(self.pieces) if piece.slot != i or piece.last - piece.first > SHORT)
+        first: int = self._once("decoding", lambda: next(found, len(self.pieces)))
+        return first
+
+    @property
+    def longer(self) -> list[Piece]:
+        """Pieces of more than a token, and those of no row that decodes: each has an attention of its own."""
+        make: Callable[[], list[Piece]] = lambda: [  # noqa: E731
+            piece for i, piece in enumerate(self.pieces) if i >= self.decoding or piece.last - piece.first > 1
+        ]
+        found: list[Piece] = self._once("longer", make)
+        return found
 
     @property
     def pasts(self) -> torch.Tensor:
-        """(singles,) tokens of each decoding row in the slab."""
-        return self._once("pasts", lambda: torch.tensor([piece.past for piece in self.pieces[: self.singles]]))
+        """(decoding,) tokens of each decoding row in the slab."""
+        return self._tensor("pasts", lambda: torch.tensor([piece.past for piece in self.pieces[: self.decoding]]))
+
+    @property
+    def firsts(self) -> torch.Tensor:
+        """(decoding,) places of these rows' first tokens."""
+        return self._tensor("firsts", lambda: torch.tensor([piece.first for piece in self.pieces[: self.decoding]]))
 
     def unseen(self, dtype: torch.dtype) -> torch.Tensor:
-        """(singles, 1, 1, longest) additive mask of places behind each row's end."""
+        """(decoding, 1, 1, longest) additive mask of places behind each row's first token."""
 
         def make() -> torch.Tensor:
-            pasts = torch.tensor([piece.past for piece in self.pieces[: self.singles]])
+            pasts = torch.tensor([piece.past for piece in self.pieces[: self.decoding]])
             hidden = torch.arange(int(pasts.max()) + 1) > pasts[:, None]
             return torch.zeros(hidden.shape, dtype=dtype).masked_fill_(hidden, float("-inf"))[:, None, None]
 
-        return self._once(f"unseen {dtype}", make)
+        return self._tensor(f"unseen {dtype}", make)
 
     def seen(self, piece: Piece) -> torch.Tensor:
         """(n, past + n) of bool: the past, and the piece up to the token itself."""
         n = piece.last - piece.first
         make: Callable[[], torch.Tensor] = lambda: torch.ones(n, piece.past + n, dtype=torch.bool).tril(piece.past)  # noqa: E731
-        return self._once(f"seen {piece.slot}", make)
+        return self._tensor(f"seen {piece.slot}", make)
 
-    def _once(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+    def _tensor(self, name: str, make: Callable[[], torch.Tensor]) -> torch.Tensor:
+        found: torch.Tensor = self._once(name, lambda: make().to(self.device))
+        return found
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._derived:
-            self._derived[name] = make().to(self.device)
+            self._derived[name] = make()
         return self._derived[name]
 
 
@@ -148,9 +170,9 @@ def attend(
         raise ClientError(f"{type(module).__name__}: {', '.join(used) or 'keyword arguments do not reach it'}")
     keys, values = step.slab.layer(module.layer_idx, key)
     out = torch.empty_like(query).transpose(1, 2)
-    if step.singles:
+    if step.decoding:
         _decode(step, query, key, value, (keys, values), out, scaling)
-    for piece in step.pieces[step.singles :]:
+    for piece in step.longer:
         stop = piece.past + piece.last - piece.first
         keys[piece.slot, :, piece.past : stop] = key[0, :, piece.first : piece.last]
         values[piece.slot, :, piece.past : stop] = value[0, :, piece.first : piece.last]
@@ -176,18 +198,18 @@ def _decode(
     out: torch.Tensor,
     scaling: float | None,
 ) -> None:
-    """One new token of each of the first rows."""
-    count, heads, size = step.singles, key.shape[1], query.shape[3]
+    """The first new token of each row that decodes."""
+    count, heads, size = step.decoding, key.shape[1], query.shape[3]
     keys, values = layer
     rows = torch.arange(count, device=query.device)
-    keys[rows, :, step.pasts] = key[0, :, :count].transpose(0, 1)
-    values[rows, :, step.pasts] = value[0, :, :count].transpose(0, 1)
+    keys[rows, :, step.pasts] = key[0, :, step.firsts].transpose(0, 1)
+    values[rows, :, step.pasts] = value[0, :, step.firsts].transpose(0, 1)
     hidden = step.unseen(query.dtype)
     longest = hidden.shape[-1]
-    grouped = query[0, :, :count].view(heads, -1, count, size).permute(2, 0, 1, 3)  # (rows, key heads, group, D)
+    grouped = query[0, :, step.firsts].view(heads, -1, count, size).permute(2, 0, 1, 3)  # (rows, key heads, group, D)
     scores = grouped.matmul(keys[:count, :, :longest].transpose(2, 3)) * (size**-0.5 if scaling is None else scaling)
     weights = (scores + hidden).softmax(dim=-1, dtype=torch.float32).to(query.dtype)
-    out[0, :count] = weights.matmul(values[:count, :, :longest]).reshape(count, -1, values.shape[3])
+    out[0, step.firsts] = weights.matmul(values[:count, :, :longest]).reshape(count, -1, values.shape[3])
 
 
 def exchange_attention(config: Any) -> None:
