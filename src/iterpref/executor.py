@@ -15,7 +15,7 @@ NO_PROGRAM = "NoProgram"  # error type of a reply without code
 
 
 class Runs(Protocol):
-    """What executes jobs: a `Sandbox` here, or a `RemoteSandbox` on a cluster."""
+    """What executes jobs: a `Sandbox` here, a `ServedSandbox` elsewhere, or a `RemoteSandbox` on a cluster."""
 
     @property
     def isolation(self) -> Isolation: ...

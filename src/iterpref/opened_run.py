@@ -4,6 +4,7 @@ In: a store and a configuration. Out: sandboxes, models behind the run's ledger,
 come. Not here: any step (pipeline.py and the stages).
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.clients.activity import told
-from iterpref.config import Config
+from iterpref.config import Config, SandboxConfig
 from iterpref.config.stages import settings_of
 from iterpref.errors import ConfigError, StoreError
 from iterpref.executor import Executor, Runs
@@ -21,7 +22,7 @@ from iterpref.packages import need_packages
 from iterpref.playground.coder import resolve_model
 from iterpref.run_folder import RunFolder, again_note, settings_note
 from iterpref.sandbox import Sandbox
-from iterpref.sandbox.remote import RemoteSandbox
+from iterpref.sandbox.remote import AnySandbox, RemoteSandbox, connect
 from iterpref.store import Store
 
 P = ParamSpec("P")
@@ -119,14 +120,14 @@ class OpenedRun:
         yield replace(self, answers_since=since)
         self.store.put_note(again_note(step), None)
 
-    def sandbox(self, hash_seed: int = 0) -> Sandbox:
-        return open_sandbox(self.config, hash_seed)
+    def sandbox(self, hash_seed: int = 0) -> AnySandbox:
+        return open_sandbox(self.config.sandbox, hash_seed)
 
     def executor(self, sandbox: Runs) -> Executor:
         """The sandbox behind this run's cache of executions."""
         return Executor(sandbox, self.store, self.config.seed, self.config.limits)
 
-    def grading_sandbox(self) -> Sandbox | RemoteSandbox:
+    def grading_sandbox(self) -> AnySandbox | RemoteSandbox:
         """What runs the programs of debugging: this machine's sandbox, or one per worker of a cluster.
 
         Raises:
@@ -141,8 +142,7 @@ class OpenedRun:
                 "on all cores already (sandbox.workers)"
             )
         one_worker = self.config.sandbox.model_copy(update={"workers": 1})
-        alone = self.config.model_copy(update={"sandbox": one_worker})
-        return RemoteSandbox(partial(open_sandbox, alone), parallel.workers)
+        return RemoteSandbox(partial(open_sandbox, one_worker), parallel.workers)
 
     def token_counter(self, tokenizer: str) -> Callable[[str], int]:
         """Tokens that a text has under a model's tokenizer."""
@@ -172,7 +172,13 @@ def stage(name: str) -> Callable[[Step[P, T]], Step[P, T]]:
     return decorate
 
 
-def open_sandbox(config: Config, hash_seed: int = 0) -> Sandbox:
-    """A sandbox as a run's configuration says; picklable, for workers elsewhere."""
-    settings = config.sandbox
-    return Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation, hash_seed)
+def open_sandbox(settings: SandboxConfig, hash_seed: int = 0) -> AnySandbox:
+    """A sandbox as a run's configuration says: on this machine, or behind a service; picklable, for workers elsewhere.
+
+    Raises:
+        SandboxError: This machine isolates too little; the service can't be reached, or can't stand for this machine.
+    """
+    minimum = settings.min_isolation
+    if settings.service:
+        return connect(settings.service, os.environ.get("ITERPREF_TOKEN"), settings.workers, minimum, hash_seed)
+    return Sandbox(settings.workers, settings.preload, settings.isolation, minimum, hash_seed)

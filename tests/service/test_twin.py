@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Limits
 from iterpref.rewards import CodeReward
 from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox.call_tables import CallRow, encode, write_row
+from iterpref.sandbox.inside.values.stand_ins import Iterated
 from iterpref.sandbox.remote import ServedSandbox
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "sandbox"))
@@ -33,6 +36,12 @@ JOBS = [
 ]
 
 
+ODD_VALUES = [
+    *((value, "equal") for value in (1, "\udc80", float("nan"), [1, (2, {3: {4}})], b"x", 2**90, 1j, [0] * 20_000)),
+    ({3, 1, 2}, "set"), ([3, 1], "set"), ([9], "set"), (7, "equal"),  # an iterator, and a function
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def served(url: str) -> Iterator[ServedSandbox]:
     with ServedSandbox(url) as made:
@@ -43,12 +52,43 @@ def without_measures(execution: Execution) -> Execution:
     return execution.model_copy(update={"wall_s": 0.0, "cpu_s": 0.0, "max_rss_bytes": 0})
 
 
+def shown(values: tuple[object, ...]) -> list[tuple[type, str]]:
+    return [(type(value), repr(list(value) if isinstance(value, Iterated) else value)) for value in values]
+
+
 def test_equal_jobs_get_equal_executions(served: ServedSandbox) -> None:
     with Sandbox(workers=2) as sandbox:
         assert served.isolation == sandbox.isolation and served.warnings == sandbox.warnings
         here = [without_measures(sandbox.run(one)) for one in JOBS]
     assert [without_measures(served.run(one)) for one in JOBS] == here
     assert [without_measures(one) for one in served.run_many(iter(JOBS))] == here
+
+
+def test_the_rest_of_its_methods_answers_alike(served: ServedSandbox) -> None:
+    rows = "\n".join(write_row(CallRow([encode(value)], match=match)) for value, match in ODD_VALUES)
+    table = job("def f(x): return f if x == 7 else iter(x) if x == [9] else x", rows, "calls", entry_point="f")
+    script = job("import sys\nprint(input(), '\u00e9')\nsys.exit(3)", "", "stdio").model_copy(
+        update={"tests": (), "stdin": "hello\n"}
+    )
+    branches = job("def f(x):\n    if x > 1:\n        return 2\n    return 1", "assert f(1) == 1")
+    with Sandbox(workers=2) as sandbox:
+        here, there = sandbox.answers(table), served.answers(table)
+        assert shown(there.values) == shown(here.values) and (there.problem, here.problem) == ("", "")
+        ran, ran_there = (replace(one.run_script(script), wall_s=0.0, cpu_s=0.0) for one in (sandbox, served))
+        assert ran_there == ran and ran.status == 3 and ran.stdout.startswith("hello")
+        seen, seen_there = sandbox.measure(branches), served.measure(branches)
+        assert seen_there.arcs == seen.arcs and seen.arcs and seen_there.problem == seen.problem
+        assert without_measures(seen_there.execution) == without_measures(seen.execution)
+
+
+def test_a_hash_seed_is_the_one_of_a_sandbox_here(start: Start) -> None:
+    printed = job("print([*{str(n) for n in range(20)}])", "", "stdio").model_copy(update={"tests": ()})
+    url, orders = start(1), []
+    for seed in (0, 1, 2):
+        with Sandbox(workers=1, hash_seed=seed) as sandbox, ServedSandbox(url, hash_seed=seed) as there:
+            orders.append(there.run_script(printed).stdout)
+            assert orders[-1] == sandbox.run_script(printed).stdout
+    assert len(set(orders)) == 3
 
 
 def test_repeats_find_what_depends_on_the_order_of_sets(served: ServedSandbox) -> None:

@@ -7,34 +7,14 @@ Secrets have no place here: they come from the environment. `training` is handed
 from datetime import date
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, field_validator
 
 from iterpref.clients import DEFAULT, AnyClientConfig, BudgetConfig
-from iterpref.records import Isolation, Limits, Style
+from iterpref.records import Limits, Style
 from iterpref.rows import DatasetPart
-from iterpref.sandbox import RUNGS
 from iterpref.section import Section
 
-
-class SandboxConfig(Section):
-    """How programs are run."""
-
-    workers: int | None = Field(default=None, gt=0)
-    """Parallel executions; default: one per core this process may use."""
-    isolation: Isolation = "auto"
-    """Which rung to use; `auto` takes the highest that this machine permits."""
-    min_isolation: Isolation | None = None
-    """Refuse to run anything below this rung; default: `landlock`, or the rung that `isolation` names."""
-    preload: tuple[str, ...] = ()
-    """Modules imported once before programs start, so that each program finds them ready."""
-
-    @field_validator("isolation", "min_isolation")
-    @classmethod
-    def _rung(cls, name: str | None, info: ValidationInfo) -> str | None:
-        expected = ["auto", *RUNGS] if info.field_name == "isolation" else list(RUNGS)
-        if name is not None and name not in expected:
-            raise ValueError(f"expected one of {', '.join(expected)}")
-        return name
+from .sandboxes import SandboxConfig as SandboxConfig
 
 
 class SamplingConfig(Section):

@@ -20,7 +20,7 @@ from iterpref.store import Store
 
 _NOTE = settings_note("debug")
 # Keys that decide how fast a shard is made, and nothing in its records.
-_ONLY_SPEED = {"sandbox.workers", "debugging.concurrency"} | {
+_ONLY_SPEED = {"sandbox.workers", "sandbox.service", "debugging.concurrency"} | {
     f"{client}.{key}"
     for client in ("client", "repair_client")
     for key in ("batch_size", "batch_tokens", "device", "concurrency", "timeout_s", "max_attempts", "give_up_s",

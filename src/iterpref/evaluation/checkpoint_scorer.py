@@ -16,9 +16,9 @@ from iterpref.evaluation.answer_sources import GeneratedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS, is_published, may_choose, measures
 from iterpref.evaluation.evaluate import evaluate
+from iterpref.opened_run import open_sandbox
 from iterpref.records import Result
 from iterpref.run_folder import VALIDATION_STORE
-from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 ADVICE = "take benchmark: playground or mbpp-full (split: validation), or the path of a JSONL file of tasks of your own"
@@ -54,12 +54,11 @@ class CheckpointScorer:
         return {**result.metrics, "tasks": float(len({sample.task_id for sample in result.samples}))}
 
     def _evaluate(self, checkpoint: Path) -> Result:
-        settings = self._config.sandbox
         client = in_this_process(self._config.client, str(checkpoint))
         with (
             Store.open(self._folder) as store,
             open_ledger(client, store) as ledger,
-            Sandbox(settings.workers, settings.preload, settings.isolation, settings.min_isolation) as sandbox,
+            open_sandbox(self._config.sandbox) as sandbox,
         ):
             answers = GeneratedAnswers(ledger, self._tasks, self._config)
             return asyncio.run(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))

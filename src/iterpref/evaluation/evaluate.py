@@ -24,7 +24,8 @@ from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.executor import Executor
 from iterpref.files import write_json
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
-from iterpref.sandbox import ENGINE_VERSION, Job, Sandbox
+from iterpref.sandbox import ENGINE_VERSION, Job
+from iterpref.sandbox.remote import AnySandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
 from iterpref.task_tests import problem_of
@@ -40,7 +41,7 @@ async def evaluate(
     answers: AnswerSource,
     config: Config,
     *,
-    sandbox: Sandbox,
+    sandbox: AnySandbox,
     store: Store,
     on_progress: OnSample | None = None,
     again: bool = False,
@@ -96,7 +97,7 @@ def _settings(config: Config) -> dict[str, Any]:
     return {**options, **values, "seed": config.seed, "limits": limits}
 
 
-def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
+def _broken(benchmark: Benchmark, sandbox: AnySandbox) -> dict[str, str]:
     """Task id → why it can't be judged here; RecordError if no task can."""
     failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
     broken = {**benchmark.broken, **failing}
@@ -106,13 +107,13 @@ def _broken(benchmark: Benchmark, sandbox: Sandbox) -> dict[str, str]:
     return broken
 
 
-def preflight(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+def preflight(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
     """Task id → cause: of tasks whose reference does not pass here, and of those without one whose tests are wrong."""
     unknown = {task.task_id: problem_of(task) for task in tasks if not task.reference}
     return _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
 
 
-def _failing_references(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+def _failing_references(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
     """Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
 
     What ran out of time there runs again: the machine may have been busy that day.
@@ -134,7 +135,7 @@ def _failing_references(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, st
     return lasting | again
 
 
-def _failing(tasks: Sequence[Task], sandbox: Sandbox) -> dict[str, str]:
+def _failing(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
     """Task id → cause, of those whose reference does not pass now."""
     ordered = sorted(tasks, key=_slow_first)
     executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
@@ -150,10 +151,10 @@ def _slow_first(task: Task) -> float:
     return -(task.limits.call_cpu_s or task.limits.cpu_s)
 
 
-def _preflight_identity(tasks: Sequence[Task], sandbox: Sandbox) -> str:
+def _preflight_identity(tasks: Sequence[Task], sandbox: AnySandbox) -> str:
     references = [[task.task_id, task.reference, task.limits.model_dump()] for task in tasks]
     packages = [[name, _version(name)] for name in sorted({package for task in tasks for package in task.packages})]
-    state = [ENGINE_VERSION, sys.version, sandbox.isolation, packages]
+    state = [ENGINE_VERSION, sys.version, sandbox.isolation, sandbox.place, packages]
     return fingerprint([dataset_hash(tasks), references, state])
 
 

@@ -14,7 +14,7 @@ from iterpref.evaluation.protocols import chosen
 from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox.remote import AnySandbox
 
 
 def evaluate_model(run: OpenedRun, model: str) -> Result:
@@ -63,7 +63,7 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
     return {task.task_id: task for task in benchmark.tasks}
 
 
-def _benchmark(run: OpenedRun, sandbox: Sandbox) -> Benchmark:
+def _benchmark(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
     settings = run.config.evaluation
     return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
 
@@ -77,7 +77,7 @@ def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result
     return said
 
 
-def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: Sandbox) -> Result:
+def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox: AnySandbox) -> Result:
     show = partial(run.on_progress, "evaluate")
     work = evaluate(benchmark, answers, run.config, sandbox=sandbox, store=run.store, on_progress=show,
                     again=run.asks_again)  # fmt: skip

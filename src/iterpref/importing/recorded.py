@@ -24,7 +24,8 @@ from iterpref.rows import (
     source_rows,
 )
 from iterpref.run_folder import import_note
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Job
+from iterpref.sandbox.remote import AnySandbox
 from iterpref.store import Store
 
 BATCH = 64  # runs whose programs are executed together: enough to keep every worker busy
@@ -58,7 +59,7 @@ class ImportSummary(Record):
 def import_recorded(
     source: str | Path,
     store: Store,
-    sandbox: Sandbox,
+    sandbox: AnySandbox,
     limits: Limits | None = None,
     on_progress: Callable[[int, int], None] | None = None,
     part: DatasetPart = DEFAULT_PART,
@@ -93,7 +94,7 @@ class _Importer:
     """Counts while rows are imported, under the names of the summary."""
 
     store: Store
-    sandbox: Sandbox
+    sandbox: AnySandbox
     limits: Limits | None
     refused: RefusedRows
     versions: int = 0

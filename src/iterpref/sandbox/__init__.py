@@ -18,21 +18,27 @@ if TYPE_CHECKING:
     from iterpref.records import Execution, Limits, TestFile
 
     from .inside.rungs.table import RUNGS
-    from .job import ENGINE_VERSION, Job
-    from .sandbox import Sandbox, ScriptRun
+    from .job import ENGINE_VERSION, CallResults, Job, Measured, ScriptRun
+    from .sandbox import Sandbox
 
-__all__ = ["ENGINE_VERSION", "RUNGS", "Execution", "Job", "Limits", "Sandbox", "ScriptRun", "TestFile"]
+__all__ = [
+    "ENGINE_VERSION",
+    "RUNGS",
+    "CallResults",
+    "Execution",
+    "Job",
+    "Limits",
+    "Measured",
+    "Sandbox",
+    "ScriptRun",
+    "TestFile",
+]
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    own = {
-        "ENGINE_VERSION": ".job",
-        "Job": ".job",
-        "Sandbox": ".sandbox",
-        "ScriptRun": ".sandbox",
-        "RUNGS": ".inside.rungs.table",
-    }
+    own = {"Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}
+    own |= dict.fromkeys(("ENGINE_VERSION", "CallResults", "Job", "Measured", "ScriptRun"), ".job")
     where = own.get(name, "iterpref.records")
     return getattr(import_module(where, __name__), name)

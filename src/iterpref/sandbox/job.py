@@ -1,11 +1,15 @@
-"""What one execution is: a program, its tests, its limits. Equal jobs give equal executions, up to time."""
+"""What one execution is: a program, its tests, its limits; and what a sandbox finds beside an Execution.
 
+Equal jobs give equal executions, up to time.
+"""
+
+from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 from pydantic import model_validator
 
-from iterpref.records import Limits, Record, Style, Task, TestFile, fingerprint
+from iterpref.records import Execution, Limits, Record, Style, Task, TestFile, fingerprint
 
 _NAME_BYTES, _PATH_BYTES = 255, 1024  # of one part of a path, and of it all
 ENGINE_VERSION = 7  # changes when the same job could get another verdict; part of every key
@@ -85,3 +89,40 @@ def _writable(path: str) -> bool:
         return False
     longest = max(map(len, written.split(b"/")))
     return b"\0" not in written and longest <= _NAME_BYTES and len(written) <= _PATH_BYTES
+
+
+@dataclass(frozen=True)
+class Measured:
+    """An execution, and which pairs of the program's lines ran one after the other in it.
+
+    `problem` says why some are not seen; "" if they all are.
+    """
+
+    execution: Execution
+    arcs: frozenset[tuple[int, int]]
+    problem: str
+
+
+@dataclass(frozen=True)
+class ScriptRun:
+    """How a script without tests ended.
+
+    `status`: its exit code, or minus the signal that ended it. `limit`: the field of `Limits` that ended it, or "".
+    Both streams are whole, up to `Limits.output_bytes`; a traceback is on `stderr`.
+    """
+
+    status: int
+    limit: str
+    stdout: str
+    stderr: str
+    wall_s: float
+    cpu_s: float
+
+
+@dataclass(frozen=True)
+class CallResults:
+    """What a program's calls returned, decoded, in order; `problem` says why there is nothing."""
+
+    values: tuple[Any, ...] = ()
+    cpu_s: float = 0.0
+    problem: str = ""

@@ -8,7 +8,6 @@ it, `grading` says what its end amounts to. Not here: what runs beside the progr
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.machinery import PathFinder
 from typing import Self
@@ -16,52 +15,24 @@ from typing import Self
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation, Limits, TestOutcome
 
-from .grading.calls import CallResults, grade_calls, read_results
+from .grading.calls import grade_calls, read_results
 from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
 from .grading.script_end import script_end
-from .job import Job
+from .job import CallResults, Job, Measured, ScriptRun
 from .reading import required_tests
 from .reading.plan import Unliftable
 from .reading.plan_tests import plan_tests
 from .workers import requests
 from .workers.crowd import RUNS, cpus
 from .workers.many import run_many
-from .workers.measuring_pool import Arc, MeasuringPool
+from .workers.measuring_pool import MeasuringPool
 from .workers.pool import LOWEST_ISOLATING, Pool, WorkersFailed, climb, stamps
 from .workers.worker import Worker, import_path
 
 REFERENCE_FACTOR = 4.0  # times what a right program took, a program may take: EvalPlus's factor
 PATIENCE = 10.0  # times its limits, a reference may take: it is right, and the machine may be busy
-
-
-@dataclass(frozen=True)
-class Measured:
-    """An execution, and which pairs of the program's lines ran one after the other in it.
-
-    `problem` says why some are not seen; "" if they all are.
-    """
-
-    execution: Execution
-    arcs: frozenset[Arc]
-    problem: str
-
-
-@dataclass(frozen=True)
-class ScriptRun:
-    """How a script without tests ended.
-
-    `status`: its exit code, or minus the signal that ended it. `limit`: the field of `Limits` that ended it, or "".
-    Both streams are whole, up to `Limits.output_bytes`; a traceback is on `stderr`.
-    """
-
-    status: int
-    limit: str
-    stdout: str
-    stderr: str
-    wall_s: float
-    cpu_s: float
 
 
 class Sandbox:
@@ -79,6 +50,8 @@ class Sandbox:
     Raises:
         SandboxError: The rung reached is below `min_isolation`, with what blocks a higher one.
     """
+
+    place = "this machine"
 
     def __init__(
         self,
@@ -123,7 +96,7 @@ class Sandbox:
         """
         found = self._run_in_time(job) if retry_timeout else self._run_beside_others(job)
         for number in range(1, repeat):
-            again = self._twin(number).run(job, retry_timeout=retry_timeout)
+            again = self.under(number).run(job, retry_timeout=retry_timeout)
             if again.verdict != found.verdict:
                 return again if again.verdict == "sandbox_error" else flaky(found, again, number + 1)
         return found
@@ -277,8 +250,10 @@ class Sandbox:
         summed["packages"] = tuple(sorted(packages))
         return shown.model_copy(update=summed)
 
-    def _twin(self, number: int) -> "Sandbox":
-        """The same sandbox under another hash seed, made when first needed."""
+    def under(self, number: int) -> "Sandbox":
+        """The same sandbox under the hash seed that is so much higher; made when first needed, closed with this one."""
+        if not number:
+            return self
         with self._lock:
             if self.pool.closed:
                 raise SandboxError("sandbox: used after close(); make a new one")

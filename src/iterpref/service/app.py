@@ -1,5 +1,6 @@
 """`service_app`: a sandbox → an ASGI application with all routes behind one gate and one guard."""
 
+import platform
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from .guard import Guard, Refused
 from .jobs import Jobs
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
+from .twin import Twin
 
 
 def service_app(sandbox: Sandbox, settings: ServiceSettings) -> Any:
@@ -33,9 +35,12 @@ def service_app(sandbox: Sandbox, settings: ServiceSettings) -> Any:
     app = FastAPI(title="IterPref sandbox", version=iterpref.__version__, lifespan=lifespan)
     jobs = Jobs(sandbox, gate, metrics, settings)
     app.include_router(jobs.router)
-    app.include_router(Fusion(sandbox, gate, jobs, settings).router)
-    health = {"status": "ok", "workers": sandbox.workers, "places": gate.places, "isolation": sandbox.isolation,
-              "engine": ENGINE_VERSION, "warnings": list(sandbox.warnings)}  # fmt: skip
+    app.include_router(Fusion(sandbox, gate, jobs).router)
+    app.include_router(Twin(gate, jobs).router)
+    health = {
+        "status": "ok", "workers": sandbox.workers, "places": gate.places, "isolation": sandbox.isolation,
+        "engine": ENGINE_VERSION, "python": platform.python_version(), "warnings": list(sandbox.warnings),
+    }  # fmt: skip
 
     @app.get("/health")
     async def _health() -> dict[str, Any]:

@@ -24,7 +24,6 @@ from iterpref.sandbox import Job, Sandbox, ScriptRun
 from .gate import Gate
 from .guard import Refused
 from .jobs import Jobs, as_json, explained, read_json
-from .settings import ServiceSettings
 
 
 class _Lenient(BaseModel):
@@ -60,8 +59,8 @@ class Submit(_Lenient):
 class Fusion:
     """The routes' handlers."""
 
-    def __init__(self, sandbox: Sandbox, gate: Gate, jobs: Jobs, settings: ServiceSettings) -> None:
-        self._sandbox, self._gate, self._jobs, self._settings = sandbox, gate, jobs, settings
+    def __init__(self, sandbox: Sandbox, gate: Gate, jobs: Jobs) -> None:
+        self._sandbox, self._gate, self._jobs = sandbox, gate, jobs
         self.router = APIRouter()
         for path, handler in (("/run_code", self.run_code), ("/submit", self.submit)):
             self.router.add_api_route(path, handler, methods=["POST"], response_model=None)
@@ -77,13 +76,11 @@ class Fusion:
         if asked.fetch_files:
             raise Refused(422, "fetch_files: files are not fetched here; print what you need")
         job = _job(asked)
-        if high := self._settings.refused(job):
-            raise Refused(422, high)
         with self._gate.enter():
             if asked.language == "pytest":
                 return as_json(_as_answer(await self._jobs.run(request, job, retry_timeout=False)))
-            work = partial(self._sandbox.run_script, job)
-            return as_json(_as_script(await self._gate.run(work, request.is_disconnected)))
+            ran = await self._jobs.work(request, job, partial(self._sandbox.run_script, job))
+            return as_json(_as_script(ran))
 
     async def submit(self, request: Request) -> Response:
         asked = _read(Submit, await read_json(request), "submit")

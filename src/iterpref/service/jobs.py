@@ -3,6 +3,7 @@
     POST /jobs            a Job as JSON                     → its Execution
     POST /jobs            {"jobs": [Job, ...]}              → a line per job: {"index": 0, "execution": {...}}
     ?repeat=3             run each under further hash seeds
+    ?hash_seed=1          of the Python that runs them; each has workers of its own
     ?retry_timeout=false  a timeout counts at once
 
 A line of a batch whose job can't be used is {"index": 1, "error": "..."}; the others are run.
@@ -11,10 +12,9 @@ A line of a batch whose job can't be used is {"index": 1, "error": "..."}; the o
 import asyncio
 import json
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
@@ -30,6 +30,8 @@ from .metrics import ServiceMetrics
 from .settings import ServiceSettings
 
 _LOG = logging.getLogger(__name__)
+_SEEDS = 10  # hash seeds under which one may ask, each with workers of its own
+T = TypeVar("T")
 
 
 class Jobs:
@@ -40,11 +42,13 @@ class Jobs:
         self.router = APIRouter()
         self.router.add_api_route("/jobs", self.post, methods=["POST"], response_model=None)
 
-    async def post(self, request: Request, repeat: int = 1, retry_timeout: bool = True) -> Response:
+    async def post(self, request: Request, repeat: int = 1, retry_timeout: bool = True, hash_seed: int = 0) -> Response:
         body = await read_json(request)
-        if not 1 <= repeat <= 10:
-            raise Refused(422, f"repeat: got {repeat}, expected 1 to 10")
-        asked: dict[str, Any] = {"repeat": repeat, "retry_timeout": retry_timeout}
+        if not 1 <= repeat <= _SEEDS:
+            raise Refused(422, f"repeat: got {repeat}, expected 1 to {_SEEDS}")
+        if repeat > 1 and hash_seed:
+            raise Refused(422, "repeat: its runs have hash seeds of their own; give no hash_seed")
+        asked: dict[str, Any] = {"repeat": repeat, "retry_timeout": retry_timeout, "sandbox": self.under(hash_seed)}
         if "jobs" not in body:
             job = read_job(body, "job")
             with self._gate.enter():
@@ -58,8 +62,29 @@ class Jobs:
         place.__enter__()  # now, so that a batch without room is refused; the answer gives it back
         return _Batch(self._stream(request, jobs, asked), place)
 
-    async def run(self, request: Request, job: Job, *, repeat: int = 1, retry_timeout: bool = True) -> Execution:
-        """Run a job that has its place.
+    def under(self, hash_seed: int) -> Callable[[], Sandbox]:
+        """The sandbox of a hash seed; to be called where making one may take a while."""
+        if not 0 <= hash_seed < _SEEDS:
+            raise Refused(422, f"hash_seed: got {hash_seed}, expected 0 to {_SEEDS - 1}")
+        return lambda: self._sandbox.under(hash_seed)
+
+    async def run(
+        self,
+        request: Request,
+        job: Job,
+        *,
+        repeat: int = 1,
+        retry_timeout: bool = True,
+        sandbox: Callable[[], Sandbox] | None = None,
+    ) -> Execution:
+        """Run a job that has its place; see `work`."""
+        own = sandbox or self.under(0)
+        execution = await self.work(request, job, lambda: own().run(job, repeat, retry_timeout))
+        self._metrics.verdicts.labels(execution.verdict).inc()
+        return execution
+
+    async def work(self, request: Request, job: Job, work: Callable[[], T]) -> T:
+        """What `work` makes of a job that has its place.
 
         Raises:
             Refused: It asks for too much, or its tests can't be read.
@@ -67,13 +92,10 @@ class Jobs:
         """
         if high := self._settings.refused(job):
             raise Refused(422, high)
-        work = partial(self._sandbox.run, job, repeat, retry_timeout)
         try:
-            execution = await self._gate.run(work, request.is_disconnected)
+            return await self._gate.run(work, request.is_disconnected)
         except RecordError as error:
             raise Refused(422, str(error)) from None
-        self._metrics.verdicts.labels(execution.verdict).inc()
-        return execution
 
     async def _stream(self, request: Request, jobs: list[Any], asked: dict[str, Any]) -> AsyncIterator[str]:
         tasks = [asyncio.ensure_future(self._line(request, i, values, asked)) for i, values in enumerate(jobs)]

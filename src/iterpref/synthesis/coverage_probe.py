@@ -14,7 +14,8 @@ import coverage
 
 from iterpref.programs import PARSING
 from iterpref.records import Style
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Job
+from iterpref.sandbox.remote import AnySandbox
 
 _MAIN = r"""if __name__\s*==\s*["']__main__["']\s*:"""
 _NEVER = r"(?!)"
@@ -32,7 +33,7 @@ class Coverage(NamedTuple):
     broken: bool = False
 
 
-def measure_coverage(sandbox: Sandbox, job: Job) -> Coverage:
+def measure_coverage(sandbox: AnySandbox, job: Job) -> Coverage:
     """Run a job whose program passes, with more time and memory than it needs alone."""
     roomy = job.limits.at_least(job.limits.cpu_s * 4 + 2, job.limits.wall_s * 2 + 10)
     roomy = roomy.model_copy(update={"memory_bytes": roomy.memory_bytes + (256 << 20)})

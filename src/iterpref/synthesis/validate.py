@@ -17,7 +17,8 @@ from typing import Any
 
 from iterpref.config import ValidationConfig
 from iterpref.records import Execution, Limits, Task, TestQuality, program_hash
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Job
+from iterpref.sandbox.remote import AnySandbox
 from iterpref.synthesis.coverage_probe import measure_coverage
 from iterpref.synthesis.mutation import mutants
 from iterpref.synthesis.reordering import shuffle_tests
@@ -38,7 +39,7 @@ class Validator:
     def __init__(
         self,
         settings: ValidationConfig,
-        open_sandbox: Callable[[int], Sandbox],
+        open_sandbox: Callable[[int], AnySandbox],
         seed: int = 0,
         stronger: Mapping[str, Task] | None = None,
         limits: Limits | None = None,
@@ -117,7 +118,7 @@ class _One:
     """One program with its tests. What the sandbox can't run, twice, says nothing about them and counts in no figure;
     `unmeasured` says for which, `broke` that there was such a run."""
 
-    def __init__(self, task: Task, program: str, sandboxes: list[Sandbox], seed: int) -> None:
+    def __init__(self, task: Task, program: str, sandboxes: list[AnySandbox], seed: int) -> None:
         self.task, self.program = task, program
         self.unmeasured: dict[str, str] = {}
         self.broke = False
@@ -168,7 +169,7 @@ class _One:
         return None if execution is None else execution.passed
 
     def _run(
-        self, figure: str, job: Job, sandbox: Sandbox | None = None, retry_timeout: bool = True
+        self, figure: str, job: Job, sandbox: AnySandbox | None = None, retry_timeout: bool = True
     ) -> Execution | None:
         for _ in range(2):
             execution = (sandbox or self._sandboxes[0]).run(job, retry_timeout=retry_timeout)

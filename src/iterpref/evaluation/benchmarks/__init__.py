@@ -18,7 +18,7 @@ from iterpref.evaluation.benchmarks.own import filed_tasks
 from iterpref.evaluation.benchmarks.registry import NAMES, find
 from iterpref.evaluation.benchmarks.releases import Loaded, PublishedRow, load
 from iterpref.records import Task, as_messages, fingerprint
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox.remote import AnySandbox
 
 __all__ = ["NAMES", "TASKS_FILE", "Benchmark", "BenchmarkDefinition", "TaskChoice", "dataset_hash", "load_benchmark"]
 
@@ -54,7 +54,7 @@ class Benchmark:
 
 
 def load_benchmark(
-    name: str, choice: TaskChoice | None = None, *, path: str | None = None, sandbox: Sandbox | None = None
+    name: str, choice: TaskChoice | None = None, *, path: str | None = None, sandbox: AnySandbox | None = None
 ) -> Benchmark:
     """A benchmark with its tasks in their own order.
 

@@ -20,7 +20,7 @@ from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.programs import length_label, syntax_tree, without_docstrings
 from iterpref.records import Task
-from iterpref.sandbox import Sandbox
+from iterpref.sandbox.remote import AnySandbox
 from iterpref.section import Section
 
 PromptProtocol = Literal["plain", "chat", "base"]
@@ -61,7 +61,7 @@ class Material(NamedTuple):
     rows: list[PublishedRow]
     choice: TaskChoice
     path: str | None
-    sandbox: Sandbox | None
+    sandbox: AnySandbox | None
 
 
 class MadeTasks(NamedTuple):

@@ -16,8 +16,9 @@ from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.releases import cache_folder
 from iterpref.files import whole
 from iterpref.records import Limits, TestFile, fingerprint
-from iterpref.sandbox import Job, Sandbox
+from iterpref.sandbox import Job
 from iterpref.sandbox.call_tables import CallRow, encode, write_row
+from iterpref.sandbox.remote import AnySandbox
 
 _VERSION = 2  # of what is cached, and of the code that makes tests of rows
 LIMITS = Limits(cpu_s=300, wall_s=900, memory_bytes=4 << 30)
@@ -48,7 +49,7 @@ Finish = Callable[[Question, Sequence[Any]], Sequence[str]]
 
 
 def references(
-    benchmark: str, identity: Any, asks: Sequence[Ask], finish: Finish, sandbox: Sandbox | None
+    benchmark: str, identity: Any, asks: Sequence[Ask], finish: Finish, sandbox: AnySandbox | None
 ) -> dict[str, Reference]:
     """Task id → reference. The sandbox is needed only where the cache holds none.
 
@@ -77,7 +78,7 @@ def references(
     return {row["task_id"]: Reference(**row | {"tests": tuple(row["tests"])}) for row in rows}
 
 
-def _compute(asks: Sequence[Ask], finish: Finish, sandbox: Sandbox) -> list[tuple[Reference, bytes]]:
+def _compute(asks: Sequence[Ask], finish: Finish, sandbox: AnySandbox) -> list[tuple[Reference, bytes]]:
     """Each reference, and its line of the cache, compressed: a gzip file may have many members."""
 
     def answer(ask: Ask) -> tuple[Reference, bytes]:

@@ -1,8 +1,6 @@
 """Results of calls → Execution: compared outside the program's process, trust `oracle`."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 
@@ -10,6 +8,7 @@ from ..inside.values.codec import decode, opaque_text
 from ..inside.values.stand_ins import Inexact
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
+from ..job import CallResults
 from ..reading.expressions import Evaluator, OwnMethod
 from ..reading.plan import CallPlan, CallTable, Expectation
 from .claims import ClaimedError, Claims, Tampered, read_claims
@@ -17,15 +16,6 @@ from .failing_case import expected_text, failing_case, parting, where_parting
 from .verdicts import Cause, ended_early, execution, import_failure, raised, tampered
 
 _UNDECIDED = Cause("unverified", "", "Operators of the program's own objects decide.")
-
-
-@dataclass(frozen=True)
-class CallResults:
-    """What a program's calls returned, decoded, in order; `problem` says why there is nothing."""
-
-    values: tuple[Any, ...] = ()
-    cpu_s: float = 0.0
-    problem: str = ""
 
 
 def grade_calls(raw: RawRun, nonce: str, plan: CallPlan, rung: Isolation) -> Execution | None:

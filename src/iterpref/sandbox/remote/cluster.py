@@ -11,6 +11,7 @@ from iterpref.parallel import RayWorkers
 from iterpref.records import Isolation
 
 from .. import Execution, Job, Sandbox
+from .service import ServedSandbox
 
 
 class RemoteSandbox:
@@ -21,7 +22,7 @@ class RemoteSandbox:
         workers: Sandboxes, each on one CPU of the cluster.
     """
 
-    def __init__(self, make: Callable[[], Sandbox], workers: int) -> None:
+    def __init__(self, make: Callable[[], Sandbox | ServedSandbox], workers: int) -> None:
         self.workers = workers
         self._remote = RayWorkers(make, workers)
 
