@@ -4,7 +4,8 @@
 
 Prints an estimate of hours first, then runs each step that has no record yet (plan.py is the place to begin reading).
 Kill it whenever you like: the same command goes on, and pays no stored call again. `--publish` writes the tables and
-plots of finished steps into docs/, and each task's outcome into benchmarks/data/real_models.json.
+plots of finished steps into docs/, and each task's outcome into benchmarks/data/real_models.json. `--published-pairs`
+trains on the pairs of the published run instead of making some.
 """
 
 import argparse
@@ -25,13 +26,14 @@ from .charts import charts, pictures
 from .data import use_mbpp
 from .jobs import run_in_processes, this_command
 from .lab import Lab
+from .pairs import TRAINING
 from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
+from .published import DATA, ROOT, take_published, write_pairs
 from .records import Records
 from .steps import needed_by, steps
 from .tables import filled, tables
 
-ROOT = Path(__file__).parents[2]
-PAGE, FIGURES, DATA = "docs/real-models.md", "docs/figures", "benchmarks/data/real_models.json"
+PAGE, FIGURES = "docs/real-models.md", "docs/figures"
 
 
 def main() -> None:
@@ -50,7 +52,7 @@ def main() -> None:
     if not options.estimate and not options.only:
         _write_tables(experiment.work / "tables.md", experiment.work, records)
     if options.publish:
-        _publish(records, experiment.scale)
+        _publish(records, experiment.work, experiment.scale)
 
 
 def _options() -> argparse.Namespace:
@@ -65,6 +67,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="N steps at once, each in its own process.")
     parser.add_argument("--only", metavar="STEP", help="This step alone, in this process; those before it are done.")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="A setting on top of all.")
+    parser.add_argument("--published-pairs", action="store_true", help="Train on the pairs of the published run.")
     parser.add_argument("--estimate", action="store_true", help="Only say how long it will take.")
     parser.add_argument("--publish", action="store_true", help="Only write tables and plots into docs/.")
     for name, value in vars(Rates()).items():
@@ -100,6 +103,8 @@ def _run(experiment: Experiment, records: Records, options: argparse.Namespace) 
     for model in filter(None, (experiment.model, experiment.repairer)):
         model_source(resolve_model(model))  # before the folder is claimed for a name that was mistyped
     records.claim(experiment)
+    if options.published_pairs:
+        take_published(Lab(experiment, records))
     known = steps(experiment)
     left = [name for name in known if records.get(name) is None]
     if options.only:
@@ -133,7 +138,7 @@ def _write_tables(path: Path, folder: Path, records: Records) -> None:
             write_text(folder / name, chart)
 
 
-def _publish(records: Records, scale: Scale) -> None:
+def _publish(records: Records, work: Path, scale: Scale) -> None:
     if scale != FULL:
         sys.exit(f"error: {PAGE} shows the experiment that was fixed before; {scale.name} is another")
     found = records.all()
@@ -141,7 +146,9 @@ def _publish(records: Records, scale: Scale) -> None:
     write_text(page, filled(page.read_text(encoding="utf-8"), tables(found) | pictures(found, "figures/")))
     for name, chart in charts(found).items():
         write_text(ROOT / FIGURES / name, chart)
-    write_json(ROOT / DATA, found, indent=1, sort_keys=True)
+    write_json(DATA, found, indent=1, sort_keys=True)
+    if "pairs" in found and (work / TRAINING).is_dir():
+        write_pairs(work)
 
 
 if __name__ == "__main__":

@@ -57,6 +57,13 @@ def test_bad_input_a_service_that_can_not_stand_for_this_machine(url: str, monke
             connect(url)
 
 
+def test_bad_input_a_service_that_wants_a_token(start: Start) -> None:
+    guarded = start(1, token="secret")
+    with pytest.raises(SandboxError, match="401: Authorization: a bearer token is needed"):
+        connect(guarded, "wrong")
+    connect(guarded, "secret").close()
+
+
 def test_bad_input_a_service_that_is_none(url: str) -> None:
     with pytest.raises(SandboxError, match="is iterpref serve running there"):
         connect("http://127.0.0.1:9")

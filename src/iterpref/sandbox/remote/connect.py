@@ -26,12 +26,13 @@ def connect(
         min_isolation: The lowest rung there; `landlock` by default.
 
     Raises:
-        SandboxError: It can't be reached, isolates less, or is another version of the sandbox or of Python.
+        SandboxError: It can't be reached, wants another token, isolates less, or is another version of ours or Python.
     """
     served = ServedSandbox(url, token, hash_seed=hash_seed)
     try:
         if problem := _problem(served.health, min_isolation or LOWEST_ISOLATING):
             raise SandboxError(f"service {url}: {problem}")
+        served.check_token()
     except SandboxError:
         served.close()
         raise

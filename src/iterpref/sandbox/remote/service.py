@@ -78,10 +78,7 @@ class ServedSandbox:
     def health(self) -> dict[str, Any]:
         """What the service says of itself: workers, isolation, engine; SandboxError where it can't be reached."""
         try:
-            answer = self._client.get(f"{self._url}/health")
-            if answer.status_code != 200:
-                raise SandboxError(f"service {self._url}: {self._said(answer)}")
-            found: dict[str, Any] = answer.json()
+            found: dict[str, Any] = self._get("/health").json()
             if not found.keys() >= {"engine", "isolation", "warnings", "workers"}:
                 raise ValueError("something else answers there")
         except (self._trouble, ValueError) as error:
@@ -89,6 +86,16 @@ class ServedSandbox:
                 f"service {self._url}: {error or type(error).__name__}; is iterpref serve running there?"
             ) from None
         return found
+
+    def check_token(self) -> None:
+        """SandboxError where the service wouldn't run a job of this one, for want of the right token."""
+        self._get("/metrics")
+
+    def _get(self, route: str) -> Any:
+        answer = self._client.get(f"{self._url}{route}")
+        if answer.status_code != 200:
+            raise SandboxError(f"service {self._url}: {self._said(answer)}")
+        return answer
 
     @property
     def isolation(self) -> Isolation:

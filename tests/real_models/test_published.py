@@ -1,0 +1,75 @@
+"""The published pairs: written without their prompts, and whole again from MBPP's file."""
+
+import json
+from pathlib import Path
+
+import pytest
+from benchmarks.real_models.data import training_file
+from benchmarks.real_models.lab import Lab
+from benchmarks.real_models.pairs import TRAINING
+from benchmarks.real_models.plan import FULL, Experiment
+from benchmarks.real_models.published import DATA, take_published, write_pairs
+from benchmarks.real_models.records import Records
+
+from iterpref import pipeline
+from iterpref.errors import RecordError
+from iterpref.pairing import focal_pair, write_dataset
+from iterpref.records import ImportedPair, as_messages
+from iterpref.run_folder import RunFolder
+from iterpref.training.reading import read_pairs
+
+from .small_data import write_data
+
+
+def lab(work: Path, mbpp: str) -> Lab:
+    made = Lab(Experiment("playground", None, mbpp, work, FULL), Records(work))
+    made.records.claim(made.experiment)
+    return made
+
+
+@pytest.fixture
+def mbpp(tmp_path: Path) -> str:
+    return write_data(tmp_path / "data", 3)["ITERPREF_MBPP_FULL_PATH"]
+
+
+def with_pairs(work: Path, mbpp: str) -> Lab:
+    """A work folder with a pair for each task."""
+    made = lab(work, mbpp)
+    config = made.experiment.config("debug")
+    with made.opened("debugging", config) as run:
+        pipeline.import_source(run, str(training_file(made.experiment)), {})
+        texts = [
+            ImportedPair(pair_id=f"p{n}", task_id=task.task_id, prompt=as_messages(task.prompt), source="here",
+                         chosen="def solve():\n    return 1\n", rejected=f"def solve():\n    return {n}é\n")
+            for n, task in enumerate(run.store.tasks(), 2)
+        ]  # fmt: skip
+    pairs = [focal_pair(text, config.pairing) for text in texts]
+    assert write_dataset(RunFolder(made.folder(TRAINING)).pairs, pairs) == 3
+    return made
+
+
+def test_they_come_back_as_they_were(tmp_path: Path, mbpp: str) -> None:
+    first, file = with_pairs(tmp_path / "first", mbpp), tmp_path / "pairs.jsonl"
+    write_pairs(first.experiment.work, file)
+    assert all("prompt" not in json.loads(line) for line in file.read_text().splitlines())
+    records = tmp_path / "records.json"
+    records.write_text(json.dumps({"pairs": {"chosen": []}, "debugging": {}, "train-dpo-0.1": {}, "evaluate-base": {}}))
+    second = lab(tmp_path / "second", mbpp)
+    take_published(second, records, file)
+    before, after = (read_pairs(RunFolder(made.folder(TRAINING)).pairs).to_list() for made in (first, second))
+    assert after == before and len(after) == 3
+    assert second.records.all().keys() == {"pairs", "debugging"}, "trainings and evaluations are run anew"
+    second.records.put("pairs", {"own": True})
+    take_published(second, records, file)
+    assert second.records["pairs"] == {"own": True}, "a folder with pairs keeps its own"
+
+
+def test_bad_input_other_tasks_than_the_pairs_were_made_of(tmp_path: Path, mbpp: str) -> None:
+    first, file = with_pairs(tmp_path / "first", mbpp), tmp_path / "pairs.jsonl"
+    write_pairs(first.experiment.work, file)
+    other = tmp_path / "other.jsonl"
+    other.write_text(Path(mbpp).read_text().replace('"text": "', '"text": "Please: '))
+    second = lab(tmp_path / "second", str(other))
+    with pytest.raises(RecordError, match=r"pair p2: got a task .* expected MBPP as its authors publish it, not /"):
+        take_published(second, DATA, file)
+    assert not second.records.all()
