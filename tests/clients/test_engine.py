@@ -130,3 +130,18 @@ def test_counts_are_of_rows_that_run_and_wait_and_of_tokens_made(network: Any) -
     while engine.busy:
         engine.step()
     assert (engine.counts, engine.made) == ((0, 0), 9)
+
+
+def test_a_short_row_that_begins_leaves_longer_ones_their_room(network: Any) -> None:
+    """The slab has more tokens a row than are in use, and gives them up for another row; not those that are in use."""
+    [alone] = decode(Engine(network, 1, 4096), row(*range(1, 90), *range(1, 90), *range(1, 90), 3, limit=30))
+    engine = Engine(network, 4, 2048)
+    decode(engine, row(*[7] * 600, limit=1))  # leaves a slab of 768 tokens a row behind
+    long = row(*range(1, 90), *range(1, 90), *range(1, 90), 3, limit=30)
+    engine.add(long)
+    for number in range(2):
+        engine.step()
+        engine.add(row(5, number, limit=20))
+    while engine.busy:
+        engine.step()
+    assert long.tokens[-30:] == alone[-30:]

@@ -151,7 +151,7 @@ class Engine:
     def _begin(self, row: DecodingRow, running: DecodingRow | None, shared: int) -> None:
         kept, remembered = self._ended.best(row.tokens)
         row.slot = len(self._running)
-        self._slab.reserve(len(self._running) + 1, len(row.tokens) + 1)
+        self._slab.reserve(len(self._running) + 1, self._longest_with(row) + 1)
         least = min(len(row.tokens) - 1, max(shared, remembered))  # the last token's own prediction is needed
         if least >= _WORTH_COPYING:
             if shared >= remembered and running:
@@ -163,8 +163,12 @@ class Engine:
 
     def _fits(self, row: DecodingRow) -> bool:
         rows = len(self._running) + 1
-        longest = max(len(other.tokens) for other in [row, *self._running]) + 1
+        longest = self._longest_with(row) + 1
         return rows == 1 or (rows <= self._most_rows and rows * rounded(longest) <= self._most_tokens)
+
+    def _longest_with(self, row: DecodingRow) -> int:
+        """Tokens of the longest of this row and those that run."""
+        return max(len(other.tokens) for other in [row, *self._running])
 
     def _make_room(self) -> None:
         """Rows have grown: where they don't fit any more, the last one waits, and goes on later from what is kept."""
