@@ -70,9 +70,9 @@ def shuffled(lab: Lab) -> Record:
 def repairer(lab: Lab) -> Record:
     """A larger model repairs."""
     larger = lab.experiment.repairer
-    config = lab.experiment.config(
-        "debug", "debugging.max_iterations=1", "repair_client.kind=local", f"repair_client.model={larger}"
-    )
+    alike = [f"repair_{setting}" for setting in lab.experiment.settings if setting.startswith("client.")]
+    config = lab.experiment.config("debug", "debugging.max_iterations=1", "repair_client.kind=local", *alike,
+                                   f"repair_client.model={larger}")  # fmt: skip
     record = _first_repair(lab, "repairer", config, pipeline.debug)
     _, funnel = kept_pairs(lab, "repairer", "debugging")
     return record | {"model": str(larger).rpartition("/")[2], "pairs": funnel}
