@@ -26,6 +26,7 @@ settings = GRPOConfig(
     output_dir=OUTPUT, max_steps=40, learning_rate=3e-4, lr_scheduler_type="constant", beta=0.0,
     per_device_train_batch_size=128, num_generations=8, max_completion_length=160, gradient_checkpointing=False,
     logging_steps=1, save_strategy="no", report_to="none", bf16=False,
+    dataloader_pin_memory=False,
 )  # fmt: skip
 trainer = GRPOTrainer(
     AutoModelForCausalLM.from_pretrained(model, dtype="float32"),

@@ -35,7 +35,7 @@ def write_jsonl(path: Path, *rows: object) -> Path:
     return path
 
 
-def refused(result: subprocess.CompletedProcess[str], *parts: str) -> None:
+def assert_refused(result: subprocess.CompletedProcess[str], *parts: str) -> None:
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     for part in parts:
@@ -43,33 +43,35 @@ def refused(result: subprocess.CompletedProcess[str], *parts: str) -> None:
 
 
 def test_missing_file(tmp_path: Path) -> None:
-    refused(iterpref("import", tmp_path / "absent.jsonl", "--run", tmp_path / "r"), "absent.jsonl", "check the path")
+    assert_refused(
+        iterpref("import", tmp_path / "absent.jsonl", "--run", tmp_path / "r"), "absent.jsonl", "check the path"
+    )
 
 
 def test_malformed_line_keeps_the_others(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "tasks.jsonl", TASK, '{"task_id": ', TASK | {"task_id": "t/2"})
-    refused(iterpref("import", path, "--run", tmp_path / "r"), "tasks.jsonl:2")
+    assert_refused(iterpref("import", path, "--run", tmp_path / "r"), "tasks.jsonl:2")
     with Store.open(tmp_path / "r", write=False) as store:
         assert [task.task_id for task in store.tasks()] == ["t/1", "t/2"]
 
 
 def test_a_task_without_tests(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "tasks.jsonl", TASK, TASK | {"task_id": "t/2", "tests": []})
-    refused(iterpref("import", path, "--run", tmp_path / "r"), "tasks.jsonl:2", "no tests")
+    assert_refused(iterpref("import", path, "--run", tmp_path / "r"), "tasks.jsonl:2", "no tests")
 
 
 def test_unknown_keys(tmp_path: Path) -> None:
     result = iterpref("synthesize", "--run", tmp_path / "r", "--set", "pairing.negative=each")
-    refused(result, "unknown key pairing.negative; did you mean pairing.negatives?")
+    assert_refused(result, "unknown key pairing.negative; did you mean pairing.negatives?")
     config = tmp_path / "c.yaml"
     config.write_text("debuging: {}\n")
-    refused(iterpref("synthesize", "--run", tmp_path / "r", "-c", config), "c.yaml: unknown key debuging")
+    assert_refused(iterpref("synthesize", "--run", tmp_path / "r", "-c", config), "c.yaml: unknown key debuging")
     assert not (tmp_path / "r").exists()
 
 
 def test_an_empty_completion(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "pairs.jsonl", {"prompt": "p", "chosen": "a = 1", "rejected": ""})
-    refused(iterpref("import", path, "--run", tmp_path / "r"), "pairs.jsonl:1", "rejected")
+    assert_refused(iterpref("import", path, "--run", tmp_path / "r"), "pairs.jsonl:1", "rejected")
 
 
 def test_a_model_folder_that_does_not_load(tmp_path: Path) -> None:
@@ -77,28 +79,28 @@ def test_a_model_folder_that_does_not_load(tmp_path: Path) -> None:
     assert iterpref("import", path, "--run", tmp_path / "r").returncode == 0
     (tmp_path / "model").mkdir()
     result = iterpref("debug", "--run", tmp_path / "r", "--set", f"client.model={tmp_path / 'model'}")
-    refused(result, "the folder has no config.json", "no tokenizer")
+    assert_refused(result, "the folder has no config.json", "no tokenizer")
 
 
 def test_nothing_to_debug(tmp_path: Path) -> None:
     Store.open(tmp_path / "r").close()
-    refused(iterpref("debug", "--run", tmp_path / "r"), "no tasks to debug", "iterpref import")
+    assert_refused(iterpref("debug", "--run", tmp_path / "r"), "no tasks to debug", "iterpref import")
 
 
 def test_no_pairs_to_train_on(tmp_path: Path) -> None:
-    refused(iterpref("train", "--run", tmp_path / "r"), "pairs")
+    assert_refused(iterpref("train", "--run", tmp_path / "r"), "pairs")
 
 
 def test_a_run_of_a_newer_schema(tmp_path: Path) -> None:
     Store.open(tmp_path / "r").close()
     with sqlite3.connect(tmp_path / "r" / "run.sqlite") as database:
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
-    refused(iterpref("pair", "--run", tmp_path / "r"), f"schema {SCHEMA_VERSION + 1}", "upgrade iterpref")
+    assert_refused(iterpref("pair", "--run", tmp_path / "r"), f"schema {SCHEMA_VERSION + 1}", "upgrade iterpref")
 
 
 def test_bad_column_option(tmp_path: Path) -> None:
     path = write_jsonl(tmp_path / "pairs.jsonl", {"q": "p", "chosen": "a = 1", "rejected": "b"})
-    refused(iterpref("import", path, "--run", tmp_path / "r", "--column", "prompt"), "prompt=instruction")
+    assert_refused(iterpref("import", path, "--run", tmp_path / "r", "--column", "prompt"), "prompt=instruction")
 
 
 def test_json_is_the_last_line(tmp_path: Path) -> None:
@@ -118,12 +120,12 @@ def test_a_demo_of_an_earlier_version_is_the_same_demo(tmp_path: Path) -> None:
         store.put_note("demo", {"identity": fingerprint(text), "summary": summary})
     (run / "report.html").touch()
     (run / "config.yaml").write_text(text)
-    refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
-    refused(iterpref("demo", "--run", run, "--quick"), "holds a demo with other settings")
+    assert_refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
+    assert_refused(iterpref("demo", "--run", run, "--quick"), "holds a demo with other settings")
     assert (run / "config.yaml").read_text() == text
     for _ in range(2):  # by the hash of then, and by what is noted now
         assert json.loads(iterpref("demo", "--run", run, "--json").stdout) == summary
-    refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
+    assert_refused(iterpref("demo", "--run", run, "--set", "seed=1"), "holds a demo with other settings")
 
 
 @pytest.mark.parametrize("verb", ["import", "debug", "pair", "train", "evaluate", "export", "report", "run", "demo"])

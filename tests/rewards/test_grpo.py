@@ -12,7 +12,6 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "grpo.py"
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore:'pin_memory'.*no accelerator:UserWarning")
 def test_the_reward_rises(tmp_path: Path) -> None:
     """The example as it is: 40 steps of 128 completions."""
     sys.argv = [str(EXAMPLE), "playground", str(tmp_path / "trained")]

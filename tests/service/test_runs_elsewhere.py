@@ -1,7 +1,12 @@
 """`sandbox.service`: the verbs of a run with a service in place of this machine's sandbox."""
 
+import json
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +49,37 @@ def test_it_takes_as_many_jobs_as_the_service_runs_at_once(start: Start, url: st
             assert isinstance(sandbox, ServedSandbox) and sandbox.workers == expected and sandbox.place == url
 
 
-def test_bad_input_a_service_that_can_not_stand_for_this_machine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def answering(health: dict[str, Any]) -> Iterator[str]:
+    """A server that says this of itself, as a service of another version would."""
+
+    class Answer(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps(health).encode())
+
+        def log_message(self, *_: Any) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_bad_input_a_service_that_can_not_stand_for_this_machine(url: str) -> None:
     with connect(url, min_isolation="landlock") as served:
         health = served.health
     for changed, message in (
         ({"isolation": "rlimits"}, "isolates by rlimits, and at least landlock is expected"),
+        ({"isolation": "of tomorrow"}, "isolates by of tomorrow, and at least landlock is expected"),
         ({"engine": "1"}, r"engine 1 on Python 3.\d+, and verdicts of engine"),
         ({"python": "3.8.1"}, r"on Python 3.8, and verdicts of engine .* on Python 3.\d+ are expected; start it with"),
     ):
-        monkeypatch.setattr(ServedSandbox, "health", health | changed)
-        with pytest.raises(SandboxError, match=message):
-            connect(url)
+        with answering(health | changed) as other, pytest.raises(SandboxError, match=message):
+            connect(other)
 
 
 def test_bad_input_a_service_that_wants_a_token(start: Start) -> None:
@@ -65,6 +90,8 @@ def test_bad_input_a_service_that_wants_a_token(start: Start) -> None:
 
 
 def test_bad_input_a_service_that_is_none(url: str) -> None:
+    with answering({"status": "ok"}) as other, pytest.raises(SandboxError, match="something else answers there"):
+        connect(other)
     with pytest.raises(SandboxError, match="is iterpref serve running there"):
         connect("http://127.0.0.1:9")
     with pytest.raises(SandboxError, match="404"):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from iterpref.records import Execution, Limits, TestFile
 
     from .inside.rungs.table import RUNGS
-    from .job import ENGINE_VERSION, CallResults, Job, Measured, ScriptRun
+    from .job import ENGINE_VERSION, CallResults, Job, Measured, ScriptRun, run_many
     from .sandbox import Sandbox
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Sandbox",
     "ScriptRun",
     "TestFile",
+    "run_many",
 ]
 
 
@@ -39,6 +40,6 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     own = {"Sandbox": ".sandbox", "RUNGS": ".inside.rungs.table"}
-    own |= dict.fromkeys(("ENGINE_VERSION", "CallResults", "Job", "Measured", "ScriptRun"), ".job")
+    own |= dict.fromkeys(("ENGINE_VERSION", "CallResults", "Job", "Measured", "ScriptRun", "run_many"), ".job")
     where = own.get(name, "iterpref.records")
     return getattr(import_module(where, __name__), name)

@@ -1,8 +1,11 @@
-"""What one execution is: a program, its tests, its limits; and what a sandbox finds beside an Execution.
+"""What one execution is: a program, its tests, its limits; what a sandbox finds beside an Execution; many at once.
 
 Equal jobs give equal executions, up to time.
 """
 
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Self
@@ -126,3 +129,21 @@ class CallResults:
     values: tuple[Any, ...] = ()
     cpu_s: float = 0.0
     problem: str = ""
+
+
+def run_many(
+    run: Callable[[Job, int], Execution], jobs: Iterable[Job], repeat: int, workers: int
+) -> Iterator[Execution]:
+    """`run(job, repeat)` of each job, in order, `workers` at a time; jobs are drawn as workers become free."""
+    pending: deque[Future[Execution]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="sandbox") as threads:
+        try:
+            for job in jobs:
+                pending.append(threads.submit(run, job, repeat))
+                if len(pending) >= 4 * workers:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()

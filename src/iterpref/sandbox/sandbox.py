@@ -20,13 +20,12 @@ from .grading.control import confirm, flaky
 from .grading.reported_tests import grade_tests
 from .grading.script import grade_script
 from .grading.script_end import script_end
-from .job import CallResults, Job, Measured, ScriptRun
+from .job import CallResults, Job, Measured, ScriptRun, run_many
 from .reading import required_tests
 from .reading.plan import Unliftable
 from .reading.plan_tests import plan_tests
 from .workers import requests
 from .workers.crowd import RUNS, cpus
-from .workers.many import run_many
 from .workers.measuring_pool import MeasuringPool
 from .workers.pool import LOWEST_ISOLATING, Pool, WorkersFailed, climb, stamps
 from .workers.worker import Worker, import_path
@@ -187,7 +186,8 @@ class Sandbox:
                 raw = self.pool.run(request, job.stdin)
         except WorkersFailed as error:
             raise SandboxError(f"sandbox: {error}") from None
-        return read_results(raw, request["nonce"], plan)
+        values, problem = read_results(raw, request["nonce"], plan)
+        return CallResults(values, raw.cpu_s, problem)
 
     def run_many(self, jobs: Iterable[Job], repeat: int = 1) -> Iterator[Execution]:
         """Executions in the order of the jobs, as they finish; jobs are drawn as workers become free."""

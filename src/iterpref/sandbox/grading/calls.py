@@ -1,6 +1,7 @@
 """Results of calls → Execution: compared outside the program's process, trust `oracle`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 
@@ -8,7 +9,6 @@ from ..inside.values.codec import decode, opaque_text
 from ..inside.values.stand_ins import Inexact
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
-from ..job import CallResults
 from ..reading.expressions import Evaluator, OwnMethod
 from ..reading.plan import CallPlan, CallTable, Expectation
 from .claims import ClaimedError, Claims, Tampered, read_claims
@@ -40,12 +40,12 @@ def grade_calls(raw: RawRun, nonce: str, plan: CallPlan, rung: Isolation) -> Exe
     return execution(raw, claims, outcomes, first, "oracle", rung)
 
 
-def read_results(raw: RawRun, nonce: str, plan: CallPlan) -> CallResults:
-    """The results of all calls of a run, or why there are none."""
+def read_results(raw: RawRun, nonce: str, plan: CallPlan) -> tuple[tuple[Any, ...], str]:
+    """The results of all calls of a run, decoded, in order; or none, and why."""
     try:
         claims = read_claims(raw, nonce)
     except Tampered as error:
-        return CallResults(problem=f"tampered: {error}")
+        return (), f"tampered: {error}"
     cause = import_failure(claims) or ended_early(raw, claims)
     if cause is None and claims.errors:
         index, problem = next(iter(sorted(claims.errors.items())))
@@ -53,8 +53,8 @@ def read_results(raw: RawRun, nonce: str, plan: CallPlan) -> CallResults:
     if cause is None and len(claims.results) != len(plan.wire):
         cause = Cause("exited_early", "", f"{len(claims.results)} of {len(plan.wire)} calls returned")
     if cause is not None:
-        return CallResults(problem=f"{cause.verdict}: {cause.text}", cpu_s=raw.cpu_s)
-    return CallResults(tuple(claims.results[index] for index in range(len(plan.wire))), cpu_s=raw.cpu_s)
+        return (), f"{cause.verdict}: {cause.text}"
+    return tuple(claims.results[index] for index in range(len(plan.wire))), ""
 
 
 def _causes(plan: CallPlan, claims: Claims, stop: Cause | None) -> Iterator[Cause | None]:

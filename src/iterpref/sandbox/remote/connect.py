@@ -8,8 +8,9 @@ from iterpref.errors import SandboxError
 from iterpref.records import Isolation
 
 from .. import ENGINE_VERSION, RUNGS
-from ..workers.pool import LOWEST_ISOLATING
 from .service import ServedSandbox
+
+_LOWEST = [name for name, rung in RUNGS.items() if not rung.warning][-1]  # as Sandbox's own default
 
 
 def connect(
@@ -28,27 +29,23 @@ def connect(
     Raises:
         SandboxError: It can't be reached, wants another token, isolates less, or is another version of ours or Python.
     """
-    served = ServedSandbox(url, token, hash_seed=hash_seed)
-    try:
-        if problem := _problem(served.health, min_isolation or LOWEST_ISOLATING):
+    with ServedSandbox(url, token) as asked:
+        if problem := _problem(asked.health, min_isolation or _LOWEST):
             raise SandboxError(f"service {url}: {problem}")
-        served.check_token()
-    except SandboxError:
-        served.close()
-        raise
-    served.workers = workers or int(served.health["workers"])
-    return served
+        asked.check_token()
+        there = int(asked.health["workers"])
+    return ServedSandbox(url, token, workers or there, hash_seed=hash_seed)
 
 
 def _problem(health: Mapping[str, Any], minimum: Isolation) -> str:
     """Why this service can't stand for this machine; "" if it can."""
-    rungs = list(RUNGS)
-    if rungs.index(health["isolation"]) > rungs.index(minimum):
-        return f"isolates by {health['isolation']}, and at least {minimum} is expected (sandbox.min_isolation)"
     here = f"engine {ENGINE_VERSION} on Python {_minor(platform.python_version())}"
     there = f"engine {health['engine']} on Python {_minor(str(health.get('python')))}"
     if here != there:
         return f"{there}, and verdicts of {here} are expected; start it with the IterPref and Python of this run"
+    rungs = list(RUNGS)
+    if health["isolation"] not in rungs[: rungs.index(minimum) + 1]:
+        return f"isolates by {health['isolation']}, and at least {minimum} is expected (sandbox.min_isolation)"
     return ""
 
 

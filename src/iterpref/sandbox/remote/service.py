@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from iterpref.errors import RecordError, SandboxError
 from iterpref.records import Execution, Isolation
 
-from .. import CallResults, Job, Measured, ScriptRun
-from ..workers.many import run_many
+from .. import CallResults, Job, Measured, ScriptRun, run_many
 from . import forms
 
 if TYPE_CHECKING:
@@ -77,25 +76,25 @@ class ServedSandbox:
     @cached_property
     def health(self) -> dict[str, Any]:
         """What the service says of itself: workers, isolation, engine; SandboxError where it can't be reached."""
-        try:
-            found: dict[str, Any] = self._get("/health").json()
-            if not found.keys() >= {"engine", "isolation", "warnings", "workers"}:
-                raise ValueError("something else answers there")
-        except (self._trouble, ValueError) as error:
-            raise SandboxError(
-                f"service {self._url}: {error or type(error).__name__}; is iterpref serve running there?"
-            ) from None
+        found: Any = self._get("/health", lambda answer: answer.json())
+        if not isinstance(found, dict) or not found.keys() >= {"engine", "isolation", "warnings", "workers"}:
+            raise SandboxError(f"service {self._url}: something else answers there; is iterpref serve running there?")
         return found
 
     def check_token(self) -> None:
         """SandboxError where the service wouldn't run a job of this one, for want of the right token."""
-        self._get("/metrics")
+        self._get("/metrics", lambda answer: answer.text)
 
-    def _get(self, route: str) -> Any:
-        answer = self._client.get(f"{self._url}{route}")
-        if answer.status_code != 200:
-            raise SandboxError(f"service {self._url}: {self._said(answer)}")
-        return answer
+    def _get(self, route: str, read: Callable[[Any], T]) -> T:
+        try:
+            answer = self._client.get(f"{self._url}{route}")
+            if answer.status_code != 200:
+                raise SandboxError(f"service {self._url}: {self._said(answer)}")
+            return read(answer)
+        except (self._trouble, ValueError) as error:
+            raise SandboxError(
+                f"service {self._url}: {error or type(error).__name__}; is iterpref serve running there?"
+            ) from None
 
     @property
     def isolation(self) -> Isolation:
