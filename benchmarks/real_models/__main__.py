@@ -64,6 +64,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path("../real-models-work"), help="Folder for runs and records.")
     parser.add_argument("--quick", action="store_true", help="40 tasks, two repairs, 20 pairs, two methods.")
     parser.add_argument("--tasks", type=int, metavar="N", help="N tasks of everything: to try it out.")
+    parser.add_argument("--rates", type=float, nargs="+", metavar="RATE", help="These learning rates alone.")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="N steps at once, each in its own process.")
     parser.add_argument("--only", metavar="STEP", help="This step alone, in this process; those before it are done.")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="A setting on top of all.")
@@ -82,6 +83,8 @@ def _experiment(options: argparse.Namespace) -> Experiment:
     if options.tasks:
         few = options.tasks
         scale = replace(scale, name=f"{scale.name}-{few}", tasks=few, validation=few, evaluated=few)
+    if options.rates:
+        scale = replace(scale, rates=tuple(sorted(options.rates)))
     work = (options.work / scale.name).resolve()
     use_mbpp(options.mbpp)
     return Experiment(options.model, options.repairer, options.mbpp, work, scale, tuple(options.set))
@@ -139,7 +142,7 @@ def _write_tables(path: Path, folder: Path, records: Records) -> None:
 
 
 def _publish(records: Records, work: Path, scale: Scale) -> None:
-    if scale != FULL:
+    if replace(scale, rates=FULL.rates) != FULL:
         sys.exit(f"error: {PAGE} shows the experiment that was fixed before; {scale.name} is another")
     found = records.all()
     page = ROOT / PAGE
