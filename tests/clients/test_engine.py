@@ -100,6 +100,14 @@ def test_the_engine_is_chosen_where_it_is_right(kind: str) -> None:
     assert isinstance(decoder(random_network(kind), 4, 1024), Engine)
 
 
+def test_near_ties_in_bfloat16_are_no_reason_to_decode_in_batches() -> None:
+    """A few of forty networks gave other tokens for want of digits, and a fine-tuned model was decoded slowly then."""
+    for seed in range(40):
+        torch.manual_seed(seed)
+        network = Qwen2ForCausalLM(Qwen2Config(**SIZES)).to(torch.bfloat16).eval()
+        assert isinstance(decoder(network, 4, 1024), Engine), seed
+
+
 def test_other_models_decode_in_batches_with_the_same_draws(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     other = random_network()
     other.generation_config.repetition_penalty = 5.0  # a published model's own wishes, which no request has
