@@ -36,11 +36,12 @@ format: install
 	$(BIN)/ruff format .
 
 # The method on a real model (docs/real-models.md), at low priority; run again to go on. MODEL and MODEL2 are folders or hub
-# ids of the 0.5B and the 1.5B; without MODEL2 its arm is left out. MBPP may name a file, WORK where runs are kept.
+# ids of the 0.5B and the 1.5B; without MODEL2 its arm is left out. MBPP may name a file, WORK where runs are kept, SET further
+# settings, as in SET="client.dtype=bfloat16 client.batch_size=128".
 MODEL ?= Qwen/Qwen2.5-Coder-0.5B-Instruct
 WORK ?= ../real-models-work
 REAL = nice -n 19 $(BIN)/python -m benchmarks.real_models --model $(MODEL) --work $(WORK) \
-	$(if $(MODEL2),--repairer $(MODEL2)) $(if $(MBPP),--mbpp $(MBPP))
+	$(if $(MODEL2),--repairer $(MODEL2)) $(if $(MBPP),--mbpp $(MBPP)) $(foreach setting,$(SET),--set $(setting))
 
 real: install
 	$(REAL)
