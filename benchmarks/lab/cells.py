@@ -24,10 +24,10 @@ from iterpref.store import Store
 from .domains import DOMAINS
 from .grid import Arm
 from .records import Record, packed
-from .seeds import PATIENCE_S, SeedData, SeedPlan, origins_of, pairing_of
-from .trainers import TRAINERS, Training
+from .seeds import PATIENCE_S, VERSION, SeedData, SeedPlan, origins_of, pairing_of
+from .trainers import TRAINERS
+from .training import Training
 
-VERSION = 1  # to be raised where the same settings give other results
 Split = Literal["validation", "held_out"]
 EVALUATION = CONFIG["evaluation"]["sampling"]
 
@@ -62,7 +62,8 @@ class Cell:
         pairing = pairing_of(arm).model_dump(mode="json", exclude_defaults=True)
         return scored | {
             "data": data.what, "pairs": arm.pairs, "pairing": pairing, "as_many_as": arm.as_many_as,
-            "training": self.settings, "options": arm.options, "rate": self.rate, "length": self.length,
+            "share": arm.share, "training": self.settings, "options": arm.options, "rate": self.rate,
+            "length": self.length,
         }  # fmt: skip
 
     @cached_property

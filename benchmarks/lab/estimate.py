@@ -10,8 +10,8 @@ from .seeds import origins_of
 from .tuning import Setting
 
 # Seconds of one core, by trials with the shipped coder (docs/results.md, Cost).
-START_S, TASK_S, EPOCH_TASK_S = 4.0, 0.015, 0.016  # of a cell; per task scored; per epoch and training task
-DATA_TASK_S = {"debugging": 0.09, "sampling": 0.12}  # per training task
+START_S, TASK_S, EPOCH_TASK_S = 3.0, 0.014, 0.014  # of a cell; per task scored; per epoch and training task
+DATA_TASK_S = {"debugging": 0.06, "sampling": 0.065}  # per training task
 
 
 def cell_s(cell: Cell) -> float:

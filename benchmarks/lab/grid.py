@@ -47,6 +47,8 @@ class DomainChoice(Section):
 
     bases: tuple[int, ...] = (0,)
     """Numbers of base models, which seeds have in turn: blocks of the test."""
+    tuning_bases: tuple[int, ...] | None = None
+    """The same for the seeds by which rates are chosen; default: `bases`."""
 
 
 class TaskCounts(Section):
@@ -80,6 +82,8 @@ class Arm(Section):
     """Keys of `pairing`, on top of `negatives: each`."""
     as_many_as: str | None = None
     """Of more pairs than that set has, so many, drawn by a hash of their ids."""
+    share: float = Field(default=1.0, gt=0, le=1)
+    """This share of its pairs, drawn so."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of `training`, on top of the grid's."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -144,8 +148,9 @@ def sides_of(test: str) -> tuple[str, str]:
 def _check_seeds(grid: Grid) -> None:
     for domain, choice in grid.domains.items():
         blocks = len(choice.bases)
-        if not blocks or len(set(choice.bases)) < blocks:
-            raise ValueError(f"domains.{domain}.bases: expected different numbers, got {list(choice.bases)}")
+        for name, bases in (("bases", choice.bases), ("tuning_bases", choice.tuning_bases)):
+            if bases is not None and (not bases or len(set(bases)) < len(bases)):
+                raise ValueError(f"domains.{domain}.{name}: expected different numbers, got {list(bases)}")
         if grid.seeds and grid.seeds.count % blocks:
             raise ValueError(f"seeds.count: {grid.seeds.count} seeds can't be balanced over the {blocks} bases of "
                              f"{domain}; take a multiple of {blocks}")  # fmt: skip

@@ -18,8 +18,15 @@ from .tables import decisions, tables
 
 ROOT = Path(__file__).parents[2]
 PAGE, FIGURES = ROOT / "docs" / "results.md", ROOT / "docs" / "figures"
-TITLES = {"results": "Results", "tests": "Registered tests", "rates": "Choice of rates and lengths",
-          "power": "Power", "kinds": "Kinds of failure", "debugging": "What the pairs were made of", "missing": "Missing cells"}  # fmt: skip
+TITLES = {
+    "results": "Results",
+    "tests": "Registered tests",
+    "rates": "Choice of rates and lengths",
+    "power": "Power",
+    "kinds": "Kinds of failure",
+    "debugging": "What the pairs were made of",
+    "missing": "Missing cells",
+}
 
 
 def write_results(results: Results, work: Path) -> Path:

@@ -69,8 +69,10 @@ def _references(store: Store, settings: PairingConfig, seed: int) -> Iterator[Pr
 
 
 def _alone(task: Task, program: str, pair_id: str) -> PreferencePair:
+    """A pair for sft, which reads its chosen side only; the same stands on the other, for a side may not be empty."""
+    text = fenced(program)
     return PreferencePair(
-        pair_id=pair_id, task_id=task.task_id, prompt=as_messages(task.prompt), chosen=fenced(program), rejected="",
+        pair_id=pair_id, task_id=task.task_id, prompt=as_messages(task.prompt), chosen=text, rejected=text,
         chosen_spans=(), rejected_spans=(), diff="none", diff_version=DIFF_VERSION, render_template="fenced_python",
     )  # fmt: skip
 

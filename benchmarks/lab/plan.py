@@ -39,7 +39,7 @@ class Plan:
         folders = {
             (domain, number): DOMAINS[domain].base(number, bases)
             for domain, choice in grid.domains.items()
-            for number in choice.bases
+            for number in {*choice.bases, *(choice.tuning_bases or ())}
         }
         return cls(grid, {place: (folder, folder_identity(str(folder))) for place, folder in folders.items()})
 
@@ -59,7 +59,7 @@ class Plan:
         settings = [Setting(*both) for both in product(self.grid.tuning.rates, self.grid.tuning.lengths)]
         return [
             self._cell(seed, "validation", name, setting)
-            for seed in self._seeds(self.grid.tuning.seeds)
+            for seed in self._seeds(self.grid.tuning.seeds, tuning=True)
             for name in self.tuned
             for setting in settings
         ]
@@ -110,11 +110,12 @@ class Plan:
         wanted = len(tuning.rates) * len(tuning.lengths)
         return {place: choose(found) for place, found in self.scores(records).items() if len(found) == wanted}
 
-    def _seeds(self, seeds: Seeds) -> Iterator[SeedPlan]:
+    def _seeds(self, seeds: Seeds, tuning: bool = False) -> Iterator[SeedPlan]:
         """Seeds of all domains in turn; each has one of its domain's bases, so that a base has as many as another."""
         for place, seed in enumerate(seeds.numbers):
             for domain, choice in self.grid.domains.items():
-                number = choice.bases[place % len(choice.bases)]
+                bases = choice.tuning_bases or choice.bases if tuning else choice.bases
+                number = bases[place % len(bases)]
                 folder, weights = self.bases[domain, number]
                 debugging = merged(CONFIG["debugging"], self.grid.debugging)
                 yield SeedPlan(domain, number, folder, weights, seed, self.grid.tasks.train, debugging)

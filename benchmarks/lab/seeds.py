@@ -32,6 +32,7 @@ from .grid import Arm
 from .pairs import PAIRS, Origin, drawn
 from .records import Record
 
+VERSION = 1  # to be raised where the same settings give other pairs or scores
 PATIENCE_S = 20.0  # for the process of a killed grid to let go of a folder
 
 
@@ -100,7 +101,7 @@ class SeedData:
     def pairs(self, arm: Arm) -> Path:
         """The folder with an arm's pairs as Parquet, which several processes may ask for at once."""
         settings = pairing_of(arm)
-        what = [arm.pairs, settings.model_dump(mode="json"), arm.as_many_as]
+        what = [VERSION, arm.pairs, settings.model_dump(mode="json"), arm.as_many_as, arm.share]
         target = self.folder / "pairs" / fingerprint(what)[:12]
         if not (target / PARQUET).is_file():
             with Store.open(self.folder, write=False) as store:
@@ -108,6 +109,8 @@ class SeedData:
                 if arm.as_many_as is not None:
                     other = PAIRS[arm.as_many_as].make(store, settings, self.plan.seed)
                     pairs = drawn(pairs, sum(1 for _ in other))
+                if arm.share < 1:
+                    pairs = drawn(pairs, round(arm.share * len(pairs)))
             staging = target.with_name(f".{target.name}.{os.getpid()}")
             write_dataset(staging, pairs)
             try:

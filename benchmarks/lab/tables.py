@@ -55,8 +55,11 @@ def _results(results: Results) -> str:
     for domain in grid.domains:
         for name in grid.arms:
             rows.append([domain, name, *_settings(results, domain, name), *_scores(results, domain, name)])
-    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "pass@1 [95 %]",
-                     f"minus {grid.comparator}, points [95 %]"], rows) if grid.seeds else ""  # fmt: skip
+    if grid.seeds is None:
+        return ""
+    against = f"minus {grid.comparator}, points [95 %]" if grid.comparator else "–"
+    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "pass@1 [95 %]", against],
+                    rows)  # fmt: skip
 
 
 def _settings(results: Results, domain: str, name: str) -> list[str]:

@@ -5,9 +5,7 @@ focal    the package's trainer on the arm's pairs; `training.method` says which 
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from iterpref.errors import ConfigError
@@ -16,43 +14,12 @@ from iterpref.training import METHODS, check_keys, known_keys, train
 from iterpref.training.numbers import check_numbers
 
 from .grid import Arm, near
+from .kto import check_kto, train_kto
 from .pairs import PAIRS
-from .records import Record
-from .seeds import SeedData
+from .training import Trained, Trainer, Training, curve
 
-POINTS = 12  # of a learning curve
-CURVE = ("loss", "logps/chosen", "rewards/margins", "entropy", "grad_norm")
 _OF_GRID = {"learning_rate": "rate", "num_train_epochs": "length", "seed": "seeds", "reference_cache": "nothing",
             "selection": "nothing"}  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Training:
-    """All that a trainer may use. `settings`: the `training` section; `folder`: its own, to work in."""
-
-    arm: Arm
-    settings: Mapping[str, Any]
-    rate: float
-    length: float
-    base: Path
-    data: SeedData
-    folder: Path
-
-
-@dataclass(frozen=True)
-class Trained:
-    """The model, and what the record keeps of its training."""
-
-    model: Path
-    facts: Record
-
-
-@dataclass(frozen=True)
-class Trainer:
-    """`check` refuses with a ConfigError what an arm can't say: (arm, its `training` keys with the grid's)."""
-
-    train: Callable[[Training], Trained]
-    check: Callable[[Arm, Mapping[str, Any]], None]
 
 
 def _untrained(training: Training) -> Trained:
@@ -103,20 +70,5 @@ def _check_focal(arm: Arm, settings: Mapping[str, Any]) -> None:
 TRAINERS: dict[str, Trainer] = {
     "base": Trainer(_untrained, _says_nothing),
     "focal": Trainer(_focal, _check_focal),
+    "kto": Trainer(train_kto, check_kto),
 }
-
-
-def curve(log: list[Record]) -> dict[str, list[float]]:
-    """A trainer's log as means over at most `POINTS` stretches of steps: `step` (the last of each) and metrics."""
-    steps = [entry for entry in log if "loss" in entry]
-    size = -(-len(steps) // POINTS)
-    stretches = [steps[i : i + size] for i in range(0, len(steps), size)] if steps else []
-    found: dict[str, list[float]] = {"step": [stretch[-1]["step"] for stretch in stretches]}
-    for name in CURVE:
-        if steps and all(name in entry for entry in steps):
-            found[name] = [_rounded(sum(entry[name] for entry in part) / len(part)) for part in stretches]
-    return found
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")
