@@ -63,13 +63,19 @@ def seeds_needed(deviation: float, error: float, blocks: int = 1, most: int | No
 
 def power(difference: float, error: float, freedom: int, level: float = 0.05) -> float:
     """How likely the two-sided test at `level` finds a true difference, with this standard error of its mean."""
-    bound, shift = t.ppf(1 - level / 2, freedom), difference / error
-    return float(nct.sf(bound, freedom, shift) + nct.cdf(-bound, freedom, shift))
+    bound, shift = t.ppf(1 - level / 2, freedom), abs(difference) / error
+    wrong_side = float(nct.cdf(-bound, freedom, shift))
+    if math.isnan(wrong_side):  # scipy's answer where it is below 1e-15
+        wrong_side = 0.0
+    return float(nct.sf(bound, freedom, shift)) + wrong_side
 
 
 def detectable(error: float, freedom: int, level: float = 0.05, wanted: float = 0.8) -> float:
     """The smallest true difference that the test finds with the power `wanted`."""
-    low, high = 0.0, 100 * error
+    high = error
+    while power(high, error, freedom, level) < wanted:
+        high *= 2
+    low = 0.0
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (low, middle) if power(middle, error, freedom, level) >= wanted else (middle, high)
