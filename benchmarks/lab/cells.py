@@ -25,7 +25,7 @@ from .domains import DOMAINS
 from .grid import Arm
 from .records import Record, packed
 from .seeds import PATIENCE_S, VERSION, SeedData, SeedPlan, origins_of, pairing_of
-from .trainers import TRAINERS
+from .trainer_table import TRAINERS
 from .training import Training
 
 Split = Literal["validation", "held_out"]

@@ -12,7 +12,7 @@ from iterpref.errors import ConfigError
 from .domains import DOMAINS
 from .grid import Grid, file_of, near, read_grid
 from .pairs import PAIRS
-from .trainers import TRAINERS
+from .trainer_table import TRAINERS
 
 
 def load_grid(path: str | Path) -> Grid:

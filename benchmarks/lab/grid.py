@@ -12,7 +12,7 @@
 
 A seed draws its own tasks, trajectories and pairs, the same for all arms; it has one of the domain's bases, in turn.
 With `tuning`, an arm's rate and length are chosen first, on seeds that are used for nothing else (tuning.py).
-Not here: what an arm's pairs and trainer are (pairs.py, trainers.py); which cells follow from a grid (plan.py).
+Not here: what an arm's pairs and trainer are (pairs.py, trainer_table.py); which cells follow from a grid (plan.py).
 """
 
 import difflib
@@ -75,7 +75,7 @@ class Arm(Section):
     """One way to train."""
 
     trainer: str = "focal"
-    """A name in trainers.py; `base` doesn't train."""
+    """A name in trainer_table.py; `base` doesn't train."""
     pairs: str = "debugging"
     """A name in pairs.py."""
     pairing: dict[str, Any] = Field(default_factory=dict)

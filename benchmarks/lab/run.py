@@ -83,11 +83,10 @@ class _Stage:
         self._left = 0
 
     def run(self, cells: Sequence[Cell], processes: int) -> None:
-        left = [cell for cell in cells if not self._is_finished(cell)]
-        self._left = len(left)
-        groups = [self._group(seed) for seed in by_seed(cells).values() if any(cell in left for cell in seed)]
-        if groups:
-            run_jobs(groups, min(processes, len(left)), self._done)
+        self._left = sum(not self._is_finished(cell) for cell in cells)
+        unfinished = (seed for seed in by_seed(cells).values() if not all(map(self._is_finished, seed)))
+        if self._left:
+            run_jobs(map(self._group, unfinished), min(processes, self._left), self._done)
 
     def _is_finished(self, cell: Cell) -> bool:
         return finished(self._records.get(cell.key))
@@ -104,16 +103,15 @@ class _Stage:
 
     def _after(self, cells: list[Cell], made: Mapping[str, Record] | Failure) -> Sequence[Job]:
         """What is left to do when a seed's data is made: also cells that were trained on other trajectories."""
-        if isinstance(made, Failure):
-            for cell in cells:
-                if cell.trains and not self._is_finished(cell):
-                    self._fail(
-                        cell, Failure(f"the data of {cell.data.name} could not be made: {made.why}", made.details)
-                    )
-            return self._jobs(cell for cell in cells if not cell.trains and not self._is_finished(cell))
-        hashes = {origin: record["hash"] for origin, record in made.items()}
         left = [cell for cell in cells if not self._is_finished(cell)]
-        others = [cell for cell in cells if cell not in left and not self._made_of(cell, hashes)]
+        if isinstance(made, Failure):
+            why = f"the data of {cells[0].data.name} could not be made: {made.why}"
+            for cell in left:
+                if cell.trains:
+                    self._fail(cell, Failure(why, made.details))
+            return self._jobs(cell for cell in left if not cell.trains)
+        hashes = {origin: record["hash"] for origin, record in made.items()}
+        others = [cell for cell in cells if self._is_finished(cell) and not self._made_of(cell, hashes)]
         if others:
             self._left += len(others)
             self._say(f"{cells[0].data.name}: made anew, its trajectories are others here (another kind of machine?), "
@@ -131,10 +129,10 @@ class _Stage:
         if isinstance(job, SeedJob):
             self._seed_done(job, result)
         elif isinstance(job, CellJob):
-            self._left -= 1
             if isinstance(result, Failure):
                 self._fail(job.cell, result)
             else:
+                self._left -= 1
                 seconds = sum(result["seconds"])
                 self._say(f"{job.cell.says}: {100 * result['passed']:.1f} ({seconds:.0f} s, {self._left} left)")
 
@@ -150,6 +148,7 @@ class _Stage:
         self._say(f"{job.plan.name}: {told}")
 
     def _fail(self, cell: Cell, failure: Failure) -> None:
+        self._left -= 1
         self._records.put(cell.heading | {"error": failure.why})
         errors = self._work / "errors"
         errors.mkdir(parents=True, exist_ok=True)

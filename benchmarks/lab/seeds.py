@@ -20,11 +20,13 @@ from typing import Any
 from iterpref import pipeline
 from iterpref.analysis.funnel import pass_rate_by_iteration
 from iterpref.config import Config, PairingConfig
-from iterpref.config.load import load_config
+from iterpref.config.load import dump_config, load_config
 from iterpref.demo import CONFIG
+from iterpref.files import write_text
 from iterpref.opened_run import OpenedRun
 from iterpref.pairing import PARQUET, write_dataset
-from iterpref.records import fingerprint
+from iterpref.records import Task, fingerprint
+from iterpref.run_folder import RunFolder
 from iterpref.store import Store
 
 from .domains import DOMAINS
@@ -89,7 +91,9 @@ class SeedData:
         with self._opened() as run:
             made = run.store.note(f"lab:{origin}")
             if made is None:
-                made = _made(run, self.plan, origin)
+                if run.store.count_tasks() < self.plan.tasks:
+                    run.store.put_tasks(self.tasks())
+                made = _made(run, origin)
                 run.store.put_note(f"lab:{origin}", made)
             return dict(made)
 
@@ -97,6 +101,10 @@ class SeedData:
         """What tells these trajectories from others of the same plan, made elsewhere with other rounding."""
         with Store.open(self.folder, write=False) as store:
             return str(store.note(f"lab:{origin}")["hash"])
+
+    def tasks(self) -> list[Task]:
+        """The training tasks."""
+        return DOMAINS[self.plan.domain].tasks("train", self.plan.tasks, self.plan.seed)
 
     def pairs(self, arm: Arm) -> Path:
         """The folder with an arm's pairs as Parquet, which several processes may ask for at once."""
@@ -122,6 +130,8 @@ class SeedData:
     @contextmanager
     def _opened(self) -> Iterator[OpenedRun]:
         with Store.open(self.folder, wait_s=PATIENCE_S) as store:
+            if not (kept := RunFolder(self.folder).config).is_file():
+                write_text(kept, dump_config(self.plan.config))
             yield OpenedRun(store, self.plan.config)
 
 
@@ -134,10 +144,8 @@ def pairing_of(arm: Arm) -> PairingConfig:
     return PairingConfig.model_validate({**CONFIG["pairing"], **arm.pairing})
 
 
-def _made(run: OpenedRun, plan: SeedPlan, origin: Origin) -> Record:
+def _made(run: OpenedRun, origin: Origin) -> Record:
     began = time.monotonic()
-    if run.store.count_tasks() < plan.tasks:
-        run.store.put_tasks(DOMAINS[plan.domain].tasks("train", plan.tasks, plan.seed))
     settings = run.config.debugging.model_copy(update={"mode": origin, "draws": "all"})
     pipeline.debug(OpenedRun(run.store, run.config.model_copy(update={"debugging": settings})))
     calls, prompt, completion, _ = run.store.calls_of(origin)

@@ -101,7 +101,9 @@ def _rates(results: Results) -> str:
     for (domain, name), found in sorted(scores.items()):
         cells = [percent(sum(found[s]) / len(found[s])) if s in found else "–" for s in settings]
         chosen = results.chosen.get((domain, name))
-        rows.append([domain, name, *cells, f"{chosen.rate:g} x {chosen.length:g}" if chosen else "–"])
+        edge = len(tuning.rates) > 2 and chosen is not None and chosen.rate in (min(tuning.rates), max(tuning.rates))
+        said = f"{chosen.rate:g} x {chosen.length:g}{', at the edge' if edge else ''}" if chosen else "–"
+        rows.append([domain, name, *cells, said])
     return markdown(["domain", "arm", *(f"{s.rate:g} x {s.length:g}" for s in settings), "chosen"], rows)
 
 

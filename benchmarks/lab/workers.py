@@ -41,6 +41,7 @@ class Group:
     then: Callable[[Any], Sequence[Job]]
 
 
+JOBS_PER_PROCESS = 60  # then a fresh one takes its place, with what libraries had not given back
 OnDone = Callable[[Job, Any], None]
 
 
@@ -101,10 +102,20 @@ class _Worker:
         self._process = context.Process(target=_work, args=(theirs, os.getpid()))
         self._process.start()
         theirs.close()  # so that the pipe ends with the process
+        self._jobs = 0
 
     def start(self, job: Job) -> None:
+        if self._jobs == JOBS_PER_PROCESS:
+            self.end()
+            self._spawn()
+        try:
+            self.results.send(job)
+        except OSError:  # it died while it waited
+            self.end()
+            self._spawn()
+            self.results.send(job)
+        self._jobs += 1
         self.job = job
-        self.results.send(job)
 
     def finish(self) -> tuple[Job, Any]:
         """The job that was run, and its result."""

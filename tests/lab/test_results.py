@@ -10,8 +10,10 @@ from benchmarks.lab.output import PAGE, publish, write_results
 from benchmarks.lab.plan import Plan
 from benchmarks.lab.records import LETTERS, Records, kinds_of, packed
 from benchmarks.lab.results import Results
+from benchmarks.lab.run import _Stage
 from benchmarks.lab.tables import decisions, tables
 from benchmarks.lab.tuning import Setting
+from benchmarks.lab.workers import Failure
 from benchmarks.pages import NOT_RUN, filled
 
 from iterpref.analysis.taxonomy import KINDS
@@ -132,6 +134,31 @@ def test_arms_trained_on_other_trajectories_are_not_compared(plan: Plan, records
     assert ("steps-1 seed 11 dpo 0.0001 x 1", "was trained on other trajectories than other arms of its seed") in (
         results.missing
     )
+
+
+def test_cells_trained_on_other_trajectories_are_run_again(plan: Plan, records: Records, tmp_path: Path) -> None:
+    """When a seed's data is made, on a machine that rounds otherwise, to go on from published records."""
+    cells = [cell for cell in Results.of(plan, records).cells if cell.data.seed == 11]
+    missing = next(cell for cell in cells if cell.name == "dpo")
+    (records.folder / f"{missing.key}.json").unlink()
+    told: list[str] = []
+    stage = _Stage(records, tmp_path, told.append)
+    made = {"debugging": {"hash": "h11"}}
+    assert [job.cell.name for job in stage._after(cells, made)] == ["dpo"] and not told
+    made = {"debugging": {"hash": "made here"}}
+    assert [job.cell.name for job in stage._after(cells, made)] == ["sft", "control", "dpo"]  # not the base
+    assert "steps-1 seed 11: made anew" in told[0] and "2 finished cells are run again" in told[0]
+
+
+def test_without_data_only_the_base_is_scored(plan: Plan, records: Records, tmp_path: Path) -> None:
+    cells = [cell for cell in Results.of(plan, records).cells if cell.data.seed == 11]
+    for cell in cells:
+        (records.folder / f"{cell.key}.json").unlink()
+    jobs = _Stage(records, tmp_path, lambda said: None)._after(cells, Failure("no such base", "the details"))
+    assert [job.cell.name for job in jobs] == ["base"]
+    failed = {why for says, why in Results.of(plan, records).missing if "seed 11" in says and " base" not in says}
+    assert failed == {"the data of steps-1 seed 11 could not be made: no such base"}
+    assert len(list((tmp_path / "errors").iterdir())) == 3
 
 
 def test_nothing_is_made_up(plan: Plan, tmp_path: Path) -> None:

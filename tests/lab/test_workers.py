@@ -5,6 +5,7 @@ import signal
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from benchmarks.lab.workers import Failure, Group, run_jobs
 
 from iterpref.errors import RecordError
@@ -47,6 +48,12 @@ def test_each_fails_alone_and_a_process_that_died_is_replaced() -> None:
 def test_a_process_runs_many_jobs() -> None:
     found = results_of([Group(None, lambda _: [Noted(name) for name in "abcdef"])], processes=1)
     assert len({process for _, process in found.values()}) == 1
+
+
+def test_after_some_jobs_a_fresh_process_takes_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("benchmarks.lab.workers.JOBS_PER_PROCESS", 2)
+    found = results_of([Group(None, lambda _: [Noted(name) for name in "abcde"])], processes=1)
+    assert len(found) == 5 and len({process for _, process in found.values()}) == 3
 
 
 def test_the_first_job_says_what_else_there_is_to_do() -> None:
