@@ -6,7 +6,7 @@ INSTALLED := $(VENV)/.installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format clean real real-quick
+.PHONY: install demo test test-all check format clean real real-quick lab lab-quick lab-bases
 
 install: $(INSTALLED)
 
@@ -48,6 +48,24 @@ real: install
 
 real-quick: install
 	$(REAL) --quick
+
+# Ways to train compared with many seeds (docs/results.md), at low priority; run again to go on. LAB_WORK keeps runs and records,
+# and LAB takes further options, as LAB="--jobs 4 --from-published".
+LAB_WORK ?= ../lab-work
+LAB_RUN = $(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab --work $(LAB_WORK) $(LAB)
+LAB_BASES = benchmarks/lab/bases
+
+lab: install
+	$(LAB_RUN) rates pilot methods ablations
+
+lab-quick: install
+	$(LAB_RUN) quick
+
+# The bases of the first domain beside the shipped coder: half an hour each.
+lab-bases: install $(LAB_BASES)/steps-1/model.safetensors $(LAB_BASES)/steps-2/model.safetensors
+
+$(LAB_BASES)/steps-%/model.safetensors:
+	$(ENV) nice -n 19 $(BIN)/python -m iterpref.playground.pretrain --output $(dir $@) --seed $*
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

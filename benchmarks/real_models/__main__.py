@@ -16,6 +16,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from benchmarks.pages import filled
+
 from iterpref.errors import ConfigError, IterPrefError
 from iterpref.files import write_json, write_text
 from iterpref.model_source import model_source
@@ -31,7 +33,7 @@ from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
 from .published import DATA, ROOT, take_published, write_pairs
 from .records import Records
 from .steps import needed_by, steps
-from .tables import filled, tables
+from .tables import tables
 
 PAGE, FIGURES = "docs/real-models.md", "docs/figures"
 

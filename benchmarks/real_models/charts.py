@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 
+from benchmarks.pages import NOT_RUN
+from benchmarks.svg import COLORS, dot, line, path, svg, text
+
 from .evaluation import Paired, paired
 from .plan import METHODS
 from .records import Record
-from .tables import NOT_RUN, passed_within
+from .tables import passed_within
 
 WIDTH, LEFT, RIGHT, TOP = 720, 130, 190, 40
-COLORS = ("#3b6ea8", "#d98b3b", "#5f9ea0", "#8f5fa0", "#777777")
 CONTROLS = {"removed": "feedback removed", "shuffled": "another's feedback", "repairer": "larger model repairs"}
-_STYLE = "text{font:12px sans-serif;fill:#333}.r{text-anchor:end}.m{text-anchor:middle}.b{font-weight:bold}"
 
 
 DEBUGGING, TRAINING = "real-models-debugging.svg", "real-models-training.svg"
@@ -48,21 +49,20 @@ def _pass_rates(records: Mapping[str, Record]) -> str:
     def place(iteration: int, share: float) -> tuple[float, float]:
         return LEFT + iteration * (WIDTH - LEFT - RIGHT) / last, bottom - share * (bottom - TOP)
 
-    parts = [_text(LEFT, 20, "share of tasks passed, by iteration", "b")]
+    parts = [text(LEFT, 20, "share of tasks passed, by iteration", "b")]
     for i in range(6):
         y = place(0, i / 5)[1]
-        parts += [_line(LEFT, y, WIDTH - RIGHT, y, "#ddd"), _text(LEFT - 8, y + 4, f"{20 * i} %", "r")]
-    parts += [_text(place(i, 0)[0], bottom + 18, str(i), "m") for i in range(last + 1)]
+        parts += [line(LEFT, y, WIDTH - RIGHT, y, "#ddd"), text(LEFT - 8, y + 4, f"{20 * i} %", "r")]
+    parts += [text(place(i, 0)[0], bottom + 18, str(i), "m") for i in range(last + 1)]
     for color, (name, shares) in zip(COLORS, lines.items(), strict=False):
         points = [place(i, share) for i, share in enumerate(shares)]
-        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{color}" stroke-width="2"/>')
-        parts.append(_text(points[-1][0] + 8, points[-1][1] + 4, f"{name}, {shares[-1]:.1%}"))
+        parts.append(path(points, color))
+        parts.append(text(points[-1][0] + 8, points[-1][1] + 4, f"{name}, {shares[-1]:.1%}"))
     for number, (color, (name, share)) in enumerate(zip(COLORS[2:], dots.items(), strict=False)):
         x, y = place(1, share)
-        parts += [_dot(x, y, color), _dot(LEFT + 14, bottom - 56 + 18 * number, color)]
-        parts.append(_text(LEFT + 24, bottom - 52 + 18 * number, f"{name}, {share:.1%}"))
-    return _svg(height, parts)
+        parts += [dot(x, y, color), dot(LEFT + 14, bottom - 56 + 18 * number, color)]
+        parts.append(text(LEFT + 24, bottom - 52 + 18 * number, f"{name}, {share:.1%}"))
+    return svg(WIDTH, height, parts)
 
 
 def _after_control(own: Mapping[str, list[str]], arm: Mapping[str, list[str]]) -> float:
@@ -74,32 +74,14 @@ def _differences(found: list[Paired]) -> str:
     most = max(0.05, *(max(abs(test.low), abs(test.high)) for test in found))
     middle = (LEFT + WIDTH - RIGHT) / 2
     scale = (WIDTH - LEFT - RIGHT) / 2 / most
-    parts = [_text(LEFT, 20, f"points of pass@1 against base, {found[0].tasks} tasks, with 95 % intervals", "b")]
+    parts = [text(LEFT, 20, f"points of pass@1 against base, {found[0].tasks} tasks, with 95 % intervals", "b")]
     for number, test in enumerate(found):
         y = TOP + 14 + 26 * number
         low, at, high = (middle + scale * value for value in (test.low, test.difference, test.high))
         said = f"{100 * test.difference:+.1f}, {test.won} won, {test.lost} lost"
-        parts += [_text(LEFT - 8, y + 4, test.second, "r"), _line(low, y, high, y, COLORS[0]), _dot(at, y, COLORS[0])]
-        parts.append(_text(WIDTH - RIGHT + 10, y + 4, said))
+        parts += [text(LEFT - 8, y + 4, test.second, "r"), line(low, y, high, y, COLORS[0]), dot(at, y, COLORS[0])]
+        parts.append(text(WIDTH - RIGHT + 10, y + 4, said))
     bottom = TOP + 26 * len(found) + 6
-    parts.append(_line(middle, TOP - 4, middle, bottom, "#999"))
-    parts += [_text(middle + scale * at, bottom + 16, f"{100 * at:+.0f}", "m") for at in (-most, 0, most)]
-    return _svg(bottom + 28, parts)
-
-
-def _svg(height: float, parts: list[str]) -> str:
-    size = f'width="{WIDTH}" height="{height:.0f}" viewBox="0 0 {WIDTH} {height:.0f}"'
-    back = '<rect width="100%" height="100%" fill="#fff"/>'
-    return f'<svg xmlns="http://www.w3.org/2000/svg" {size}><style>{_STYLE}</style>{back}{"".join(parts)}</svg>\n'
-
-
-def _line(x: float, y: float, to_x: float, to_y: float, color: str) -> str:
-    return f'<line x1="{x:.1f}" y1="{y:.1f}" x2="{to_x:.1f}" y2="{to_y:.1f}" stroke="{color}" stroke-width="1.5"/>'
-
-
-def _dot(x: float, y: float, color: str) -> str:
-    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5" fill="{color}"/>'
-
-
-def _text(x: float, y: float, text: str, kind: str = "l") -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{text}</text>'
+    parts.append(line(middle, TOP - 4, middle, bottom, "#999"))
+    parts += [text(middle + scale * at, bottom + 16, f"{100 * at:+.0f}", "m") for at in (-most, 0, most)]
+    return svg(WIDTH, bottom + 28, parts)

@@ -1,11 +1,12 @@
 """Records → tables in Markdown, by name. In the form of the paper's (arXiv:2503.02783) where it has one.
 
-A table whose steps are not finished says so; no figure is ever made up. `filled` puts them into docs/real-models.md.
+A table whose steps are not finished says so; no figure is ever made up. They go into docs/real-models.md.
 """
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+
+from benchmarks.pages import NOT_RUN, Rows, markdown, percent
 
 from iterpref.analysis.compare import mcnemar_p
 from iterpref.analysis.taxonomy import KINDS, PAPER_KINDS
@@ -15,11 +16,9 @@ from .plan import BENCHMARKS, METHODS
 from .records import Record
 from .training import choose_rate, scores_of
 
-NOT_RUN = "*Not run yet.*"
 ARMS = {"removed": "feedback removed", "shuffled": "another task's feedback", "sampling": "one more draw",
         "repairer": "repaired by the larger model"}  # fmt: skip
 DIFFERING = (0.05, 0.1, 0.15, 0.2)
-Rows = list[Sequence[object]]
 Found = Mapping[str, Record]
 
 
@@ -34,26 +33,6 @@ def tables(records: Found) -> dict[str, str]:
         except KeyError:  # a step that it needs has no record
             made[name] = NOT_RUN
     return made
-
-
-def filled(page: str, made: Mapping[str, str]) -> str:
-    """The page with each table between its marks, `<!-- table NAME -->` and `<!-- end -->`."""
-
-    def put(found: re.Match[str]) -> str:
-        return f"<!-- table {found[1]} -->\n\n{made[found[1]]}\n\n<!-- end -->"
-
-    return re.sub(r"<!-- table ([\w-]+) -->\n.*?<!-- end -->", put, page, flags=re.DOTALL)
-
-
-def markdown(head: Sequence[object], rows: Rows) -> str:
-    if not rows:
-        return ""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
-
-
-def percent(share: float) -> str:
-    return f"{100 * share:.1f}"
 
 
 def _tasks(records: Found) -> str:

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
+from benchmarks.pages import NOT_RUN, filled
 from benchmarks.real_models.charts import charts, pictures
-from benchmarks.real_models.tables import NOT_RUN, filled, tables
+from benchmarks.real_models.tables import tables
 
 PAGE = Path(__file__).parents[2] / "docs" / "real-models.md"
 WRONG, NAME = "wrong output", "NameError"

@@ -1,0 +1,58 @@
+"""A grid's arms against the tables that they name things of, before anything runs or torch is loaded."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from iterpref.config import DebuggingConfig, PairingConfig
+from iterpref.errors import ConfigError
+
+from .domains import DOMAINS
+from .grid import Grid, file_of, near, read_grid
+from .pairs import PAIRS
+from .trainer_table import TRAINERS
+
+
+def load_grid(path: str | Path) -> Grid:
+    """A grid from its file, or by the name of one that comes with the laboratory.
+
+    Raises:
+        ConfigError: Names the file, the key, what was found and what is expected.
+    """
+    file = file_of(path)
+    grid = read_grid(file)
+    _check_names(grid, file)
+    return grid
+
+
+def _check_names(grid: Grid, file: Path) -> None:
+    for domain in grid.domains:
+        _known(domain, DOMAINS, f"{file}: domains", "domain")
+    _of_section(DebuggingConfig, grid.debugging, f"{file}: debugging")
+    for name, arm in grid.arms.items():
+        where = f"{file}: arms.{name}"
+        _known(arm.trainer, TRAINERS, f"{where}.trainer", "trainer")
+        _known(arm.pairs, PAIRS, f"{where}.pairs", "set of pairs")
+        if arm.as_many_as is not None:
+            _known(arm.as_many_as, PAIRS, f"{where}.as_many_as", "set of pairs")
+        _of_section(PairingConfig, arm.pairing, f"{where}.pairing")
+        try:
+            TRAINERS[arm.trainer].check(arm, {**grid.training, **arm.training})
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from None
+
+
+def _known(name: str, table: Mapping[str, Any], where: str, what: str) -> None:
+    if name not in table:
+        raise ConfigError(f"{where}: no {what} is called {name}; {near(name, table)}")
+
+
+def _of_section(section: type[Any], values: dict[str, Any], where: str) -> None:
+    try:
+        section.model_validate(values)
+    except ValidationError as error:
+        found = error.errors()[0]
+        key = ".".join(map(str, found["loc"]))
+        raise ConfigError(f"{where}.{key}: {found['msg']}, got {found['input']!r}") from None

@@ -1,0 +1,49 @@
+"""Where tasks come from, and the base models that answer them: a line in `DOMAINS` for each.
+
+A base is a folder `DOMAIN-N` in the folder of bases, pretrained with seed N; base 0 of `steps` is the shipped coder.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from iterpref.errors import ConfigError
+from iterpref.playground.coder import coder_path
+from iterpref.playground.tasks import playground_tasks
+from iterpref.records import Task
+
+BASES = Path(__file__).parent / "bases"
+Split = Literal["train", "validation", "held_out"]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One kind of task.
+
+    Args:
+        tasks: (split, count, seed) → so many distinct tasks, the same on every machine.
+        pretrain: What makes a base, with `{folder}` and `{seed}`.
+        shipped: Base 0, where it needs no making.
+    """
+
+    name: str
+    tasks: Callable[[Split, int, int], list[Task]]
+    pretrain: str
+    shipped: Callable[[], Path] | None = None
+
+    def base(self, number: int, bases: Path = BASES) -> Path:
+        """The folder of a base model; ConfigError with the command that makes it, where it isn't there."""
+        if number == 0 and self.shipped is not None:
+            return self.shipped()
+        folder = bases / f"{self.name}-{number}"
+        if not (folder / "model.safetensors").is_file():
+            command = self.pretrain.format(folder=folder, seed=number)
+            raise ConfigError(f"domain {self.name}: no base {number} in {folder}; make it (half an hour): {command}")
+        return folder
+
+
+_STEPS = Domain("steps", playground_tasks, "python -m iterpref.playground.pretrain --output {folder} --seed {seed}",
+                coder_path)  # fmt: skip
+# A further domain is a line here: objects_tasks of benchmarks/lab/objects/, and its command.
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (_STEPS,)}

@@ -1,0 +1,158 @@
+"""A grid's cells, run on all cores: rates first, then the test seeds with the rates that were chosen.
+
+A seed's data is made when the first of its cells needs it. A cell that fails leaves a record of why; the others go on,
+and the same command tries it again. Nothing that is finished is run again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iterpref.files import write_text
+from iterpref.records import fingerprint
+
+from .cells import Cell
+from .pairs import Origin
+from .plan import Plan
+from .records import Record, Records, finished
+from .seeds import SeedData, SeedPlan, origins_of
+from .workers import Failure, Group, Job, run_jobs
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class SeedJob:
+    """Make a seed's data; origin → what became of it."""
+
+    plan: SeedPlan
+    origins: tuple[Origin, ...]
+    work: Path
+
+    def run(self) -> dict[str, Record]:
+        data = SeedData(self.plan, self.work)
+        return {origin: data.make(origin) for origin in self.origins}
+
+
+@dataclass(frozen=True)
+class CellJob:
+    cell: Cell
+    work: Path
+
+    def run(self) -> Record:
+        record = self.cell.run(self.work)
+        Records(self.work).put(record)  # here, so that nothing is lost between two processes
+        return record
+
+
+def run_grid(plan: Plan, work: Path, processes: int, say: Say) -> None:
+    """Both stages."""
+    run_cells(plan.tuning, work, processes, say)
+    chosen = plan.chosen(of_cells(plan.tuning, Records(work)))
+    run_cells(plan.held_out(chosen), work, processes, say)
+
+
+def run_cells(cells: Sequence[Cell], work: Path, processes: int, say: Say) -> None:
+    """Those of the cells that are not finished, each with a record at the end."""
+    _Stage(Records(work), work, say).run(cells, processes)
+
+
+def of_cells(cells: Sequence[Cell], records: Records) -> dict[str, Record]:
+    """Key → record of those cells that are finished."""
+    found = {cell.key: records.get(cell.key) for cell in cells}
+    return {key: record for key, record in found.items() if record is not None and finished(record)}
+
+
+def data_key(plan: SeedPlan, origin: Origin) -> str:
+    """Under which it is kept what became of a seed's trajectories."""
+    return fingerprint([plan.what, origin])
+
+
+def by_seed(cells: Sequence[Cell]) -> dict[tuple[str, int, int], list[Cell]]:
+    """The cells of each (domain, base, seed), which share their data."""
+    found: dict[tuple[str, int, int], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.data.domain, cell.data.base, cell.data.seed), []).append(cell)
+    return found
+
+
+class _Stage:
+    def __init__(self, records: Records, work: Path, say: Say) -> None:
+        self._records, self._work, self._say = records, work, say
+        self._left = 0
+
+    def run(self, cells: Sequence[Cell], processes: int) -> None:
+        self._left = sum(not self._is_finished(cell) for cell in cells)
+        unfinished = (seed for seed in by_seed(cells).values() if not all(map(self._is_finished, seed)))
+        if self._left:
+            run_jobs(map(self._group, unfinished), min(processes, self._left), self._done)
+
+    def _is_finished(self, cell: Cell) -> bool:
+        return finished(self._records.get(cell.key))
+
+    def _group(self, cells: list[Cell]) -> Group:
+        """A seed's cells, after its data if any of them still needs it."""
+        plan = cells[0].data
+        needing = [cell for cell in cells if cell.trains and not self._is_finished(cell)]
+        if not needing:
+            return Group(None, lambda _: self._jobs(cell for cell in cells if not self._is_finished(cell)))
+        origins = sorted({origin for cell in cells if cell.trains for origin in origins_of(cell.arm)})
+        job = SeedJob(plan, tuple(origins), self._work)
+        return Group(job, lambda made: self._after(cells, made))
+
+    def _after(self, cells: list[Cell], made: Mapping[str, Record] | Failure) -> Sequence[Job]:
+        """What is left to do when a seed's data is made: also cells that were trained on other trajectories."""
+        left = [cell for cell in cells if not self._is_finished(cell)]
+        if isinstance(made, Failure):
+            why = f"the data of {cells[0].data.name} could not be made: {made.why}"
+            for cell in left:
+                if cell.trains:
+                    self._fail(cell, Failure(why, made.details))
+            return self._jobs(cell for cell in left if not cell.trains)
+        hashes = {origin: record["hash"] for origin, record in made.items()}
+        others = [cell for cell in cells if self._is_finished(cell) and not self._made_of(cell, hashes)]
+        if others:
+            self._left += len(others)
+            self._say(f"{cells[0].data.name}: made anew, its trajectories are others here (another kind of machine?), "
+                      f"so {len(others)} finished cells are run again")  # fmt: skip
+        return self._jobs([*others, *left])
+
+    def _made_of(self, cell: Cell, hashes: Mapping[str, str]) -> bool:
+        record = self._records.get(cell.key) or {}
+        return not cell.trains or all(hashes[o] == h for o, h in record.get("trajectories", {}).items())
+
+    def _jobs(self, cells: Any) -> list[Job]:
+        return [CellJob(cell, self._work) for cell in cells]
+
+    def _done(self, job: Job, result: Any) -> None:
+        if isinstance(job, SeedJob):
+            self._seed_done(job, result)
+        elif isinstance(job, CellJob):
+            if isinstance(result, Failure):
+                self._fail(job.cell, result)
+            else:
+                self._left -= 1
+                seconds = sum(result["seconds"])
+                self._say(f"{job.cell.says}: {100 * result['passed']:.1f} ({seconds:.0f} s, {self._left} left)")
+
+    def _seed_done(self, job: SeedJob, result: Any) -> None:
+        if isinstance(result, Failure):
+            self._say(f"{job.plan.name}: no data: {result.why}")
+            return
+        for origin, facts in result.items():
+            what = {**job.plan.what, "origin": origin}
+            key = data_key(job.plan, origin)
+            self._records.put({"key": key, "base": job.plan.base, "what": what, "made": facts})
+        told = ", ".join(f"{o} passed {100 * f['passed'][-1]:.1f}" for o, f in result.items())
+        self._say(f"{job.plan.name}: {told}")
+
+    def _fail(self, cell: Cell, failure: Failure) -> None:
+        self._left -= 1
+        self._records.put(cell.heading | {"error": failure.why})
+        errors = self._work / "errors"
+        errors.mkdir(parents=True, exist_ok=True)
+        write_text(
+            errors / f"{cell.key}.txt", f"{cell.says}\n{failure.why}\n{failure.details}", errors="backslashreplace"
+        )
+        self._say(f"{cell.says}: failed: {failure.why}")

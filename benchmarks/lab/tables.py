@@ -1,0 +1,174 @@
+"""Results of a grid → tables in Markdown, by name. What is not finished says so; no figure is ever made up."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from benchmarks.pages import NOT_RUN, Rows, markdown, percent
+
+from iterpref.analysis.taxonomy import KINDS
+
+from .records import Record, kinds_of
+from .results import LEVEL, Results, Test
+from .statistics import Estimate, detectable, seeds_needed
+from .tuning import Setting
+
+WANTED_ERROR, MOST_SEEDS = 0.007, 30  # the plan's, in docs/results.md
+FAILED_SHOWN = 20
+
+
+def tables(results: Results) -> dict[str, str]:
+    """`GRID-TABLE` → Markdown."""
+    makers = {"results": _results, "tests": _tests, "rates": _rates, "power": _power, "kinds": _kinds,
+              "debugging": _debugging, "missing": _missing}  # fmt: skip
+    return {f"{results.plan.grid.name}-{name}": make(results) or NOT_RUN for name, make in makers.items()}
+
+
+def points(value: float) -> str:
+    return f"{100 * value:+.1f}"
+
+
+def interval(found: Estimate, signed: bool = True) -> str:
+    low, mean, high = ((points if signed else percent)(value) for value in (found.low, found.mean, found.high))
+    return f"{mean} [{low}, {high}]"
+
+
+def p_value(p: float) -> str:
+    return f"{p:.2g}"
+
+
+def decisions(results: Results) -> list[str]:
+    """A sentence for each registered test."""
+    return [f"{t.domain}, {t.family}: {t.first} - {t.second} is {interval(t.found)} points, p = {p_value(t.found.p)}, "
+            f"{p_value(t.adjusted)} after Holm: {_in_words(t)}" for t in results.tests]  # fmt: skip
+
+
+def _in_words(test: Test) -> str:
+    if test.decision != "undecided":
+        return test.decision
+    least = detectable(test.found.error, test.found.freedom) if test.found.error else 0.0
+    return f"undecided (a difference below {100 * least:.1f} points would most likely be missed)"
+
+
+def _results(results: Results) -> str:
+    grid = results.plan.grid
+    rows: Rows = []
+    for domain in grid.domains:
+        for name in grid.arms:
+            rows.append([domain, name, *_settings(results, domain, name), *_scores(results, domain, name)])
+    if grid.seeds is None:
+        return ""
+    against = f"minus {grid.comparator}, points [95 %]" if grid.comparator else "–"
+    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "pass@1 [95 %]", against],
+                    rows)  # fmt: skip
+
+
+def _settings(results: Results, domain: str, name: str) -> list[str]:
+    setting = results.plan.setting(domain, name, results.chosen)
+    if setting is None:
+        return ["–", "–"]
+    return ["", ""] if not setting.rate else [f"{value:g}" for value in setting]
+
+
+def _scores(results: Results, domain: str, name: str) -> list[object]:
+    records, comparator = results.of_arm(domain, name), results.plan.grid.comparator
+    if not records:
+        return [0, "", "", "–", "–"]
+    score = results.score(domain, name)
+    difference = results.difference(domain, name, comparator) if comparator not in (None, name) else None
+    mean = percent(sum(record["passed"] for record in records) / len(records))
+    means = [f"{sum(r[key] for r in records) / len(records) / scale:.0f}" if key in records[0] else ""
+             for key, scale in (("pairs", 1), ("tokens", 1000))]  # fmt: skip
+    return [len(records), *means, interval(score, signed=False) if score else f"{mean} (no interval)",
+            interval(difference) if difference else "–"]  # fmt: skip
+
+
+def _tests(results: Results) -> str:
+    rows: Rows = [
+        [t.domain, t.family, f"{t.first} − {t.second}", t.found.seeds, interval(t.found), p_value(t.found.p),
+         p_value(t.adjusted), t.decision]
+        for t in results.tests
+    ]  # fmt: skip
+    return markdown(["domain", "family", "test", "seeds", "points [95 %]", "p", "after Holm", "decision"], rows)
+
+
+def _rates(results: Results) -> str:
+    """pass@1 on the validation tasks of the tuning seeds, at each rate and length."""
+    scores, tuning = results.plan.scores(results.records), results.plan.grid.tuning
+    if tuning is None or not scores:
+        return ""
+    settings = [Setting(rate, length) for length in tuning.lengths for rate in tuning.rates]
+    rows: Rows = []
+    for (domain, name), found in sorted(scores.items()):
+        cells = [percent(sum(found[s]) / len(found[s])) if s in found else "–" for s in settings]
+        chosen = results.chosen.get((domain, name))
+        edge = len(tuning.rates) > 2 and chosen is not None and chosen.rate in (min(tuning.rates), max(tuning.rates))
+        said = f"{chosen.rate:g} x {chosen.length:g}{', at the edge' if edge else ''}" if chosen else "–"
+        rows.append([domain, name, *cells, said])
+    return markdown(["domain", "arm", *(f"{s.rate:g} x {s.length:g}" for s in settings), "chosen"], rows)
+
+
+def _power(results: Results) -> str:
+    """Of each registered test: the deviation of a seed's difference, the seeds it takes, what these then find."""
+    rows: Rows = []
+    for domain, family, first, second, found in _spreads(results):
+        seeds = seeds_needed(found.deviation, WANTED_ERROR)
+        taken = min(seeds, MOST_SEEDS)
+        error = found.deviation / taken**0.5
+        least = percent(detectable(error, taken - 1, LEVEL)) if error else "0.0"
+        rows.append([domain, family, f"{first} − {second}", found.seeds, percent(found.deviation), seeds, least])
+    return markdown(["domain", "family", "test", "seeds", "standard deviation of a seed's difference, points",
+                     f"seeds for a standard error of {100 * WANTED_ERROR:g}",
+                     f"found with a power of 80 % by so many (at most {MOST_SEEDS}), points"], rows)  # fmt: skip
+
+
+def _spreads(results: Results) -> list[tuple[str, str, str, str, Estimate]]:
+    return [
+        (domain, *test, found)
+        for domain in results.plan.grid.domains
+        for test in results.plan.grid.tests
+        if (found := results.difference(domain, *test[1:])) is not None
+    ]
+
+
+def _kinds(results: Results) -> str:
+    """Failures per thousand tasks, in the order of the paper's Table 18 and then the rest."""
+    grid = results.plan.grid
+    rows: Rows = []
+    for domain in grid.domains:
+        columns = [[kind for record in results.of_arm(domain, name) for kind in kinds_of(record)] for name in grid.arms]
+        counts = [Counter(column) for column in columns]
+        shares = {kind: [1000 * count[kind] / max(1, count.total()) for count in counts] for kind in KINDS}
+        rows += [
+            [domain, kind, *(f"{value:.1f}" for value in values)] for kind, values in shares.items() if any(values)
+        ]
+    return markdown(["domain", "failures per 1,000 tasks", *grid.arms], rows)
+
+
+def _debugging(results: Results) -> str:
+    """What the bases made of the training tasks: means over the seeds of each base."""
+    found: dict[tuple[str, int, str], list[Record]] = {}
+    for record in results.made.values():
+        what = record["what"]
+        found.setdefault((what["domain"], record["base"], what["origin"]), []).append(record["made"])
+    rows: Rows = []
+    for place, made in sorted(found.items()):
+        rates = [_mean(column) for column in zip(*(one["passed"] for one in made), strict=True)]
+        totals = [
+            f"{_mean([one[key] for one in made]):,.0f}" for key in ("calls", "prompt_tokens", "completion_tokens")
+        ]
+        rows.append([*place, len(made), " ".join(map(percent, rates)), *totals])
+    return markdown(["domain", "base", "way", "seeds", "passed within 0, 1, … repairs or draws, %", "calls",
+                     "prompt tokens", "answer tokens"], rows)  # fmt: skip
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _missing(results: Results) -> str:
+    missing = results.missing
+    if not missing:
+        return "Every cell is finished."
+    rows: Rows = [[cell, why.replace("|", "\\|").split("\n")[0]] for cell, why in missing[:FAILED_SHOWN]]
+    more = f"\n\n… and {len(missing) - FAILED_SHOWN} more." if len(missing) > FAILED_SHOWN else ""
+    return markdown(["cell", "why it has no score"], rows) + more
