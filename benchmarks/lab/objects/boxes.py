@@ -4,12 +4,14 @@ A box holds `total`, `values` (a list), `seen` (a dict), or `total` behind a fla
 """
 
 from benchmarks.lab.objects.parts import BOX, WALK, erring
+
 from iterpref.playground.operations import Operation, ambiguous, plain
 
 STATES: tuple[Operation, ...] = (
     erring("from_zero", "starts at 0", BOX, "total", "self.total = 0",
            wrong=[("total = 0", 0.08), ("self.count = 0", 0.05)]),
-    erring("from_k", "starts at {k}", BOX, "total", "self.total = {k}", wrong=[("self.start = {k}", 0.12)], k=range(1, 5)),
+    erring("from_k", "starts at {k}", BOX, "total", "self.total = {k}", wrong=[("self.start = {k}", 0.12)],
+           k=range(1, 5)),
     erring("from_empty", "starts empty", BOX, "values", "self.values = []",
            wrong=[("self.values = None", 0.06), ("self.items = []", 0.05)]),
     erring("from_list", "starts with {k}", BOX, "values", "self.values = [{k}]",
@@ -35,7 +37,8 @@ ADDS: tuple[Operation, ...] = (
            wrong=[("self.total = max(self.total + amount, {k})", 0.35)], k=range(5, 9)),
     erring("add_positive", "adds positive amounts", "total", "totals", "if amount > 0:\n    self.total += amount",
            wrong=[("if amount > 0:\n    self.total = amount", 0.6)]),
-    erring("add_largest", "keeps the largest amount", "total", "totals", "if amount > self.total:\n    self.total = amount",
+    erring("add_largest", "keeps the largest amount", "total", "totals",
+           "if amount > self.total:\n    self.total = amount",
            wrong=[("if amount < self.total:\n    self.total = amount", 0.25)]),
     erring("add_count", "counts its rows", "total", "totals", "self.total += 1", wrong=[("self.total =+ 1", 0.7)]),
     erring("add_less", "takes amounts away", "total", "totals", "self.total -= amount",
@@ -52,7 +55,8 @@ ADDS: tuple[Operation, ...] = (
     plain("keep_sizes", "keeps the sizes of amounts", "values", "listed", "self.values.append(abs(amount))"),
     erring("keep_all", "keeps each amount", "values", "listed", "self.values.append(amount)", "self.values += [amount]",
            wrong=[("self.values.add(amount)", 0.2), ("self.values += amount", 0.1)]),
-    erring("keep_positive", "keeps positive amounts", "values", "listed", "if amount > 0:\n    self.values.append(amount)",
+    erring("keep_positive", "keeps positive amounts", "values", "listed",
+           "if amount > 0:\n    self.values.append(amount)",
            wrong=[("if amount >= 0:\n    self.values.append(amount)", 0.65)]),
     erring("keep_new", "keeps an amount unless it was the last", "values", "listed",
            "if not self.values or amount != self.values[-1]:\n    self.values.append(amount)",
@@ -71,11 +75,13 @@ ADDS: tuple[Operation, ...] = (
     erring("keep_sorted", "keeps amounts in order", "values", "listed", "self.values = sorted(self.values + [amount])",
            wrong=[("self.values.append(amount)\nself.values = self.values.sort()", 0.6)]),
     erring("keep_smaller", "drops larger amounts from its end and keeps the new one", "values", "listed", _DROP,
-           wrong=[(_DROP.replace("self.values and ", ""), 0.35), (_DROP.replace("self.values.pop()", "self.values[:-1]"), 0.25)]),
+           wrong=[(_DROP.replace("self.values and ", ""), 0.35),
+                  (_DROP.replace("self.values.pop()", "self.values[:-1]"), 0.25)]),
     erring("see", "counts each amount", "seen", "tallied", "self.seen[amount] = self.seen.get(amount, 0) + 1",
            wrong=[("self.seen[amount] += 1", 0.6)]),
     ambiguous("see_place", "notes at which place an amount came", "seen", "tallied",
-              ("self.seen[amount] = len(self.seen)", 0.75, 0.4), ("self.seen.setdefault(amount, len(self.seen))", 0.25, 0.6)),
+              ("self.seen[amount] = len(self.seen)", 0.75, 0.4),
+              ("self.seen.setdefault(amount, len(self.seen))", 0.25, 0.6)),
     erring("see_odd", "forgets an amount that it saw, and notes another", "seen", "tallied",
            "if amount in self.seen:\n    del self.seen[amount]\nelse:\n    self.seen[amount] = 1",
            wrong=[("if self.seen[amount]:\n    del self.seen[amount]\nelse:\n    self.seen[amount] = 1", 0.35)]),
@@ -97,7 +103,10 @@ ADDS: tuple[Operation, ...] = (
 )
 
 _COUNTDOWN = "n = 0\nrest = self.total\nwhile rest > 0:\n    rest -= {k}\n    n += 1\nreturn n"
-_RISES = "n = 0\nfor i in range(1, len(self.values)):\n    if self.values[i] > self.values[i - 1]:\n        n += 1\nreturn n"
+_RISES = (
+    "n = 0\nfor i in range(1, len(self.values)):\n    if self.values[i] > self.values[i - 1]:\n"
+    "        n += 1\nreturn n"
+)
 _TAIL = "n = 0\nrest = list(self.values)\nwhile rest and rest[-1] != 0:\n    n += rest.pop()\nreturn n"
 _RARE = "for key in list(self.seen):\n    if self.seen[key] < 2:\n        del self.seen[key]\nreturn len(self.seen)"
 
@@ -113,9 +122,11 @@ VALUES: tuple[Operation, ...] = (
     erring("the_digits", "how many digits the total has", "totals", WALK, "return len(str(abs(self.total)))",
            wrong=[("return len(self.total)", 0.15), ("return len(str(self.total))", 0.5)]),
     erring("the_steps", "how often {k} can be taken off until nothing is left", "totals", WALK, _COUNTDOWN,
-           wrong=[(_COUNTDOWN.replace("> 0", "!= 0"), 0.6), (_COUNTDOWN.replace("    rest -= {k}\n", ""), 0.05)], k=(2, 3)),
+           wrong=[(_COUNTDOWN.replace("> 0", "!= 0"), 0.6), (_COUNTDOWN.replace("    rest -= {k}\n", ""), 0.05)],
+                  k=(2, 3)),
     plain("the_sum", "their sum", "listed", WALK, "return sum(self.values)"),
-    plain("the_above", "how many are above {k}", "listed", WALK, "return sum(value > {k} for value in self.values)", k=range(1, 5)),
+    plain("the_above", "how many are above {k}", "listed", WALK, "return sum(value > {k} for value in self.values)",
+          k=range(1, 5)),
     plain("the_start", "the sum of the first {k}", "listed", WALK, "return sum(self.values[:{k}])", k=(2, 3)),
     erring("the_count", "how many they are", "listed", WALK, "return len(self.values)",
            wrong=[("return self.values.count()", 0.2)]),
@@ -129,7 +140,8 @@ VALUES: tuple[Operation, ...] = (
            wrong=[("return self.values[-1]", 0.6)]),
     erring("the_second", "the second largest, or 0", "listed", WALK,
            "return sorted(self.values)[-2] if len(self.values) > 1 else 0",
-           wrong=[("return sorted(self.values)[-2]", 0.55), ("return sorted(self.values)[1] if len(self.values) > 1 else 0", 0.1)]),
+           wrong=[("return sorted(self.values)[-2]", 0.55),
+                  ("return sorted(self.values)[1] if len(self.values) > 1 else 0", 0.1)]),
     erring("the_rises", "how often one is larger than the one before", "listed", WALK, _RISES,
            wrong=[(_RISES.replace("range(1, len(self.values))", "range(len(self.values))"), 0.2),
                   (_RISES.replace("range(1, len(self.values))", "range(len(self.values))")
@@ -137,7 +149,8 @@ VALUES: tuple[Operation, ...] = (
     erring("the_tail", "the sum of those after the last 0", "listed", WALK, _TAIL,
            wrong=[(_TAIL.replace("rest and ", ""), 0.25), (_TAIL.replace("rest.pop()", "rest[-1]"), 0.3)]),
     plain("the_kinds", "how many it has", "tallied", WALK, "return len(self.seen)"),
-    plain("the_others", "how many it has above {k}", "tallied", WALK, "return sum(key > {k} for key in self.seen)", k=range(3)),
+    plain("the_others", "how many it has above {k}", "tallied", WALK, "return sum(key > {k} for key in self.seen)",
+          k=range(3)),
     erring("the_sum_seen", "the sum of their numbers", "tallied", WALK, "return sum(self.seen.values())",
            wrong=[("return sum(self.seen)", 0.6)]),
     erring("the_number", "the number of {k}, or 0", "tallied", WALK, "return self.seen.get({k}, 0)",

@@ -11,6 +11,7 @@ from benchmarks.lab.objects.boxes import ADDS, STATES, VALUES
 from benchmarks.lab.objects.parts import DESCRIPTION, RESULT, arrange, prompt
 from benchmarks.lab.objects.reports import GROUPS, REPORTS
 from benchmarks.lab.objects.rows import READ, WALKS
+
 from iterpref.playground.domain import Domain, choose, pooled
 from iterpref.playground.operations import Operation, Site
 from iterpref.playground.puzzles import Split, tasks_of

@@ -28,7 +28,13 @@ BOX, WALK, GROUP, REPORT, SINGLE, RESULT = "box", "walk", "group", "report", "si
 
 
 def erring(
-    name: str, phrase: str, takes: str, gives: str, *right: str, wrong: Sequence[tuple[str, float]], k: Sequence[int] = ()
+    name: str,
+    phrase: str,
+    takes: str,
+    gives: str,
+    *right: str,
+    wrong: Sequence[tuple[str, float]],
+    k: Sequence[int] = (),
 ) -> Operation:
     """A part with misconceptions: each `wrong` is (code, how often it is written)."""
     forms = (Form(right, 1.0 - sum(p for _, p in wrong), 1.0), *(Form((code,), p, 0.0) for code, p in wrong))

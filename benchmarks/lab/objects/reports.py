@@ -4,6 +4,7 @@ Notation: parts.py.
 """
 
 from benchmarks.lab.objects.parts import GROUP, REPORT, RESULT, SINGLE, erring
+
 from iterpref.playground.operations import Operation, ambiguous, plain
 
 
@@ -12,7 +13,7 @@ def _by(key: str) -> str:
 
 
 _NAMED = "boxes = {}\n<walk>\nif name not in boxes:\n    boxes[name] = Box()\nboxes[name].add(amount)"
-_LOWER = "boxes = {}\n<walk>\nname = name.lower()\nif name not in boxes:\n    boxes[name] = Box()\nboxes[name].add(amount)"
+_LOWER = _NAMED.replace("<walk>", "<walk>\nname = name.lower()")
 _PRESET = 'boxes = {"a": Box(), "b": Box()}\n<walk>\nif name in boxes:\n    boxes[name].add(amount)'
 _BOTH = (
     'boxes = {"all": Box()}\n<walk>\nif name not in boxes:\n    boxes[name] = Box()\nfor key in (name, "all"):\n'
@@ -21,13 +22,17 @@ _BOTH = (
 
 GROUPS: tuple[Operation, ...] = (
     plain("one_box", "one box", GROUP, SINGLE, "box = Box()\n<walk>\nbox.add(amount)"),
-    erring("one_named", "one box for the rows named a", GROUP, SINGLE, 'box = Box()\n<walk>\nif name == "a":\n    box.add(amount)',
+    erring("one_named", "one box for the rows named a", GROUP, SINGLE,
+           'box = Box()\n<walk>\nif name == "a":\n    box.add(amount)',
            wrong=[('box = None\n<walk>\nif name == "a":\n    box.add(amount)', 0.25)]),
-    erring("by_name", "a box for each name", GROUP, REPORT, _NAMED, "boxes = {}\n<walk>\nboxes.setdefault(name, Box()).add(amount)",
-           wrong=[("boxes = {}\n<walk>\nboxes[name].add(amount)", 0.1), ("boxes = {}\n<walk>\nboxes[name] = Box()\nboxes[name].add(amount)", 0.1)]),
+    erring("by_name", "a box for each name", GROUP, REPORT, _NAMED,
+           "boxes = {}\n<walk>\nboxes.setdefault(name, Box()).add(amount)",
+           wrong=[("boxes = {}\n<walk>\nboxes[name].add(amount)", 0.1),
+                  ("boxes = {}\n<walk>\nboxes[name] = Box()\nboxes[name].add(amount)", 0.1)]),
     erring("by_lower", "a box for each name in lower case", GROUP, REPORT, _LOWER,
            wrong=[(_NAMED.replace("boxes[name].add", "boxes[name.lower()].add"), 0.6)]),
-    erring("by_letter", "a box for each first letter of a name", GROUP, REPORT, _by("name[:1]"), wrong=[(_by("name[0]"), 0.65)]),
+    erring("by_letter", "a box for each first letter of a name", GROUP, REPORT, _by("name[:1]"),
+           wrong=[(_by("name[0]"), 0.65)]),
     plain("by_parity", "a box for odd and one for even amounts", GROUP, REPORT, _by('"odd" if amount % 2 else "even"')),
     plain("by_level", "a box for amounts below {k} and one for others", GROUP, REPORT,
           _by('"low" if amount < {k} else "high"'), k=range(2, 6)),
@@ -46,13 +51,17 @@ _BEST = (
 )
 _EMPTY = "for name in list(boxes):\n    if boxes[name].value() < {k}:\n        del boxes[name]\nreturn sorted(boxes)"
 _SMALL = (
-    "values = sorted(box.value() for box in boxes.values())\nwhile values and values[0] < {k}:\n    values.pop(0)\nreturn values"
+    "values = sorted(box.value() for box in boxes.values())\nwhile values and values[0] < {k}:\n"
+    "    values.pop(0)\nreturn values"
 )
 _MEAN = (
     "def pick(boxes):\n    values = [box.value() for box in boxes.values()]\n"
     "    return sum(values) // len(values) if values else 0"
 )
-_FIND = 'def pick(boxes):\n    for name in sorted(boxes):\n        if boxes[name].value() > {k}:\n            return name\n    return ""'
+_FIND = (
+    "def pick(boxes):\n    for name in sorted(boxes):\n        if boxes[name].value() > {k}:\n            return name\n"
+    '    return ""'
+)
 _LOOK = 'def pick(boxes):\n    try:\n        return boxes["a"].value()\n    except KeyError:\n        return {k}'
 _TEXT = 'return "/".join(name + str(boxes[name].value()) for name in sorted(boxes))'
 _FALLS = (
@@ -72,11 +81,13 @@ REPORTS: tuple[Operation, ...] = (
            'value = box.value()\nif value < 0:\n    return "minus"\nif value > 0:\n    return "plus"\nreturn "zero"',
            wrong=[('value = box.value()\nif value < 0:\n    return "minus"\nif value > 0:\n    return "plus"', 0.3),
                   ('if box.total < 0:\n    return "minus"\nif box.total > 0:\n    return "plus"\nreturn "zero"', 0.2)]),
-    erring("report_dict", "names with their values", REPORT, RESULT, "return {name: box.value() for name, box in boxes.items()}",
+    erring("report_dict", "names with their values", REPORT, RESULT,
+           "return {name: box.value() for name, box in boxes.items()}",
            wrong=[("return {name: box.value() for name, box in boxes}", 0.2)]),
     plain("report_pairs", "pairs of a name and its value, sorted", REPORT, RESULT,
           "return sorted((name, box.value()) for name, box in boxes.items())"),
-    plain("report_values", "the values, sorted", REPORT, RESULT, "return sorted(box.value() for box in boxes.values())"),
+    plain("report_values", "the values, sorted", REPORT, RESULT,
+          "return sorted(box.value() for box in boxes.values())"),
     plain("report_above_count", "how many values are above {k}", REPORT, RESULT,
           "return sum(box.value() > {k} for box in boxes.values())", k=range(1, 5)),
     erring("report_above", "the sorted names of values above {k}", REPORT, RESULT,
@@ -102,7 +113,8 @@ REPORTS: tuple[Operation, ...] = (
     erring("report_left", "the sorted names left after values below {k} are deleted", REPORT, RESULT, _EMPTY,
            wrong=[(_EMPTY.replace("list(boxes)", "boxes"), 0.7)], k=range(1, 4)),
     erring("report_large", "the sorted values from {k} on", REPORT, RESULT, _SMALL,
-           wrong=[(_SMALL.replace("values and ", ""), 0.45), (_SMALL.replace("values.pop(0)", "values[1:]"), 0.2)], k=range(1, 5)),
+           wrong=[(_SMALL.replace("values and ", ""), 0.45), (_SMALL.replace("values.pop(0)", "values[1:]"), 0.2)],
+                  k=range(1, 5)),
     erring("report_mean", "the average value rounded down, or 0", REPORT, RESULT, _MEAN,
            wrong=[(_MEAN.replace(" if values else 0", ""), 0.7)]),
     erring("report_find", "the first sorted name of a value above {k}, or nothing", REPORT, RESULT, _FIND,

@@ -4,13 +4,21 @@ Notation: parts.py and the playground's operations.
 """
 
 from benchmarks.lab.objects.parts import BOX, GROUP, WALK, erring
+
 from iterpref.playground.operations import Operation, ambiguous, plain
 
-_TRY_DICT = 'def read(row):\n    try:\n        return row["name"], row["amount"]\n    except KeyError:\n        return row["name"], {k}'
+_TRY_DICT = (
+    'def read(row):\n    try:\n        return row["name"], row["amount"]\n    except KeyError:\n'
+    '        return row["name"], {k}'
+)
 _TRY_ROW = "def read(row):\n    try:\n        return row[0], row[1]\n    except IndexError:\n        return row[0], {k}"
 _PARSE = (
     'def read(row):\n    name, _, text = row.partition(" ")\n    try:\n        return name, int(text)\n'
     "    except ValueError:\n        return name, 0"
+)
+_SPLIT = (
+    "parts = row.split()\nif len(parts) < 2 or not parts[1].isdigit():\n    continue\n"
+    "name, amount = parts[0], int(parts[1])"
 )
 _REPEATS = (
     "def read(row):\n    n = 0\n    while n < len(row) and row[n] == row[0]:\n        n += 1\n"
@@ -34,9 +42,11 @@ READ: tuple[Operation, ...] = (
     ambiguous("dict_open", "an amount may be missing", "dicts", BOX,
               ('name, amount = row["name"], row.get("amount", 0)', 0.8, 0.4),
               ('name, amount = row["name"], row.get("amount", 1)', 0.2, 0.6)),
-    plain("dict_length", "the amount is the name's length", "dicts", BOX, 'name, amount = row["name"], len(row["name"])'),
+    plain("dict_length", "the amount is the name's length", "dicts", BOX,
+          'name, amount = row["name"], len(row["name"])'),
     plain("pair", "all have both", "pairs", BOX, "name, amount = row"),
-    plain("pair_read", "read(row) gives both", "pairs", BOX, "def read(row):\n    name, amount = row\n    return name, amount"),
+    plain("pair_read", "read(row) gives both", "pairs", BOX,
+          "def read(row):\n    name, amount = row\n    return name, amount"),
     erring("pair_size", "read(row) gives the amount's size", "pairs", BOX,
            "def read(row):\n    name, amount = row\n    return name, abs(amount)",
            wrong=[("def read(row):\n    name, amount = row\n    return abs(amount), name", 0.15),
@@ -58,11 +68,8 @@ READ: tuple[Operation, ...] = (
           "name, amount = row[:1], len(row)"),
     erring("line_parse", "read(row) gives 0 without a number", "lines", BOX, _PARSE,
            wrong=[(_PARSE.replace("ValueError", "TypeError"), 0.55), (_PARSE.replace("int(text)", "text"), 0.1)]),
-    erring("line_skip", "lines without a plain number don't count", "lines", BOX,
-           "parts = row.split()\nif len(parts) < 2 or not parts[1].isdigit():\n    continue\n"
-           "name, amount = parts[0], int(parts[1])",
-           wrong=[("parts = row.split()\nif not parts[1].isdigit():\n    continue\nname, amount = parts[0], int(parts[1])", 0.5),
-                  ("parts = row.split()\nif len(parts) < 2:\n    continue\nname, amount = parts[0], int(parts[1])", 0.2)]),
+    erring("line_skip", "lines without a plain number don't count", "lines", BOX, _SPLIT,
+           wrong=[(_SPLIT.replace("len(parts) < 2 or ", ""), 0.5), (_SPLIT.replace(" or not parts[1].isdigit()", ""), 0.2)]),
     erring("word_length", "a word's name is its first letter, its amount its length", "words", BOX,
            "name, amount = row[:1], len(row)", wrong=[("name, amount = row[0], len(row)", 0.65)]),
     plain("word_letters", "a word's name is its last letter, its amount how many a it has", "words", BOX,
@@ -77,8 +84,14 @@ _SKIP = "<read>\n    if amount < 0:\n        continue\n    "
 _SKIP_BY_INDEX = "i = 0\nwhile i < len(rows):\n    row = rows[i]\n    i += 1\n    " + _SKIP + "<group>"
 _BY_INDEX = "i = 0\nwhile i < len(rows):\n    row = rows[i]\n    i += 1\n    <read>\n    <group>"
 _STOP = "for row in rows:\n    <read>\n    if amount == 0:\n        break\n    <group>"
-_CHANGES = "last = None\nfor row in rows:\n    if row == last:\n        continue\n    last = row\n    <read>\n    <group>"
-_FIRSTS = "done = set()\nfor row in rows:\n    <read>\n    if name in done:\n        continue\n    done.add(name)\n    <group>"
+_CHANGES = (
+    "last = None\nfor row in rows:\n    if row == last:\n        continue\n    last = row\n"
+    "    <read>\n    <group>"
+)
+_FIRSTS = (
+    "done = set()\nfor row in rows:\n    <read>\n    if name in done:\n        continue\n"
+    "    done.add(name)\n    <group>"
+)
 
 
 def _each(rows: str) -> str:
@@ -102,7 +115,8 @@ WALKS: tuple[Operation, ...] = (
               (_each("rows[::2]"), 0.75, 0.35), (_each("rows[1::2]"), 0.25, 0.65)),
     erring("walk_first", "Take the first {k} rows", WALK, GROUP, _each("rows[:{k}]"),
            wrong=[("for i in range({k}):\n    row = rows[i]\n    <read>\n    <group>", 0.65)], k=(2, 3)),
-    erring("walk_stop", "Stop at an amount of 0", WALK, GROUP, _STOP, wrong=[(_STOP.replace("break", "continue"), 0.6)]),
+    erring("walk_stop", "Stop at an amount of 0", WALK, GROUP, _STOP,
+           wrong=[(_STOP.replace("break", "continue"), 0.6)]),
     erring("walk_skip", "Skip negative amounts", WALK, GROUP, f"for row in rows:\n    {_SKIP}<group>",
            wrong=[(f"for row in rows:\n    {_SKIP}<group>".replace("continue", "break"), 0.3)]),
     erring("walk_index_skip", "By index, skip negative amounts", WALK, GROUP, _SKIP_BY_INDEX,
