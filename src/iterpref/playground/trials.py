@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-MAX_ROUNDS = 1000  # of all loops of one call; inputs are small, and right programs need under a hundred
+MAX_ROUNDS = 500  # of all loops of one call; inputs are small, and programs that end need under fifty
 _FILENAME = "<playground>"
 _REPR_CHARS = 200
 _COUNTER = "_round"
