@@ -27,7 +27,7 @@ KINDS = {WRONG, ENDLESS, "AttributeError", "IndexError", "KeyError", "TypeError"
 
 @pytest.fixture(scope="module")
 def puzzles() -> list[Puzzle]:
-    return list(islice(distinct_puzzles(OBJECTS, "train", 0), 150))
+    return list(islice(distinct_puzzles(OBJECTS, "train", 0), 120))
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_programs_have_a_class_and_a_loop_and_can_be_read(puzzles: list[Puzzle])
 
 
 def test_compositions_of_the_splits_are_disjoint() -> None:
-    found = {s: {p.signature for p in islice(distinct_puzzles(OBJECTS, s, 3), 40)} for s in SPLITS}  # type: ignore[arg-type]
+    found = {s: {p.signature for p in islice(distinct_puzzles(OBJECTS, s, 3), 30)} for s in SPLITS}  # type: ignore[arg-type]
     assert all(not found[a] & found[b] for a, b in combinations(SPLITS, 2))
     assert all(split_of(signature) == split for split, ones in found.items() for signature in ones)
 
@@ -82,9 +82,10 @@ for task in objects_tasks("held_out", 12, seed=4): print(task.model_dump_json())
 
 def test_tasks_are_the_same_in_every_process_and_grow_at_the_end() -> None:
     def printed(hash_seed: str) -> str:
-        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
-        ran = subprocess.run([sys.executable, "-c", PRINTED], capture_output=True, text=True, env=environment, check=True)
-        return ran.stdout
+        path = os.pathsep.join(folder for folder in sys.path if folder)
+        environment = os.environ | {"PYTHONHASHSEED": hash_seed, "PYTHONPATH": path}
+        command = [sys.executable, "-c", PRINTED]
+        return subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout
 
     here = [task.model_dump_json() for task in objects_tasks("held_out", 14, seed=4)]
     assert printed("1").splitlines() == printed("2").splitlines() == here[:12]
@@ -149,8 +150,8 @@ ENDLESS_LOOPS = {
         "def solve(rows):\n    return sum(Box().drain(-1) for row in rows)"
     ),
     "in an except clause": (
-        'def solve(rows):\n    while rows:\n        try:\n            rows["a"]\n        except Exception:\n            pass\n'
-        "    return 0"
+        'def solve(rows):\n    while rows:\n        try:\n            rows["a"]\n        except Exception:\n'
+        "            pass\n    return 0"
     ),
 }
 
@@ -160,8 +161,6 @@ def test_an_endless_loop_is_a_timeout_here_and_in_the_sandbox(
     program: str, sandbox: Sandbox, puzzles: list[Puzzle]
 ) -> None:
     puzzle = puzzles[0]
-    found = diagnose(program.replace("return i", "return 10**6").replace("return 0", "return 10**6"), puzzle)
-    assert found is not None and found[1] is not None
     task = as_task(puzzle, "train")
     first = next(i for i, argument in enumerate(puzzle.arguments) if argument)  # the calls before it have no rows
     from_there = task.tests[0].model_copy(
@@ -241,7 +240,7 @@ def test_the_corpus_has_attempts_and_repairs_and_is_a_function_of_its_seed() -> 
 
 
 def test_the_kinds_of_failure_are_those_of_real_code() -> None:
-    found = figures(OBJECTS, 150)
+    found = figures(OBJECTS, 100)
     assert found.by_habit.keys() >= KINDS
     assert max(count for kind, count in found.by_habit.items() if kind != PASSED) < 0.45 * found.tasks
     assert 0.05 < found.by_habit[PASSED] / found.tasks < 0.35

@@ -29,7 +29,8 @@ _TOGGLE = "if amount == 0:\n    self.open = not self.open\nelif self.open:\n    
 ADDS: tuple[Operation, ...] = (
     plain("add_up", "adds amounts up", "total", "totals", "self.total += amount", "self.total = self.total + amount"),
     plain("add_twice", "adds amounts twice", "total", "totals", "self.total += 2 * amount"),
-    plain("add_rests", "adds the rests of amounts by {k}", "total", "totals", "self.total += amount % {k}", k=(3, 4, 5)),
+    plain("add_rests", "adds the rests of amounts by {k}", "total", "totals", "self.total += amount % {k}",
+          k=(3, 4, 5)),
     plain("add_sizes", "adds the sizes of amounts", "total", "totals", "self.total += abs(amount)"),
     erring("add_floor", "adds amounts without falling below 0", "total", "totals",
            "self.total = max(0, self.total + amount)", wrong=[("self.total = min(0, self.total + amount)", 0.3)]),

@@ -7,7 +7,7 @@ from benchmarks.lab.objects.domain import OBJECTS
 
 from iterpref.playground.pretrain import Settings, main
 
-DEFAULTS = Settings(conversations=24_000, puzzles=8_000, vocabulary=768)
+DEFAULTS = Settings(conversations=28_000, puzzles=8_000, vocabulary=768)
 
 if __name__ == "__main__":
     main(domain=OBJECTS, defaults=DEFAULTS)

@@ -77,8 +77,8 @@ READ: tuple[Operation, ...] = (
           'name, amount = row[-1:], row.count("a")'),
     erring("word_repeats", "read(row) gives the first letter and how often it is repeated at the start", "words", BOX,
            _REPEATS, wrong=[(_REPEATS.replace("n < len(row) and ", ""), 0.35)]),
-    erring("word_counts", "read(row) gives how many a are taken out and the first letter left", "words", BOX, _VOWELS,
-           wrong=[(_VOWELS.replace('row = row.replace("a", "", 1)', 'row.replace("a", "", 1)'), 0.55)]),
+    erring("word_counts", "read(row) takes each a out, and gives the first letter left and their number", "words", BOX,
+           _VOWELS, wrong=[(_VOWELS.replace('row = row.replace("a", "", 1)', 'row.replace("a", "", 1)'), 0.55)]),
 )
 
 _SKIP = "<read>\n    if amount < 0:\n        continue\n    "

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from iterpref.errors import ConfigError
 from iterpref.playground.corpus import conversations
 from iterpref.playground.domain import Domain
 from iterpref.playground.tasks import PLAYGROUND
@@ -57,8 +58,17 @@ class Settings:
 
 
 def pretrain(output: Path, settings: Settings, domain: Domain = PLAYGROUND) -> dict[str, Any]:
-    """Train the coder and save it; returns what is also written to `pretraining_log.json`."""
+    """Train the coder and save it; returns what is also written to `pretraining_log.json`.
+
+    Raises:
+        ConfigError: The sizes don't fit together, or a conversation has more tokens than `positions`.
+    """
     started = time.monotonic()
+    if settings.hidden % (2 * settings.heads):
+        raise ConfigError(
+            f"hidden is {settings.hidden}, heads is {settings.heads}; rotary attention needs an even size per head: "
+            f"choose a multiple of {2 * settings.heads}"
+        )
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # two are barely faster for a model of this size, and worse on a busy machine
     corpus = list(conversations(domain, settings.conversations, settings.puzzles, settings.seed))
@@ -66,7 +76,9 @@ def pretrain(output: Path, settings: Settings, domain: Domain = PLAYGROUND) -> d
     texts = (message.content for talk in corpus[:4000] for message in talk)
     tokenizer = train_tokenizer(texts, settings.vocabulary, settings.positions)
     examples = [_example(talk, tokenizer) for talk in corpus]
-    tokens = sum(len(ids) for ids, _ in examples)
+    tokens, longest = sum(len(ids) for ids, _ in examples), max(len(ids) for ids, _ in examples)
+    if longest > settings.positions:
+        raise ConfigError(f"positions is {settings.positions}; the longest conversation has {longest} tokens")
     print(f"tokens: {tokens}, {time.monotonic() - started:.0f} s", flush=True)
     model = LlamaForCausalLM(_model_config(settings, tokenizer))
     curve = _train(model, examples, settings)
