@@ -7,15 +7,17 @@ how many compositions there are: the table of docs/playground.md. No model; abou
 import argparse
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import attrgetter
 
 from benchmarks.lab.objects.domain import OBJECTS, PARTS
 from benchmarks.lab.objects.parts import DESCRIPTION, RESULT
 
 from iterpref.playground.domain import Domain
 from iterpref.playground.drafts import diagnose, draft_by_habit
+from iterpref.playground.operations import Form
 from iterpref.playground.puzzles import Puzzle, distinct_puzzles
 from iterpref.playground.tasks import PLAYGROUND
 
@@ -48,9 +50,8 @@ def figures(domain: Domain, tasks: int, seed: int = 0) -> Figures:
         found.faults[len(draft.faults)] += 1
         found.by_habit[outcome(draft.text, puzzle)] += 1
         found.alone.update(_alone(puzzle))
-        forms = [site.operation.forms for site in puzzle.sites]
-        found.ceiling += _passes(puzzle, [max(range(len(f)), key=lambda i, f=f: f[i].wanted) for f in forms])
-        found.greedy += _passes(puzzle, [max(range(len(f)), key=lambda i, f=f: f[i].habit) for f in forms])
+        found.ceiling += _passes(puzzle, _most(puzzle, attrgetter("wanted")))
+        found.greedy += _passes(puzzle, _most(puzzle, attrgetter("habit")))
     return found
 
 
@@ -83,6 +84,11 @@ def _alone(puzzle: Puzzle) -> list[str]:
         for form in site.operation.misconceptions:
             found.append(outcome(_program(puzzle, [*wanted[:place], form, *wanted[place + 1 :]]), puzzle))
     return found
+
+
+def _most(puzzle: Puzzle, share: Callable[[Form], float]) -> list[int]:
+    """The form of the largest share at each site."""
+    return [site.operation.forms.index(max(site.operation.forms, key=share)) for site in puzzle.sites]
 
 
 def _passes(puzzle: Puzzle, forms: Sequence[int]) -> bool:
