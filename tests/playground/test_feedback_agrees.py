@@ -6,8 +6,9 @@ from itertools import islice
 import pytest
 
 from iterpref.debugging.feedback import feedback_text
-from iterpref.playground.corpus import _draft, _slipped, diagnose
-from iterpref.playground.tasks import as_task, distinct_puzzles
+from iterpref.playground.drafts import diagnose, draft_by_habit, slipped
+from iterpref.playground.puzzles import as_task, distinct_puzzles
+from iterpref.playground.tasks import PLAYGROUND
 from iterpref.sandbox import Job, Sandbox
 
 
@@ -20,9 +21,9 @@ def sandbox():
 def test_feedback_is_what_the_product_shows(sandbox: Sandbox) -> None:
     rng = random.Random(1)
     kinds: dict[str, int] = {}
-    for puzzle in islice(distinct_puzzles("validation", 7), 150):
-        draft = _draft(puzzle, rng, rightness=0.0)
-        text = (_slipped(draft, rng) if rng.random() < 0.3 else draft).text
+    for puzzle in islice(distinct_puzzles(PLAYGROUND, "validation", 7), 150):
+        draft = draft_by_habit(puzzle, rng)
+        text = (slipped(draft, rng) if rng.random() < 0.3 else draft).text
         execution = sandbox.run(Job.from_task(as_task(puzzle, "validation"), text))
         found = diagnose(text, puzzle)
         assert execution.passed == (found is None), text
@@ -33,6 +34,6 @@ def test_feedback_is_what_the_product_shows(sandbox: Sandbox) -> None:
 
 
 def test_references_pass_in_the_sandbox(sandbox: Sandbox) -> None:
-    tasks = [as_task(p, "held_out") for p in islice(distinct_puzzles("held_out", 0), 60)]
+    tasks = [as_task(p, "held_out") for p in islice(distinct_puzzles(PLAYGROUND, "held_out", 0), 60)]
     jobs = [Job.from_task(task, task.reference or "") for task in tasks]
     assert [execution.verdict for execution in sandbox.run_many(jobs)] == ["passed"] * 60

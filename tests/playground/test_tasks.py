@@ -6,15 +6,9 @@ from itertools import combinations, islice
 
 import pytest
 
-from iterpref.playground.operations import Operation, Site, ambiguous, plain, program, prompt, prone
-from iterpref.playground.tasks import (
-    CALLS,
-    OPERATIONS,
-    Puzzle,
-    distinct_puzzles,
-    playground_tasks,
-    split_of,
-)
+from iterpref.playground.operations import Operation, Site, ambiguous, plain, prompt, prone
+from iterpref.playground.puzzles import CALLS, Puzzle, distinct_puzzles, split_of
+from iterpref.playground.tasks import OPERATIONS, PLAYGROUND, playground_tasks
 from iterpref.playground.trials import feedback, outcomes
 
 SPLITS = ("pretraining", "train", "validation", "held_out")
@@ -22,7 +16,7 @@ SPLITS = ("pretraining", "train", "validation", "held_out")
 
 @pytest.fixture(scope="module")
 def puzzles() -> list[Puzzle]:
-    return list(islice(distinct_puzzles("train", 0), 1500))
+    return list(islice(distinct_puzzles(PLAYGROUND, "train", 0), 1500))
 
 
 def test_there_are_many_operations_of_distinct_name_and_wording() -> None:
@@ -55,7 +49,7 @@ def test_program_and_prompt_read_as_a_person_would_write_them() -> None:
     assert prompt(sites) == (
         "Write solve(xs), where xs is a list of integers: remove every 2, then count them. Return the result."
     )
-    assert program(sites, [1, 0], [0, 0]) == (
+    assert PLAYGROUND.program(sites, [1, 0], [0, 0]) == (
         "def solve(xs):\n    for x in xs:\n        if x == 2:\n            xs.remove(x)\n"
         "    n = len(xs)\n    return n"
     )
@@ -66,8 +60,8 @@ def test_an_ambiguous_wording_has_one_prompt_and_two_test_outcomes() -> None:
                        ("xs = xs[1:] + xs[:1]", 0.5, 0.5), ("xs = xs[-1:] + xs[:-1]", 0.5, 0.5))
     left, right = (Site(rotate, None, 0),), (Site(rotate, None, 1),)
     assert prompt(left) == prompt(right)
-    (one,) = outcomes(program(left, [0], [0]), [[1, 2, 3]])
-    (other,) = outcomes(program(right, [1], [0]), [[1, 2, 3]])
+    (one,) = outcomes(PLAYGROUND.program(left, [0], [0]), [[1, 2, 3]])
+    (other,) = outcomes(PLAYGROUND.program(right, [1], [0]), [[1, 2, 3]])
     assert (one.shown, other.shown) == ("[2, 3, 1]", "[3, 1, 2]")
 
 
@@ -92,14 +86,14 @@ def test_every_reference_passes_its_own_tests(split: str) -> None:
 def test_spellings_of_one_form_behave_the_same(puzzles: list[Puzzle]) -> None:
     for puzzle in puzzles[:600]:
         for spelling in (0, 1):
-            text = program(puzzle.sites, puzzle.wanted, [spelling] * len(puzzle.sites))
+            text = PLAYGROUND.program(puzzle.sites, puzzle.wanted, [spelling] * len(puzzle.sites))
             got = outcomes(text, puzzle.arguments)
             assert all(g.same(e) for g, e in zip(got, puzzle.expected, strict=True)), text
 
 
 def _changes_an_outcome(puzzle: Puzzle, place: int, form: int) -> bool:
     forms = [*puzzle.wanted[:place], form, *puzzle.wanted[place + 1 :]]
-    got = outcomes(program(puzzle.sites, forms, [0] * len(forms)), puzzle.arguments)
+    got = outcomes(PLAYGROUND.program(puzzle.sites, forms, [0] * len(forms)), puzzle.arguments)
     return not all(g.same(e) for g, e in zip(got, puzzle.expected, strict=True))
 
 
@@ -116,7 +110,7 @@ def test_misconceptions_are_caught_by_the_tests(puzzles: list[Puzzle]) -> None:
 
 
 def test_compositions_of_the_splits_are_disjoint() -> None:
-    found = {s: {p.signature for p in islice(distinct_puzzles(s, 3), 400)} for s in SPLITS}  # type: ignore[arg-type]
+    found = {s: {p.signature for p in islice(distinct_puzzles(PLAYGROUND, s, 3), 400)} for s in SPLITS}  # type: ignore[arg-type]
     assert all(not found[a] & found[b] for a, b in combinations(SPLITS, 2))
     assert all(split_of(signature) == split for split, ones in found.items() for signature in ones)
 
@@ -127,7 +121,7 @@ def test_tasks_are_the_same_every_time_and_grow_at_the_end() -> None:
 
 
 def test_thousands_of_tasks_are_distinct() -> None:
-    found = list(islice(distinct_puzzles("train", 0), 2000))
+    found = list(islice(distinct_puzzles(PLAYGROUND, "train", 0), 2000))
     assert len({puzzle.key for puzzle in found}) == 2000
     assert len({puzzle.signature for puzzle in found}) > 1500
 

@@ -12,9 +12,8 @@ The operations themselves are in lists.py and strings.py. Pure data and text; no
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
-Kind = Literal["numbers", "words", "text", "counts", "number", "value"]
+Kind = str  # of a value, as VARIABLE names them; another domain (domain.py) has its own
 VARIABLE: Mapping[Kind, str] = {
     "numbers": "xs",
     "words": "words",
@@ -100,13 +99,11 @@ def ambiguous(
     return Operation(name, phrase, takes, gives, tuple(Form((c,), h, w) for c, h, w in forms), tuple(k))
 
 
-def program(sites: Sequence[Site], forms: Sequence[int], spellings: Sequence[int]) -> str:
-    """The text of `def solve(...)` with the given form and spelling at each site, without a final newline."""
-    lines = [f"def solve({VARIABLE[sites[0].operation.takes]}):"]
-    for site, form, spelling in zip(sites, forms, spellings, strict=True):
-        lines += ["    " + line for line in site.lines(form, spelling)]
-    lines.append(f"    return {VARIABLE[sites[-1].operation.gives]}")
-    return "\n".join(lines)
+def arrange(sites: Sequence[Site], lines: Sequence[Sequence[str]]) -> str:
+    """The text of `def solve(...)` with the lines of each site, without a final newline."""
+    inside = ["    " + line for site_lines in lines for line in site_lines]
+    head = f"def solve({VARIABLE[sites[0].operation.takes]}):"
+    return "\n".join([head, *inside, f"    return {VARIABLE[sites[-1].operation.gives]}"])
 
 
 def prompt(sites: Sequence[Site]) -> str:

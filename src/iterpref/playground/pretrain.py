@@ -19,7 +19,10 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch.nn import functional
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from iterpref.errors import ConfigError
 from iterpref.playground.corpus import conversations
+from iterpref.playground.domain import Domain
+from iterpref.playground.tasks import PLAYGROUND
 from iterpref.records import Message
 
 _Example = tuple[list[int], int]  # token ids, and where the reply starts
@@ -54,17 +57,28 @@ class Settings:
     weight_decay: float = 0.05
 
 
-def pretrain(output: Path, settings: Settings) -> dict[str, Any]:
-    """Train the coder and save it; returns what is also written to `pretraining_log.json`."""
+def pretrain(output: Path, settings: Settings, domain: Domain = PLAYGROUND) -> dict[str, Any]:
+    """Train the coder and save it; returns what is also written to `pretraining_log.json`.
+
+    Raises:
+        ConfigError: The sizes don't fit together, or a conversation has more tokens than `positions`.
+    """
     started = time.monotonic()
+    if settings.hidden % (2 * settings.heads):
+        raise ConfigError(
+            f"hidden is {settings.hidden}, heads is {settings.heads}; rotary attention needs an even size per head: "
+            f"choose a multiple of {2 * settings.heads}"
+        )
     torch.manual_seed(settings.seed)
     torch.set_num_threads(1)  # two are barely faster for a model of this size, and worse on a busy machine
-    corpus = list(conversations(settings.conversations, settings.puzzles, settings.seed))
+    corpus = list(conversations(domain, settings.conversations, settings.puzzles, settings.seed))
     print(f"corpus: {len(corpus)} conversations, {time.monotonic() - started:.0f} s", flush=True)
     texts = (message.content for talk in corpus[:4000] for message in talk)
     tokenizer = train_tokenizer(texts, settings.vocabulary, settings.positions)
     examples = [_example(talk, tokenizer) for talk in corpus]
-    tokens = sum(len(ids) for ids, _ in examples)
+    tokens, longest = sum(len(ids) for ids, _ in examples), max(len(ids) for ids, _ in examples)
+    if longest > settings.positions:
+        raise ConfigError(f"positions is {settings.positions}; the longest conversation has {longest} tokens")
     print(f"tokens: {tokens}, {time.monotonic() - started:.0f} s", flush=True)
     model = LlamaForCausalLM(_model_config(settings, tokenizer))
     curve = _train(model, examples, settings)
@@ -211,15 +225,17 @@ def _save(model: LlamaForCausalLM, tokenizer: Any, output: Path, log: dict[str, 
     (output / "pretraining_log.json").write_text(json.dumps(log, indent=1) + "\n", encoding="utf-8")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="Build the playground's tiny coder from nothing.")
+def main(
+    arguments: Sequence[str] | None = None, domain: Domain = PLAYGROUND, defaults: Settings | None = None
+) -> None:
+    parser = argparse.ArgumentParser(description=f"Build the tiny coder of the domain {domain.name} from nothing.")
     parser.add_argument("--output", type=Path, required=True, help="folder to write the coder to")
-    for name, value in asdict(Settings()).items():
+    for name, value in asdict(defaults or Settings()).items():
         option = "--" + name.replace("_", "-")
         parser.add_argument(option, type=type(value), default=value, help=f"default {value}")
     chosen = vars(parser.parse_args(arguments))
     output = chosen.pop("output")
-    log = pretrain(output, Settings(**chosen))
+    log = pretrain(output, Settings(**chosen), domain)
     print(f"saved to {output}: {log['parameters']} parameters, {log['seconds']} s")
 
 

@@ -1,46 +1,53 @@
 """Run one of the playground's own programs in this process, and word what went wrong.
 
 Tasks and the pretraining corpus need hundreds of thousands of runs of programs that this package wrote itself: they
-are trusted, short and free of endless loops. A model's program is never run here; it goes to `iterpref.sandbox`.
-The words are those of `debugging.feedback` about a sandboxed Execution (a test compares them).
+are trusted and short. A loop that doesn't end is ended by counting its rounds: `MAX_ROUNDS` of them take less than a
+millisecond, and are the same on every machine, which a clock's aren't. A model's program is never run here; it goes to
+`iterpref.sandbox`. The words are those of `debugging.feedback` about a sandboxed Execution (a test compares them).
 """
 
-import copy
+import ast
+import marshal
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
+MAX_ROUNDS = 500  # of all loops of one call; inputs are small, and programs that end need under fifty
 _FILENAME = "<playground>"
 _REPR_CHARS = 200
+_COUNTER = "_round"
 
 
 @dataclass(frozen=True)
 class CallOutcome:
-    """What one call gave: `shown` is the repr of its value, or the exception's one line.
+    """What one call gave: `shown` is the repr of its value, or the exception's one line, or "" of an endless loop.
 
-    `key` compares outcomes as tests do, by value. `frames`: (line, function) of an exception, innermost last.
+    `key` compares outcomes as tests do, by value. `frames`: (line, function) of an exception, innermost last. An
+    endless call counts as one that raised.
     """
 
     shown: str
     key: Any
     raised: bool = False
     frames: tuple[tuple[int, str], ...] = ()
+    endless: bool = False
 
     def same(self, other: "CallOutcome") -> bool:
         return self.raised == other.raised and bool(self.key == other.key)
 
 
 def outcomes(program: str, arguments: Sequence[Any]) -> list[CallOutcome]:
-    """Call `solve` once per argument, each time on a copy of it.
+    """Call `solve` once per argument, each time on a copy of it. Arguments are made of literals.
 
     Raises:
         SyntaxError, NameError, ...: The program can't be loaded.
     """
-    namespace: dict[str, Any] = {}
-    exec(compile(program, _FILENAME, "exec"), namespace)
-    return [_call(namespace["solve"], argument) for argument in arguments]
+    counter = _Counter()
+    namespace: dict[str, Any] = {_COUNTER: counter.count}
+    exec(compile(_counting(program), _FILENAME, "exec"), namespace)
+    return [_call(namespace["solve"], argument, counter) for argument in arguments]
 
 
 def as_newer_python(outcome: CallOutcome) -> CallOutcome:
@@ -52,6 +59,8 @@ def as_newer_python(outcome: CallOutcome) -> CallOutcome:
 def feedback(program: str, argument: Any, got: CallOutcome, expected: CallOutcome) -> str:
     """One failed call as a model reads it; `argument` is what `solve` was called with."""
     call = f"solve({_cut(repr(argument))})"
+    if got.endless:
+        return f"The program used up its CPU time.\nIt was running {call}."
     if not got.raised:
         return f"{call} returned {_cut(got.shown)}, expected {_cut(expected.shown)}"
     source = program.split("\n")
@@ -66,9 +75,38 @@ def syntax_feedback(program: str, error: SyntaxError) -> str:
     return f"SyntaxError: {error.msg} (line {line})\n  line {line}: {source}"
 
 
-def _call(solve: Any, argument: Any) -> CallOutcome:
+class _EndlessLoop(BaseException):
+    """Passes by every `except` that a program of ours has."""
+
+
+class _Counter:
+    """Counts the rounds of one call's loops."""
+
+    def __init__(self) -> None:
+        self.rounds = 0
+
+    def count(self) -> None:
+        self.rounds += 1
+        if self.rounds > MAX_ROUNDS:
+            raise _EndlessLoop
+
+
+def _counting(program: str) -> ast.Module:
+    """The program with a call of the counter at the start of each round of each loop; its lines keep their numbers."""
+    tree = ast.parse(program, _FILENAME)
+    for loop in ast.walk(tree):
+        if isinstance(loop, ast.While | ast.For):
+            call = ast.Expr(ast.Call(ast.Name(_COUNTER, ast.Load()), [], []))
+            loop.body.insert(0, ast.fix_missing_locations(ast.copy_location(call, loop)))
+    return tree
+
+
+def _call(solve: Any, argument: Any, counter: _Counter) -> CallOutcome:
+    counter.rounds = 0
     try:
-        value = solve(copy.copy(argument))  # arguments are flat containers of immutable values
+        value = solve(marshal.loads(marshal.dumps(argument)))  # a fifth of what a deep copy takes
+    except _EndlessLoop:
+        return CallOutcome("", "endless", raised=True, endless=True)
     except Exception as error:
         frames = _program_frames(error.__traceback__)
         shown = "".join(traceback.format_exception_only(error)).strip()

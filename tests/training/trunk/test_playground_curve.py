@@ -5,8 +5,8 @@ import itertools
 import pytest
 
 from iterpref.playground.coder import coder_path
-from iterpref.playground.operations import program
-from iterpref.playground.tasks import as_task, distinct_puzzles
+from iterpref.playground.puzzles import as_task, distinct_puzzles
+from iterpref.playground.tasks import PLAYGROUND
 from iterpref.programs import fenced
 from iterpref.records import PreferencePair
 from iterpref.training import FocalDPOConfig, FocalDPOTrainer, read_pairs
@@ -20,13 +20,13 @@ CURVES = ("loss", "rewards/chosen", "rewards/rejected_focal", "logps/rejected_fo
 def playground_pairs(tasks: int) -> list[PreferencePair]:
     """Per task its reference, against a program for each misconception that one of its steps can have."""
     pairs = []
-    for puzzle in itertools.islice(distinct_puzzles("train", 0), tasks):
+    for puzzle in itertools.islice(distinct_puzzles(PLAYGROUND, "train", 0), tasks):
         plain = [0] * len(puzzle.sites)
         right = fenced(puzzle.reference).split("\n")
         for place, site in enumerate(puzzle.sites):
             for form in set(range(len(site.operation.forms))) - {puzzle.wanted[place]}:
                 forms = [*puzzle.wanted[:place], form, *puzzle.wanted[place + 1 :]]
-                wrong = fenced(program(puzzle.sites, forms, plain)).split("\n")
+                wrong = fenced(PLAYGROUND.program(puzzle.sites, forms, plain)).split("\n")
                 marked = [
                     [line if line in other else f">{line}" for line in lines]
                     for lines, other in ((right, wrong), (wrong, right))

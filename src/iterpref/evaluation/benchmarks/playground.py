@@ -5,7 +5,8 @@ from typing import get_args
 
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, MadeTasks, Material
-from iterpref.playground.tasks import Split, playground_tasks
+from iterpref.playground.puzzles import Split
+from iterpref.playground.tasks import playground_tasks
 
 DEFAULT_TASKS = 300  # as many as the demo's `playground.held_out_tasks`
 
