@@ -13,6 +13,8 @@ from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import Task
 
+from .objects import objects_tasks
+
 BASES = Path(__file__).parent / "bases"
 Split = Literal["train", "validation", "held_out"]
 
@@ -45,5 +47,5 @@ class Domain:
 
 _STEPS = Domain("steps", playground_tasks, "python -m iterpref.playground.pretrain --output {folder} --seed {seed}",
                 coder_path)  # fmt: skip
-# A further domain is a line here: objects_tasks of benchmarks/lab/objects/, and its command.
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (_STEPS,)}
+_OBJECTS = Domain("objects", objects_tasks, "python -m benchmarks.lab.objects.pretrain --output {folder} --seed {seed}")
+DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (_STEPS, _OBJECTS)}
