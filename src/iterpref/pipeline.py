@@ -17,6 +17,7 @@ from iterpref.debugging.check_tasks import TaskCheck, check_run
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import check_tasks, debug_tasks
 from iterpref.debugging.shards import debug_in_shards
+from iterpref.diagnosis import DiagnosisProgress, diagnose_run
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, export_pairs, format_named
 from iterpref.importing import import_source as import_into
@@ -32,7 +33,7 @@ from iterpref.synthesis.validate_run import validate_run
 from iterpref.training import TrainSummary, check_keys, known_keys, train_run
 from iterpref.viewer.report import write_report
 
-__all__ = ["check", "debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
+__all__ = ["check", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
            "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
@@ -112,6 +113,12 @@ def pair(run: OpenedRun) -> PairTally:
 def judge(run: OpenedRun) -> JudgeProgress:
     """Kept pairs → a model's word on whether their difference is logical."""
     return judge_run(run)
+
+
+@stage("diagnose")
+def diagnose(run: OpenedRun) -> DiagnosisProgress:
+    """Pairs → how often a model's continuations pass before and after their changed lines."""
+    return diagnose_run(run)
 
 
 def export(
