@@ -33,16 +33,13 @@ from iterpref.synthesis.validate_run import validate_run
 from iterpref.training import TrainSummary, check_keys, known_keys, train_run
 from iterpref.viewer.report import write_report
 
-__all__ = ["check", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
-           "score_tests", "synthesize", "train", "validate"]  # fmt: skip
+__all__ = ["check", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair", "report", "revise",
+           "run_all", "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
 def run_all(run: OpenedRun) -> None:
-    """The main job, every arrow once; what is done already is not done again.
-
-    Raises:
-        StoreError, ConfigError: There are no tasks, or `training:` can't be used. Nothing was evaluated then.
-    """
+    """The main job, every arrow once; what is done is not done again. Without tasks, or with keys of `training:` that
+    can't be used, it raises StoreError or ConfigError before it evaluates anything."""
     check_tasks(run)
     check_keys(run.config.training, known_keys())
     evaluate(run, run.config.model)
@@ -62,9 +59,8 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
 @stage("synthesize")
 def synthesize(run: OpenedRun) -> SynthesisProgress:
     """Features, code or instructions → tasks, drafted by the configured model. Ready ones come by `import_source`."""
-    settings = run.config.synthesis
-    own = read_instructions(settings.instructions, run.config.importing) if settings.instructions else ()
-    return synthesize_run(run, own)
+    source = run.config.synthesis.instructions
+    return synthesize_run(run, read_instructions(source, run.config.importing) if source else ())
 
 
 def check(run: OpenedRun) -> TaskCheck:
@@ -134,9 +130,7 @@ def train(
     folder: RunFolder, config: Config, show: OnProgress = quiet, name: str = DEFAULT_TRAINING, restart: bool = False
 ) -> TrainSummary:
     """Pairs → a model in `model/`, or for another `name` in `models/`; `restart` deletes the training that is there.
-
-    Opens no database, so that it works on every node of a launcher.
-    """
+    Opens no database, so that it works on every node of a launcher."""
     return train_run(folder, config, CheckpointScorer, show, name, restart)
 
 

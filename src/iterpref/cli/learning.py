@@ -1,4 +1,4 @@
-"""Commands that turn trajectories into a model: pair, judge, diagnose, train; and those that do all steps: run, demo."""
+"""Commands that turn trajectories into a model: pair, judge, diagnose, train; and all steps at once: run, demo."""
 
 import os
 from dataclasses import asdict

@@ -108,9 +108,9 @@ class Diagnoser:
         if began_anew(prefix, completion.text) or not completion.text.strip():
             said = f"began anew with {completion.text[:60]!r}" if completion.text.strip() else "said nothing"
             raise EndpointError(
-                f"{self.ledger.name}: asked to continue an answer that was begun, it {said}; continuations are what "
-                "iterpref diagnose is about. Set client.prefill to a way that the server knows, take another server, or "
-                "load the model in this process (client.kind=local). One call was made"
+                f"{self.ledger.name}: asked to continue an answer that was begun, it {said}; iterpref diagnose "
+                "needs continuations. Set client.prefill to a way that the server knows, take another server, or load "
+                "the model in this process (client.kind=local). One call was made"
             )
 
     async def _places(self, pair: PreferencePair, task: Task) -> tuple[Continued, ...]:
@@ -141,7 +141,8 @@ class Diagnoser:
     async def _ask(self, pair: PreferencePair, prefix: str, index: int) -> Completion:
         begun = (Message(role="assistant", content=prefix),) if prefix else ()
         sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed, stop=stops(prefix))
-        request = Request(messages=(*as_messages(pair.prompt), *begun), sampling=sampling, sample_index=index)
+        messages = (*as_messages(pair.prompt), *begun)
+        request = Request(messages=messages, sampling=sampling, sample_index=index, healed=bool(begun))
         return (await self.ledger.complete(request))[1]
 
 

@@ -1,8 +1,8 @@
 """The beginnings of a pair's programs that a model continues, and the program that a continuation makes of each.
 
-Cuts are at line ends, behind the newline, which is where most tokenizers have a border. What the model gets is this text
-tokenized anew (behind the chat template, by the local client or by the server), never a piece of the whole text's tokens:
-where lines are blank, those may reach over the cut (`:\\n\\n` is one token of many).
+Cuts are at line ends, behind the newline. What the model gets is this text tokenized by itself behind the chat
+template, not a piece of the whole program's tokens, which may reach over the cut. So a model in this process draws the
+last ones anew (`Request.healed`); servers, which can't be told to, take them as they are.
 """
 
 import re

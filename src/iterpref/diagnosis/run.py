@@ -18,7 +18,7 @@ NO_WRONG_LINES = "the fix only inserts lines, so there is no D⁻"
 
 
 def diagnose_run(run: OpenedRun) -> DiagnosisProgress:
-    """Diagnose the run's kept pairs, and those that are dropped only for want of a diagnosis; a known one costs nothing.
+    """Diagnose the run's kept pairs, and those dropped only for want of a diagnosis; a known one costs nothing.
 
     Raises:
         StoreError: There is no such pair.
