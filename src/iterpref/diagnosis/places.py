@@ -53,9 +53,12 @@ def program_of(task: Task, prefix: str, text: str) -> str:
 
 def began_anew(prefix: str, text: str) -> bool:
     """Whether an answer starts over rather than continue: it opens a block again, or repeats the code's first line."""
+    if not prefix:
+        return False
     continued = _continued(prefix, text)
-    if not prefix or _OPENING.search(continued):
-        return bool(prefix)
+    behind = text[len(continued) :]  # bare code ends at a fence, which may open a block
+    if _OPENING.search(continued) or (_open_block(prefix) is None and _OPENING.match(behind)):
+        return True
     code = prefix[_open_block(prefix) or 0 :].split("\n")
     first = next((line for line in code if line.strip()), None)
     if first is None:
