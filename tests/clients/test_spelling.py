@@ -59,7 +59,7 @@ def test_only_tokens_that_spell_the_end_may_come(spelling: Spelling, tokenizer: 
     while (allowed := held.allowed(new)) is not None:
         rest = held.text[len(tokenizer.decode(new)) :]
         texts = [tokenizer.decode([token]) for token in allowed]
-        assert all(text.startswith(rest) or rest.startswith(text) for text in texts) and rest in texts + [rest]
+        assert all(text.startswith(rest) or rest.startswith(text) for text in texts)
         assert allowed, f"nothing spells {rest!r}"
         new.append(min(allowed, key=lambda token: len(tokenizer.decode([token]))))  # one character after the other
     assert tokenizer.decode(new) == held.text

@@ -93,7 +93,7 @@ def test_a_kill_costs_no_call_twice(run: Path, tmp_path: Path) -> None:
     kept = calls_of(run)
     for folder in (run, other):
         whole = start(folder)
-        output, errors = whole.communicate(timeout=500)
+        _, errors = whole.communicate(timeout=500)
         assert whole.returncode == 0, errors
     with Store.open(run, write=False) as store, Store.open(other, write=False) as undisturbed:
         assert by_pair(store) == by_pair(undisturbed) != {}
@@ -133,7 +133,7 @@ def test_pairs_whose_fault_is_elsewhere_can_be_dropped(run: Path, diagnose: Any)
 
 
 def test_greedy_continuations_are_all_equal(diagnose: Any) -> None:
-    with pytest.raises(ConfigError, match="diagnosis.samples is 5 at temperature 0, where all"):
+    with pytest.raises(ConfigError, match=r"diagnosis\.samples is 5 at temperature 0, where all"):
         diagnose(diagnosis={"sampling": {"temperature": 0}})
 
 
