@@ -17,6 +17,7 @@ from iterpref.debugging.check_tasks import TaskCheck, check_run
 from iterpref.debugging.debug import DebugProgress
 from iterpref.debugging.debug_run import check_tasks, debug_tasks
 from iterpref.debugging.shards import debug_in_shards
+from iterpref.diagnosis import DiagnosisProgress, diagnose_run
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, export_pairs, format_named
 from iterpref.importing import import_source as import_into
@@ -32,16 +33,13 @@ from iterpref.synthesis.validate_run import validate_run
 from iterpref.training import TrainSummary, check_keys, known_keys, train_run
 from iterpref.viewer.report import write_report
 
-__all__ = ["check", "debug", "evaluate", "export", "import_source", "judge", "pair", "report", "revise", "run_all",
-           "score_tests", "synthesize", "train", "validate"]  # fmt: skip
+__all__ = ["check", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair", "report", "revise",
+           "run_all", "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
 def run_all(run: OpenedRun) -> None:
-    """The main job, every arrow once; what is done already is not done again.
-
-    Raises:
-        StoreError, ConfigError: There are no tasks, or `training:` can't be used. Nothing was evaluated then.
-    """
+    """The main job, every arrow once; what is done is not done again. Without tasks, or with keys of `training:` that
+    can't be used, it raises StoreError or ConfigError before it evaluates anything."""
     check_tasks(run)
     check_keys(run.config.training, known_keys())
     evaluate(run, run.config.model)
@@ -61,9 +59,8 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
 @stage("synthesize")
 def synthesize(run: OpenedRun) -> SynthesisProgress:
     """Features, code or instructions → tasks, drafted by the configured model. Ready ones come by `import_source`."""
-    settings = run.config.synthesis
-    own = read_instructions(settings.instructions, run.config.importing) if settings.instructions else ()
-    return synthesize_run(run, own)
+    source = run.config.synthesis.instructions
+    return synthesize_run(run, read_instructions(source, run.config.importing) if source else ())
 
 
 def check(run: OpenedRun) -> TaskCheck:
@@ -114,6 +111,12 @@ def judge(run: OpenedRun) -> JudgeProgress:
     return judge_run(run)
 
 
+@stage("diagnose")
+def diagnose(run: OpenedRun) -> DiagnosisProgress:
+    """Pairs → how often a model's continuations pass before and after their changed lines."""
+    return diagnose_run(run)
+
+
 def export(
     run: OpenedRun, folder: Path, format_: str, hub: str | None = None, *, private: bool = True, overwrite: bool = False
 ) -> Export:
@@ -127,9 +130,7 @@ def train(
     folder: RunFolder, config: Config, show: OnProgress = quiet, name: str = DEFAULT_TRAINING, restart: bool = False
 ) -> TrainSummary:
     """Pairs → a model in `model/`, or for another `name` in `models/`; `restart` deletes the training that is there.
-
-    Opens no database, so that it works on every node of a launcher.
-    """
+    Opens no database, so that it works on every node of a launcher."""
     return train_run(folder, config, CheckpointScorer, show, name, restart)
 
 

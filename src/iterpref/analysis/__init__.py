@@ -3,8 +3,8 @@
     comparison = compare(before, after)  # two Results on the same tasks
     print(comparison.difference, comparison.low, comparison.high, comparison.mcnemar_p)
 
-`funnel` reads trajectories and pairs, `taxonomy` says how programs fail, `dataset` describes the data, `compare` sets
-Results side by side.
+`funnel` reads trajectories and pairs, `taxonomy` says how programs fail, `dataset` describes the data, `diagnosis` sums
+up continuations of pairs, `compare` sets Results side by side.
 """
 
 from iterpref.analysis.compare import Comparison, Entrant, Matrix, compare, compare_all

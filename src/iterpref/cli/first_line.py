@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from iterpref.config import Config
 
 _CLIENTS = {"synthesize": ("client",), "debug": ("client", "repair_client"), "judge": ("judge_client",),
-            "revise": ("judge_client",), "run": ("client", "repair_client"), "demo": ("client",)}  # fmt: skip
+            "revise": ("judge_client",), "diagnose": ("client",), "run": ("client", "repair_client"),
+            "demo": ("client",)}  # fmt: skip
 _MODEL = ("train", "run", "demo")
 _BENCHMARK = ("evaluate", "run", "demo")
 

@@ -1,4 +1,4 @@
-"""Commands that turn trajectories into a model: pair, judge, train; and those that do all steps: run, demo."""
+"""Commands that turn trajectories into a model: pair, judge, diagnose, train; and all steps at once: run, demo."""
 
 import os
 from dataclasses import asdict
@@ -54,6 +54,31 @@ def judge(
         done = pipeline.score_tests(asked) if tests else pipeline.judge(asked)
     finish(asdict(done), as_json)
     check_calls(done.failed_calls, done.why_failed, f"{'tests' if tests else 'pairs'} could not be judged")
+
+
+@verb()
+def diagnose(
+    run: RunOption,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    retry_dead: RetryDead = False,
+    again: Again = False,
+) -> None:
+    """Let a model continue both programs of each pair before and after their changed lines: does D⁻ hold the fault?
+
+    Reads the run's kept pairs and the tests of their tasks. Writes diagnoses, for `pairing.diagnosed`; run again to
+    continue.
+    Example: iterpref diagnose --run runs/a && iterpref pair --run runs/a --set pairing.diagnosed=0.5
+    """
+    with open_run(run, config, set_) as opened, asking(opened, "diagnose", again, retry_dead) as asked:
+        from iterpref import pipeline
+        from iterpref.analysis.diagnosis import summary_of
+
+        done = pipeline.diagnose(asked)
+    counts = {"pairs": done.total, "known": done.known, "skipped": dict(done.skipped), "failed": done.failed}
+    finish(counts | summary_of(done.found), as_json)
+    check_calls(done.failed, done.why_failed, f"of {done.total} pairs could not be diagnosed")
 
 
 @verb()

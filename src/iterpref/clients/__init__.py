@@ -22,6 +22,7 @@ __all__ = [
     "ClientConfig",
     "Completion",
     "Ledger",
+    "LocalConfig",
     "Request",
     "Sampling",
     "ask_all",

@@ -25,13 +25,15 @@ class Request(Record):
     """One completion wanted. `sample_index` tells repeated draws of the same messages apart.
 
     A last message of the assistant is a turn already begun, which the completion continues. `raw`: the one message's
-    text goes to the model as it is, without a chat template.
+    text goes to the model as it is, without a chat template. `healed`: the begun turn may end where no token would; a
+    model in this process then draws its last tokens anew (`local/spelling.py`), others take it as it is.
     """
 
     messages: tuple[Message, ...]
     sampling: Sampling = Sampling()
     sample_index: int = 0
     raw: bool = False
+    healed: bool = False
 
     @classmethod
     def from_user(cls, text: str, sampling: Sampling) -> Self:

@@ -115,10 +115,12 @@ class Ledger:
         return self.client.name + self.weights
 
     def key(self, request: Request) -> str:
-        """Identity of a call. Left out are `raw` and `stop` at their defaults, and what greedy decoding ignores."""
+        """Identity of a call. Left out are `raw`, `healed` and `stop` at their defaults, and what greedy decoding
+        ignores."""
         values = request.model_dump(mode="json")
-        if not request.raw:
-            del values["raw"]
+        for name in ("raw", "healed"):
+            if not values[name]:
+                del values[name]
         if not request.sampling.stop:
             del values["sampling"]["stop"]
         if request.sampling.temperature == 0:

@@ -159,6 +159,9 @@ class PairingConfig(Section):
     """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
     require_judge: bool = False
     """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
+    diagnosed: float | None = Field(default=None, gt=0, le=1)
+    """Keep only pairs whose D⁻ holds the fault: with D⁻ in it, this much less of what a model continues passes. Pairs
+    without a diagnosis (`iterpref diagnose`) are dropped then."""
     near_duplicates: float | None = Field(default=None, gt=0, le=1)
     """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
     other_runs: tuple[str, ...] = ()
@@ -167,6 +170,16 @@ class PairingConfig(Section):
     """JSONL files of benchmarks; pairs close to one of their tasks are dropped, and listed in the card."""
     prompt_format: Literal["messages", "text"] = "messages"
     """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
+
+
+class DiagnosisConfig(Section):
+    """Pairs → programs that a model continues before and after their changed lines."""
+
+    samples: int = Field(default=5, gt=0)
+    """Continuations from each place; 1 where decoding is greedy."""
+    sampling: SamplingConfig = SamplingConfig()
+    pairs: int | None = Field(default=None, gt=0)
+    """Only the first so many pairs."""
 
 
 class SelectionConfig(Section):
@@ -266,6 +279,7 @@ class Config(Section):
     debugging: DebuggingConfig = DebuggingConfig()
     validation: ValidationConfig = ValidationConfig()
     pairing: PairingConfig = PairingConfig()
+    diagnosis: DiagnosisConfig = DiagnosisConfig()
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of TRL's DPOConfig and ours, `method` above all; docs/training.md lists them."""
     evaluation: EvaluationConfig = EvaluationConfig()

@@ -23,6 +23,7 @@ READS: dict[str, tuple[str, ...]] = {
     "judge tests": ("client", "judge_client"),
     "revise": ("client", "judge_client"),
     "pair": ("seed", "pairing"),
+    "diagnose": ("seed", "client", "diagnosis", *_RUNS),
     "train": ("seed", "model", "training"),
     "evaluate": ("seed", "model", "client", "evaluation", "playground", *_RUNS),
 }

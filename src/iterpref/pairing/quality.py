@@ -1,7 +1,7 @@
-"""What is known of a pair beyond its syntax → further verdicts: its tests, the judge, benchmarks, near duplicates.
+"""What is known of a pair beyond its syntax → further verdicts: tests, judge, diagnosis, benchmarks, near duplicates.
 
-Nothing is executed or asked here: test quality (`iterpref validate`) and judgements (`iterpref judge`) are read from
-the store, so that thresholds can be changed and pairs made again at no cost.
+Nothing is executed or asked here: test quality (`iterpref validate`), judgements (`iterpref judge`) and diagnoses
+(`iterpref diagnose`) are read from the store, so that thresholds can be changed and pairs made again at no cost.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.filters import verdict_of
 from iterpref.pairing.judge_pairs import judgement_key
 from iterpref.programs import extract_program
-from iterpref.records import FilterVerdict, PreferencePair, TestQuality, program_hash
+from iterpref.records import DIAGNOSED, FilterVerdict, PairDiagnosis, PreferencePair, TestQuality, program_hash
 from iterpref.store import Store
 
 
@@ -56,8 +56,20 @@ class QualityFilters:
             yield verdict_of("judge", logical, f"the judge calls the difference cosmetic: {reason}")
         elif self._settings.require_judge:
             yield verdict_of("judge", False, "not judged; run iterpref judge")
+        if self._settings.diagnosed is not None:
+            yield self._fault(self._store.diagnosis(pair), self._settings.diagnosed)
         if self._benchmarks is not None:
             yield self._contamination(pair, self._benchmarks)
+
+    def _fault(self, diagnosis: PairDiagnosis | None, least: float) -> FilterVerdict:
+        """Whether D⁻ holds the fault, by the last model that was let continue."""
+        if diagnosis is None:
+            why = "not diagnosed; run iterpref diagnose (without tests of its task a pair can't be)"
+            return verdict_of(DIAGNOSED, False, why)
+        if diagnosis.fall is None:
+            return verdict_of(DIAGNOSED, False, "nothing could be continued on one side of D⁻")
+        why = f"D⁻ takes less than {least:g} from the share of continuations that pass"
+        return verdict_of(DIAGNOSED, diagnosis.fall >= least, why)
 
     @property
     def _thresholds(self) -> dict[str, float]:

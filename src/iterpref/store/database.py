@@ -41,6 +41,10 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     """,
     split_frames,
     forget_wrong_figures,
+    """
+    CREATE TABLE IF NOT EXISTS diagnoses (task_id TEXT, content_hash TEXT, asked TEXT, record TEXT NOT NULL,
+        PRIMARY KEY (task_id, content_hash, asked));
+    """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 

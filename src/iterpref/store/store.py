@@ -9,7 +9,7 @@ time. A row is committed when its method returns, so a killed process loses at m
 the same key again replaces the row, so a repeated stage ends in the same records.
 
 Not here: the schema (database.py), how a record becomes a row (tables.py), what was paid for (calls.py), how much there
-is (counts.py), Parquet and cards (`pairing`), result files (`evaluation`).
+is (counts.py), diagnoses of pairs (diagnoses.py), Parquet and cards (`pairing`), result files (`evaluation`).
 """
 
 import json
@@ -33,9 +33,10 @@ from iterpref.run_folder import DATABASE
 from .calls import Calls
 from .counts import Counts
 from .database import ABSORB, connect, release, take_lock
+from .diagnoses import Diagnoses
 
 
-class Store(Calls, Counts):
+class Store(Calls, Counts, Diagnoses):
     """A run folder, open for reading or for writing. Safe to share between threads."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock_file: int | None) -> None:
@@ -118,10 +119,14 @@ class Store(Calls, Counts):
             yield self._unpack(Task, record)
 
     def task(self, task_id: str) -> Task:
-        row = self._one("SELECT record FROM tasks WHERE task_id = ?", task_id)
-        if row is None:
+        """The task of this id; StoreError where there is none."""
+        found = self.find_task(task_id)
+        if found is None:
             raise StoreError(f"task {task_id}: not in {self.folder}; import or synthesize it first")
-        return self._unpack(Task, row[0])
+        return found
+
+    def find_task(self, task_id: str) -> Task | None:
+        return self._get(Task, "SELECT record FROM tasks WHERE task_id = ?", task_id)
 
     # --- trajectories ---
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
+from iterpref.analysis import diagnosis
 from iterpref.analysis.dataset import (
     CategoryRow,
     Distribution,
@@ -27,7 +28,7 @@ from iterpref.analysis.funnel import (
     iteration_rows,
     repairs,
 )
-from iterpref.records import Trajectory
+from iterpref.records import Place, Trajectory
 from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
 from iterpref.viewer.charts import Bars, Chart, bars_chart, rates_chart
@@ -106,6 +107,8 @@ class DataFacts:
     categories: list[CategoryRow]
     more_categories: int
     repairs: Repairs | None
+    diagnoses: list[diagnosis.DiagnosisRows]
+    places: dict[Place, str]
     cost: Cost | None
 
 
@@ -172,6 +175,8 @@ def data_facts(store: Store) -> DataFacts:
         categories=found[:_MOST_CATEGORIES],
         more_categories=max(0, len(found) - _MOST_CATEGORIES),
         repairs=_repairs(store),
+        diagnoses=diagnosis.diagnosis_rows(diagnosis.diagnoses_of_pairs(store)),
+        places=diagnosis.PLACES,
         cost=cost(store),
     )
 

@@ -23,6 +23,7 @@ from iterpref.clients.local.meter import Meter
 from iterpref.clients.local.packed import pack_linears
 from iterpref.clients.local.probe import decoder
 from iterpref.clients.local.row import DecodingRow
+from iterpref.clients.local.spelling import Held, Spelling
 from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
 from iterpref.model_source import loading
@@ -62,6 +63,7 @@ class LocalClient:
         if self._device == "cpu" and network.num_parameters() >= _SMALL:
             pack_linears(network)
         self._decoder = decoder(network, batch_size, batch_tokens)
+        self._spelling: Spelling | None = None
         self._meter = Meter()
         self._new: list[DecodingRow] = []
         self._asked: dict[DecodingRow, tuple[Request, asyncio.Future[Completion]]] = {}
@@ -118,7 +120,8 @@ class LocalClient:
     def _row(self, request: Request) -> DecodingRow:
         """The request in tokens; raises ClientError where they fill the context."""
         with self._tokenizing:
-            tokens = self._tokenizer(self._render(request), add_special_tokens=False)["input_ids"]
+            held = self._tokens(request)
+        tokens = held.tokens
         if len(tokens) >= self._positions:
             raise RefusedError(
                 f"{self.name}: a prompt of {len(tokens)} tokens does not fit into the model's {self._positions} "
@@ -127,10 +130,12 @@ class LocalClient:
             )
         sampling = request.sampling
         return DecodingRow(
-            tokens=list(tokens),
-            limit=min(sampling.max_tokens, self._positions - len(tokens)),
+            tokens=tokens,
+            limit=min(sampling.max_tokens + held.taken, self._positions - len(tokens)),
             ends=self._ends,
             over=self._holds(sampling.stop) if sampling.stop else None,
+            allowed=held.allowed,
+            drawn_anew=held.text,
             seed=_draw_seed(request),
             temperature=sampling.temperature,
             top_p=sampling.top_p,
@@ -147,26 +152,39 @@ class LocalClient:
 
         return over
 
-    def _render(self, request: Request) -> str:
-        """The prompt as text: through the chat template, with a turn of the assistant left open if there is one."""
+    def _tokens(self, request: Request) -> Held:
+        """The prompt in tokens: through the chat template, with a turn of the assistant left open if there is one."""
         if request.raw:
             bos = self._tokenizer.bos_token if getattr(self._tokenizer, "add_bos_token", False) else None
-            return f"{bos or ''}{request.messages[0].content}"
-        if not self._tokenizer.chat_template:
+            prompt, begun = f"{bos or ''}{request.messages[0].content}", ""
+        elif not self._tokenizer.chat_template:
             raise ClientError(f"{self.name}: its tokenizer has no chat template; use evaluation.protocol=base")
-        turns = [message.model_dump() for message in request.messages]
-        begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
-        return str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)) + begun
+        else:
+            turns = [message.model_dump() for message in request.messages]
+            begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
+            prompt = str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
+        if begun and request.healed:
+            self._spelling = self._spelling or Spelling(self._tokenizer)
+            return self._spelling.hold(prompt, begun)
+        return Held(list(self._tokenizer(prompt + begun, add_special_tokens=False)["input_ids"]))
 
     def _completion(self, row: DecodingRow, stops: tuple[str, ...]) -> Completion:
         """The row's new tokens without the one that ended it, their text cut at a stop text."""
         stopped = row.tokens[-1] in self._ends
         return Completion(
-            text=self._tokenizer.decode(row.new[:-1] if stopped else row.new, skip_special_tokens=True),
+            text=self._text(row, row.new[:-1] if stopped else row.new),
             finish_reason="stop" if stopped else "length",
             prompt_tokens=row.prompt_tokens,
             completion_tokens=len(row.new),
         ).cut(stops)
+
+    def _text(self, row: DecodingRow, tokens: list[int]) -> str:
+        """What tokens say behind the row's prompt, without what they only had to spell again."""
+        if not row.drawn_anew:
+            return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
+        before = row.tokens[: row.prompt_tokens][-_TAIL:]
+        read = [self._tokenizer.decode(part, skip_special_tokens=True) for part in (before, [*before, *tokens])]
+        return str(read[1][len(read[0]) + len(row.drawn_anew) :])
 
 
 def _draw_seed(request: Request) -> int:

@@ -19,17 +19,19 @@ REACH = MOST + LEAST
 
 
 class Draw(NamedTuple):
-    """How one row's next token is drawn. `temperature` 0: the likeliest. `place`: its position in the row."""
+    """How one row's next token is drawn. `temperature` 0: the likeliest. `place`: its position in the row. `allowed`:
+    the only tokens that it may be; None: any."""
 
     seed: int
     temperature: float
     top_p: float
     place: int
+    allowed: Sequence[int] | None = None
 
 
 def next_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
     """(rows, vocabulary) logits → a token of each row."""
-    logits = logits.float()
+    logits = _held(logits.float(), draws)
     best, likeliest = logits.max(dim=-1)
     chosen = likeliest.tolist()
     drawn = [row for row, draw in enumerate(draws) if draw.temperature]
@@ -53,6 +55,19 @@ def next_tokens(logits: torch.Tensor, draws: Sequence[Draw]) -> list[int]:
             near, noisy = near[inside], noisy[inside]
         chosen[row] = int(near[noisy.argmax()])
     return chosen
+
+
+def _held(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
+    """The logits with those of tokens that a row may not be at minus infinity."""
+    held = {row: list(draw.allowed) for row, draw in enumerate(draws) if draw.allowed is not None}
+    if not held:
+        return logits
+    logits = logits.clone()
+    for row, allowed in held.items():
+        kept = logits[row, allowed]
+        logits[row] = -math.inf
+        logits[row, allowed] = kept
+    return logits
 
 
 def _nucleus(scaled: torch.Tensor, total: float, top_p: float) -> torch.Tensor:

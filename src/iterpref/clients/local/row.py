@@ -19,12 +19,16 @@ _REMEMBERED = 0.9  # of what is known of a row's guesses, after one more
 @dataclass(eq=False)
 class DecodingRow:
     """One text in the making. `tokens` begins with the prompt; it ends with one of `ends`, at `limit` new tokens, or
-    when `over` says so of its new tokens."""
+    when `over` says so of its new tokens. `allowed` says which tokens may follow these new ones, None
+    that any may (`spelling.py`)."""
 
     tokens: list[int]
     limit: int
     ends: frozenset[int]
     over: Callable[[Sequence[int]], bool] | None = None
+    allowed: Callable[[Sequence[int]], Sequence[int] | None] | None = None
+    drawn_anew: str = ""
+    """The text that the first new tokens only spell again."""
     seed: int = 0
     temperature: float = 0.0
     top_p: float = 1.0
@@ -50,11 +54,16 @@ class DecodingRow:
     def guess(self, most: int, worth: float = 0.0) -> list[int]:
         """At most so many of its next tokens; none where nothing like its end came earlier, or where a smaller share
         of its guesses than `worth` proved right."""
+        if self._allowed(()) is not None:
+            return []
         return self._guesses.after(self.tokens, min(most, self.left - 1)) if self._guesses.right >= worth else []
 
-    def draw(self, ahead: int = 0) -> Draw:
-        """How the next token is drawn, or one so far ahead of it."""
-        return Draw(self.seed, self.temperature, self.top_p, len(self.tokens) + ahead)
+    def draw(self, ahead: int = 0, between: Sequence[int] = ()) -> Draw:
+        """How the next token is drawn, or one so far ahead of it; `between`: the tokens before that, where known."""
+        return Draw(self.seed, self.temperature, self.top_p, len(self.tokens) + ahead, self._allowed(between))
+
+    def _allowed(self, between: Sequence[int]) -> Sequence[int] | None:
+        return self.allowed([*self.new, *between]) if self.allowed else None
 
     def take(self, drawn: Sequence[int], guessed: Sequence[int]) -> int:
         """Grow by the tokens drawn, as far as those before them were guessed rightly; returns how many these are."""

@@ -88,8 +88,8 @@ class _Draws(LogitsProcessor):  # type: ignore[misc]  # transformers is not type
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         """`scores`: (rows, vocabulary) logits → the same shape."""
-        new = input_ids.shape[1] - self._width
-        draws = [row.draw(new) for row in self._rows]
+        new = input_ids[:, self._width :].tolist()
+        draws = [row.draw(len(between), between) for row, between in zip(self._rows, new, strict=True)]
         chosen = torch.tensor(next_tokens(scores, draws), device=scores.device)
         return torch.full_like(scores, float("-inf")).scatter(1, chosen[:, None], 0.0)
 

@@ -47,7 +47,7 @@ class BatchClient(OpenAIClient):
         if request.raw:
             raise ClientError(f"{self.name}: its batches are of chats and take no raw prompt; set client.batch=false")
         # Named by what the settings alone leave out, so that the next process gives the same name.
-        body = self._body(request, set(self._settings.omit)) | self._settings.extra_body
+        body = self._body(request, set(self._settings.omit)) | self._extra(request)
         name = fingerprint([body, request.sample_index])
         if name not in self._waiting:
             self._waiting[name] = (request, asyncio.get_running_loop().create_future())
@@ -108,7 +108,8 @@ class BatchClient(OpenAIClient):
         return None
 
     async def _submit(self, names: list[str]) -> str:
-        bodies = ((n, self._body(self._waiting[n][0]) | self._settings.extra_body) for n in names)
+        waiting = ((n, self._waiting[n][0]) for n in names)
+        bodies = ((n, self._body(request) | self._extra(request)) for n, request in waiting)
         requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": body} for n, body in bodies)
         content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()

@@ -152,10 +152,7 @@ class OpenAIClient:
         await limiter.acquire()
         started, body = time.monotonic(), self._body(request)
         try:
-            extra: dict[str, Any] = {}
-            if _begun(request) and self._settings.prefill == "continue_final_message":  # rather than open a new turn
-                extra = {"continue_final_message": True, "add_generation_prompt": False}
-            reply = await endpoint.post(body, extra | self._settings.extra_body)
+            reply = await endpoint.post(body, self._extra(request))
             completion = read_reply(reply).cut(request.sampling.stop)
         except (openai.OpenAIError, TimeoutError, BadReply) as error:
             failure = classify(error)
@@ -189,6 +186,13 @@ class OpenAIClient:
             messages[-1]["prefix"] = True
         return {"model": self._model, "messages": messages, **values}
 
+    def _extra(self, request: Request) -> dict[str, Any]:
+        """Keys of the body that the SDK doesn't know."""
+        begun: dict[str, Any] = {}
+        if _begun(request) and self._settings.prefill == "continue_final_message":  # rather than open a new turn
+            begun = {"continue_final_message": True, "add_generation_prompt": False}
+        return begun | self._settings.extra_body
+
     def _leave_out(self, failure: FailedRequest, body: Mapping[str, Any]) -> bool:
         """Ask without a refused parameter from now on; False if `body`, which was sent, was without it.
 
@@ -220,7 +224,8 @@ class OpenAIClient:
             return EndpointError(f"{endpoint.url}: {self._model}: {said}; {advice}")
         if failure.meaning is Meaning.PREFILL:
             advice = (
-                "ask without a begun turn (evaluation.protocol=plain), or set client.prefill to a way that it knows"
+                "ask without a begun turn (evaluation.protocol=plain; iterpref diagnose can't), or set client.prefill "
+                "to a way that it knows"
             )
             return EndpointError(
                 f"{endpoint.url}: {self._model}: {said}; {advice} (plain: only where it continues begun turns unasked; "
