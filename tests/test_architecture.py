@@ -18,18 +18,8 @@ LEVELS = [
     {"demo", "progress"},
     {"pipeline"},
     {"viewer", "service"},
-    {
-        "synthesis",
-        "debugging",
-        "pairing",
-        "diagnosis",
-        "training",
-        "evaluation",
-        "analysis",
-        "importing",
-        "exporting",
-        "rewards",
-    },  # fmt: skip
+    {"synthesis", "debugging", "pairing", "diagnosis", "training", "evaluation", "analysis", "importing", "exporting"}
+    | {"rewards"},
     {"opened_run"},
     {"executor", "config"},
     {"clients", "sandbox"},
