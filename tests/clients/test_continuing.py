@@ -9,18 +9,23 @@ import pytest
 from endpoints import BatchServer, Scripted, completion
 
 from iterpref import pipeline
-from iterpref.clients import Request, Sampling
+from iterpref.clients import Ledger, Request, Sampling
 from iterpref.clients.local.client import LocalClient
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import batch as batch_module
 from iterpref.clients.openai.batch import BatchClient
+from iterpref.clients.openai.client import OpenAIClient
+from iterpref.config import DiagnosisConfig
 from iterpref.config.load import parse_config
 from iterpref.diagnosis import DiagnosisProgress
+from iterpref.diagnosis.diagnose import Diagnoser
 from iterpref.errors import EndpointError
+from iterpref.executor import Executor
 from iterpref.opened_run import OpenedRun
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import ImportedPair, Message
+from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 TASKS = 3
@@ -131,6 +136,16 @@ def test_defect_a_begun_turn_in_a_batch_was_not_marked(tmp_path: Path, monkeypat
         assert asyncio.run(client.complete(Request(messages=turns))).text == "x = 1"
         [[line]] = server.batches
     assert (line["body"]["continue_final_message"], line["body"]["add_generation_prompt"]) == (True, False)
+
+
+def test_another_way_of_marking_begun_turns_is_another_diagnosis(store: Store) -> None:
+    def asked(prefill: str) -> str:
+        settings = OpenAIConfig.model_validate({"model": "m", "prefill": prefill})
+        ledger = Ledger(OpenAIClient(settings), store, manner=settings.manner)
+        with Sandbox(workers=1) as sandbox:
+            return Diagnoser(ledger, Executor(sandbox, store), store, DiagnosisConfig()).asked
+
+    assert len({asked("continue_final_message"), asked("prefix"), asked("plain")}) == 3
 
 
 @pytest.mark.slow

@@ -103,10 +103,16 @@ def test_a_kill_costs_no_call_twice(run: Path, tmp_path: Path) -> None:
 def test_what_can_not_be_diagnosed_is_counted(run: Path, diagnose: Any) -> None:
     """An imported pair is diagnosed by the tests of a task of its id; without one it is skipped."""
     [task] = playground_tasks("train", 1)
-    right, wrong = "def solve(xs):\n    return xs", "def solve(xs):\n    return None"
+    right = "def solve(xs):\n    return xs"
     with Store.open(run) as store:
         store.put_imported_pairs(
-            ImportedPair(pair_id=name, task_id=task_id, prompt=as_messages(task.prompt), chosen=right, rejected=wrong)
+            ImportedPair(
+                pair_id=name,
+                task_id=task_id,
+                prompt=as_messages(task.prompt),
+                chosen=right,
+                rejected=right.replace("return xs", f"return '{name}'"),
+            )
             for name, task_id in (("without", "own/1"), ("with", task.task_id))
         )
         pipeline.pair(OpenedRun(store, parse_config({"sandbox": {"workers": 1}})))

@@ -39,7 +39,7 @@ class PlaceRow:
 @dataclass(frozen=True)
 class DiagnosisRows:
     """All that one model continued in one way. A pair's D⁻ `holds` the fault (`PairDiagnosis.fall` of at least a half),
-    or the model passes at least half the time after it (`passes_after`), or neither: it passes rarely anywhere."""
+    or the model passes at least half the time after it (`passes_after`), or neither (`undecided`)."""
 
     model: str
     protocol: str

@@ -20,6 +20,8 @@ from iterpref.records import Continued, Message, PairDiagnosis, Place, Preferenc
 from iterpref.store import Store
 
 Subject = tuple[PreferencePair, Task]
+# Any request with a begun turn, to learn how the client marks those.
+_BEGUN = Request(messages=(Message(role="user", content=""), Message(role="assistant", content="")))
 
 
 @dataclass
@@ -59,7 +61,9 @@ class Diagnoser:
         """How the model is asked, in words."""
         sampling, samples = self.settings.sampling, self.settings.samples
         how = f"T={sampling.temperature:g}, top_p={sampling.top_p:g}" if sampling.temperature else "greedy"
-        return f"{how}, {samples} from each place, at most {sampling.max_tokens} new tokens, seed {self.seed}"
+        manner = self.ledger.manner(_BEGUN)
+        said = f"{how}, {samples} from each place, at most {sampling.max_tokens} new tokens, seed {self.seed}"
+        return f"{said}, {manner}" if manner else said
 
     @property
     def asked(self) -> str:

@@ -163,7 +163,7 @@ class LocalClient:
             turns = [message.model_dump() for message in request.messages]
             begun = turns.pop()["content"] if turns[-1]["role"] == "assistant" else ""
             prompt = str(self._tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
-        if begun and request.healed:
+        if begun and request.healed and self._tokenizer.is_fast:
             self._spelling = self._spelling or Spelling(self._tokenizer)
             return self._spelling.hold(prompt, begun)
         return Held(list(self._tokenizer(prompt + begun, add_special_tokens=False)["input_ids"]))

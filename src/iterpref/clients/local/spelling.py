@@ -26,14 +26,15 @@ class Held(NamedTuple):
 
 
 class Spelling:
-    """The text of each token of a tokenizer in the middle of others, special tokens left out."""
+    """The text of each token of a fast tokenizer in the middle of others, special tokens left out."""
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         before = tokenizer("a", add_special_tokens=False)["input_ids"][-1:]
         known = range(len(tokenizer))
-        read = tokenizer.batch_decode([[*before, token] for token in known], clean_up_tokenization_spaces=False)
-        start = len(tokenizer.decode(before, clean_up_tokenization_spaces=False))
+        decode = tokenizer.backend_tokenizer.decode_batch  # 0.8 s for 152,000 tokens
+        *read, alone = decode([*([*before, token] for token in known), before], skip_special_tokens=False)
+        start = len(alone)
         special = {*tokenizer.all_special_ids, *tokenizer.added_tokens_decoder}
         self._texts = ["" if token in special else text[start:] for token, text in zip(known, read, strict=True)]
         self._spelled: dict[str, list[int]] = {}
@@ -43,13 +44,10 @@ class Spelling:
         self._sorted = sorted(self._spelled)
 
     def hold(self, prompt: str, begun: str) -> Held:
-        """Prompt and begun answer in tokens, the answer's end to be drawn anew; whole where that can't be done: by a
-        tokenizer without offsets, or one that lacks a character."""
-        options = {"add_special_tokens": False, "return_offsets_mapping": self._tokenizer.is_fast}
-        encoded = self._tokenizer(prompt + begun, **options)
+        """Prompt and begun answer in tokens, the answer's end to be drawn anew; whole where no such end can be
+        spelled, character by character if need be."""
+        encoded = self._tokenizer(prompt + begun, add_special_tokens=False, return_offsets_mapping=True)
         tokens = list(encoded["input_ids"])
-        if not self._tokenizer.is_fast:
-            return Held(tokens)
         starts = [start for start, _ in encoded["offset_mapping"]]
         whole = prompt + begun
         for kept in range(max(0, len(tokens) - _DRAWN_ANEW), len(tokens)):
