@@ -12,16 +12,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 from torch.utils.data import Sampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from iterpref.training.trunk.layout import batch_layout, plan_layout
 
-TRUNK = "trunk"
+TRUNK, WEIGHTS = "trunk", "token_weights"
+T = TypeVar("T")
 # Row numbers → how much of a batch they take: pairs or tokens.
 SizeOf = Callable[[list[int]], int]
 
@@ -127,9 +129,11 @@ def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
 
 @dataclass
 class FocalPreferenceCollator(DataCollatorForPreference):
-    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, 0/1 per token of the side.
+    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, a weight per token of the side.
 
-    `trunk` adds the batch's `TrunkLayout`, which the trainer takes out again before TRL sees the batch.
+    A token with a weight over 0 is in TRL's `completion_mask`. Weights other than 0 and 1 come as `token_weights`, and
+    the rows then have one column more, without loss (weighing.py). `trunk` adds the batch's `TrunkLayout`. The trainer
+    takes both out again before TRL sees the batch.
     """
 
     trunk: bool = True
@@ -138,10 +142,13 @@ class FocalPreferenceCollator(DataCollatorForPreference):
         """Batch N pairs: tensors of shape (2N, L), chosen rows first; the mask is cut like the ids it belongs to."""
         batch = super().torch_call(examples)
         masks = [(example, example[f"{side}_mask"]) for side in ("chosen", "rejected") for example in examples]
+        weights = torch.zeros(batch["completion_mask"].shape)
         for row, (example, focal) in enumerate(masks):
-            mask = [0] * len(example["prompt_ids"]) + list(focal)
-            mask = truncate(mask, self.max_length, self.truncation_mode)
-            batch["completion_mask"][row, : len(mask)] = torch.tensor(mask, dtype=torch.long)
+            mask = truncate([0.0] * len(example["prompt_ids"]) + list(focal), self.max_length, self.truncation_mode)
+            weights[row, : len(mask)] = torch.tensor(mask)
+        batch["completion_mask"] = (weights > 0).long()
+        if not torch.equal(weights, (weights > 0).float()):
+            batch[WEIGHTS] = weights
         self._cut_tails(batch)
         if self.trunk:
             batch[TRUNK] = batch_layout(batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
@@ -155,12 +162,16 @@ class FocalPreferenceCollator(DataCollatorForPreference):
         batch["attention_mask"].masked_fill_(behind, 0)
         batch["input_ids"].masked_fill_(behind, self.pad_token_id)
         step = self.pad_to_multiple_of or 1
-        width = -(-(int(last.max()) + 1) // step) * step
-        for name in ("input_ids", "attention_mask", "completion_mask"):
-            batch[name] = batch[name][:, :width]
+        columns = int(last.max()) + 1 + (WEIGHTS in batch)
+        width = -(-columns // step) * step
+        empty = {"input_ids": self.pad_token_id}
+        for name in ("input_ids", "attention_mask", "completion_mask", WEIGHTS):
+            if name in batch:
+                missing = max(width - batch[name].shape[1], 0)
+                batch[name] = pad(batch[name][:, :width], (0, missing), value=empty.get(name, 0))
 
 
-def truncate(row: list[int], max_length: int | None, mode: str) -> list[int]:
+def truncate(row: list[T], max_length: int | None, mode: str) -> list[T]:
     """What TRL's collator keeps of a row (prompt and completion): its first or its last `max_length` tokens."""
     if max_length is None:
         return row
