@@ -8,6 +8,7 @@ inside Python code blocks count: prose and fences are never wrong lines. A text 
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
@@ -34,6 +35,35 @@ def changed_spans(rejected: str, chosen: str, diff: str = "lcs") -> ChangedSpans
         rejected=tuple(Span(start=before[i].start, stop=before[i].stop) for i in changed.removed),
         chosen=tuple(Span(start=after[i].start, stop=after[i].stop) for i in changed.added),
     )
+
+
+def anchors(rejected: str, chosen: str) -> tuple[Span, ...]:
+    """Of a fix that only inserts lines: per run of them, the place in `rejected` that skipped them.
+
+    It is the first character that differs from what should have followed there, which may be the closing fence; or the
+    indentation before it, where that should have been deeper. A run has none where the rejected text ends before.
+    """
+    before, after = code_lines(rejected), code_lines(chosen)
+    added = {span.start for span in changed_spans(rejected, chosen).chosen}
+    found, common, begins = set(), 0, True
+    for line in after:
+        if line.start not in added:
+            common, begins = common + 1, True
+        elif begins:
+            begins = False
+            at = before[common].start if common < len(before) else before[-1].stop if before else len(rejected)
+            found.add(_parting(rejected, at, chosen, line.start))
+    return tuple(Span(start=start, stop=stop) for start, stop in sorted(found) if start < stop <= len(rejected))
+
+
+def _parting(rejected: str, at: int, chosen: str, from_: int) -> tuple[int, int]:
+    """Where `rejected` parts from `chosen`, both read from a place on."""
+    rest = zip(rejected[at:], chosen[from_:], strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rest))
+    spaces = same - len(rejected[at : at + same].rstrip(" \t"))
+    if spaces and chosen[from_ + same : from_ + same + 1] in (" ", "\t"):
+        return at + same - spaces, at + same
+    return at + same, at + same + 1
 
 
 class ChangedLines(NamedTuple):

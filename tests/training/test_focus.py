@@ -1,11 +1,14 @@
 """`focus: tokens`: within the changed lines only the words that differ carry loss."""
 
 import pytest
+from transformers import AutoTokenizer
 
 from iterpref.errors import ConfigError
-from iterpref.line_diff import changed_spans, changed_words
+from iterpref.line_diff import anchors, changed_spans, changed_words
+from iterpref.playground.coder import coder_path
 from iterpref.records import Span
 from iterpref.training.config import FocalDPOConfig
+from iterpref.training.encoding import encode_pair
 
 from .conftest import make_pair
 from .test_variants import tokenize
@@ -67,3 +70,22 @@ def test_methods_without_changed_lines_of_their_own(tmp_path, method):
         FocalDPOConfig(output_dir=str(tmp_path), method=method, focus="tokens")
     with pytest.raises(ConfigError, match="focus='words' is unknown"):
         FocalDPOConfig(output_dir=str(tmp_path), method="target_dpo", focus="words")
+
+
+@pytest.mark.parametrize(
+    "missing",
+    [
+        pytest.param(["    if not xs:", "        return 0"], id="before a line"),
+        pytest.param(["    return total"], id="at the end: the closing fence is penalised"),
+        pytest.param(["        total += x"], id="one step deeper"),
+    ],
+)
+def test_an_anchor_is_the_first_token_that_differs(missing):
+    right = "def f(xs):\n    if not xs:\n        return 0\n    for x in xs:\n        total += x\n    return total"
+    wrong = "\n".join(line for line in right.split("\n") if line not in missing)
+    chosen, rejected = (f"```python\n{text}\n```" for text in (right, wrong))
+    tokenizer = AutoTokenizer.from_pretrained(coder_path())
+    pair = encode_pair("f\n", chosen, rejected, anchors(rejected, chosen), tokenizer)
+    ids = zip(pair.chosen_ids, pair.rejected_ids, strict=False)
+    first = next(at for at, (one, other) in enumerate(ids) if one != other)
+    assert [at for at, mark in enumerate(pair.rejected_mask) if mark] == [first]

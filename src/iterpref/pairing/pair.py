@@ -12,7 +12,7 @@ from typing import Any
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.line_diff import DIFF_VERSION, changed_spans
+from iterpref.line_diff import DIFF_VERSION, anchors, changed_spans
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
 from iterpref.programs import code_lines, fenced
@@ -130,11 +130,13 @@ def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePai
 
 
 def _texts(rejected: str, chosen: str, settings: PairingConfig) -> dict[str, Any]:
-    """Both with D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
+    """Both with D⁻ and D⁺; `empty_removed` says what is D⁻ where the fix only inserts lines."""
     spans = changed_spans(rejected, chosen, settings.diff)
     removed = spans.rejected
     if not removed and settings.empty_removed == "full":
         removed = tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected))
+    elif not removed and settings.empty_removed == "anchor":
+        removed = anchors(rejected, chosen)
     return {
         "chosen": chosen,
         "rejected": rejected,
