@@ -71,6 +71,19 @@ class FocalDPOConfig(DPOConfig):
     )
     gamma: float = setting(0.5, "What beta times the difference of the means has to exceed in simpo and lpo.")
     sft_on: str = setting("chosen", "The side that method=sft learns (a control).", "chosen", "rejected")
+    iteration_weight: float = setting(
+        1.0,
+        "A pair whose rejected version came d versions before the passing one weighs this to the power of d - 1 (then "
+        "divided by the mean): under 1 the near ones weigh more, over 1 the far ones.",
+    )
+    curriculum: str = setting(
+        "none",
+        "Order of an epoch's batches by the kind of failure: the frequent kinds first, or the rare ones.",
+        *("none", "frequent_first", "rare_first"),
+    )
+    curriculum_replay: float = setting(
+        0.2, "With a curriculum: per kind, how many batches of earlier kinds come with its own, as a share of these."
+    )
     trunk_attention: str = setting(
         "auto",
         "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of attention with "
@@ -165,6 +178,8 @@ class FocalDPOConfig(DPOConfig):
                 f"training: got outside_weight={self.outside_weight}, added_weight={self.added_weight}, "
                 f"gamma={self.gamma}; expected a weight from 0 to 1, one over 0, and 0 or more"
             )
+        if not 0 < self.iteration_weight < float("inf"):
+            raise ConfigError(f"training: iteration_weight={self.iteration_weight} can't be used; expected more than 0")
         if method.margin and self.beta == 0:
             raise ConfigError(
                 f"training: beta=0, but method={self.method} has no loss without it; expected more than 0"
@@ -194,6 +209,12 @@ class FocalDPOConfig(DPOConfig):
             raise ConfigError(
                 f"training: max_tokens_per_batch={self.max_tokens_per_batch} must be positive, and needs "
                 "group_pairs=true and train_sampling_strategy=random"
+            )
+        if self.curriculum != "none" and not (self.groups_pairs and 0 <= self.curriculum_replay <= 1):
+            raise ConfigError(
+                f"training: curriculum={self.curriculum} orders batches that this package makes; it needs "
+                "group_pairs=true, train_sampling_strategy=random, and curriculum_replay from 0 to 1 (got "
+                f"{self.curriculum_replay})"
             )
         if self.sft_on != "chosen" and METHODS[self.method].pairwise:
             raise ConfigError(

@@ -1,7 +1,8 @@
 """Checked pairs → a tokenised dataset whose mask columns TRL's reference cache knows about.
 
 In: a `datasets.Dataset` of pairs (reading.py). Out: `TokenizedPairs`, with the columns prompt_ids, chosen_ids,
-rejected_ids, chosen_mask, rejected_mask (the tokens' weights), and length (for sampling by length).
+rejected_ids, chosen_mask, rejected_mask (the tokens' weights), length (for sampling by length), pair_weight, and kind
+(of failure, for the curriculum).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
 Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
@@ -30,7 +31,7 @@ from iterpref.training.batching import truncate
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.encoding import check_tokenizer, encode_pair
 from iterpref.training.methods import METHODS, PairSide
-from iterpref.training.reading import TrainingPair
+from iterpref.training.reading import FACTS, TrainingPair
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ _MASKS = ("chosen_mask", "rejected_mask")
 _FEATURES = Features(
     {name: List(Value("int32")) for name in _IDS}
     | {name: List(Value("float32")) for name in _MASKS}
-    | {"length": Value("int32"), "outcome": Value("string")}
+    | {"length": Value("int32"), "pair_weight": Value("float32"), "kind": Value("string"), "outcome": Value("string")}
 )
 # Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
 _WITHOUT_A_TOKEN = {
@@ -67,6 +68,7 @@ def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> To
         TrainingError: The tokenizer can't be used, or no pair is left.
     """
     check_tokenizer(tokenizer)
+    _check_facts(pairs, config)
     encoded = pairs.map(
         _encode_row,
         fn_kwargs={"tokenizer": tokenizer, "config": config},
@@ -95,7 +97,38 @@ def _kept(encoded: Dataset) -> tuple[pa.Table, dict[str, int]]:
         )
     if dropped:
         logger.warning("Left out %d of %d pairs: %s.", len(encoded) - len(kept), len(encoded), counts)
-    return encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"]), dropped
+    table = encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"])
+    weights = np.asarray(table["pair_weight"])
+    at = table.schema.get_field_index("pair_weight")
+    return table.set_column(at, "pair_weight", pa.array(weights / weights.mean())), dropped
+
+
+def _check_facts(pairs: Dataset, config: FocalDPOConfig) -> None:
+    """Refuse with a TrainingError pairs that don't say what a setting goes by."""
+    needed = {
+        "iteration_weight": FACTS[:2] if config.iteration_weight != 1.0 else (),
+        "curriculum": FACTS[2:] if config.curriculum != "none" else (),
+    }
+    for key, names in needed.items():
+        missing = [name for name in names if name not in pairs.column_names or None in pairs[name]]
+        if missing:
+            raise TrainingError(
+                f"training: {key}={getattr(config, key)} goes by {' and '.join(missing)}, which these pairs "
+                "(or some of them) don't say; pairs that `iterpref pair` made of trajectories do"
+            )
+
+
+def _pair_weight(row: Mapping[str, Any], config: FocalDPOConfig) -> float:
+    if config.iteration_weight == 1.0:
+        return 1.0
+    distance = row["chosen_iteration"] - row["rejected_iteration"]
+    if distance < 1:
+        raise TrainingError(
+            f"pair {row['pair_id']}: rejected is version {row['rejected_iteration']}, chosen {row['chosen_iteration']}"
+            "; iteration_weight goes by how long before the passing version a failing one was written, which draws of "
+            "a sampling run don't say; leave it out"
+        )
+    return float(config.iteration_weight ** (distance - 1))
 
 
 def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
@@ -121,7 +154,8 @@ def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) 
     if method.mean and outcome == "kept":
         _divide(columns, config)
     length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
-    return {**columns, "length": length, "outcome": outcome}
+    facts = {"pair_weight": _pair_weight(row, config), "kind": row.get("error_type") or ""}
+    return {**columns, **facts, "length": length, "outcome": outcome}
 
 
 def _changed(pair: TrainingPair, focus: str) -> dict[str, Sequence[Span]]:
@@ -170,6 +204,7 @@ def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
         column = table[name].combine_chunks()
         digest.update(np.asarray(column.value_lengths()).tobytes())
         digest.update(np.asarray(column.flatten()).tobytes())
+    digest.update(repr([table[name].to_pylist() for name in ("pair_weight", "kind")]).encode())  # on_disk keeps them
     return digest.hexdigest()[:16]
 
 

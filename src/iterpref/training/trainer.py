@@ -21,14 +21,23 @@ from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
-from iterpref.training.batching import TRUNK, WEIGHTS, FocalPreferenceCollator, GroupBatchSampler
+from iterpref.training.batching import (
+    OURS,
+    PAIR_WEIGHTS,
+    TRUNK,
+    WEIGHTS,
+    FocalPreferenceCollator,
+    GroupBatchSampler,
+)
 from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
+from iterpref.training.curriculum import Curriculum
 from iterpref.training.disk import is_full
 from iterpref.training.divergence import DivergenceGuard, check_loss, without_cudnn_attention
 from iterpref.training.methods import METHODS
-from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
+from iterpref.training.metrics import name_metrics
+from iterpref.training.model import ChosenRows, check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
 from iterpref.training.standard import focal_dataset
@@ -38,7 +47,6 @@ from iterpref.training.weighing import weighed
 
 logger = logging.getLogger(__name__)
 
-_MASKED_METRICS = ("rewards", "logps", "logits")  # TRL's, one per side: sums or means over the row's mask
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
@@ -117,7 +125,13 @@ class FocalDPOTrainer(DPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns = [*self._signature_columns, "chosen_mask", "rejected_mask", "length"]
+            self._signature_columns = [
+                *self._signature_columns,
+                "chosen_mask",
+                "rejected_mask",
+                "length",
+                "pair_weight",
+            ]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self._method.reference:
@@ -153,7 +167,14 @@ class FocalDPOTrainer(DPOTrainer):
             max_tokens=self.args.max_tokens_per_batch,
             max_length=self.args.max_length,
             drop_last=self.args.dataloader_drop_last,
+            curriculum=self._curriculum(),
         )
+
+    def _curriculum(self) -> Curriculum | None:
+        args = self.args
+        if args.curriculum == "none":
+            return None
+        return Curriculum(self.train_dataset["kind"], args.curriculum == "frequent_first", args.curriculum_replay)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
@@ -177,7 +198,7 @@ class FocalDPOTrainer(DPOTrainer):
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
         elif not self._method.pairwise:
-            model = _ChosenRows(model)
+            model = ChosenRows(model)
         return super()._compute_loss(model, _for_trl(inputs), return_outputs)
 
     @contextmanager
@@ -197,7 +218,7 @@ class FocalDPOTrainer(DPOTrainer):
             if layout is not None and self.trunk_mode is not None:
                 stack.enter_context(installed(models, layout, self.trunk_mode))
                 stack.enter_context(assigned([self], "_is_packed", True))
-            stack.enter_context(weighed(models, inputs.get(WEIGHTS)))
+            stack.enter_context(weighed(models, inputs.get(WEIGHTS), inputs.get(PAIR_WEIGHTS)))
             yield
 
     def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
@@ -232,37 +253,13 @@ class FocalDPOTrainer(DPOTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]
-        if not self._method.pairwise:  # these would be meaningless
-            for name in [name for name in metrics if name.startswith("rewards/") or name.endswith("/rejected")]:
-                del metrics[name]
-        if self._method.margin and "rewards/margins" in metrics:  # TRL took gamma off the chosen side's
-            for name in ("rewards/chosen", "rewards/margins"):
-                metrics[name] = [value + self.args.gamma for value in metrics[name]]
-            metrics["rewards/accuracies_over_gamma"] = metrics.pop("rewards/accuracies")
-        for side, focus in self.args.sides.items():
-            for name in [f"{metric}/{side}" for metric in _MASKED_METRICS if f"{metric}/{side}" in metrics]:
-                metrics[f"{name}{focus.suffix}"] = metrics.pop(name)
+        name_metrics(metrics, self.args)
         super().log(logs, start_time)
 
 
 def _for_trl(inputs: dict[str, Any]) -> dict[str, Any]:
     """A batch without what is ours, which TRL would hand to the model."""
-    return {name: value for name, value in inputs.items() if name not in (TRUNK, WEIGHTS)}
-
-
-class _ChosenRows:
-    """A model for SFT: TRL sends rejected rows too, but they carry no loss, so they are answered with zeros unrun."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __call__(self, **inputs: Any) -> Any:
-        rows = len(inputs["input_ids"]) // 2
-        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
-        for name, value in outputs.items():
-            if torch.is_tensor(value) and value.ndim > 1:
-                outputs[name] = torch.cat([value, torch.zeros_like(value)])
-        return outputs
+    return {name: value for name, value in inputs.items() if name not in OURS}
 
 
 def _name(model: Any) -> str:
