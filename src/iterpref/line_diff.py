@@ -5,7 +5,10 @@ are ordinary edits; `filters.py` drops cosmetic ones. Lines split at "\\n" only,
 inside Python code blocks count: prose and fences are never wrong lines. A text without a block is all code.
 """
 
-from collections.abc import Sequence
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from rapidfuzz.distance import LCSseq
@@ -14,6 +17,7 @@ from iterpref.programs import code_lines
 from iterpref.records import Span
 
 DIFF_VERSION = 1
+_WORD = re.compile(r"\w+|[^\S\n]+|\n|.")
 
 
 class ChangedSpans(NamedTuple):
@@ -31,6 +35,35 @@ def changed_spans(rejected: str, chosen: str, diff: str = "lcs") -> ChangedSpans
         rejected=tuple(Span(start=before[i].start, stop=before[i].stop) for i in changed.removed),
         chosen=tuple(Span(start=after[i].start, stop=after[i].stop) for i in changed.added),
     )
+
+
+def anchors(rejected: str, chosen: str) -> tuple[Span, ...]:
+    """Of a fix that only inserts lines: per run of them, the place in `rejected` that skipped them.
+
+    It is the first character that differs from what should have followed there, which may be the closing fence; or the
+    indentation before it, where that should have been deeper. A run has none where the rejected text ends before.
+    """
+    before, after = code_lines(rejected), code_lines(chosen)
+    added = {span.start for span in changed_spans(rejected, chosen).chosen}
+    found, common, begins = set(), 0, True
+    for line in after:
+        if line.start not in added:
+            common, begins = common + 1, True
+        elif begins:
+            begins = False
+            at = before[common].start if common < len(before) else before[-1].stop if before else len(rejected)
+            found.add(_parting(rejected, at, chosen, line.start))
+    return tuple(Span(start=start, stop=stop) for start, stop in sorted(found) if start < stop <= len(rejected))
+
+
+def _parting(rejected: str, at: int, chosen: str, from_: int) -> tuple[int, int]:
+    """Where `rejected` parts from `chosen`, both read from a place on."""
+    rest = zip(rejected[at:], chosen[from_:], strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], rest))
+    spaces = same - len(rejected[at : at + same].rstrip(" \t"))
+    if spaces and chosen[from_ + same : from_ + same + 1] in (" ", "\t"):
+        return at + same - spaces, at + same
+    return at + same, at + same + 1
 
 
 class ChangedLines(NamedTuple):
@@ -66,6 +99,66 @@ def middle_lines(before: Sequence[str], after: Sequence[str]) -> ChangedLines:
 
 # The values of `pairing.diff`.
 DIFFS = {"lcs": changed_lines, "prefix_suffix": middle_lines}
+
+
+def changed_words(own: str, other: str, own_spans: Sequence[Span], other_spans: Sequence[Span]) -> list[Span]:
+    """The words within the changed lines `own_spans` that are not common with the lines of `other` in their place.
+
+    A word is a name or number, a run of spaces, or one other character. Where the other text only has more words, the
+    one that follows them here is changed: it stands where another was due. Spans that are not the changed lines of a
+    diff, and lines without any such word, stay as they are.
+    """
+    here, there = _runs(own, own_spans), _runs(other, other_spans)
+    if here is None or there is None or here.common != there.common:
+        return list(own_spans)
+    found: list[Span] = []
+    for place, spans in here.changed.items():
+        words = [word for span in spans for word in _words(own, span)]
+        others = [word for span in there.changed.get(place, []) for word in _words(other, span)]
+        texts = [own[word.start : word.stop] for word in words]
+        off = _words_off(texts, [other[word.start : word.stop] for word in others])
+        found += [words[at] for at in off] or spans
+    return found
+
+
+class _Runs(NamedTuple):
+    """A text's common lines, and its changed ones by how many common lines come before them."""
+
+    common: list[str]
+    changed: dict[int, list[Span]]
+
+
+def _runs(text: str, spans: Sequence[Span]) -> _Runs | None:
+    """None where a span is not one line of code."""
+    left = {span.start: span for span in spans}
+    runs = _Runs([], defaultdict(list))
+    for line in code_lines(text):
+        span = left.pop(line.start, None)
+        if span is None:
+            runs.common.append(line.text)
+        elif span.stop == line.stop:
+            runs.changed[len(runs.common)].append(span)
+        else:
+            return None
+    return None if left else runs
+
+
+def _words(text: str, span: Span) -> Iterator[Span]:
+    for match in _WORD.finditer(text, span.start, span.stop):
+        yield Span(start=match.start(), stop=match.end())
+
+
+def _words_off(words: Sequence[str], others: Sequence[str]) -> list[int]:
+    """Indices of the words off the LCS, and of those before which the others have words that nothing here replaces."""
+    off: set[int] = set()
+    blocks = list(LCSseq.opcodes(words, others))
+    for number, block in enumerate(blocks):
+        beside = {other.tag for other in blocks[max(number - 1, 0) : number + 2]}
+        if block.tag in ("delete", "replace"):
+            off.update(range(block.src_start, block.src_end))
+        elif block.tag == "insert" and "delete" not in beside and block.src_start < len(words):
+            off.add(block.src_start)
+    return sorted(off)
 
 
 def _lines_off(lines: Sequence[str], common: Sequence[str]) -> tuple[int, ...]:

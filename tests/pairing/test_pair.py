@@ -144,6 +144,42 @@ def test_policies_for_insertion_only_fixes() -> None:
         Filters(stop).check(empty, "f")
 
 
+@pytest.mark.parametrize(
+    ("before", "skipped_by"),
+    [
+        pytest.param("def f(x):\n    return y", ["r"], id="the next line's first character that differs"),
+        pytest.param("def f(x):\n    y = x * 2", ["`"], id="the end of the block came too early"),
+        pytest.param("    return y", ["    "[0]], id="the first line is missing"),
+        pytest.param("def f(x):", ["`"], id="all that follows is missing"),
+    ],
+)
+def test_anchors_of_insertion_only_fixes(before: str, skipped_by: list[str]) -> None:
+    anchor = PairingConfig(empty_removed="anchor")
+    [made] = pairs_of(TASK, trajectory(before, RIGHT, passing=1), anchor)
+    assert [made.rejected[s.start : s.stop] for s in made.rejected_spans] == skipped_by
+    verdicts = {verdict.name: verdict.kept for verdict in Filters(anchor).check(made, None).filters}
+    assert verdicts["wrong_lines"] and verdicts["comments"] and verdicts["removed_lines"]
+
+
+def test_an_anchor_per_run_of_missing_lines_and_none_where_lines_were_wrong() -> None:
+    anchor = PairingConfig(empty_removed="anchor")
+    right = "def f(x):\n    a = 1\n    y = x\n    y += x\n    return y"
+    [made] = pairs_of(TASK, trajectory("def f(x):\n    y = x\n    return y", right, passing=1), anchor)
+    places = [made.rejected[span.start :].split("\n")[0] for span in made.rejected_spans]
+    assert places == ["y = x", "return y"]
+    wrong, plain = (pairs_of(TASK, trajectory(WRONG, RIGHT, passing=1), s)[0] for s in (anchor, EACH))
+    assert wrong.rejected_spans == plain.rejected_spans
+
+
+def test_a_text_that_ends_where_lines_are_missing_has_no_anchor() -> None:
+    anchor = PairingConfig(empty_removed="anchor")
+    imported = ImportedPair(pair_id="i", task_id="i", prompt="Q", chosen="a = 1\nb = 2", rejected="a = 1")
+    made = focal_pair(imported, anchor)
+    assert made.rejected_spans == ()
+    dropped = [verdict.name for verdict in Filters(anchor).check(made, None).filters if not verdict.kept]
+    assert dropped == ["wrong_lines"]
+
+
 def test_same_ast_of_broken_programs() -> None:
     assert not same_ast("def f(:", "def f(:")
 

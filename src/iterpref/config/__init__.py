@@ -131,10 +131,14 @@ class PairingConfig(Section):
 
     negatives: Literal["random", "first", "last", "each"] = "random"
     """Which failing versions become `rejected`: one at random (the paper's choice), the first, the last, or each."""
-    empty_removed: Literal["drop", "full", "error"] = "drop"
-    """A fix that only inserts lines leaves nothing to penalise: drop the pair, penalise the whole program, or stop."""
+    empty_removed: Literal["drop", "full", "anchor", "error"] = "drop"
+    """A fix that only inserts lines leaves nothing to penalise: drop the pair, penalise the whole program, penalise the
+    place where the lines were skipped (`anchor`), or stop."""
     diff: Literal["lcs", "prefix_suffix"] = "lcs"
     """Which lines differ: those off the longest common subsequence, or all between common beginning and end."""
+    failing_path: bool = False
+    """Cut D⁻ down to the lines that ran in the failing call, by a trace in the sandbox (one run more per failing
+    program); where none of them ran, or that can't be told, D⁻ stays whole."""
     max_removed_lines: int = Field(default=20, gt=0)
     """Pairs with more wrong lines than this are dropped (paper: 20)."""
     max_tokens: int = Field(default=2048, gt=0)

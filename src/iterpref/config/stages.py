@@ -22,7 +22,7 @@ READS: dict[str, tuple[str, ...]] = {
     "judge": ("client", "judge_client"),
     "judge tests": ("client", "judge_client"),
     "revise": ("client", "judge_client"),
-    "pair": ("seed", "pairing"),
+    "pair": ("seed", "pairing", *_RUNS),
     "diagnose": ("seed", "client", "diagnosis", *_RUNS),
     "train": ("seed", "model", "training"),
     "evaluate": ("seed", "model", "client", "evaluation", "playground", *_RUNS),

@@ -75,19 +75,19 @@ class Filters:
         self._seen.add(key)
 
     def _wrong_line_count(self, pair: PreferencePair) -> int:
-        """As the diff counts: with `full` the spans of a fix that only inserts lines cover a program without any."""
-        if self.settings.empty_removed == "full":
+        """As the diff counts: with `full` and `anchor` a fix that only inserts lines has spans, but no wrong line."""
+        if self.settings.empty_removed in ("full", "anchor"):
             return len(changed_spans(pair.rejected, pair.chosen, pair.diff).rejected)
         return len(pair.rejected_spans)
 
     def _wrong_lines(self, pair: PreferencePair) -> FilterVerdict:
-        """The policy for a fix that only inserts lines; with `full` the spans already cover the whole program."""
+        """The policy for a fix that only inserts lines; with `full` and `anchor` there are spans already."""
         if pair.rejected_spans or self.settings.empty_removed == "full":
             return FilterVerdict(name="wrong_lines", kept=True)
         if self.settings.empty_removed == "error":
             raise RecordError(
                 f"pair {pair.pair_id}: the fix only inserts lines, so there is nothing to penalise; set "
-                "pairing.empty_removed to drop or full"
+                "pairing.empty_removed to drop, full or anchor"
             )
         return verdict_of("wrong_lines", False, "the fix only inserts lines")
 
@@ -123,7 +123,8 @@ def _only_comments(pair: PreferencePair) -> bool:
     removed = {span.start for span in pair.rejected_spans}
     lines = code_lines(pair.rejected)
     code = _lines_of_code("\n".join(line.text for line in lines))
-    return not any(line.start in removed and number in code for number, line in enumerate(lines, start=1))
+    wrong = [number for number, line in enumerate(lines, start=1) if line.start in removed]
+    return bool(wrong) and not code.intersection(wrong)  # an anchor need not begin a line
 
 
 _NOT_CODE = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}

@@ -1,4 +1,4 @@
-"""Trajectory → focal preference pairs; no model, no execution: it can be repeated with other settings at no cost.
+"""Trajectory → focal preference pairs; no model, and no execution but for `failing_path`: repeated at no cost.
 
 Chosen is the first version that passes its tests; rejected is one version before it that failed, or each of them
 (`negatives`; the paper found one at random best). Of sampling runs every passing draw is chosen once. Both are rendered
@@ -7,12 +7,12 @@ feedback turn. Imported pairs keep their text.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from iterpref.config import PairingConfig
 from iterpref.errors import ConfigError
-from iterpref.line_diff import DIFF_VERSION, changed_spans
+from iterpref.line_diff import DIFF_VERSION, anchors, changed_spans
 from iterpref.pairing.filters import CountTokens, Filters, estimated_tokens
 from iterpref.pairing.quality import QualityFilters
 from iterpref.programs import code_lines, fenced
@@ -29,34 +29,46 @@ from iterpref.records import (
 )
 from iterpref.store import Store
 
+# A task and a failing attempt → the lines of its program that ran in the failing call, if that is known.
+Path = Callable[[Task, Attempt], frozenset[int] | None]
+
 
 def make_pairs(
-    store: Store, settings: PairingConfig, seed: int = 0, count_tokens: CountTokens = estimated_tokens
+    store: Store,
+    settings: PairingConfig,
+    seed: int = 0,
+    count_tokens: CountTokens = estimated_tokens,
+    path: Path | None = None,
 ) -> Iterator[PreferencePair]:
     """All pairs of a run, checked by the filters: those of its trajectories, then the imported ones; streamed.
 
-    `settings.source` says whose trajectories: programs of sampling runs were not made from one another.
+    `settings.source` says whose trajectories: programs of sampling runs were not made from one another. With `path` D⁻
+    is cut down to lines that ran.
     """
     filters, quality = Filters(settings, count_tokens), QualityFilters(store, settings)
-    for candidate, entry_point in _candidates(store, settings, seed):
+    for candidate, entry_point in _candidates(store, settings, seed, path):
         yield quality.check(filters.check(candidate, entry_point))
 
 
-def _candidates(store: Store, settings: PairingConfig, seed: int) -> Iterator[tuple[PreferencePair, str | None]]:
+def _candidates(
+    store: Store, settings: PairingConfig, seed: int, path: Path | None
+) -> Iterator[tuple[PreferencePair, str | None]]:
     for trajectory in store.trajectories():
         if (trajectory.origin == "sampling") == (settings.source == "sampling"):
             task = store.task(trajectory.task_id)
-            for made in pairs_of(task, trajectory, settings, seed):
+            for made in pairs_of(task, trajectory, settings, seed, path):
                 yield made, task.entry_point
     for imported in store.imported_pairs():
         yield focal_pair(imported, settings), None
 
 
-def pairs_of(task: Task, trajectory: Trajectory, settings: PairingConfig, seed: int = 0) -> list[PreferencePair]:
+def pairs_of(
+    task: Task, trajectory: Trajectory, settings: PairingConfig, seed: int = 0, path: Path | None = None
+) -> list[PreferencePair]:
     """The pairs of one trajectory before any filter; none when no version passes, or none fails before."""
     prompt = _prompt(task, settings)
     return [
-        _pair_of(task, trajectory, chosen, rejected, prompt, settings)
+        _pair_of(task, trajectory, chosen, rejected, prompt, settings, path)
         for chosen, failing in _chosen_with_failing(trajectory)
         for rejected in _negatives(failing, settings, _draw_key(seed, trajectory, chosen))
     ]
@@ -99,8 +111,15 @@ def _negatives(failing: tuple[Attempt, ...], settings: PairingConfig, key: str) 
 
 
 def _pair_of(
-    task: Task, trajectory: Trajectory, chosen: Attempt, rejected: Attempt, prompt: Prompt, settings: PairingConfig
+    task: Task,
+    trajectory: Trajectory,
+    chosen: Attempt,
+    rejected: Attempt,
+    prompt: Prompt,
+    settings: PairingConfig,
+    path: Path | None,
 ) -> PreferencePair:
+    ran = path(task, rejected) if path else None
     return PreferencePair(
         pair_id=f"{trajectory.trajectory_id}#{rejected.iteration}-{chosen.iteration}",
         task_id=task.task_id,
@@ -113,7 +132,7 @@ def _pair_of(
         tests_hash=task.tests_hash,
         trust=chosen.execution.trust,
         origin=trajectory.origin,
-        **_texts(fenced(rejected.program), fenced(chosen.program), settings),
+        **_texts(fenced(rejected.program), fenced(chosen.program), settings, ran),
     )
 
 
@@ -129,12 +148,20 @@ def focal_pair(imported: ImportedPair, settings: PairingConfig) -> PreferencePai
     )
 
 
-def _texts(rejected: str, chosen: str, settings: PairingConfig) -> dict[str, Any]:
-    """Both with D⁻ and D⁺; with `empty_removed: full` an insertion-only fix makes the whole rejected program D⁻."""
+def _texts(rejected: str, chosen: str, settings: PairingConfig, ran: frozenset[int] | None = None) -> dict[str, Any]:
+    """Both with D⁻ and D⁺; `empty_removed` says what is D⁻ where the fix only inserts lines.
+
+    Of D⁻ the lines in `ran` are taken, unless none of them ran.
+    """
     spans = changed_spans(rejected, chosen, settings.diff)
     removed = spans.rejected
+    if ran is not None:
+        on_path = {line.start for number, line in enumerate(code_lines(rejected), start=1) if number in ran}
+        removed = tuple(span for span in removed if span.start in on_path) or removed
     if not removed and settings.empty_removed == "full":
         removed = tuple(Span(start=line.start, stop=line.stop) for line in code_lines(rejected))
+    elif not removed and settings.empty_removed == "anchor":
+        removed = anchors(rejected, chosen)
     return {
         "chosen": chosen,
         "rejected": rejected,

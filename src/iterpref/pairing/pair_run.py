@@ -4,8 +4,10 @@ Not here: the making of one pair (pair.py), a judge's question (judge_pairs.py),
 """
 
 import asyncio
+from contextlib import ExitStack
 
 from iterpref.opened_run import OpenedRun
+from iterpref.pairing.failing_path import FailingPath
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import make_pairs
@@ -21,7 +23,13 @@ def pair_run(run: OpenedRun) -> None:
     run.need(sources, "trajectories or imported pairs", "iterpref debug or import makes them")
     settings = run.config.pairing
     count = run.token_counter(settings.tokenizer) if settings.tokenizer else estimated_tokens
-    run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count))
+    with ExitStack() as stack:
+        path = None
+        if settings.failing_path:
+            sandbox = run.sandbox()
+            stack.callback(sandbox.close)
+            path = FailingPath(sandbox, run.config.seed, run.config.limits).lines
+        run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count, path))
 
 
 def judge_run(run: OpenedRun) -> JudgeProgress:

@@ -39,7 +39,8 @@ class PreferencePair(Record):
     """A chosen and a rejected completion, and where they differ.
 
     `prompt`, `chosen`, `rejected` are TRL's columns. Spans index the exact `chosen` and `rejected` strings, cover whole
-    lines with their newline, and mark D⁺ and D⁻ (arXiv:2503.02783, Algorithm 1).
+    lines with their newline, and mark D⁺ and D⁻ (arXiv:2503.02783, Algorithm 1); with `empty_removed: anchor` a fix
+    that only inserts lines has a span without a line's end per place where they are missing.
     """
 
     pair_id: str

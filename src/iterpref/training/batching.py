@@ -12,16 +12,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 from torch.utils.data import Sampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from iterpref.training.curriculum import Curriculum
 from iterpref.training.trunk.layout import batch_layout, plan_layout
 
-TRUNK = "trunk"
+TRUNK, WEIGHTS, PAIR_WEIGHTS = "trunk", "token_weights", "pair_weights"
+OURS = (TRUNK, WEIGHTS, PAIR_WEIGHTS)  # what a batch has beside TRL's
+T = TypeVar("T")
 # Row numbers → how much of a batch they take: pairs or tokens.
 SizeOf = Callable[[list[int]], int]
 
@@ -41,6 +45,7 @@ class GroupBatchSampler(Sampler[list[int]]):
         max_tokens: Limit in tokens of the packed row; a pair that alone is longer gets a batch of its own.
         max_length: What the collator keeps of a row.
         drop_last: For accelerate: whether a last round that has no batch for some process is left out.
+        curriculum: The order of an epoch's batches (curriculum.py); None: at random.
     """
 
     def __init__(
@@ -52,6 +57,7 @@ class GroupBatchSampler(Sampler[list[int]]):
         max_tokens: int | None = None,
         max_length: int | None = None,
         drop_last: bool = False,
+        curriculum: Curriculum | None = None,
     ) -> None:
         self.batch_size = None  # accelerate's sign for batches of different sizes
         self.drop_last = drop_last
@@ -61,7 +67,13 @@ class GroupBatchSampler(Sampler[list[int]]):
         order = np.random.default_rng(seed).permutation(len(groups))
         size_of: SizeOf = len if max_tokens is None else partial(_packed_tokens, rows, max_length)
         limit = max_pairs if max_tokens is None else max_tokens
-        self.batches = _pack([groups[at] for at in order], limit, size_of)
+        shuffled = [groups[at] for at in order]
+        self._curriculum = curriculum
+        if curriculum is None:
+            self.batches = _pack(shuffled, limit, size_of)
+        else:
+            stages = [_pack(stage, limit, size_of) for stage in curriculum.stages(shuffled)]
+            self.batches = curriculum.begin(stages)
 
     @property
     def sampler(self) -> "GroupBatchSampler":
@@ -72,10 +84,12 @@ class GroupBatchSampler(Sampler[list[int]]):
         self._epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.batches)
+        return len(self.batches) if self._curriculum is None else self._curriculum.length
 
     def __iter__(self) -> Iterator[list[int]]:
-        for at in np.random.default_rng((self._seed, self._epoch)).permutation(len(self.batches)):
+        draw = np.random.default_rng((self._seed, self._epoch))
+        order = draw.permutation(len(self.batches)) if self._curriculum is None else self._curriculum.order(draw)
+        for at in order:
             yield list(self.batches[at])
 
 
@@ -127,9 +141,12 @@ def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:
 
 @dataclass
 class FocalPreferenceCollator(DataCollatorForPreference):
-    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, 0/1 per token of the side.
+    """TRL's collator for examples that also carry `chosen_mask` and `rejected_mask`, a weight per token of the side.
 
-    `trunk` adds the batch's `TrunkLayout`, which the trainer takes out again before TRL sees the batch.
+    A token with a weight over 0 is in TRL's `completion_mask`. Weights other than 0 and 1 come as `token_weights`, and
+    the rows then have one column more, without loss (weighing.py). `pair_weight` other than 1 comes as `pair_weights`,
+    (N,). `trunk` adds the batch's `TrunkLayout`. The trainer
+    takes these out again before TRL sees the batch.
     """
 
     trunk: bool = True
@@ -138,10 +155,16 @@ class FocalPreferenceCollator(DataCollatorForPreference):
         """Batch N pairs: tensors of shape (2N, L), chosen rows first; the mask is cut like the ids it belongs to."""
         batch = super().torch_call(examples)
         masks = [(example, example[f"{side}_mask"]) for side in ("chosen", "rejected") for example in examples]
+        weights = torch.zeros(batch["completion_mask"].shape)
         for row, (example, focal) in enumerate(masks):
-            mask = [0] * len(example["prompt_ids"]) + list(focal)
-            mask = truncate(mask, self.max_length, self.truncation_mode)
-            batch["completion_mask"][row, : len(mask)] = torch.tensor(mask, dtype=torch.long)
+            mask = truncate([0.0] * len(example["prompt_ids"]) + list(focal), self.max_length, self.truncation_mode)
+            weights[row, : len(mask)] = torch.tensor(mask)
+        batch["completion_mask"] = (weights > 0).long()
+        if not torch.equal(weights, (weights > 0).float()):
+            batch[WEIGHTS] = weights
+        pair_weights = torch.tensor([example.get("pair_weight", 1.0) for example in examples])
+        if not torch.equal(pair_weights, torch.ones(len(examples))):
+            batch[PAIR_WEIGHTS] = pair_weights
         self._cut_tails(batch)
         if self.trunk:
             batch[TRUNK] = batch_layout(batch["input_ids"], batch["attention_mask"], batch["completion_mask"])
@@ -155,12 +178,16 @@ class FocalPreferenceCollator(DataCollatorForPreference):
         batch["attention_mask"].masked_fill_(behind, 0)
         batch["input_ids"].masked_fill_(behind, self.pad_token_id)
         step = self.pad_to_multiple_of or 1
-        width = -(-(int(last.max()) + 1) // step) * step
-        for name in ("input_ids", "attention_mask", "completion_mask"):
-            batch[name] = batch[name][:, :width]
+        columns = int(last.max()) + 1 + (WEIGHTS in batch)
+        width = -(-columns // step) * step
+        empty = {"input_ids": self.pad_token_id}
+        for name in ("input_ids", "attention_mask", "completion_mask", WEIGHTS):
+            if name in batch:
+                missing = max(width - batch[name].shape[1], 0)
+                batch[name] = pad(batch[name][:, :width], (0, missing), value=empty.get(name, 0))
 
 
-def truncate(row: list[int], max_length: int | None, mode: str) -> list[int]:
+def truncate(row: list[T], max_length: int | None, mode: str) -> list[T]:
     """What TRL's collator keeps of a row (prompt and completion): its first or its last `max_length` tokens."""
     if max_length is None:
         return row

@@ -11,7 +11,7 @@ from transformers.utils import is_torch_bf16_gpu_available
 from trl import DPOConfig
 
 from iterpref.errors import ConfigError, TrainingError
-from iterpref.training.methods import METHODS, NLL
+from iterpref.training.methods import METHODS, NLL, Focus, changed_lines, changed_lines_of_half
 from iterpref.training.numbers import check_numbers
 
 SUPPORTED_TRL = "1.16"
@@ -35,7 +35,8 @@ class FocalDPOConfig(DPOConfig):
     - `target_dpo`: dpo with the rejected side reduced to D⁻, the lines that the fix replaced;
     - `target_rpo`: target_dpo + alpha * NLL of the chosen side (the default);
     - the paper's ablations of target_rpo: `hybrid` (half of the pairs as in rpo), `diff_augmentation` (1-2 lines around
-      D⁻ in it too), `symmetric` (the chosen side reduced to D⁺ too).
+      D⁻ in it too), `symmetric` (the chosen side reduced to D⁺ too);
+    - `simpo`, `focal_simpo` and `lpo`: mean log-probabilities without a reference (docs/training.md, variants).
 
     Raises:
         ConfigError: `method` or a policy is unknown, an explicit loss contradicts `method`, or a TRL option is set that
@@ -55,7 +56,34 @@ class FocalDPOConfig(DPOConfig):
         *_WITHOUT_A_TOKEN,
     )
     empty_added: str = setting("drop", "The same for the chosen side and D+.", *_WITHOUT_A_TOKEN)
+    focus: str = setting(
+        "lines",
+        "What of D- and D+ is in focus: whole lines, or within them the tokens that differ.",
+        *("lines", "tokens"),
+    )
+    outside_weight: float | None = setting(
+        None,
+        "Weight of the tokens outside D- (D+) on a side that the method reduces to it, beside 1 within; default: the "
+        "method's, which is 0 but for lpo. With 1, target_dpo is dpo.",
+    )
+    added_weight: float = setting(
+        1.0, "Weight of the chosen tokens in D+, beside 1 outside, where the whole chosen side is learned."
+    )
+    gamma: float = setting(0.5, "What beta times the difference of the means has to exceed in simpo and lpo.")
     sft_on: str = setting("chosen", "The side that method=sft learns (a control).", "chosen", "rejected")
+    iteration_weight: float = setting(
+        1.0,
+        "A pair whose rejected version came d versions before the passing one weighs this to the power of d - 1 (then "
+        "divided by the mean): under 1 the near ones weigh more, over 1 the far ones.",
+    )
+    curriculum: str = setting(
+        "none",
+        "Order of an epoch's batches by the kind of failure: the frequent kinds first, or the rare ones.",
+        *("none", "frequent_first", "rare_first"),
+    )
+    curriculum_replay: float = setting(
+        0.2, "With a curriculum: per kind, how many batches of earlier kinds come with its own, as a share of these."
+    )
     trunk_attention: str = setting(
         "auto",
         "How to run the tokens that the rows of a batch share once: split, sdpa or varlen are ways of attention with "
@@ -87,6 +115,7 @@ class FocalDPOConfig(DPOConfig):
             _check_choice(key, getattr(self, key), self.__dataclass_fields__[key].metadata.get("choices"))
         check_numbers(vars(self))
         self._fill_losses()
+        self._check_weights()
         self._refuse_meaningless()
         self._fit_the_machine()
         if not METHODS[self.method].reference:
@@ -120,6 +149,42 @@ class FocalDPOConfig(DPOConfig):
             )
         self.loss_type, self.loss_weights = expected, weights
 
+    @property
+    def sides(self) -> dict[str, Focus]:
+        """Side → what its tokens weigh."""
+        return METHODS[self.method].focus(self.outside_weight, self.added_weight)
+
+    def _check_weights(self) -> None:
+        method = METHODS[self.method]
+        refused = {
+            "outside_weight": (self.outside_weight is not None and not method.focal_sides, "has no side reduced to D-"),
+            "added_weight": (
+                self.added_weight != 1.0 and (not method.pairwise or "chosen" in method.focal_sides),
+                "does not compare the whole chosen side with another",
+            ),
+            "gamma": (self.gamma != 0.5 and not method.margin, "has no margin"),
+        }
+        if self.focus != "lines" and not any(
+            side.mask in (changed_lines, changed_lines_of_half) for side in self.sides.values()
+        ):
+            raise ConfigError(
+                f"training: focus={self.focus}, but method={self.method} looks at no changed lines alone; leave it out"
+            )
+        for key, (is_refused, why) in refused.items():
+            if is_refused:
+                raise ConfigError(f"training: {key}={getattr(self, key)}, but method={self.method} {why}; leave it out")
+        if not (0 <= (self.outside_weight or 0) <= 1 and 0 < self.added_weight < float("inf") and self.gamma >= 0):
+            raise ConfigError(
+                f"training: got outside_weight={self.outside_weight}, added_weight={self.added_weight}, "
+                f"gamma={self.gamma}; expected a weight from 0 to 1, one over 0, and 0 or more"
+            )
+        if not 0 < self.iteration_weight < float("inf"):
+            raise ConfigError(f"training: iteration_weight={self.iteration_weight} can't be used; expected more than 0")
+        if method.margin and self.beta == 0:
+            raise ConfigError(
+                f"training: beta=0, but method={self.method} has no loss without it; expected more than 0"
+            )
+
     def _fit_the_machine(self) -> None:
         if not torch.accelerator.is_available() and (self.bf16 or int(os.environ.get("WORLD_SIZE", "1")) > 1):
             # Otherwise transformers refuses bf16; and accelerate forms no group, and every process trains by itself.
@@ -144,6 +209,12 @@ class FocalDPOConfig(DPOConfig):
             raise ConfigError(
                 f"training: max_tokens_per_batch={self.max_tokens_per_batch} must be positive, and needs "
                 "group_pairs=true and train_sampling_strategy=random"
+            )
+        if self.curriculum != "none" and not (self.groups_pairs and 0 <= self.curriculum_replay <= 1):
+            raise ConfigError(
+                f"training: curriculum={self.curriculum} orders batches that this package makes; it needs "
+                "group_pairs=true, train_sampling_strategy=random, and curriculum_replay from 0 to 1 (got "
+                f"{self.curriculum_replay})"
             )
         if self.sft_on != "chosen" and METHODS[self.method].pairwise:
             raise ConfigError(

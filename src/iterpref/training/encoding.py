@@ -100,7 +100,10 @@ def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[in
         return [1] * len(side.ids)
     shift, content = side.rendered.shift, side.rendered.content
     moved = shift_spans(spans, shift, content.start, content.stop)
-    fences = shift_spans(fence_spans(completion), shift, content.start, content.stop)
+    # A fence that a span points into is meant: closing the block too early is how missing lines were skipped.
+    meant = {f for f in fence_spans(completion) if any(f.start <= span.start < f.stop for span in spans)}
+    fences = [fence for fence in fence_spans(completion) if fence not in meant]
+    fences = shift_spans(fences, shift, content.start, content.stop)
     return focal_mask(side.offsets, moved, fences)
 
 

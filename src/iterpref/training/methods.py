@@ -60,6 +60,9 @@ class Method:
             focal: its metrics are renamed, and `empty_removed` or `empty_added` is about pairs without a token there.
         pairwise: Whether both sides are learned; else one alone, which `sft_on` chooses, and the other is not run.
         reference: Whether the loss compares with the frozen model.
+        outside: What a token of a focal side weighs outside of its mask, beside 1 within (key `outside_weight`).
+        mean: Whether a side's weights are divided by their sum, so that a mean log-probability is compared.
+        margin: Whether the difference has to exceed `gamma`.
     """
 
     terms: tuple[str, ...]
@@ -68,14 +71,43 @@ class Method:
     chosen_mask: Mask = everything
     pairwise: bool = True
     reference: bool = True
-
-    @property
-    def masks(self) -> dict[str, Mask]:
-        return {"chosen": self.chosen_mask, "rejected": self.rejected_mask}
+    outside: float = 0.0
+    mean: bool = False
+    margin: bool = False
 
     @property
     def focal_sides(self) -> list[str]:
-        return [side for side, mask in self.masks.items() if mask is not everything]
+        masks = {"chosen": self.chosen_mask, "rejected": self.rejected_mask}
+        return [side for side, mask in masks.items() if mask is not everything]
+
+    def focus(self, outside: float | None = None, added: float = 1.0) -> "dict[str, Focus]":
+        """What the tokens of each side weigh, under the settings `outside_weight` and `added_weight`."""
+        rest = self.outside if outside is None else outside
+        chosen = Focus(self.chosen_mask, 1.0, rest, self.mean)
+        if self.chosen_mask is everything and added != 1.0:
+            chosen = Focus(changed_lines, added, 1.0, self.mean)
+        return {"chosen": chosen, "rejected": Focus(self.rejected_mask, 1.0, rest, self.mean)}
+
+
+@dataclass(frozen=True)
+class Focus:
+    """What the tokens of a side weigh within its mask and outside of it; `mean`: divided by their sum."""
+
+    mask: Mask
+    inside: float
+    outside: float
+    mean: bool
+
+    def weights(self, marks: Sequence[int]) -> list[float]:
+        """(L,) marks of 0/1 → (L,) weights, before they are divided."""
+        return [self.inside if mark else self.outside for mark in marks]
+
+    @property
+    def suffix(self) -> str:
+        """What TRL's metrics of such a side are called by: `` means a sum over all its tokens."""
+        if self.mask is everything:
+            return "_weighted" if self.mean else ""
+        return "_weighted" if self.mean or self.outside else "_focal"
 
 
 METHODS: dict[str, Method] = {
@@ -92,6 +124,28 @@ METHODS: dict[str, Method] = {
         "target_rpo with the chosen side reduced to D+ too",
         rejected_mask=changed_lines,
         chosen_mask=changed_lines,
+    ),
+    # without a reference: mean log-probabilities, whose difference has to exceed gamma
+    "simpo": Method(
+        (DPO,), "mean log-probabilities, no reference, margin gamma", reference=False, mean=True, margin=True
+    ),
+    "focal_simpo": Method(
+        (DPO,),
+        "simpo with the rejected side reduced to D-",
+        rejected_mask=changed_lines,
+        reference=False,
+        mean=True,
+        margin=True,
+    ),
+    "lpo": Method(
+        (DPO, NLL),
+        "simpo with weights .9 in D+ and D- and .1 outside, + alpha * NLL of the chosen side",
+        rejected_mask=changed_lines,
+        chosen_mask=changed_lines,
+        outside=1 / 9,
+        reference=False,
+        mean=True,
+        margin=True,
     ),
 }
 

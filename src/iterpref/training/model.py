@@ -81,3 +81,18 @@ def save_merged(model: str, folder: Path, tokenizer: Any, args: FocalDPOConfig) 
     merged = PeftModel.from_pretrained(base, str(folder / ADAPTER_FOLDER)).merge_and_unload(safe_merge=True)
     merged.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+class ChosenRows:
+    """A model for SFT: TRL sends rejected rows too, but they carry no loss, so they are answered with zeros unrun."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __call__(self, **inputs: Any) -> Any:
+        rows = len(inputs["input_ids"]) // 2
+        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
+        for name, value in outputs.items():
+            if torch.is_tensor(value) and value.ndim > 1:
+                outputs[name] = torch.cat([value, torch.zeros_like(value)])
+        return outputs

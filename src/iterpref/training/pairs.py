@@ -1,7 +1,8 @@
 """Checked pairs → a tokenised dataset whose mask columns TRL's reference cache knows about.
 
 In: a `datasets.Dataset` of pairs (reading.py). Out: `TokenizedPairs`, with the columns prompt_ids, chosen_ids,
-rejected_ids, chosen_mask, rejected_mask, and length (for sampling by length).
+rejected_ids, chosen_mask, rejected_mask (the tokens' weights), length (for sampling by length), pair_weight, and kind
+(of failure, for the curriculum).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
 Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
@@ -24,12 +25,13 @@ from accelerate import PartialState
 from datasets import Dataset, Features, List, Value, load_from_disk
 
 from iterpref.errors import IterPrefError, SpanError, TrainingError
+from iterpref.line_diff import changed_words
 from iterpref.records import Span
 from iterpref.training.batching import truncate
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.encoding import check_tokenizer, encode_pair
 from iterpref.training.methods import METHODS, PairSide
-from iterpref.training.reading import TrainingPair
+from iterpref.training.reading import FACTS, TrainingPair
 
 logger = logging.getLogger(__name__)
 
@@ -37,8 +39,8 @@ _IDS = ("prompt_ids", "chosen_ids", "rejected_ids")
 _MASKS = ("chosen_mask", "rejected_mask")
 _FEATURES = Features(
     {name: List(Value("int32")) for name in _IDS}
-    | {name: List(Value("int8")) for name in _MASKS}
-    | {"length": Value("int32"), "outcome": Value("string")}
+    | {name: List(Value("float32")) for name in _MASKS}
+    | {"length": Value("int32"), "pair_weight": Value("float32"), "kind": Value("string"), "outcome": Value("string")}
 )
 # Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
 _WITHOUT_A_TOKEN = {
@@ -66,6 +68,7 @@ def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> To
         TrainingError: The tokenizer can't be used, or no pair is left.
     """
     check_tokenizer(tokenizer)
+    _check_facts(pairs, config)
     encoded = pairs.map(
         _encode_row,
         fn_kwargs={"tokenizer": tokenizer, "config": config},
@@ -94,31 +97,87 @@ def _kept(encoded: Dataset) -> tuple[pa.Table, dict[str, int]]:
         )
     if dropped:
         logger.warning("Left out %d of %d pairs: %s.", len(encoded) - len(kept), len(encoded), counts)
-    return encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"]), dropped
+    table = encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"])
+    weights = np.asarray(table["pair_weight"])
+    at = table.schema.get_field_index("pair_weight")
+    return table.set_column(at, "pair_weight", pa.array(weights / weights.mean())), dropped
+
+
+def _check_facts(pairs: Dataset, config: FocalDPOConfig) -> None:
+    """Refuse with a TrainingError pairs that don't say what a setting goes by."""
+    needed = {
+        "iteration_weight": FACTS[:2] if config.iteration_weight != 1.0 else (),
+        "curriculum": FACTS[2:] if config.curriculum != "none" else (),
+    }
+    for key, names in needed.items():
+        missing = [name for name in names if name not in pairs.column_names or None in pairs[name]]
+        if missing:
+            raise TrainingError(
+                f"training: {key}={getattr(config, key)} goes by {' and '.join(missing)}, which these pairs "
+                "(or some of them) don't say; pairs that `iterpref pair` made of trajectories do"
+            )
+
+
+def _pair_weight(row: Mapping[str, Any], config: FocalDPOConfig) -> float:
+    if config.iteration_weight == 1.0:
+        return 1.0
+    distance = row["chosen_iteration"] - row["rejected_iteration"]
+    if distance < 1:
+        raise TrainingError(
+            f"pair {row['pair_id']}: rejected is version {row['rejected_iteration']}, chosen {row['chosen_iteration']}"
+            "; iteration_weight goes by how long before the passing version a failing one was written, which draws of "
+            "a sampling run don't say; leave it out"
+        )
+    return float(config.iteration_weight ** (distance - 1))
 
 
 def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
     pair = TrainingPair.model_validate({name: row[name] for name in TrainingPair.model_fields})
     method = METHODS[config.method]
+    changed = _changed(pair, config.focus)
     spans: dict[str, Sequence[Span] | None] = {
-        side: mask(PairSide(pair.pair_id, getattr(pair, side), getattr(pair, f"{side}_spans"), config.seed))
-        for side, mask in method.masks.items()
+        side: focus.mask(PairSide(pair.pair_id, getattr(pair, side), changed[side], config.seed))
+        for side, focus in config.sides.items()
     }
     try:
         encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, spans["rejected"], tokenizer, spans["chosen"])
     except IterPrefError as error:
         raise type(error)(f"pair {pair.pair_id}: {error}") from error
     columns = vars(encoded).copy()
+    for side, focus in config.sides.items():
+        columns[f"{side}_mask"] = focus.weights(columns[f"{side}_mask"])
     if not method.pairwise:  # TRL learns the chosen side; the other is never looked at
         columns |= {"chosen_ids": columns[f"{config.sft_on}_ids"], "chosen_mask": columns[f"{config.sft_on}_mask"]}
         columns |= {"rejected_ids": [], "rejected_mask": []}
         spans = {"chosen": spans[config.sft_on], "rejected": None}
     outcome = _settle(pair.pair_id, columns, [side for side in spans if spans[side] is not None], config)
+    if method.mean and outcome == "kept":
+        _divide(columns, config)
     length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
-    return {**columns, "length": length, "outcome": outcome}
+    facts = {"pair_weight": _pair_weight(row, config), "kind": row.get("error_type") or ""}
+    return {**columns, **facts, "length": length, "outcome": outcome}
 
 
-def _settle(pair_id: str, columns: dict[str, list[int]], focal: Sequence[str], config: FocalDPOConfig) -> str:
+def _changed(pair: TrainingPair, focus: str) -> dict[str, Sequence[Span]]:
+    """D⁺ and D⁻, or within their lines the words that differ."""
+    sides = {"chosen": (pair.chosen, pair.chosen_spans), "rejected": (pair.rejected, pair.rejected_spans)}
+    if focus == "lines":
+        return {side: spans for side, (_, spans) in sides.items()}
+    (chosen, added), (rejected, removed) = sides.values()
+    return {
+        "chosen": changed_words(chosen, rejected, added, removed),
+        "rejected": changed_words(rejected, chosen, removed, added),
+    }
+
+
+def _divide(columns: dict[str, list[Any]], config: FocalDPOConfig) -> None:
+    """Make the weights of each side sum to 1 over what truncation leaves of it."""
+    for name in _MASKS:
+        kept = truncate([0.0] * len(columns["prompt_ids"]) + columns[name], config.max_length, config.truncation_mode)
+        columns[name] = [weight / (sum(kept) or 1.0) for weight in columns[name]]
+
+
+def _settle(pair_id: str, columns: dict[str, list[Any]], focal: Sequence[str], config: FocalDPOConfig) -> str:
     """Why the pair is left out, or `kept`; a focal side that is taken in full instead gets its mask here."""
     prompt = len(columns["prompt_ids"])
     if config.max_length is not None and prompt >= config.max_length and config.truncation_mode == "keep_start":
@@ -145,6 +204,7 @@ def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
         column = table[name].combine_chunks()
         digest.update(np.asarray(column.value_lengths()).tobytes())
         digest.update(np.asarray(column.flatten()).tobytes())
+    digest.update(repr([table[name].to_pylist() for name in ("pair_weight", "kind")]).encode())  # on_disk keeps them
     return digest.hexdigest()[:16]
 
 

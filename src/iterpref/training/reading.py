@@ -28,6 +28,8 @@ class TrainingPair(Record):
 
 _HASH = "content_hash"
 _COLUMNS = [*TrainingPair.model_fields, _HASH]
+# What `iteration_weight` and `curriculum` read; pairs of a run have it.
+FACTS = ("chosen_iteration", "rejected_iteration", "error_type")
 
 
 def check_pairs_are_there(path: str | Path) -> None:
@@ -80,14 +82,14 @@ def _read_table(file: Path) -> pa.Table:
             f"{file}: column {', '.join(missing)} missing, got {', '.join(names)}; expected pairs as "
             "`iterpref pair` writes them (import other preference data with `iterpref import`)"
         )
-    return pq.read_table(file, columns=_COLUMNS)
+    return pq.read_table(file, columns=[*_COLUMNS, *(name for name in FACTS if name in names)])
 
 
 def _check_row(row: dict[str, Any], where: str) -> str:
     """The pair's content hash, once text and spans are known to be what the pairing stage wrote."""
     expected = row.pop(_HASH)
     try:
-        pair = TrainingPair.model_validate(row)
+        pair = TrainingPair.model_validate({name: row[name] for name in TrainingPair.model_fields})
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))

@@ -9,7 +9,7 @@ Where the model allows it, the tokens that rows of a batch share are run once (t
 import logging
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +21,32 @@ from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
-from iterpref.training.batching import TRUNK, FocalPreferenceCollator, GroupBatchSampler
+from iterpref.training.batching import (
+    OURS,
+    PAIR_WEIGHTS,
+    TRUNK,
+    WEIGHTS,
+    FocalPreferenceCollator,
+    GroupBatchSampler,
+)
 from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
+from iterpref.training.curriculum import Curriculum
 from iterpref.training.disk import is_full
 from iterpref.training.divergence import DivergenceGuard, check_loss, without_cudnn_attention
 from iterpref.training.methods import METHODS
-from iterpref.training.model import check_gives_logits, load_model, load_tokenizer
+from iterpref.training.metrics import name_metrics
+from iterpref.training.model import ChosenRows, check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
 from iterpref.training.standard import focal_dataset
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
+from iterpref.training.weighing import weighed
 
 logger = logging.getLogger(__name__)
 
-_MASKED_METRICS = ("rewards", "logps", "logits")  # TRL's, one per side: sums or means over the row's mask
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
@@ -60,8 +69,9 @@ class FocalDPOTrainer(DPOTrainer):
 
     `dropped` and `truncated` tell what became of the training pairs; `trunk_mode` and `trunk_off_reason` how shared
     tokens are run, or why they are not, once the first batch has been seen. Under a focal method the metrics
-    rewards/rejected, logps/rejected and logits/rejected carry the suffix `_focal`, for they cover D⁻ only;
-    rewards/margins and rewards/accuracies compare all of the chosen side with D⁻.
+    rewards/rejected, logps/rejected and logits/rejected carry the suffix `_focal`, for they cover D⁻ only, and
+    `_weighted` where a side's tokens have weights; rewards/margins and rewards/accuracies compare all of the chosen
+    side with D⁻.
     """
 
     _tag_names = ["trl", "dpo", "focal"]  # noqa: RUF012 (TRL's attribute)
@@ -115,12 +125,22 @@ class FocalDPOTrainer(DPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns = [*self._signature_columns, "chosen_mask", "rejected_mask", "length"]
+            self._signature_columns = [
+                *self._signature_columns,
+                "chosen_mask",
+                "rejected_mask",
+                "length",
+                "pair_weight",
+            ]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self._method.reference:
-            zeros = [0.0] * len(dataset)
-            return dataset.add_column("ref_chosen_logps", zeros).add_column("ref_rejected_logps", zeros)
+            # TRL's beta * (K+ - reference+ - K-) is SimPO's beta * (K+ - K-) - gamma for this one.
+            margin = self.args.gamma / self.args.beta if self._method.margin else 0.0
+            columns = {"ref_chosen_logps": margin, "ref_rejected_logps": 0.0}
+            for column, value in columns.items():
+                dataset = dataset.add_column(column, [value] * len(dataset))
+            return dataset
         return super()._precompute_ref_logps(dataset, name, batch_size)
 
     def get_train_dataloader(self) -> Any:
@@ -147,7 +167,14 @@ class FocalDPOTrainer(DPOTrainer):
             max_tokens=self.args.max_tokens_per_batch,
             max_length=self.args.max_length,
             drop_last=self.args.dataloader_drop_last,
+            curriculum=self._curriculum(),
         )
+
+    def _curriculum(self) -> Curriculum | None:
+        args = self.args
+        if args.curriculum == "none":
+            return None
+        return Curriculum(self.train_dataset["kind"], args.curriculum == "frequent_first", args.curriculum_replay)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
@@ -163,7 +190,7 @@ class FocalDPOTrainer(DPOTrainer):
 
     def compute_ref_log_probs(self, model: Any, inputs: dict[str, Any]) -> Any:
         with self.packed(model, inputs):
-            return super().compute_ref_log_probs(model, {k: v for k, v in inputs.items() if k != TRUNK})
+            return super().compute_ref_log_probs(model, _for_trl(inputs))
 
     def _compute_loss(self, model: Any, inputs: dict[str, Any], return_outputs: bool) -> Any:
         layout = inputs.get(TRUNK)
@@ -171,25 +198,27 @@ class FocalDPOTrainer(DPOTrainer):
             mode = "train" if self.model.training else "eval"
             self._metrics[mode]["trunk/token_ratio"].append(layout.row_tokens / layout.tokens)
         elif not self._method.pairwise:
-            model = _ChosenRows(model)
-        inputs = {k: v for k, v in inputs.items() if k != TRUNK}
-        return super()._compute_loss(model, inputs, return_outputs)
+            model = ChosenRows(model)
+        return super()._compute_loss(model, _for_trl(inputs), return_outputs)
 
     @contextmanager
     def packed(self, model: Any, inputs: dict[str, Any]) -> Iterator[None]:
-        """Within the context, TRL's calls of policy (`model`) and reference run each shared token once, if possible."""
+        """Within the context, TRL's calls of policy (`model`) and reference weigh tokens as the batch says.
+
+        And they run each shared token once, if possible.
+        """
         layout = inputs.get(TRUNK)
-        if layout is None or layout.tokens == 0:
-            yield
-            return
         models = [self.accelerator.unwrap_model(m) for m in (model, self.model, self.ref_model) if m is not None]
         models = list({id(m): m for m in models}.values())
-        if self.trunk_mode is None and self.trunk_off_reason is None:
+        if layout is not None and layout.tokens == 0:
+            layout = None
+        if layout is not None and self.trunk_mode is None and self.trunk_off_reason is None:
             self._decide_trunk(model, models, inputs)
-        if self.trunk_mode is None:
-            yield
-            return
-        with installed(models, layout, self.trunk_mode), assigned([self], "_is_packed", True):
+        with ExitStack() as stack:
+            if layout is not None and self.trunk_mode is not None:
+                stack.enter_context(installed(models, layout, self.trunk_mode))
+                stack.enter_context(assigned([self], "_is_packed", True))
+            stack.enter_context(weighed(models, inputs.get(WEIGHTS), inputs.get(PAIR_WEIGHTS)))
             yield
 
     def _decide_trunk(self, model: Any, models: list[Any], inputs: dict[str, Any]) -> None:
@@ -224,29 +253,13 @@ class FocalDPOTrainer(DPOTrainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]
-        without_reference = [name for name in metrics if name.startswith("rewards/") and not self._method.reference]
-        unlearned = [name for name in metrics if name.endswith("/rejected") and not self._method.pairwise]
-        for name in {*without_reference, *unlearned}:  # would be meaningless
-            del metrics[name]
-        for name in [f"{metric}/{side}" for side in self._method.focal_sides for metric in _MASKED_METRICS]:
-            if name in metrics:
-                metrics[f"{name}_focal"] = metrics.pop(name)
+        name_metrics(metrics, self.args)
         super().log(logs, start_time)
 
 
-class _ChosenRows:
-    """A model for SFT: TRL sends rejected rows too, but they carry no loss, so they are answered with zeros unrun."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __call__(self, **inputs: Any) -> Any:
-        rows = len(inputs["input_ids"]) // 2
-        outputs = self._model(**{k: v[:rows] if torch.is_tensor(v) else v for k, v in inputs.items()})
-        for name, value in outputs.items():
-            if torch.is_tensor(value) and value.ndim > 1:
-                outputs[name] = torch.cat([value, torch.zeros_like(value)])
-        return outputs
+def _for_trl(inputs: dict[str, Any]) -> dict[str, Any]:
+    """A batch without what is ours, which TRL would hand to the model."""
+    return {name: value for name, value in inputs.items() if name not in OURS}
 
 
 def _name(model: Any) -> str:
