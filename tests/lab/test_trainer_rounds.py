@@ -52,7 +52,7 @@ def test_rounds_debug_with_the_model_of_the_round_before(tmp_path: Path) -> None
     assert begun_with(second.model) == first.model
     with Store.open(tmp_path / "rounds" / "round-2", write=False) as store:
         clients = {trajectory.client for trajectory in store.trajectories()}
-        assert [task.task_id for task in store.tasks()] == sorted(task.task_id for task in TASKS[1::2])
+        assert {task.task_id for task in store.tasks()} == {task.task_id for task in TASKS[1::2]}
     with Store.open(tmp_path / "rounds" / "round-1", write=False) as store:
         assert clients.isdisjoint(trajectory.client for trajectory in store.trajectories())
         assert first.spent.programs == sum(len(t.attempts) for t in store.trajectories())

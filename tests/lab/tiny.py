@@ -14,7 +14,8 @@ from iterpref.records import Task
 def tiny_run(**training: Any) -> RunSettings:
     tiny = {"max_steps": 2, "per_device_train_batch_size": 4, "warmup_steps": 0, "train_sampling_strategy": "random"}
     return RunSettings(
-        debugging={**CONFIG["debugging"], "max_iterations": 2},
+        # hot, so that few tasks suffice for right and wrong draws of one
+        debugging={"max_iterations": 2, "sampling": {"temperature": 1.5, "max_tokens": 96}},
         training={**CONFIG["training"], **tiny, **training},
         sandbox={**CONFIG["sandbox"], "workers": 1},
     )

@@ -60,10 +60,12 @@ def draw(folder: Path, settings: RunSettings, model: Path, seed: int, tasks: Seq
         raise ConfigError(f"programs={programs}: expected at least 1")
     each, more = divmod(programs, len(tasks))
     for draws, group in ((each + 1, tasks[:more]), (each, tasks)):
+        mode = {"mode": "sampling", "draws": "all", "max_iterations": draws - 1}
         if draws and group:
-            mode = {"mode": "sampling", "draws": "all", "max_iterations": draws - 1}
-            with opened(folder, settings.config(model, seed, debugging=mode), group) as run:
-                pipeline.debug(run)  # tasks with one draw more are closed already
+            with opened(folder, settings.config(model, seed, debugging=mode)) as run:
+                if run.store.count_tasks() <= len(group):  # else an earlier process was through with the first ones
+                    run.store.put_tasks(group)
+                    pipeline.debug(run)  # tasks with one draw more are closed already
     with Store.open(folder, write=False) as store:
         return spent(store, "sampling")
 
