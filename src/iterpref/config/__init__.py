@@ -159,6 +159,9 @@ class PairingConfig(Section):
     """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
     require_judge: bool = False
     """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
+    reviewed: Literal["ignore", "not_rejected", "accepted"] = "ignore"
+    """Marks given in `iterpref view`: `not_rejected` drops pairs marked reject, `accepted` keeps only those marked
+    accept. A mark counts for the very pair that was looked at, and not if it is made anew with other text or lines."""
     near_duplicates: float | None = Field(default=None, gt=0, le=1)
     """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
     other_runs: tuple[str, ...] = ()

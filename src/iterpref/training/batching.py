@@ -19,6 +19,7 @@ import torch
 from torch.utils.data import Sampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from iterpref.training.pair_row import truncate
 from iterpref.training.trunk.layout import batch_layout, plan_layout
 
 TRUNK = "trunk"
@@ -158,10 +159,3 @@ class FocalPreferenceCollator(DataCollatorForPreference):
         width = -(-(int(last.max()) + 1) // step) * step
         for name in ("input_ids", "attention_mask", "completion_mask"):
             batch[name] = batch[name][:, :width]
-
-
-def truncate(row: list[int], max_length: int | None, mode: str) -> list[int]:
-    """What TRL's collator keeps of a row (prompt and completion): its first or its last `max_length` tokens."""
-    if max_length is None:
-        return row
-    return row[:max_length] if mode == "keep_start" else row[-max_length:]

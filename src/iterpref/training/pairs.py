@@ -4,7 +4,8 @@ In: a `datasets.Dataset` of pairs (reading.py). Out: `TokenizedPairs`, with the 
 rejected_ids, chosen_mask, rejected_mask, and length (for sampling by length).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
-Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
+Not here: one row (pair_row.py), which tokens of a text a mask marks (encoding.py), which lines a method learns
+(methods.py).
 """
 
 import hashlib
@@ -12,7 +13,6 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +23,10 @@ import pyarrow as pa
 from accelerate import PartialState
 from datasets import Dataset, Features, List, Value, load_from_disk
 
-from iterpref.errors import IterPrefError, SpanError, TrainingError
-from iterpref.records import Span
-from iterpref.training.batching import truncate
+from iterpref.errors import TrainingError
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.encoding import check_tokenizer, encode_pair
-from iterpref.training.methods import METHODS, PairSide
-from iterpref.training.reading import TrainingPair
+from iterpref.training.encoding import check_tokenizer
+from iterpref.training.pair_row import encode_row
 
 logger = logging.getLogger(__name__)
 
@@ -40,11 +37,6 @@ _FEATURES = Features(
     | {name: List(Value("int8")) for name in _MASKS}
     | {"length": Value("int32"), "outcome": Value("string")}
 )
-# Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
-_WITHOUT_A_TOKEN = {
-    "rejected": ("D-", "empty_removed", "no_focal_token"),
-    "chosen": ("D+", "empty_added", "no_added_token"),
-}
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,7 @@ def tokenize_pairs(pairs: Dataset, tokenizer: Any, config: FocalDPOConfig) -> To
     """
     check_tokenizer(tokenizer)
     encoded = pairs.map(
-        _encode_row,
+        encode_row,
         fn_kwargs={"tokenizer": tokenizer, "config": config},
         features=_FEATURES,
         remove_columns=pairs.column_names,
@@ -95,47 +87,6 @@ def _kept(encoded: Dataset) -> tuple[pa.Table, dict[str, int]]:
     if dropped:
         logger.warning("Left out %d of %d pairs: %s.", len(encoded) - len(kept), len(encoded), counts)
     return encoded.data.table.take(pa.array(kept)).drop_columns(["outcome"]), dropped
-
-
-def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
-    pair = TrainingPair.model_validate({name: row[name] for name in TrainingPair.model_fields})
-    method = METHODS[config.method]
-    spans: dict[str, Sequence[Span] | None] = {
-        side: mask(PairSide(pair.pair_id, getattr(pair, side), getattr(pair, f"{side}_spans"), config.seed))
-        for side, mask in method.masks.items()
-    }
-    try:
-        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, spans["rejected"], tokenizer, spans["chosen"])
-    except IterPrefError as error:
-        raise type(error)(f"pair {pair.pair_id}: {error}") from error
-    columns = vars(encoded).copy()
-    if not method.pairwise:  # TRL learns the chosen side; the other is never looked at
-        columns |= {"chosen_ids": columns[f"{config.sft_on}_ids"], "chosen_mask": columns[f"{config.sft_on}_mask"]}
-        columns |= {"rejected_ids": [], "rejected_mask": []}
-        spans = {"chosen": spans[config.sft_on], "rejected": None}
-    outcome = _settle(pair.pair_id, columns, [side for side in spans if spans[side] is not None], config)
-    length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
-    return {**columns, "length": length, "outcome": outcome}
-
-
-def _settle(pair_id: str, columns: dict[str, list[int]], focal: Sequence[str], config: FocalDPOConfig) -> str:
-    """Why the pair is left out, or `kept`; a focal side that is taken in full instead gets its mask here."""
-    prompt = len(columns["prompt_ids"])
-    if config.max_length is not None and prompt >= config.max_length and config.truncation_mode == "keep_start":
-        return "prompt_fills_max_length"
-    for side, (lines, key, reason) in _WITHOUT_A_TOKEN.items():
-        mask = [0] * prompt + columns[f"{side}_mask"]
-        if side not in focal or any(truncate(mask, config.max_length, config.truncation_mode)):
-            continue
-        if getattr(config, key) == "drop":
-            return reason
-        if getattr(config, key) == "error":
-            raise SpanError(
-                f"pair {pair_id}: no token of the {side} side is in {lines}, after truncation to max_length="
-                f"{config.max_length}; raise max_length, or set {key} to drop or full"
-            )
-        columns[f"{side}_mask"] = [1] * len(columns[f"{side}_ids"])
-    return "kept"
 
 
 def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
