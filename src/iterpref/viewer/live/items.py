@@ -71,7 +71,7 @@ def _trajectory(store: Store, name: str) -> dict[str, Any]:
         {
             "attempt": attempt,
             "kind": failure_kind(attempt.execution, attempt.completion),
-            "said": feedback_text(attempt.execution),
+            "said": "" if attempt.execution.passed else feedback_text(attempt.execution),
             "diff": beneath(attempt.program, following.program) if following is not None else None,
             "next": following.iteration if following is not None else None,
         }

@@ -39,7 +39,7 @@ class Page:
 
 def link(path: str, given: Mapping[str, Any] | None = None, **more: Any) -> str:
     """An address of ours; what is empty is left out."""
-    query = {name: value for name, value in {**(given or {}), **more}.items() if value not in (None, "", False)}
+    query = {name: value for name, value in {**(given or {}), **more}.items() if value is not None and value != ""}
     encoded = urlencode(query, errors="surrogatepass")
     return f"{path}?{encoded}" if encoded else path
 

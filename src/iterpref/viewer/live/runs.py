@@ -102,6 +102,7 @@ def _live(store: Store) -> dict[str, Any]:
         "origins": origins,
         "funnel": _funnel(store, origins),
         "chart": _chart(rates),
+        "repaired": store.count_repaired(),
         "open": store.count_unfinished(),
         "costs": costs,
         "usd": usd if calls else None,
@@ -126,7 +127,7 @@ def _funnel(store: Store, origins: list[Any]) -> list[Step]:
         steps += [
             Step(f"tried ({main.origin})", sum(main.statuses.values()), tasks, "/tasks", of),
             Step("passed at once", first, main.judged, "/tasks", {**of, "status": "passed", "attempts": "1"}),
-            Step("repaired", passed - first, main.judged, "/tasks", {**of, "status": "passed"}),
+            Step("passed in the end", passed, main.judged, "/tasks", {**of, "status": "passed"}),
         ]
     candidates = store.count_listed_pairs(PairFilter())
     steps.append(Step("candidate pairs", candidates, None, "/pairs", {}))
