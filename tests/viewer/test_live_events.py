@@ -60,10 +60,11 @@ def test_the_command_serves_says_where_and_ends(fill: Fill) -> None:
         url = line.split("open ")[1].split(" ")[0]
         assert "own/1" in httpx2.get(f"{url}tasks", timeout=60).text
         with httpx2.stream("GET", f"{url}events", timeout=60) as stream:  # a reader who stays must not hold it
-            next(stream.iter_lines())
+            lines = stream.iter_lines()
+            next(lines)
             began = time.monotonic()
             viewer.send_signal(signal.SIGINT)
-            for _ in stream.iter_lines():
+            for _ in lines:
                 pass
         assert viewer.wait(30) in (0, -signal.SIGINT, 130) and time.monotonic() - began < 20
 
