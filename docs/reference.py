@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from iterpref.cli import app
 from iterpref.config import Config
 from iterpref.config.keys import kind_of, sections
-from iterpref.records import base, diagnosis, execution, pair, result, task, trajectory
+from iterpref.records import base, diagnosis, execution, mark, pair, result, task, trajectory
 from iterpref.section import Section
 
 PAGE = Path(__file__).parent / "reference.md"
@@ -86,7 +86,7 @@ def section_rows(section: type[BaseModel], prefix: str) -> Iterator[str]:
 def record_types() -> Iterator[str]:
     yield "## Records\n"
     yield "Frozen; unknown fields are refused. Each is written as JSON by `model_dump_json()`.\n"
-    for module in (base, task, execution, trajectory, pair, diagnosis, result):
+    for module in (base, task, execution, trajectory, pair, mark, diagnosis, result):
         for name, kind in vars(module).items():
             if not isinstance(kind, type) or kind.__module__ != module.__name__ or kind is base.Record:
                 continue

@@ -36,8 +36,8 @@ def pair_figures(model: Any, reference: Any, pairs: Iterable[TrainingPair], toke
     """Means over pairs, in nats.
 
     Returns:
-        `pairs`; per part of PARTS `tokens` (mean), and `before` (reference), `after` (model) and `change`: the mean over
-        pairs of the part's summed log-likelihood; `..._per_token`: the mean over all tokens of all pairs;
+        `pairs`; per part of PARTS `tokens` (mean), and `before` (reference), `after` (model) and `change`: the mean
+        over pairs of the part's summed log-likelihood; `..._per_token`: the mean over all tokens of all pairs;
         `margin` and `focal_margin`: mean, and share over 0, of log(model/reference) of the chosen side less that of
         the rejected side, or of D⁻. Pairs without a token in D⁻ (D⁺) count 0 there.
     """

@@ -7,6 +7,7 @@ model/             the trained model, its checkpoints, training_log.json, traini
 models/NAME/       the same of further trainings, `iterpref train --output NAME`
 results/           ID.json and ID.samples.jsonl of each evaluation
 report.html        the report
+reviews.jsonl      marks that people gave to pairs in `iterpref view`
 shards/, batches/, logs/    parts of a spread run, submitted batches, logs of servers that were started
 """
 
@@ -69,6 +70,7 @@ class RunFolder:
         self.models = path / "models"
         self.results = path / "results"
         self.report = path / "report.html"
+        self.reviews = path / "reviews.jsonl"
         self.shards = path / "shards"
         self.batches = path / "batches"
         self.logs = path / "logs"

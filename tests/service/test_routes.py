@@ -15,6 +15,7 @@ import pytest
 from services import Start, post
 
 from iterpref.errors import ConfigError
+from iterpref.listening import on_loopback
 from iterpref.sandbox import Job
 from iterpref.service import ServiceSettings
 
@@ -169,8 +170,8 @@ def test_only_this_machine_or_a_token(start: Start, url: str) -> None:
     with pytest.raises(ConfigError, match=r"host 0.0.0.0 can be reached from other machines: give a token"):
         ServiceSettings(host="0.0.0.0")
     for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
-        assert ServiceSettings(host=host).on_loopback
-    assert not ServiceSettings(host="example.org", token="x").on_loopback
+        assert on_loopback(ServiceSettings(host=host).host)
+    assert not on_loopback(ServiceSettings(host="example.org", token="x").host)
 
 
 def test_killed_workers_cost_no_answer(start: Start) -> None:

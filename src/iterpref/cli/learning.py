@@ -17,19 +17,32 @@ from .stopping import stoppable
 
 
 @verb()
-def pair(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
+def pair(
+    run: RunOption,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    as_json: AsJson = False,
+    reviewed: Annotated[
+        bool, Option("--reviewed", help="Drop the pairs that were marked reject in `iterpref view`.")
+    ] = False,
+) -> None:
     """Make focal preference pairs of the run's trajectories and imported pairs.
 
     Reads the run's records, calls no model. Writes pairs/train.parquet and its dataset card.
     Example: iterpref pair --run runs/a --set pairing.negatives=each
     """
+    if reviewed:
+        set_ = ["pairing.reviewed=not_rejected", *(set_ or [])]
     with open_run(run, config, set_) as opened:
         from iterpref import pipeline
+        from iterpref.store import read_marks
 
         tally = pipeline.pair(opened)
+        unused = opened.config.pairing.reviewed == "ignore" and any(m.mark for m in read_marks(run).values())
     left = {row.name: row.left for row in tally.funnel}
     dropped = {row.name: dict(row.reasons) for row in tally.funnel if row.dropped}
-    finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped}, as_json)
+    told = {"note": "review marks are kept in this run and were not used; --reviewed uses them"} if unused else {}
+    finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped} | told, as_json)
 
 
 @verb()

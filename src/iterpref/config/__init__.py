@@ -166,6 +166,9 @@ class PairingConfig(Section):
     diagnosed: float | None = Field(default=None, gt=0, le=1)
     """Keep only pairs whose D⁻ holds the fault: with D⁻ in it, this much less of what a model continues passes. Pairs
     without a diagnosis (`iterpref diagnose`) are dropped then."""
+    reviewed: Literal["ignore", "not_rejected", "accepted"] = "ignore"
+    """Marks given in `iterpref view`: `not_rejected` drops pairs marked reject, `accepted` keeps only those marked
+    accept. A mark counts for the very pair that was looked at, and not if it is made anew with other text or lines."""
     near_duplicates: float | None = Field(default=None, gt=0, le=1)
     """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
     other_runs: tuple[str, ...] = ()

@@ -1,7 +1,9 @@
-"""What is known of a pair beyond its syntax → further verdicts: tests, judge, diagnosis, benchmarks, near duplicates.
+"""What is known of a pair beyond its syntax → further verdicts: tests, judge, diagnosis, people, benchmarks, near
+duplicates.
 
-Nothing is executed or asked here: test quality (`iterpref validate`), judgements (`iterpref judge`) and diagnoses
-(`iterpref diagnose`) are read from the store, so that thresholds can be changed and pairs made again at no cost.
+Nothing is executed or asked here: test quality (`iterpref validate`), judgements (`iterpref judge`), diagnoses
+(`iterpref diagnose`) and review marks (`iterpref view`) are read from the run, so that thresholds can be changed and
+pairs made again at no cost.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from iterpref.pairing.filters import verdict_of
 from iterpref.pairing.judge_pairs import judgement_key
 from iterpref.programs import extract_program
 from iterpref.records import DIAGNOSED, FilterVerdict, PairDiagnosis, PreferencePair, TestQuality, program_hash
-from iterpref.store import Store
+from iterpref.store import Store, read_marks
 
 
 class QualityFilters:
@@ -23,6 +25,7 @@ class QualityFilters:
         self._store = store
         self._settings = settings
         self._benchmarks = Benchmarks(settings.benchmarks) if settings.benchmarks else None
+        self._marks = read_marks(store.folder) if settings.reviewed != "ignore" else {}
         self._seen = None
         if settings.near_duplicates is not None:
             from iterpref.pairing.near_duplicates import NearDuplicates
@@ -58,8 +61,18 @@ class QualityFilters:
             yield verdict_of("judge", False, "not judged; run iterpref judge")
         if self._settings.diagnosed is not None:
             yield self._fault(self._store.diagnosis(pair), self._settings.diagnosed)
+        if self._settings.reviewed != "ignore":
+            yield self._review(pair)
         if self._benchmarks is not None:
             yield self._contamination(pair, self._benchmarks)
+
+    def _review(self, pair: PreferencePair) -> FilterVerdict:
+        mark = self._marks.get(pair.pair_id)
+        word = mark.mark if mark is not None and mark.content_hash == pair.content_hash else ""
+        if word == "reject":
+            return verdict_of("review", False, "rejected in review")
+        accepted = word == "accept" or self._settings.reviewed == "not_rejected"
+        return verdict_of("review", accepted, "not accepted in review; iterpref view shows the pairs")
 
     def _fault(self, diagnosis: PairDiagnosis | None, least: float) -> FilterVerdict:
         """Whether D⁻ holds the fault, by the last model that was let continue."""

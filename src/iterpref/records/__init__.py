@@ -9,6 +9,7 @@ an unknown field is an error, so a file of a newer schema is never half read.
 from .base import Message, Prompt, Record, Text, as_messages, fingerprint, program_hash, stays_inside, well_formed
 from .diagnosis import DIAGNOSED, Continued, PairDiagnosis, Place
 from .execution import Execution, FailingCase, Isolation, Phase, TestOutcome, Trust, Verdict
+from .mark import ReviewMark, Word
 from .pair import FilterVerdict, ImportedPair, PreferencePair, Span, content_hash, merged
 from .result import Result, Sample
 from .task import Count, Limits, Seconds, Style, Task, TestFile, TestQuality
@@ -17,7 +18,7 @@ from .trajectory import Attempt, ExportedTrajectory, Origin, Trajectory
 __all__ = [
     "DIAGNOSED", "Attempt", "Continued", "Count", "Execution", "ExportedTrajectory", "FailingCase", "FilterVerdict",
     "ImportedPair", "Isolation", "Limits", "Message", "Origin", "PairDiagnosis", "Phase", "Place", "PreferencePair",
-    "Prompt", "Record", "Result", "Sample", "Seconds", "Span", "Style", "Task", "TestFile", "TestOutcome",
-    "TestQuality", "Text", "Trajectory", "Trust", "Verdict", "as_messages", "content_hash", "fingerprint", "merged",
-    "program_hash", "stays_inside", "well_formed",
+    "Prompt", "Record", "Result", "ReviewMark", "Sample", "Seconds", "Span", "Style", "Task", "TestFile",
+    "TestOutcome", "TestQuality", "Text", "Trajectory", "Trust", "Verdict", "Word", "as_messages", "content_hash",
+    "fingerprint", "merged", "program_hash", "stays_inside", "well_formed",
 ]  # fmt: skip

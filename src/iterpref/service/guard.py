@@ -5,10 +5,11 @@ say that they are JSON, which a browser lets no foreign page send unasked, and t
 """
 
 import asyncio
-import hmac
 import json
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from iterpref.listening import is_own_name, named_host, same_token
 
 from .metrics import ServiceMetrics
 from .settings import ServiceSettings
@@ -17,7 +18,6 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 _OPEN = ("/health", "/v1/ping")  # without a token: they tell how the service is set up, and of no job
-_OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Refused(Exception):
@@ -61,11 +61,10 @@ class Guard:
         path, settings = scope["path"], self._settings
         if settings.token and path not in _OPEN:
             given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), settings.token.encode()):
+            if not same_token(given, settings.token):
                 raise Refused(401, "Authorization: a bearer token is needed, and this one isn't right")
-        named = headers.get("host", "")
-        host = named if named.endswith("]") else named.rsplit(":", 1)[0]  # an IPv6 address stands in brackets
-        if not settings.token and host not in (*_OWN_NAMES, settings.host):
+        host = named_host(headers)
+        if not settings.token and not is_own_name(host, settings.host):
             raise Refused(403, f"Host {host[:100]!r}: without a token only this machine by its own name is served")
         if scope["method"] == "POST":
             kind = headers.get("content-type", "").split(";")[0].strip()

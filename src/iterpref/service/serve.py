@@ -1,10 +1,9 @@
 """Listen: the application on a socket, until a signal ends it gracefully."""
 
 import signal
-import socket
 import sys
 
-from iterpref.errors import ConfigError
+from iterpref.listening import address, listen
 from iterpref.sandbox import Sandbox
 
 from .app import service_app
@@ -21,11 +20,9 @@ def serve(sandbox: Sandbox, settings: ServiceSettings) -> None:
     """
     import uvicorn
 
-    listening = _listen(settings)
-    host, port = listening.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
+    listening = listen(settings.host, settings.port, _CONNECTIONS)
     print(
-        f"serving on http://{shown}:{port} ({sandbox.workers} workers, {sandbox.isolation})",
+        f"serving on {address(listening)} ({sandbox.workers} workers, {sandbox.isolation})",
         file=sys.stderr,
         flush=True,
     )
@@ -42,16 +39,3 @@ def serve(sandbox: Sandbox, settings: ServiceSettings) -> None:
     with listening:
         uvicorn.Server(config).run(sockets=[listening])
     print("stopped", file=sys.stderr)
-
-
-def _listen(settings: ServiceSettings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind((settings.host, settings.port))
-        listening.listen(_CONNECTIONS)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise ConfigError(f"{settings.host} port {settings.port}: {error}; choose another --port or --host") from None
-    return listening

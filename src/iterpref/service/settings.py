@@ -1,9 +1,9 @@
 """What a service allows, and the rules that no choice may break."""
 
-import ipaddress
 from dataclasses import dataclass
 
 from iterpref.errors import ConfigError
+from iterpref.listening import check_reach
 from iterpref.records import Limits
 from iterpref.sandbox import Job
 
@@ -41,20 +41,7 @@ class ServiceSettings:
     def __post_init__(self) -> None:
         if self.queue < 0:
             raise ConfigError(f"queue: got {self.queue}, expected 0 or more jobs")
-        if not self.token and not self.on_loopback:
-            raise ConfigError(
-                f"host {self.host} can be reached from other machines: give a token (--token, or ITERPREF_TOKEN), or "
-                "listen on 127.0.0.1"
-            )
-
-    @property
-    def on_loopback(self) -> bool:
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        check_reach(self.host, self.token)
 
     def refused(self, job: Job) -> str:
         """Which limit of a job is too high, as a message; "" if none is. With a reference it may take more time."""

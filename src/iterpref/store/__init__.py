@@ -1,9 +1,14 @@
-"""One run folder ⇄ records: `Store` (store.py) on rows (tables.py) of a SQLite database (database.py)."""
+"""One run folder ⇄ records: `Store` (store.py) on rows (tables.py) of a SQLite database (database.py), and the marks of
+people who reviewed its pairs (reviews.py)."""
 
 from .calls import ClientCosts
-from .database import SCHEMA_VERSION
+from .database import SCHEMA_VERSION, cannot_read
 from .line_index import LineIndex
+from .listings import PAGE, UNDER_WAY, UNTRIED, PairFilter, TaskFilter, TrajectoryLine
+from .overview import OriginCounts
+from .reviews import add_mark, read_marks
 from .store import Store
 from .tables import LONG_TEXT
 
-__all__ = ["LONG_TEXT", "SCHEMA_VERSION", "ClientCosts", "LineIndex", "Store"]
+__all__ = ["LONG_TEXT", "PAGE", "SCHEMA_VERSION", "UNDER_WAY", "UNTRIED", "ClientCosts", "LineIndex", "OriginCounts",
+           "PairFilter", "Store", "TaskFilter", "TrajectoryLine", "add_mark", "cannot_read", "read_marks"]  # fmt: skip

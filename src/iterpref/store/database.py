@@ -45,6 +45,19 @@ MIGRATIONS: tuple[str | Callable[[sqlite3.Connection], None], ...] = (
     CREATE TABLE IF NOT EXISTS diagnoses (task_id TEXT, content_hash TEXT, asked TEXT, record TEXT NOT NULL,
         PRIMARY KEY (task_id, content_hash, asked));
     """,
+    # For pages of lists and counts (listings.py): each answered from an index, without a look at a record.
+    """
+    CREATE INDEX IF NOT EXISTS trajectories_listed ON trajectories (task_id, origin, status, trajectory_id);
+    DROP INDEX IF EXISTS trajectories_by_task;
+    CREATE INDEX IF NOT EXISTS attempts_by_verdict ON attempts (verdict, task_id, trajectory_id, iteration);
+    CREATE INDEX IF NOT EXISTS attempts_by_execution ON attempts (execution_key, task_id, trajectory_id);
+    CREATE INDEX IF NOT EXISTS executions_by_error ON executions (json_extract(record, '$.error_type'))
+        WHERE verdict = 'error';
+    CREATE INDEX IF NOT EXISTS pairs_by_kept ON pairs (kept, pair_id);
+    CREATE INDEX IF NOT EXISTS pairs_by_error ON pairs (json_extract(record, '$.error_type'), pair_id);
+    CREATE INDEX IF NOT EXISTS pairs_by_task ON pairs (task_id, pair_id);
+    CREATE INDEX IF NOT EXISTS calls_by_client ON calls (client, prompt_tokens, completion_tokens, usd);
+    """,
 )
 SCHEMA_VERSION = len(MIGRATIONS)
 
@@ -69,21 +82,31 @@ ABSORB = (
 _NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "lustre", "gpfs", "beegfs", "ceph", "9p", "afs"}
 
 
-def connect(database: Path, write: bool) -> sqlite3.Connection:
+def connect(database: Path, write: bool, busy_s: float = 30.0) -> sqlite3.Connection:
     """Open a database; with `write` bring it to the newest schema.
 
+    Args:
+        busy_s: How long to wait where another process locks the file itself.
+
     Raises:
-        StoreError: Not a database, one of a newer schema, or one that can't be written to.
+        StoreError: Not a database, one of a newer schema, one without tables, or one that can't be written to.
     """
     try:
-        connection, version = _opened(database, write)
+        connection, version = _opened(database, write, busy_s)
         if version > SCHEMA_VERSION:
             connection.close()
             raise StoreError(
                 f"{database}: written with schema {version}, and this iterpref knows up to {SCHEMA_VERSION}; "
                 "upgrade iterpref, or choose another --run"
             )
-        if write:
+        if not write:
+            if not version:
+                connection.close()
+                raise StoreError(
+                    f"{database}: holds no tables; the command that began this run was cut short, or is at it"
+                )
+            connection.execute("PRAGMA query_only = ON")
+        else:
             # WAL with NORMAL survives the death of the process; only a power cut may lose the last rows.
             connection.execute(f"PRAGMA journal_mode = {_journal_mode(database)}")
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -97,18 +120,25 @@ def connect(database: Path, write: bool) -> sqlite3.Connection:
                     connection.commit()
         return connection
     except sqlite3.OperationalError as error:
-        raise cannot_write(database, error) from None
+        locked = not write and "locked" in str(error)
+        raise cannot_read(database, error) if locked else cannot_write(database, error) from None
     except sqlite3.DatabaseError as error:
-        message = f"{database}: not a readable run database ({error}); restore it or choose another --run"
-        raise StoreError(message) from None
+        raise cannot_read(database, error) from None
 
 
-def _opened(database: Path, write: bool) -> tuple[sqlite3.Connection, int]:
+def cannot_read(database: Path, error: sqlite3.DatabaseError) -> StoreError:
+    """What to say of a database that SQLite can't read, now or ever."""
+    if "locked" in str(error):
+        return StoreError(f"{database}: another process has locked it ({error}); try again when that one is done")
+    return StoreError(f"{database}: not a readable run database ({error}); restore it or choose another --run")
+
+
+def _opened(database: Path, write: bool, busy_s: float) -> tuple[sqlite3.Connection, int]:
     """A connection and the schema's version. A run in a place that can't be written to is read as it stands.
 
     SQLite itself refuses that: to read a database with a log it makes a file beside it.
     """
-    connection = sqlite3.connect(database, check_same_thread=False, timeout=30)
+    connection = sqlite3.connect(database, check_same_thread=False, timeout=busy_s)
     try:
         return connection, _version(connection)
     except sqlite3.OperationalError:

@@ -9,7 +9,8 @@ time. A row is committed when its method returns, so a killed process loses at m
 the same key again replaces the row, so a repeated stage ends in the same records.
 
 Not here: the schema (database.py), how a record becomes a row (tables.py), what was paid for (calls.py), how much there
-is (counts.py), diagnoses of pairs (diagnoses.py), Parquet and cards (`pairing`), result files (`evaluation`).
+is (counts.py), diagnoses of pairs (diagnoses.py), pages of lists (listings.py), Parquet and cards (`pairing`),
+result files (`evaluation`).
 """
 
 import json
@@ -31,12 +32,12 @@ from iterpref.records import (
 from iterpref.run_folder import DATABASE
 
 from .calls import Calls
-from .counts import Counts
 from .database import ABSORB, connect, release, take_lock
 from .diagnoses import Diagnoses
+from .listings import Listings
 
 
-class Store(Calls, Counts, Diagnoses):
+class Store(Calls, Listings, Diagnoses):
     """A run folder, open for reading or for writing. Safe to share between threads."""
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock_file: int | None) -> None:
@@ -44,11 +45,12 @@ class Store(Calls, Counts, Diagnoses):
         self._lock_file = lock_file
 
     @classmethod
-    def open(cls, folder: str | Path, *, write: bool = True, wait_s: float = 0.0) -> Self:
+    def open(cls, folder: str | Path, *, write: bool = True, wait_s: float = 0.0, busy_s: float = 30.0) -> Self:
         """Open a run folder; with `write` create it when absent and hold its lock until closed.
 
         Args:
             wait_s: How long to wait for another writer: a worker that was killed may take a moment to die.
+            busy_s: How long to wait where another process locks the database file itself.
 
         Raises:
             StoreError: No such run, a newer schema, a damaged database, or another process is writing.
@@ -63,7 +65,7 @@ class Store(Calls, Counts, Diagnoses):
         except OSError as error:
             raise StoreError(f"{folder}: can't use this run folder ({error.strerror}); choose another --run") from None
         try:
-            connection = connect(database, write)
+            connection = connect(database, write, busy_s)
         except BaseException:
             release(lock_file)
             raise
@@ -221,6 +223,9 @@ class Store(Calls, Counts, Diagnoses):
             self._connection.execute("DELETE FROM pairs")
             for pair in pairs:
                 self._insert("pairs", pair.pair_id, pair.task_id, pair.kept, self._pack(pair))
+
+    def pair(self, pair_id: str) -> PreferencePair | None:
+        return self._get(PreferencePair, "SELECT record FROM pairs WHERE pair_id = ?", pair_id)
 
     def pairs(self, *, kept: bool | None = None) -> Iterator[PreferencePair]:
         where, values = ("WHERE kept = ?", (int(kept),)) if kept is not None else ("", ())

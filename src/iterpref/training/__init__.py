@@ -31,9 +31,11 @@ from typing import TYPE_CHECKING, Any
 
 from iterpref.packages import FOR_TRAINING, need_packages
 from iterpref.training.keys import check_keys, known_keys
+from iterpref.training.log_probs import token_log_probs
 from iterpref.training.methods import METHODS, Method
 from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
+from iterpref.training.shown import ShownPair, ShownSettings, ShownToken, shown_pair
 from iterpref.training.standard import focal_dataset
 from iterpref.training.train import TrainSummary, train
 from iterpref.training.train_run import train_run
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
     from iterpref.training.trainer import FocalDPOTrainer
 
-__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "TrainSummary", "check_keys",
-           "focal_dataset", "known_keys", "read_pairs", "read_selection", "train", "train_run"]  # fmt: skip
+__all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "ShownPair", "ShownSettings",
+           "ShownToken", "TrainSummary", "check_keys", "focal_dataset", "known_keys", "read_pairs", "read_selection",
+           "shown_pair", "token_log_probs", "train", "train_run"]  # fmt: skip
 
 _LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 

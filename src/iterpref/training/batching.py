@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +21,11 @@ from torch.utils.data import Sampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from iterpref.training.curriculum import Curriculum
+from iterpref.training.pair_row import truncate
 from iterpref.training.trunk.layout import batch_layout, plan_layout
 
 TRUNK, WEIGHTS, PAIR_WEIGHTS = "trunk", "token_weights", "pair_weights"
 OURS = (TRUNK, WEIGHTS, PAIR_WEIGHTS)  # what a batch has beside TRL's
-T = TypeVar("T")
 # Row numbers → how much of a batch they take: pairs or tokens.
 SizeOf = Callable[[list[int]], int]
 
@@ -185,10 +185,3 @@ class FocalPreferenceCollator(DataCollatorForPreference):
             if name in batch:
                 missing = max(width - batch[name].shape[1], 0)
                 batch[name] = pad(batch[name][:, :width], (0, missing), value=empty.get(name, 0))
-
-
-def truncate(row: list[T], max_length: int | None, mode: str) -> list[T]:
-    """What TRL's collator keeps of a row (prompt and completion): its first or its last `max_length` tokens."""
-    if max_length is None:
-        return row
-    return row[:max_length] if mode == "keep_start" else row[-max_length:]

@@ -94,6 +94,24 @@ def encode_pair(
     )
 
 
+def token_texts(prompt: Prompt, chosen: str, rejected: str, tokenizer: Any) -> dict[str, list[str]]:
+    """Side → the text of each token of its row, prompt included, one for each id that `encode_pair` gives.
+
+    A token that stands for no character of the text, and each further one of a character's bytes, is spelled as the
+    vocabulary does.
+    """
+    found = {}
+    for name, completion in (("chosen", chosen), ("rejected", rejected)):
+        side = _encode_side(prompt, completion, tokenizer)
+        spelled = tokenizer.convert_ids_to_tokens(side.ids)
+        ends = [0, *(stop for _, stop in side.offsets)]
+        found[name] = [
+            side.rendered.text[start:stop] if start < stop and stop > before else token
+            for (start, stop), token, before in zip(side.offsets, spelled, ends, strict=False)
+        ]
+    return found
+
+
 def _mark(side: _Side, completion: str, spans: Sequence[Span] | None) -> list[int]:
     """The mask of a whole side, prompt included; spans and fences move to where the completion stands."""
     if spans is None:

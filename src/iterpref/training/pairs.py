@@ -5,7 +5,8 @@ rejected_ids, chosen_mask, rejected_mask (the tokens' weights), length (for samp
 (of failure, for the curriculum).
 The masks are data, drawn once per pair: TRL stores precomputed reference values under the dataset's fingerprint, which
 here covers ids, masks and truncation.
-Not here: which tokens of a text a mask marks (encoding.py), which lines a method learns (methods.py).
+Not here: one row (pair_row.py), which tokens of a text a mask marks (encoding.py), which lines a method learns
+(methods.py).
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import logging
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,14 +25,11 @@ import pyarrow as pa
 from accelerate import PartialState
 from datasets import Dataset, Features, List, Value, load_from_disk
 
-from iterpref.errors import IterPrefError, SpanError, TrainingError
-from iterpref.line_diff import changed_words
-from iterpref.records import Span
-from iterpref.training.batching import truncate
+from iterpref.errors import TrainingError
 from iterpref.training.config import FocalDPOConfig
-from iterpref.training.encoding import check_tokenizer, encode_pair
-from iterpref.training.methods import METHODS, PairSide
-from iterpref.training.reading import FACTS, TrainingPair
+from iterpref.training.encoding import check_tokenizer
+from iterpref.training.pair_row import encode_row
+from iterpref.training.reading import FACTS
 
 logger = logging.getLogger(__name__)
 
@@ -42,11 +40,6 @@ _FEATURES = Features(
     | {name: List(Value("float32")) for name in _MASKS}
     | {"length": Value("int32"), "pair_weight": Value("float32"), "kind": Value("string"), "outcome": Value("string")}
 )
-# Side → what its changed lines are called, the setting for pairs without a token of them, and why they are dropped.
-_WITHOUT_A_TOKEN = {
-    "rejected": ("D-", "empty_removed", "no_focal_token"),
-    "chosen": ("D+", "empty_added", "no_added_token"),
-}
 
 
 @dataclass(frozen=True)
@@ -118,6 +111,11 @@ def _check_facts(pairs: Dataset, config: FocalDPOConfig) -> None:
             )
 
 
+def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
+    facts = {"pair_weight": _pair_weight(row, config), "kind": row.get("error_type") or ""}
+    return {**encode_row(row, tokenizer, config), **facts}
+
+
 def _pair_weight(row: Mapping[str, Any], config: FocalDPOConfig) -> float:
     if config.iteration_weight == 1.0:
         return 1.0
@@ -129,72 +127,6 @@ def _pair_weight(row: Mapping[str, Any], config: FocalDPOConfig) -> float:
             "a sampling run don't say; leave it out"
         )
     return float(config.iteration_weight ** (distance - 1))
-
-
-def _encode_row(row: Mapping[str, Any], tokenizer: Any, config: FocalDPOConfig) -> dict[str, Any]:
-    pair = TrainingPair.model_validate({name: row[name] for name in TrainingPair.model_fields})
-    method = METHODS[config.method]
-    changed = _changed(pair, config.focus)
-    spans: dict[str, Sequence[Span] | None] = {
-        side: focus.mask(PairSide(pair.pair_id, getattr(pair, side), changed[side], config.seed))
-        for side, focus in config.sides.items()
-    }
-    try:
-        encoded = encode_pair(pair.prompt, pair.chosen, pair.rejected, spans["rejected"], tokenizer, spans["chosen"])
-    except IterPrefError as error:
-        raise type(error)(f"pair {pair.pair_id}: {error}") from error
-    columns = vars(encoded).copy()
-    for side, focus in config.sides.items():
-        columns[f"{side}_mask"] = focus.weights(columns[f"{side}_mask"])
-    if not method.pairwise:  # TRL learns the chosen side; the other is never looked at
-        columns |= {"chosen_ids": columns[f"{config.sft_on}_ids"], "chosen_mask": columns[f"{config.sft_on}_mask"]}
-        columns |= {"rejected_ids": [], "rejected_mask": []}
-        spans = {"chosen": spans[config.sft_on], "rejected": None}
-    outcome = _settle(pair.pair_id, columns, [side for side in spans if spans[side] is not None], config)
-    if method.mean and outcome == "kept":
-        _divide(columns, config)
-    length = len(columns["prompt_ids"]) + max(len(columns["chosen_ids"]), len(columns["rejected_ids"]))
-    facts = {"pair_weight": _pair_weight(row, config), "kind": row.get("error_type") or ""}
-    return {**columns, **facts, "length": length, "outcome": outcome}
-
-
-def _changed(pair: TrainingPair, focus: str) -> dict[str, Sequence[Span]]:
-    """D⁺ and D⁻, or within their lines the words that differ."""
-    sides = {"chosen": (pair.chosen, pair.chosen_spans), "rejected": (pair.rejected, pair.rejected_spans)}
-    if focus == "lines":
-        return {side: spans for side, (_, spans) in sides.items()}
-    (chosen, added), (rejected, removed) = sides.values()
-    return {
-        "chosen": changed_words(chosen, rejected, added, removed),
-        "rejected": changed_words(rejected, chosen, removed, added),
-    }
-
-
-def _divide(columns: dict[str, list[Any]], config: FocalDPOConfig) -> None:
-    """Make the weights of each side sum to 1 over what truncation leaves of it."""
-    for name in _MASKS:
-        kept = truncate([0.0] * len(columns["prompt_ids"]) + columns[name], config.max_length, config.truncation_mode)
-        columns[name] = [weight / (sum(kept) or 1.0) for weight in columns[name]]
-
-
-def _settle(pair_id: str, columns: dict[str, list[Any]], focal: Sequence[str], config: FocalDPOConfig) -> str:
-    """Why the pair is left out, or `kept`; a focal side that is taken in full instead gets its mask here."""
-    prompt = len(columns["prompt_ids"])
-    if config.max_length is not None and prompt >= config.max_length and config.truncation_mode == "keep_start":
-        return "prompt_fills_max_length"
-    for side, (lines, key, reason) in _WITHOUT_A_TOKEN.items():
-        mask = [0] * prompt + columns[f"{side}_mask"]
-        if side not in focal or any(truncate(mask, config.max_length, config.truncation_mode)):
-            continue
-        if getattr(config, key) == "drop":
-            return reason
-        if getattr(config, key) == "error":
-            raise SpanError(
-                f"pair {pair_id}: no token of the {side} side is in {lines}, after truncation to max_length="
-                f"{config.max_length}; raise max_length, or set {key} to drop or full"
-            )
-        columns[f"{side}_mask"] = [1] * len(columns[f"{side}_ids"])
-    return "kept"
 
 
 def _content_fingerprint(table: pa.Table, config: FocalDPOConfig) -> str:
