@@ -10,12 +10,13 @@ template, is left out.
 import argparse
 import random
 import resource
+import sqlite3
 import statistics
 import tempfile
 import time
 from pathlib import Path
 
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 
 from iterpref.config import PairingConfig
 from iterpref.pairing import make_pairs
@@ -24,6 +25,7 @@ from iterpref.records import Attempt, Execution, Task, TestFile, Trajectory
 from iterpref.store import PAGE, Store
 from iterpref.viewer.live import ViewSettings, viewer_app
 
+EACH = 1000  # tasks that are made; the others are copies under other ids
 ERRORS = ("IndexError", "KeyError", "TypeError", "ValueError", "ZeroDivisionError", "NameError")
 BODY = "\n".join(f"    step_{i} = sorted(value * {i} for value in values)" for i in range(8))
 
@@ -48,24 +50,38 @@ def fill(store: Store, tasks: int) -> None:
     """A task each with one to five attempts, three in four of them solved."""
     draw = random.Random(0)
     tests = (TestFile(path="t.py", content="assert solve([1]) == 3"),)
-    for start in range(0, tasks, 5000):
-        with store._writing():  # one transaction for many; a real run commits each record
-            for number in range(start, min(start + 5000, tasks)):
-                name = f"made/{number:06d}"
-                prompt = f"Write solve(values), number {number}. " + "It must sort and combine what it is given. " * 6
-                store.put_tasks([Task(task_id=name, prompt=prompt, tests=tests, style="assert", entry_point="solve")])
-                count = draw.choice((1, 1, 2, 2, 3, 4, 5))
-                solved = draw.random() < 0.75
-                made = tuple(attempt(draw, number, i, solved and i == count - 1) for i in range(count))
-                for one in made:
-                    store.put_execution(f"{name}:{one.iteration}", one.execution)
-                    store.put_attempt(f"{name}:debugging", name, one, f"{name}:{one.iteration}")
-                store.put_trajectory(Trajectory(
-                    trajectory_id=f"{name}:debugging", task_id=name, attempts=made, client="made",
-                    status="passed" if solved else "unresolved",
-                ))  # fmt: skip
-        print(f"{min(start + 5000, tasks)} tasks", flush=True)
+    with store._writing():  # one transaction for many; a real run commits each record
+        for number in range(tasks):
+            name = f"made/{number:03d}"
+            prompt = f"Write solve(values), number {number}. " + "It must sort and combine what it is given. " * 6
+            store.put_tasks([Task(task_id=name, prompt=prompt, tests=tests, style="assert", entry_point="solve")])
+            count = draw.choice((1, 1, 2, 2, 3, 4, 5))
+            solved = draw.random() < 0.75
+            made = tuple(attempt(draw, number, i, solved and i == count - 1) for i in range(count))
+            for one in made:
+                store.put_execution(f"{name}:{one.iteration}", one.execution)
+                store.put_attempt(f"{name}:debugging", name, one, f"{name}:{one.iteration}")
+            status = "passed" if solved else "unresolved"
+            store.put_trajectory(Trajectory(
+                trajectory_id=f"{name}:debugging", task_id=name, attempts=made, client="made", status=status
+            ))  # fmt: skip
     store.replace_pairs(make_pairs(store, PairingConfig(negatives="last")))
+
+
+def copy_many(database: Path, copies: int) -> None:
+    """Each row again under other ids, `made/` as `made7/`: texts are shared, ids and records are not."""
+    tables = ("tasks", "executions", "attempts", "trajectories", "pairs")
+    with sqlite3.connect(database) as connection:
+        for table in tables:
+            columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
+            renamed = ", ".join(
+                f"replace({name}, 'made/', 'made' || c.x || '/')" if name not in ("kept", "iteration") else name
+                for name in columns
+            )
+            numbers = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < ?)"
+            connection.execute(f"INSERT INTO {table} {numbers} SELECT {renamed} FROM {table}, c", (copies - 1,))
+            print(table, connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0], flush=True)
+    connection.close()
 
 
 def measure(run: Path, tasks: int, times: int) -> None:
@@ -73,7 +89,7 @@ def measure(run: Path, tasks: int, times: int) -> None:
     last = tasks // PAGE
     pages = {
         "tasks": lambda i: f"/tasks?page={1 + i * last // times}",
-        "tasks, search": lambda i: f"/tasks?q={i * 7919 % tasks:05d}",
+        "tasks, search": lambda i: f"/tasks?q={i * 7}/0{i}",
         "tasks, status": lambda i: f"/tasks?status=unresolved&origin=debugging&page={1 + i * last // (5 * times)}",
         "tasks, attempts": lambda i: f"/tasks?attempts={1 + i % 5}&page={1 + i}",
         "tasks, verdict": lambda i: f"/tasks?failure=failed&page={1 + i * 10}",
@@ -84,9 +100,9 @@ def measure(run: Path, tasks: int, times: int) -> None:
         "pairs": lambda i: f"/pairs?page={1 + i * 20}",
         "pairs, kept": lambda i: f"/pairs?kept=kept&page={1 + i * 20}",
         "pairs, exception": lambda i: f"/pairs?failure={ERRORS[i % 6]}&page={1 + i}",
-        "pairs, search": lambda i: f"/pairs?q={i * 7919 % tasks:05d}",
-        "one task": lambda i: f"/task?id=made/{i * 7919 % tasks:06d}",
-        "one trajectory": lambda i: f"/trajectory?id=made/{i * 7919 % tasks:06d}:debugging",
+        "pairs, search": lambda i: f"/pairs?q={i * 7}/0{i}",
+        "one task": lambda i: f"/task?id=made{1 + i}/{i * 79 % EACH:03d}",
+        "one trajectory": lambda i: f"/trajectory?id=made{1 + i}/{i * 79 % EACH:03d}:debugging",
         "overview": lambda i: "/",
     }  # fmt: skip
     for name, address in pages.items():
@@ -114,7 +130,8 @@ def main() -> None:
         run = chosen.run or Path(place) / "run"
         if not (run / "run.sqlite").is_file():
             with Store.open(run) as store:
-                fill(store, chosen.tasks)
+                fill(store, EACH)
+            copy_many(run / "run.sqlite", chosen.tasks // EACH)
         with Store.open(run, write=False) as store:
             tasks = store.count("tasks")
         measure(run, tasks, chosen.times)

@@ -25,8 +25,8 @@ LEVELS = [
     {"clients", "sandbox"},
     {"playground", "task_tests"},
     {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
-    {"model_identity", "model_source", "packages", "statements"},
-    {"records", "errors", "programs", "section", "files", "run_folder", "listening"},
+    {"model_identity", "model_source", "packages", "statements", "listening"},
+    {"records", "errors", "programs", "section", "files", "run_folder"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
-from starlette.testclient import TestClient
+from fastapi.testclient import TestClient
 
 from iterpref.viewer.live import ViewSettings, viewer_app
 

@@ -133,10 +133,10 @@ def test_filters_of_pairs(fill: Fill) -> None:
 
 
 HOSTILE_TEXTS = {
-    "\x1b[31mred\x1b[0m": "␛[31mred␛[0m",
+    "\x1b[31mred\x1b[0m": "⟨U+001B⟩[31mred⟨U+001B⟩[0m",
     "a\u202eb\u2066c": "a⟨U+202E⟩b⟨U+2066⟩c",
     "x\u200by\ufeff": "x⟨U+200B⟩y⟨U+FEFF⟩",
-    "nul\0": "nul␀",
+    "nul\0": "nul⟨U+0000⟩",
     "half \ud800": "half ⟨U+D800⟩",
     "tab\tand\nnewline é 中": "tab\tand\nnewline é 中",
 }

@@ -7,13 +7,15 @@ Not here: records (store.py); what is counted over a whole run (overview.py).
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from iterpref.records import PreferencePair, Task
+from iterpref.records import PreferencePair, Task, Verdict
 
 from .overview import Overview
 
 PAGE = 50
 UNDER_WAY, UNTRIED = "under way", "untried"
+_VERDICTS = frozenset(get_args(Verdict))
 _ERROR_TYPE = "json_extract({}.record, '$.error_type')"  # as in the index, to the letter
 
 
@@ -174,7 +176,8 @@ def _source(wanted: TaskFilter) -> tuple[str, list[str], list[object]]:
     if wanted.status == UNTRIED:
         return "tasks s", ["NOT EXISTS (SELECT 1 FROM attempts a WHERE a.task_id = s.task_id)"], []
     if wanted.status == UNDER_WAY:
-        open_ = "NOT EXISTS (SELECT 1 FROM trajectories r WHERE r.trajectory_id = s.trajectory_id)"
+        begun = "SELECT DISTINCT trajectory_id FROM attempts EXCEPT SELECT trajectory_id FROM trajectories"
+        open_ = f"s.trajectory_id IN ({begun})"
         return "attempts s", [open_, *_failed(wanted)[0], *_made(wanted)[0]], [*_failed(wanted)[1], *_made(wanted)[1]]
     conditions, values = _of_trajectory(wanted, "s" if not wanted.failure else "r")
     if not wanted.failure:
@@ -196,11 +199,13 @@ def _of_trajectory(wanted: TaskFilter, name: str) -> tuple[list[str], list[objec
 
 
 def _failed(wanted: TaskFilter) -> tuple[list[str], list[object]]:
-    """Names of verdicts are lower case, those of exceptions hardly ever; a program may raise one of any name."""
+    """By a verdict, or by the type of an exception, for which there are other indexes."""
     if not wanted.failure:
         return [], []
+    if wanted.failure in _VERDICTS:
+        return ["s.verdict = ?"], [wanted.failure]
     keys = f"SELECT e.key FROM executions e WHERE e.verdict = 'error' AND {_ERROR_TYPE.format('e')} = ?"
-    return [f"(s.verdict = ? OR s.execution_key IN ({keys}))"], [wanted.failure, wanted.failure]
+    return [f"s.execution_key IN ({keys})"], [wanted.failure]
 
 
 def _made(wanted: TaskFilter) -> tuple[list[str], list[object]]:

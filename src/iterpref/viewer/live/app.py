@@ -4,10 +4,9 @@ import sqlite3
 from importlib.resources import files
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.staticfiles import StaticFiles
+from fastapi.staticfiles import StaticFiles
 
 from iterpref.errors import IterPrefError
 from iterpref.run_folder import DATABASE
@@ -64,5 +63,6 @@ def _answer_errors(app: FastAPI, settings: ViewSettings, page: Page) -> None:
 
     app.add_exception_handler(IterPrefError, of_ours)
     app.add_exception_handler(sqlite3.DatabaseError, of_database)
-    app.add_exception_handler(HTTPException, of_address)
+    for raised in (HTTPException, 404, 405):  # by number those that the framework itself raises
+        app.add_exception_handler(raised, of_address)
     app.add_exception_handler(RequestValidationError, of_query)

@@ -1,5 +1,6 @@
 """The lists: tasks and pairs, searched, filtered, a page at a time. What is asked for stands in the address."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -100,6 +101,13 @@ def add_lists(app: FastAPI, settings: ViewSettings, page: Page) -> None:
             return page("pairs", **_pairs(store, query, page_))
 
 
+def _total(number: int, on_page: int, count: Callable[[], int]) -> int:
+    """All rows of a list; they are counted only where the page at hand doesn't tell."""
+    if on_page < PAGE and (on_page or number == 1):
+        return (number - 1) * PAGE + on_page
+    return count()
+
+
 def _tasks(store: Store, query: TaskQuery, number: int) -> dict[str, Any]:
     wanted = query.filter()
     ids = store.task_page(wanted, number - 1)
@@ -108,7 +116,7 @@ def _tasks(store: Store, query: TaskQuery, number: int) -> dict[str, Any]:
         lines.setdefault(line.task_id, []).append(line)
     return {
         "query": query.given(),
-        "pager": Pager(number, store.count_listed_tasks(wanted)),
+        "pager": Pager(number, _total(number, len(ids), lambda: store.count_listed_tasks(wanted))),
         "ids": ids,
         "tasks": store.tasks_of(ids),
         "lines": lines,
@@ -128,7 +136,7 @@ def _pairs(store: Store, query: PairQuery, number: int) -> dict[str, Any]:
     found = store.pair_page(wanted, number - 1)
     return {
         "query": query.given(),
-        "pager": Pager(number, store.count_listed_pairs(wanted)),
+        "pager": Pager(number, _total(number, len(found), lambda: store.count_listed_pairs(wanted))),
         "pairs": found,
         "marks": marks,
         "choices": {"kept": ("kept", "dropped"), "failure": store.pair_failures(), "mark": MARKS},

@@ -23,7 +23,7 @@ _PER_PAGE = 50
 
 
 @dataclass(frozen=True)
-class Step:
+class FunnelStep:
     """One step of the funnel: how many, of how many before it, and where they are listed."""
 
     name: str
@@ -116,22 +116,22 @@ def _live(store: Store) -> dict[str, Any]:
     }
 
 
-def _funnel(store: Store, origins: list[Any]) -> list[Step]:
+def _funnel(store: Store, origins: list[Any]) -> list[FunnelStep]:
     tasks = store.count("tasks")
     main = next((found for found in origins if found.origin != "sampling"), None)
-    steps = [Step("tasks", tasks, None, "/tasks", {})]
+    steps = [FunnelStep("tasks", tasks, None, "/tasks", {})]
     if main is not None:
         first = main.passed_at.get(0, 0)
         passed = sum(main.passed_at.values())
         of = {"origin": main.origin}
         steps += [
-            Step(f"tried ({main.origin})", sum(main.statuses.values()), tasks, "/tasks", of),
-            Step("passed at once", first, main.judged, "/tasks", {**of, "status": "passed", "attempts": "1"}),
-            Step("passed in the end", passed, main.judged, "/tasks", {**of, "status": "passed"}),
+            FunnelStep(f"tried ({main.origin})", sum(main.statuses.values()), tasks, "/tasks", of),
+            FunnelStep("passed at once", first, main.judged, "/tasks", {**of, "status": "passed", "attempts": "1"}),
+            FunnelStep("passed in the end", passed, main.judged, "/tasks", {**of, "status": "passed"}),
         ]
     candidates = store.count_listed_pairs(PairFilter())
-    steps.append(Step("candidate pairs", candidates, None, "/pairs", {}))
-    steps.append(Step("kept pairs", store.count_kept_pairs(), candidates, "/pairs", {"kept": "kept"}))
+    steps.append(FunnelStep("candidate pairs", candidates, None, "/pairs", {}))
+    steps.append(FunnelStep("kept pairs", store.count_kept_pairs(), candidates, "/pairs", {"kept": "kept"}))
     return steps
 
 

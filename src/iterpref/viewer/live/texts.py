@@ -13,7 +13,7 @@ _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06d
 
 
 def shown(text: str) -> str:
-    """A text with every character that can't be seen, or that changes how others are seen, by its name or number."""
+    """A text with every character that can't be seen, or that changes how others are seen, by its number."""
     return _UNSEEN.sub(_named, text)
 
 
@@ -23,12 +23,7 @@ def bounded(text: str) -> tuple[str, int]:
 
 
 def _named(match: re.Match[str]) -> str:
-    code = ord(match.group())
-    if code < 0x20:
-        return chr(0x2400 + code)  # ␀ to ␟
-    if code == 0x7F:
-        return "␡"
-    return f"⟨U+{code:04X}⟩"
+    return f"⟨U+{ord(match.group()):04X}⟩"
 
 
 def one_line(text: str, most: int = 120) -> str:
