@@ -165,4 +165,6 @@ def test_the_page_shows_tokens_before_and_after(fill: Fill) -> None:
     assert "tok penalised" in page and "tok rewarded s0" in page and "symmetric" in page
     assert "+0.00" in page  # the same model before and after
     refused = asked.get("/pair", params={"id": name, "tokenizer": "/etc"}).text
+    (model / "training_settings.json").write_text("{")
+    assert "training_settings.json: can&#39;t be read" in asked.get("/pair", params={"id": name}).text
     assert "/etc: not among the tokenizers of this viewer" in refused

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
+from iterpref.errors import TrainingError
 from iterpref.records import PreferencePair
 from iterpref.training.encoding import check_tokenizer, token_texts
 from iterpref.training.methods import METHODS, Focus
@@ -79,6 +80,8 @@ def shown_pair(pair: PreferencePair, tokenizer: Any, settings: ShownSettings) ->
         SpanError, TrainingError: What training would stop with at this pair.
     """
     check_tokenizer(tokenizer)
+    if settings.method not in METHODS:
+        raise TrainingError(f"training: method={settings.method}; expected one of {', '.join(METHODS)}")
     row = encode_row(pair.model_dump(include=set(TrainingPair.model_fields)), tokenizer, settings)
     texts = token_texts(pair.prompt, pair.chosen, pair.rejected, tokenizer)
     if not METHODS[settings.method].pairwise:

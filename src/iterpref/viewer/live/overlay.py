@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iterpref.config.load import load_config
-from iterpref.errors import IterPrefError
+from iterpref.errors import IterPrefError, RecordError
 from iterpref.model_source import loading, model_source
 from iterpref.packages import need_packages
 from iterpref.playground.coder import resolve_model
@@ -137,12 +137,21 @@ def sources_of(settings: ViewSettings) -> list[Source]:
     for name, path in folder.trainings().items():
         noted = path / TRAINING_SETTINGS
         if (path / "config.json").is_file() and noted.is_file():
-            told = json.loads(noted.read_text(encoding="utf-8"))["settings"]
-            marked = ShownSettings.of({"seed": told["seed"]} | told["training"])
-            found.append(Source(f"training {name}", str(path), marked, resolve_model(told["model"]), str(path)))
+            found.append(_training(name, path, noted))
     found.append(Source(config.model, resolve_model(config.model), usual))
     names = [name for name in settings.tokenizers if name != config.model]
     return [*found, *(Source(name, resolve_model(name), usual) for name in names)]
+
+
+def _training(name: str, folder: Path, noted: Path) -> Source:
+    try:
+        told = json.loads(noted.read_text(encoding="utf-8"))["settings"]
+        marked = ShownSettings.of({"seed": told["seed"]} | told["training"])
+        return Source(f"training {name}", str(folder), marked, resolve_model(told["model"]), str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(
+            f"{noted}: can't be read ({type(error).__name__}: {error}); train again to write it"
+        ) from None
 
 
 def _stamp(model: str) -> str:
