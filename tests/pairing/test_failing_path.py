@@ -90,7 +90,7 @@ def test_programs_that_read_and_print(sandbox: Sandbox) -> None:
     tests = TestFile(path="tests.jsonl", content='{"stdin": "-2\\n", "stdout": "2\\n"}')
     task = TASK.model_copy(update={"style": "stdio", "tests": (tests,), "entry_point": None})
     wrong = "x = int(input())\nif x < 0:\n    print(x)\nelse:\n    print(x + 0)"
-    right = "x = int(input())\nif x < 0:\n    print(-x)\nelse:\n    print(x)"
+    right = "x = int(input())\nif x < 0:\n    print(-x)\nelse:\n    print(x * 1)"
     assert removed(sandbox, wrong, right, task) == ["print(x)"]
 
 

@@ -32,6 +32,8 @@ class FailingPath:
         Raises:
             SandboxError: The sandbox is closed.
         """
+        if attempt.execution.verdict not in ("failed", "error"):
+            return None
         jobs = self._jobs(task, attempt)
         key = jobs[-1].key
         if key not in self._found:

@@ -178,8 +178,10 @@ class FocalDPOConfig(DPOConfig):
                 f"training: got outside_weight={self.outside_weight}, added_weight={self.added_weight}, "
                 f"gamma={self.gamma}; expected a weight from 0 to 1, one over 0, and 0 or more"
             )
-        if not 0 < self.iteration_weight < float("inf"):
-            raise ConfigError(f"training: iteration_weight={self.iteration_weight} can't be used; expected more than 0")
+        if not 0 < self.iteration_weight <= 10:
+            raise ConfigError(
+                f"training: iteration_weight={self.iteration_weight} can't be used; expected over 0 and at most 10"
+            )
         if method.margin and self.beta == 0:
             raise ConfigError(
                 f"training: beta=0, but method={self.method} has no loss without it; expected more than 0"

@@ -93,7 +93,8 @@ def _divide(columns: dict[str, list[Any]], config: MaskSettings) -> None:
     """Make the weights of each side sum to 1 over what truncation leaves of it."""
     for name in _MASKS:
         kept = truncate([0.0] * len(columns["prompt_ids"]) + columns[name], config.max_length, config.truncation_mode)
-        columns[name] = [weight / (sum(kept) or 1.0) for weight in columns[name]]
+        total = sum(kept) or 1.0
+        columns[name] = [weight / total for weight in columns[name]]
 
 
 def _settle(pair_id: str, columns: dict[str, list[Any]], focal: Sequence[str], config: MaskSettings) -> str:
