@@ -24,7 +24,7 @@ from iterpref.rewards import CodeReward
 
 from .arm import MODEL, ArmSummary, Asked, Clock, once
 
-PART = 32  # programs of one forward and backward pass: a quarter of the memory of 128, and no slower
+PART = 32  # programs of one forward and backward pass: a quarter of the memory of 128, and not measurably slower
 COLUMNS = ("tests", "style", "entry_point", "prefix")
 DEADLINE_S = 120.0  # of the rewards of a step
 LIMITS = Limits(cpu_s=2.0, wall_s=6.0)
