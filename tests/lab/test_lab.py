@@ -71,6 +71,7 @@ class Laboratory:
         return self.records
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_it_goes_on_and_one_failing_cell_stops_no_other(tmp_path: Path) -> None:
     lab = Laboratory(tmp_path)
