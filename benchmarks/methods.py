@@ -1,10 +1,10 @@
 """Which loss learns what from the same pairs? Every method, and a control whose sides are swapped.
 
-    iterpref demo --run runs/demo && python benchmarks/methods.py --run runs/demo --json methods.json
+    iterpref demo --run runs/demo && python -m benchmarks.methods --run runs/demo --json methods.json
 
 Trains the demo's model on its own pairs once per method and evaluates each on its held-out tasks (greedy pass@1),
 with the exact McNemar p against the untrained model. `swapped` is target_rpo with chosen and rejected exchanged: what
-it gains cannot come from the pairs' direction.
+it gains cannot come from the pairs' direction. One seed and one base; `python -m benchmarks.lab` compares over many.
 """
 
 import argparse
@@ -20,6 +20,8 @@ from iterpref.pairing import write_dataset
 from iterpref.records import PreferencePair
 from iterpref.run_folder import RunFolder
 from iterpref.store import Store
+
+from .lab.pairs import swapped
 
 METHODS = ("sft", "dpo", "rpo", "target_dpo", "target_rpo")
 
@@ -64,17 +66,6 @@ def measure(folder: Path, config, pairs: list[PreferencePair], method: str, seed
         "lost": len(result.lost),
         "mcnemar_p": result.mcnemar_p,
     }
-
-
-def swapped(pair: PreferencePair) -> PreferencePair:
-    """The pair the wrong way round; its D⁻ is then what the fix added."""
-    sides = {
-        "chosen": pair.rejected,
-        "rejected": pair.chosen,
-        "chosen_spans": pair.rejected_spans,
-        "rejected_spans": pair.chosen_spans,
-    }
-    return pair.model_copy(update=sides)
 
 
 if __name__ == "__main__":

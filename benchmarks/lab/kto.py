@@ -19,11 +19,16 @@ OWN_KEYS = ("beta", "loss_type")
 
 
 def train_kto(training: Training) -> Trained:
+    """The base after KTO on the arm's programs.
+
+    Raises:
+        RecordError: There is no pair to learn from.
+        TrainingError: Parameters are no longer finite.
+    """
     from datasets import Dataset
-    from transformers import AutoTokenizer, PrinterCallback
     from trl import KTOConfig, KTOTrainer
 
-    from iterpref.training.contexts import quiet
+    from .trainers.trl_training import load, quiet, train_and_save
 
     rows = labelled(read_pairs(training.data.pairs(training.arm)))
     known = {field.name for field in fields(KTOConfig)}
@@ -40,16 +45,15 @@ def train_kto(training: Training) -> Trained:
     }
     settings = {k: v for k, v in training.settings.items() if k in known and k != "train_sampling_strategy"}
     with quiet(bars=False):
+        network, tokenizer = load(training.base)
         trainer = KTOTrainer(
-            str(training.base),
+            network,
             args=KTOConfig(**{**settings, **own}),
             train_dataset=Dataset.from_list(rows).shuffle(seed=training.data.plan.seed),
-            processing_class=AutoTokenizer.from_pretrained(training.base),
+            processing_class=tokenizer,
         )
-        trainer.remove_callback(PrinterCallback)
-        trainer.train()
-        trainer.save_model(str(training.folder / "model"))
-    facts = {"pairs": len(rows), "steps": trainer.state.global_step, "curve": curve(trainer.state.log_history)}
+        steps = train_and_save(trainer, training.folder)
+    facts = {"pairs": len(rows), "steps": steps, "curve": curve(trainer.state.log_history)}
     return Trained(training.folder / "model", facts)
 
 

@@ -7,11 +7,18 @@ import pyarrow.parquet as pq
 import pytest
 from benchmarks.lab.domains import DOMAINS
 from benchmarks.lab.grid import Arm
-from benchmarks.lab.kto import labelled
+from benchmarks.lab.kto import labelled, train_kto
 from benchmarks.lab.seeds import SeedData, SeedPlan
+from benchmarks.lab.training import Training
 
+from iterpref.demo import CONFIG
+from iterpref.errors import RecordError
 from iterpref.pairing import PARQUET
 from iterpref.playground.coder import coder_path
+from iterpref.programs import fenced
+from iterpref.records import as_messages
+
+from .tiny import differs_from_the_coder, tiny_tasks
 
 PLAN = SeedPlan("steps", 0, coder_path(), "weights", 3, 8, {"max_iterations": 2, "sampling": {"max_tokens": 96}})
 
@@ -73,6 +80,47 @@ def test_rows_of_kto_are_each_program_once(data: SeedData) -> None:
     wrong = {(pair["task_id"], pair["rejected"]) for pair in pairs}
     assert sum(not row["label"] for row in rows) == len(wrong)
     assert rows[0]["completion"][0]["role"] == "assistant"
+
+
+def kto(data: SeedData, folder: Path, **arm: object) -> Training:
+    chosen = Arm.model_validate({"trainer": "kto", "pairs": "sampling", **arm})
+    settings = {**CONFIG["training"], "per_device_train_batch_size": 4, "warmup_steps": 0}
+    return Training(chosen, settings, 3e-4, 1, coder_path(), data, folder)
+
+
+def test_kto_learns_right_and_wrong_programs(data: SeedData, tmp_path: Path) -> None:
+    trained = train_kto(kto(data, tmp_path))
+    rows = labelled(pairs_of(data, pairs="sampling"))
+    assert trained.facts["pairs"] == len(rows) and trained.facts["steps"] == -(-len(rows) // 4)
+    assert differs_from_the_coder(trained.model)
+
+
+def test_kto_without_a_pair_says_so(data: SeedData, tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="no pairs to train on"):
+        train_kto(kto(data, tmp_path, share=0.01))
+
+
+def test_kto_reads_the_tokens_that_focal_training_reads(tmp_path: Path) -> None:
+    from benchmarks.lab.trainers.trl_training import load, plain_arguments, quiet
+    from datasets import Dataset
+    from trl import KTOConfig, KTOTrainer
+
+    from iterpref.training.encoding import encode_pair
+
+    network, tokenizer = load(coder_path())
+    texts = [(task.prompt, fenced(task.reference)) for task in tiny_tasks(4)]
+    rows = [
+        {"prompt": [{"role": "user", "content": asked}], "completion": [{"role": "assistant", "content": answer}],
+         "label": number % 2 == 0}
+        for number, (asked, answer) in enumerate(texts)
+    ]  # fmt: skip
+    arguments = KTOConfig(**plain_arguments(tmp_path, 0), per_device_train_batch_size=4)
+    with quiet(bars=False):
+        trainer = KTOTrainer(network, args=arguments, train_dataset=Dataset.from_list(rows), processing_class=tokenizer)
+    for row, raw in zip(trainer.train_dataset, rows, strict=True):
+        answer = raw["completion"][0]["content"]
+        ours = encode_pair(as_messages(raw["prompt"][0]["content"]), answer, answer, None, tokenizer)
+        assert (row["prompt_ids"], row["completion_ids"]) == (list(ours.prompt_ids), list(ours.chosen_ids))
 
 
 def test_a_held_out_task_is_never_trained_on() -> None:

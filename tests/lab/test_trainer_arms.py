@@ -7,9 +7,8 @@ import pytest
 from benchmarks.lab.trainers.arm import FINISHED, ArmSummary, Asked, Clock, Spent, new_model, once
 from benchmarks.lab.trainers.composed import MixtureSettings, StagesSettings, affordable
 from benchmarks.lab.trainers.grpo import GrpoSettings
-from benchmarks.lab.trainers.plum import CodeOptimiseSettings, PlumSettings
 from benchmarks.lab.trainers.rounds import RoundsSettings, train_rounds
-from benchmarks.lab.trainers.runs import RunSettings, draw, shape
+from benchmarks.lab.trainers.runs import RunSettings
 
 from iterpref.errors import ConfigError
 from iterpref.playground.coder import coder_path
@@ -122,11 +121,6 @@ def test_no_budget_is_exceeded_and_little_of_a_large_one_is_left() -> None:
         pytest.param(lambda: GrpoSettings(programs=7), "less than one group of 8", id="grpo: half a group"),
         pytest.param(lambda: GrpoSettings(programs=64, group=1), "group=1; expected 2 or more", id="grpo: no group"),
         pytest.param(lambda: GrpoSettings(wall_s=0.0), "more than 0", id="grpo: no time"),
-        pytest.param(lambda: PlumSettings(64, per_device_train_batch_size=1), "expected 2 or more", id="plum: alone"),
-        pytest.param(
-            lambda: CodeOptimiseSettings(64, RunSettings(training={"method": "sft"})), "method sft learns no pairs",
-            id="code_optimise: sft",
-        ),
         pytest.param(lambda: RoundsSettings(rounds=0), "expected 1 or more", id="rounds: none"),
         pytest.param(lambda: StagesSettings(stages=()), "there is none", id="stages: none"),
         pytest.param(lambda: MixtureSettings(64, grpo={"rate": 1.0}), r"grpo\.rate is unknown", id="mixture: key"),
@@ -144,8 +138,6 @@ def test_settings_that_can_t_be_are_refused(make, message: str) -> None:
 def test_refused_before_anything_is_made(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="2 tasks can't be split into 3 parts"):
         train_rounds(coder_path(), TASKS[:2], RoundsSettings(3, parts=True), 0, tmp_path / "rounds")
-    with pytest.raises(ConfigError, match="programs=0"):
-        draw(tmp_path / "run", RunSettings(), coder_path(), 0, TASKS, 0)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -155,9 +147,3 @@ def test_tasks_give_pairs_while_they_fit_into_the_budget() -> None:
     assert affordable(TASKS, made, 5) == ids[:2]
     assert affordable(TASKS, made, 4) == ids[:1]
     assert affordable(TASKS, {}, 4) == []
-
-
-def test_layout_makes_no_other_program() -> None:
-    assert shape("def f(x):  # twice\n    return x") == shape("def f(x):\n\n    return x\n")
-    assert shape("def f(x):\n    return x") != shape("def f(y):\n    return y")
-    assert shape("def f(") == "def f("

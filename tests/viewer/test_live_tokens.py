@@ -77,9 +77,20 @@ def kept(store: Store) -> list[PreferencePair]:
     return [*pairs, odd]
 
 
+# What decides marks and weights.
+MARKED: dict[str, dict[str, Any]] = {
+    **{method: {"method": method} for method in ("target_rpo", "symmetric", "diff_augmentation", "dpo", "simpo")},
+    "soft": {"method": "target_dpo", "outside_weight": 0.3},
+    "heavier": {"method": "dpo", "added_weight": 2.0},
+    "words": {"method": "target_rpo", "focus": "tokens"},
+}
+
+
 @pytest.mark.parametrize("make", TOKENIZERS.values(), ids=TOKENIZERS)
-@pytest.mark.parametrize("method", ["target_rpo", "symmetric", "diff_augmentation", "dpo"])
-def test_the_overlay_is_the_mask_that_is_trained_on(fill: Fill, tmp_path: Path, make: Any, method: str) -> None:
+@pytest.mark.parametrize("training", MARKED.values(), ids=MARKED)
+def test_the_overlay_is_the_mask_that_is_trained_on(
+    fill: Fill, tmp_path: Path, make: Any, training: dict[str, Any]
+) -> None:
     from iterpref.training import FocalDPOConfig
     from iterpref.training.batching import FocalPreferenceCollator
     from iterpref.training.pairs import tokenize_pairs
@@ -87,7 +98,7 @@ def test_the_overlay_is_the_mask_that_is_trained_on(fill: Fill, tmp_path: Path, 
     pairs, tokenizer = kept(fill()), make()
     write_dataset(tmp_path / "pairs", pairs, lambda: "")
     for max_length in (1024, 110):
-        given = {"method": method, "seed": 3, "max_length": max_length, "empty_removed": "full"}
+        given = {**training, "seed": 3, "max_length": max_length, "empty_removed": "full"}
         args = FocalDPOConfig(output_dir=str(tmp_path), bf16=False, empty_added="full", **given)
         rows = tokenize_pairs(read_pairs(tmp_path / "pairs"), tokenizer, args).dataset
         assert len(rows) == len(pairs)
@@ -100,6 +111,9 @@ def test_the_overlay_is_the_mask_that_is_trained_on(fill: Fill, tmp_path: Path, 
                 assert [t.id for t in tokens] == [*row["prompt_ids"], *row[f"{side}_ids"]]
                 mask = [int(t.part == loss) for t in tokens if t.part != "cut"]
                 trained = batch["completion_mask"][at].tolist()
+                weights = [t.weight for t in tokens if t.part != "cut"]
+                assert [weight > 0 for weight in weights] == [mark > 0 for mark in mask]
+                assert weights == pytest.approx(([0.0] * len(row["prompt_ids"]) + row[f"{side}_mask"])[: len(weights)])
                 assert mask[: len(trained)] == trained[: len(mask)] and not any(
                     mask[len(trained) :] + trained[len(mask) :]
                 )

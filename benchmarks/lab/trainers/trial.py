@@ -1,7 +1,7 @@
 """One training of the laboratory, small, and its score: a trial of one seed, which proves nothing about a method.
 
     python -m benchmarks.lab.trainers.trial grpo --programs 1280 --folder /tmp/trial
-    python -m benchmarks.lab.trainers.trial rejection --tasks 300 --programs 660 --folder /tmp/trial
+    python -m benchmarks.lab.trainers.trial rounds --tasks 300 --folder /tmp/trial
 
 Trains the playground's coder on its tasks and scores it on held-out ones (greedy pass@1). `stages` and `mixture` debug
 first, which their seconds don't hold.
@@ -22,8 +22,6 @@ from iterpref.records import PreferencePair, Task
 from .arm import ArmSummary, Spent
 from .composed import MixtureSettings, StagesSettings, spent_by_task, train_in_stages, train_mixture
 from .grpo import GrpoSettings, train_grpo
-from .plum import CodeOptimiseSettings, PlumSettings, train_code_optimise, train_plum
-from .rejection import RejectionSettings, train_rejection
 from .rounds import RoundsSettings, train_rounds
 from .runs import RunSettings, opened
 
@@ -36,19 +34,6 @@ def _grpo(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Pat
         group=asked.group, prompts=asked.prompts, iterations=asked.iterations,
     )  # fmt: skip
     return train_grpo(model, tasks, settings, asked.seed, output)
-
-
-def _rejection(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
-    return train_rejection(model, tasks, RejectionSettings(asked.programs, _run(asked)), asked.seed, output)
-
-
-def _plum(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
-    return train_plum(model, tasks, PlumSettings(asked.programs, asked.rate), asked.seed, output)
-
-
-def _code_optimise(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
-    settings = CodeOptimiseSettings(asked.programs, _run(asked, method="dpo"))
-    return train_code_optimise(model, tasks, settings, asked.seed, output)
 
 
 def _rounds(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
@@ -67,10 +52,7 @@ def _mixture(model: Path, tasks: list[Task], asked: argparse.Namespace, output: 
     return train_mixture(model, tasks, pairs, made, settings, asked.seed, output)
 
 
-TRIALS: dict[str, Trial] = {
-    "grpo": _grpo, "rejection": _rejection, "plum": _plum, "code_optimise": _code_optimise, "rounds": _rounds,
-    "stages": _stages, "mixture": _mixture,
-}  # fmt: skip
+TRIALS: dict[str, Trial] = {"grpo": _grpo, "rounds": _rounds, "stages": _stages, "mixture": _mixture}
 
 
 def debugged(
@@ -83,8 +65,8 @@ def debugged(
         return list(run.store.pairs(kept=True)), spent_by_task(run.store)
 
 
-def _run(asked: argparse.Namespace, **training: object) -> RunSettings:
-    return RunSettings(training={**CONFIG["training"], "learning_rate": asked.rate, **training})
+def _run(asked: argparse.Namespace) -> RunSettings:
+    return RunSettings(training={**CONFIG["training"], "learning_rate": asked.rate})
 
 
 def _evaluation(asked: argparse.Namespace) -> dict[str, object]:
