@@ -61,11 +61,14 @@ lab: install
 lab-quick: install
 	$(LAB_RUN) quick
 
-# The bases of the first domain beside the shipped coder: half an hour each.
-lab-bases: install $(LAB_BASES)/steps-1/model.safetensors $(LAB_BASES)/steps-2/model.safetensors
+# The bases beside the shipped coder: half an hour each.
+lab-bases: install $(foreach base,steps-1 steps-2 objects-0 objects-1,$(LAB_BASES)/$(base)/model.safetensors)
 
 $(LAB_BASES)/steps-%/model.safetensors:
 	$(ENV) nice -n 19 $(BIN)/python -m iterpref.playground.pretrain --output $(dir $@) --seed $*
+
+$(LAB_BASES)/objects-%/model.safetensors:
+	$(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab.objects.pretrain --output $(dir $@) --seed $*
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
