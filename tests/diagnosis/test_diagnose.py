@@ -79,6 +79,7 @@ def calls_of(run: Path) -> int:
     return 0
 
 
+@pytest.mark.slow
 def test_a_kill_costs_no_call_twice(run: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(run, tmp_path / "undisturbed"))
     before = calls_of(run)

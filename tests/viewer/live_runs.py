@@ -21,9 +21,9 @@ def reader(run: Path, **given: Any) -> TestClient:
 
 
 @contextmanager
-def serving(run: Path) -> Iterator[str]:
+def serving(run: Path, **given: Any) -> Iterator[str]:
     """A real server; its address."""
-    server = uvicorn.Server(uvicorn.Config(viewer_app(ViewSettings(run)), port=0, log_level="error"))
+    server = uvicorn.Server(uvicorn.Config(viewer_app(ViewSettings(run, **given)), port=0, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
