@@ -53,7 +53,7 @@ __all__ = ["METHODS", "Attempt", "ChangedSpans", "CodeReward", "Comparison", "Ex
            "Sample", "Sandbox", "Span", "Store", "Task", "TestFile", "TrainSummary", "Trajectory", "changed_spans",
            "compare", "debug_with", "focal_dataset", "focal_pairs", "open_run", "read_pairs", "score_samples",
            "train"]  # fmt: skip
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0"
 
 _FROM = {
     "analysis": ("Comparison", "compare"),
