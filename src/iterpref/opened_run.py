@@ -52,7 +52,14 @@ def quiet(what: str, done: int, total: int, note: str) -> None:
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """One run folder, open for writing unless its store is not."""
+    """One run folder, open for writing unless its store is not; what `open_run` gives.
+
+    `store` has its records, `config` its settings, `folder` its paths; `on_progress` is told how far a step has come.
+    The functions of `iterpref.pipeline` take it, and so does `debug_with`.
+
+    Raises:
+        StoreError, ConfigError: What a step needs isn't there; each says what to do.
+    """
 
     store: Store
     config: Config
