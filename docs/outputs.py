@@ -3,7 +3,7 @@
     python docs/outputs.py docs/tutorial.md      # write what they said into the page
 
 A page's ```bash blocks are commands; a ```text block right below one is what it prints. Blocks of other languages are
-not run. The tests run all such pages (tests/docs/), with numbers, times and hashes left out of the comparison.
+not run. The tests run all such pages (tests/pages/), with numbers, times and hashes left out of the comparison.
 """
 
 import contextlib
@@ -38,15 +38,14 @@ class Step:
 def steps(page: str) -> list[Step]:
     """The blocks of commands of a page, in order."""
     found = list(FENCE.finditer(page))
-    following = {block.end(): nearest for block, nearest in zip(found, [*found[1:], None], strict=True)}
     made = []
-    for block in found:
-        after = following[block.end()]
+    for block, after in zip(found, [*found[1:], None], strict=True):
         if block[1] != "bash":
             continue
-        shows = after is not None and after[1] == "text" and not page[block.end() : after.start()].strip()
-        shown, place = (after[2], after.span(2)) if after is not None and shows else (None, (block.end(),) * 2)
-        made.append(Step(block[2], shown, place))
+        if after is not None and after[1] == "text" and not page[block.end() : after.start()].strip():
+            made.append(Step(block[2], after[2], after.span(2)))
+        else:
+            made.append(Step(block[2], None, (block.end(), block.end())))
     return made
 
 
@@ -93,7 +92,7 @@ def typed(block: str, watch: Callable[[str], None] | None = None) -> str:
 def _typed(command: str, watch: Callable[[str], None] | None) -> str:
     words = iterpref_words(command)
     if words is None:
-        ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+        ended = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300)
         if ended.returncode:
             raise RuntimeError(f"{command}: status {ended.returncode}: {ended.stderr}")
         return ended.stdout + ended.stderr
@@ -137,7 +136,7 @@ def _served(words: list[str], watch: Callable[[str], None] | None) -> str:
                 watch(address[0])
         finally:
             server.terminate()
-            server.wait(timeout=60)
+            server.wait(timeout=300)
     return re.sub(r":\d+/", ":8081/", first)  # where it listens unless told otherwise
 
 

@@ -42,7 +42,7 @@ def follow(page: Path, pages_seen: list[str] | None = None) -> None:
 
 
 def read(address: str) -> str:
-    with urllib.request.urlopen(address, timeout=30) as answer:
+    with urllib.request.urlopen(address, timeout=300) as answer:
         return str(answer.read().decode())
 
 
