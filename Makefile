@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format clean real real-quick lab lab-quick lab-bases
+.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-bases
 
 install: $(INSTALLED)
 
@@ -34,6 +35,14 @@ check: install
 format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# The documentation site, in site/; a broken link is an error. Its packages go beside the others when it is first built.
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS_INSTALLED)
+
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # The method on a real model (docs/real-models.md), at low priority; run again to go on. MODEL and MODEL2 are folders or hub
 # ids of the 0.5B and the 1.5B; without MODEL2 its arm is left out. MBPP may name a file, WORK where runs are kept, SET further
@@ -71,4 +80,4 @@ $(LAB_BASES)/objects-%/model.safetensors:
 	$(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab.objects.pretrain --output $(dir $@) --seed $*
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
