@@ -84,7 +84,10 @@ def arm(**values: object) -> dict[str, object]:
         (arm(pairs="passing"), "arms.x: pairs: passing has chosen sides only, which method sft alone can learn"),
         (arm(pairing={"negatives": "all"}), "arms.x.pairing.negatives: Input should be 'random', 'first'"),
         (arm(seeds={"first": 1, "count": 9}), "arms.x.seeds: seeds are of the grid, the same for all arms"),
-        (arm(rates_of="spt"), "arms.x.rates_of: expected an arm that has rates of its own, got spt; did you mean sft?"),
+        (
+            arm(rates_of="spt"),
+            "expected an arm that trains and has no rates_of itself, got spt; did you mean sft?",
+        ),
         (arm(shares=0.5), "arms.x.shares: unknown key; did you mean share?"),
         ({"families": {"all": ["sft dpo"]}}, "expected a test such as target_dpo - dpo, got sft dpo"),
         ({"families": {"all": ["sft - dpi"]}}, "no arm is called dpi; did you mean dpo?"),
