@@ -78,11 +78,14 @@ class Plan:
 
     def held_out(self, chosen: Chosen) -> list[Cell]:
         """The cells of the second stage, seed by seed; none of an arm for which nothing could be chosen."""
-        if self.grid.seeds is None:
-            return []
-        places = product(self._seeds(self.grid.seeds), self.grid.arms)
+        places = product(self.test_seeds, self.grid.arms)
         cells = (self._test_cell(seed, name, chosen) for seed, name in places)
         return [cell for cell in cells if cell is not None]
+
+    @property
+    def test_seeds(self) -> list[SeedPlan]:
+        """The seeds that the tests are made of."""
+        return list(self._seeds(self.grid.seeds)) if self.grid.seeds else []
 
     def _test_cell(self, seed: SeedPlan, name: str, chosen: Chosen) -> Cell | None:
         setting, other = self.setting(seed.domain, name, chosen), self.grid.arms[name].as_long_as
