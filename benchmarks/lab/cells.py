@@ -104,9 +104,12 @@ class Cell:
         return record
 
     def _training(self, data: SeedData, folder: Path) -> Training:
+        def score(model: Path) -> float:
+            return float(self._score(model, folder).metrics["pass@1"])
+
         return Training(
             self.arm, self.settings, self.rate, self.length, self.data.folder, data, folder,
-            score=lambda model: self._score(model, folder).metrics["pass@1"],
+            score=score if self.split == "held_out" else None,  # where rates are chosen nobody reads of the way
             like=self.like._training(data, folder / "like") if self.like else None,
         )  # fmt: skip
 
@@ -130,7 +133,7 @@ def tasks_of(domain: str, split: Split, count: int, seed: int) -> list[Task]:
 
 
 def score(model: Path, name: str, tasks: list[Task], config: Config, folder: Path) -> Result:
-    """Greedy answers to these tasks, run in a sandbox; what was answered before a kill isn't asked again."""
+    """Greedy answers to these tasks, run in a sandbox; a model that was scored in this folder isn't asked again."""
     sampling = config.evaluation.sampling.model_copy(update=EVALUATION)
     config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"sampling": sampling})})
     benchmark = Benchmark(name, tasks)

@@ -39,17 +39,22 @@ def _check_names(grid: Grid, file: Path) -> None:
             _known(arm.as_many_as, PAIRS, f"{where}.as_many_as", "set of pairs")
         _of_section(PairingConfig, arm.pairing, f"{where}.pairing")
         try:
-            _check_arm(arm)
+            _check_arm(grid, arm)
             TRAINERS[arm.trainer].check(arm, {**grid.training, **arm.training})
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from None
 
 
-def _check_arm(arm: Arm) -> None:
+def _check_arm(grid: Grid, arm: Arm) -> None:
     """What no trainer can do with an arm's pairs or its budget."""
-    if arm.as_long_as is not None and not TRAINERS[arm.trainer].timed:
-        timed = ", ".join(name for name, trainer in TRAINERS.items() if trainer.timed)
-        raise ConfigError(f"as_long_as: a budget of time is for trainer {timed}; leave it out")
+    if arm.as_long_as is not None:
+        if not TRAINERS[arm.trainer].timed:
+            timed = ", ".join(name for name, trainer in TRAINERS.items() if trainer.timed)
+            raise ConfigError(f"as_long_as: a budget of time is for trainer {timed}; leave it out")
+        other = grid.arms[arm.as_long_as]
+        if (other.trainer, other.pairs, other.teacher) != ("focal", "debugging", None):
+            raise ConfigError("as_long_as: expected an arm of trainer focal on the base's own debugging, which is what "
+                              f"is done again to measure it, got {arm.as_long_as}")  # fmt: skip
     if arm.teacher is not None and PAIRS[arm.pairs].origin != "debugging":
         raise ConfigError(f"teacher: nobody repairs where pairs are {arm.pairs}; leave it out")
     others = sorted(arm.pairing.keys() - {"diagnosed", "negatives"})

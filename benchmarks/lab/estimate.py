@@ -23,30 +23,36 @@ def cell_s(cell: Cell) -> float:
     return START_S + DOMAINS[cell.data.domain].cost * (TASK_S * cell.tasks + trained)
 
 
-def seconds_left(plan: Plan, records: Records) -> tuple[int, float]:
-    """Cells that are left, and the seconds they take on one core; what isn't chosen yet may be the longest."""
+def seconds_left(plan: Plan, records: Records, counted: set[str]) -> tuple[int, float]:
+    """Cells that are left, and the seconds they take on one core; what isn't chosen yet may be the longest.
+
+    Cells, and data of seeds, that are in `counted` are those of another grid; it gets those of this one.
+    """
     chosen = {(domain, name): max(plan.tried(name), key=_length) for domain in plan.grid.domains for name in plan.tuned}
     chosen |= plan.chosen(of_cells(plan.tuning, records))
     cells = [*plan.tuning, *plan.held_out(chosen)]
     done = of_cells(cells, records)
-    left = [cell for cell in cells if cell.key not in done]
+    left = [cell for cell in cells if cell.key not in done and cell.key not in counted]
+    counted |= {cell.key for cell in left}
     expected = sum(cell_s(cell) for cell in cells if cell.key in done)
     taken = sum(sum(record["seconds"]) for record in done.values())
     correction = taken / expected if expected else 1.0
-    return len(left), correction * (sum(map(cell_s, left)) + _data_s(left, records))
+    return len(left), correction * (sum(map(cell_s, left)) + _data_s(left, records, counted))
 
 
 def _length(setting: Setting) -> float:
     return setting.length
 
 
-def _data_s(cells: Sequence[Cell], records: Records) -> float:
-    """Of the seeds whose data no record tells of."""
+def _data_s(cells: Sequence[Cell], records: Records, counted: set[str]) -> float:
+    """Of the seeds whose data no record tells of, and that are not counted yet."""
     total = 0.0
     for group in by_seed(cells).values():
         plan = group[0].data
         for part in parts_of(*(cell.arm for cell in group if cell.trains)):
-            if records.get(data_key(plan, part)) is None:
+            key = data_key(plan, part)
+            if records.get(key) is None and key not in counted:
+                counted.add(key)
                 kind = "debugging" if part.startswith(TAUGHT) else part
                 total += DOMAINS[plan.domain].cost * DATA_TASK_S[kind] * plan.tasks
     return total

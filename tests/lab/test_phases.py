@@ -165,6 +165,8 @@ def refused(folder: Path, message: str, **arm: Any) -> None:
         ({"as_long_as": "target_rpo"}, "arms.x: as_long_as: a budget of time is for trainer grpo; leave it out"),
         ({"trainer": "grpo", "as_long_as": "grpo_time"}, "arms.x.as_long_as: expected an arm that trains and has no "
          "as_long_as itself, got grpo_time"),
+        ({"trainer": "grpo", "as_long_as": "stages"}, "as_long_as: expected an arm of trainer focal on the base's own "
+         "debugging"),
         ({"teacher": "sft", "pairs": "sampling"}, "arms.x: teacher: nobody repairs where pairs are sampling"),
         ({"pairing": {"diagnosed": 0.5, "diff": "prefix_suffix"}}, "are diagnosed; leave it out, or diff"),
         ({"lengths": [1, 2]}, "arms.x.lengths: expected 0 lengths over 0"),

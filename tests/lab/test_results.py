@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.lab import budget_tables
 from benchmarks.lab.charts import charts
 from benchmarks.lab.checks import load_grid
 from benchmarks.lab.output import PAGE, publish, write_results
@@ -228,9 +229,11 @@ def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records) 
     text = PAGE.read_text(encoding="utf-8")
     known = {name.removeprefix("made-up-") for name in tables(Results.of(plan, records))}
     known |= {f"{name}-plot" for name in charts(Results.of(plan, records))}
+    known |= {name.removeprefix("x-") for name in budget_tables.tables("x", [])}
+    known |= {f"curves-{what}-{b}-steps-plot" for what in ("solved", "pairs") for b in budget_tables.BUDGETS}
     marks = [line.split()[2] for line in text.splitlines() if line.startswith("<!-- table ")]
     for mark in marks:
-        assert mark.partition("-")[2] in known, mark
+        assert mark.partition("-")[2].replace("-objects-plot", "-steps-plot") in known, mark
     assert filled(text, {}) == text and len(marks) == text.count("<!-- end -->") > 10
 
 
