@@ -170,7 +170,8 @@ def _facts(made: ArmSummary) -> Record:
         **made.facts,
     }  # fmt: skip
     if made.trainer != "grpo":
-        facts["pairs"] = made.rows
+        learned = [part.rows for part in made.parts if part.trainer != "grpo"] or [made.rows]
+        facts["pairs"] = max(learned) if made.trainer == "stages" else sum(learned)  # stages learn the same again
     if made.parts:
         facts["parts"] = [{"trainer": part.trainer, **_facts(part)} for part in made.parts]
     return facts

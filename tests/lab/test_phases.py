@@ -94,6 +94,7 @@ def test_stages_share_the_epochs_and_cost_what_their_pairs_cost(made) -> None:
     assert (sft["trainer"], target["trainer"]) == ("sft", "target_dpo")
     assert 0 < target["steps"] <= sft["steps"], "sft keeps pairs that only insert"
     assert sft["steps"] == -(-sft["pairs"] // 4), "two epochs, one each"
+    assert record["pairs"] == max(sft["pairs"], target["pairs"])
     assert record["spent"]["programs"] == made[2]
 
 
@@ -102,6 +103,7 @@ def test_a_mixture_spends_half_on_pairs(made) -> None:
     focal, grpo = record["parts"]
     assert focal["trainer"] == "target_rpo" and focal["spent"]["programs"] <= made[2] // 2
     assert record["spent"]["programs"] == focal["spent"]["programs"] + grpo["spent"]["programs"] <= made[2]
+    assert record["pairs"] == focal["pairs"] and "pairs" not in grpo
 
 
 def test_diagnosed_pairs_are_a_part_of_the_others(made) -> None:
