@@ -15,7 +15,7 @@ from .tuning import Setting
 
 # Seconds of one core, by trials with the shipped coder (docs/results.md, Cost).
 START_S, TASK_S = 3.0, 0.014  # of a cell; per task scored
-DATA_TASK_S = {"debugging": DEBUG_TASK_S, "sampling": 0.065, "diagnosed": 0.06}  # per training task
+DATA_TASK_S = {"debugging": DEBUG_TASK_S, "sampling": 0.065, "diagnosed": 0.03}  # per training task
 
 
 def cell_s(cell: Cell) -> float:

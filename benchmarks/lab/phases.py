@@ -39,6 +39,7 @@ from .training import DEBUG_TASK_S, Trained, Training, focal_s
 
 CALLS_A_TASK = 2.3  # of debugging
 PROGRAM_S = 0.03  # of GRPO: written, run and learned
+SCORED_S = 14.0  # a model, on 1,000 tasks
 
 
 class Grpo(Section):
@@ -221,7 +222,8 @@ def grpo_s(arm: Arm, length: float, tasks: int) -> float:
 
 
 def rounds_s(arm: Arm, length: float, tasks: int) -> float:
-    return DEBUG_TASK_S * tasks + focal_s(arm, length, tasks)
+    """Debugging in portions takes nearly twice as long; and the base and each round's model are scored."""
+    return 1.8 * DEBUG_TASK_S * tasks + focal_s(arm, length, tasks) + 3 * SCORED_S
 
 
 def mixture_s(arm: Arm, length: float, tasks: int) -> float:
