@@ -27,7 +27,7 @@ LEVELS = [
     {"playground", "task_tests"},
     {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
     {"model_identity", "model_source", "packages", "statements", "listening", "waiting"},
-    {"records", "errors", "programs", "section", "files", "run_folder"},
+    {"records", "errors", "programs", "section", "files", "run_folder", "visible", "doing"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -15,6 +15,7 @@ from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.clients.activity import told
 from iterpref.config import Config, SandboxConfig
 from iterpref.config.stages import settings_of
+from iterpref.doing import doing
 from iterpref.errors import ConfigError, StoreError
 from iterpref.executor import Executor, Runs
 from iterpref.model_source import loading, model_source
@@ -188,4 +189,5 @@ def open_sandbox(settings: SandboxConfig, hash_seed: int = 0) -> AnySandbox:
     minimum = settings.min_isolation
     if settings.service:
         return connect(settings.service, os.environ.get("ITERPREF_TOKEN"), settings.workers, minimum, hash_seed)
-    return Sandbox(settings.workers, settings.preload, settings.isolation, minimum, hash_seed)
+    with doing("starting the sandbox"):
+        return Sandbox(settings.workers, settings.preload, settings.isolation, minimum, hash_seed)

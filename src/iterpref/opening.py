@@ -14,6 +14,7 @@ from typing import Any
 
 from iterpref.config import Config
 from iterpref.config.load import dump_config, load_settings
+from iterpref.doing import doing
 from iterpref.files import write_text
 from iterpref.opened_run import OnProgress, OpenedRun, quiet
 from iterpref.run_folder import DATABASE, RunFolder
@@ -55,7 +56,9 @@ def opened(folder: Path, config: Config, *, makes: bool, write: bool = True) -> 
     """
     made = False
     try:
-        with Store.open(folder, write=write) as store:
+        with doing(f"opening {folder}"):
+            store = Store.open(folder, write=write)
+        with store:
             made = makes and _keep(store, config)
             try:
                 yield OpenedRun(store, config)

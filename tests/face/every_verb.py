@@ -23,7 +23,7 @@ def task(name: str) -> Task:
 
 
 def answer(messages: list[dict[str, str]]) -> str:
-    right = "2 * x" if len(messages) > 1 and "solved" in messages[0]["content"] else "x + 1"
+    right = "2 * x" if len(messages) > 1 and messages[0]["content"].startswith("solved") else "x + 1"
     return f"```python\ndef f(x):\n    return {right}\n```"
 
 
@@ -61,6 +61,8 @@ def commands(folder: Path) -> list[tuple[list[str], str]]:
         (["export", str(folder / "out"), *of, "--format", "trl"], FINE),
         (["export", str(folder / "pushed"), *of, "--format", "trl", "--push", "owner/name"], TRAIN),
         (["report", *of], FINE),
+        (["show", run], FINE),
+        (["show", run, "solved"], FINE),
         (["merge", *of], "no shards to merge"),
         (["view", run], SERVE),
         (["serve", "--min-isolation", "rlimits"], SERVE),

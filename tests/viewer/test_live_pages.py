@@ -17,9 +17,9 @@ from small_run import HOSTILE, RIGHT, WORSE, passed, put_trajectory, result, tas
 from iterpref.errors import ConfigError, StoreError
 from iterpref.records import Attempt
 from iterpref.store import SCHEMA_VERSION, PairFilter, Store, TaskFilter
+from iterpref.viewer.diffs import beneath, beside
 from iterpref.viewer.live import ViewSettings
-from iterpref.viewer.live.diffs import beneath, beside
-from iterpref.viewer.live.texts import MOST_SHOWN, bounded, shown
+from iterpref.visible import MOST_SHOWN, bounded, shown
 
 Fill = Callable[[], Store]
 

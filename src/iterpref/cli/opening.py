@@ -9,9 +9,11 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iterpref.doing import doing
 from iterpref.errors import StoreError
 from iterpref.run_folder import DATABASE, RunFolder
 
@@ -51,11 +53,15 @@ def open_run(
     if makes:
         check_training(resolved)
 
-    from iterpref.opening import opened
     from iterpref.progress import ProgressBars
 
-    with opened(run, resolved, makes=makes, write=write) as found, stoppable(found.store), ProgressBars() as bars:
-        yield replace(found, on_progress=bars)
+    with ProgressBars() as bars:
+        with doing("starting"):
+            from iterpref.opening import opened
+
+            import_module("iterpref.pipeline")  # what the command asks for next
+        with opened(run, resolved, makes=makes, write=write) as found, stoppable(found.store):
+            yield replace(found, on_progress=bars)
 
 
 def begin(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":

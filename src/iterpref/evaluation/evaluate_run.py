@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from iterpref.clients import in_this_process
+from iterpref.doing import doing
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
@@ -71,7 +72,8 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
 
 def _benchmark(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
     settings = run.config.evaluation
-    return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
+    with doing(f"reading the benchmark {settings.benchmark}"):
+        return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
 
 
 def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result:

@@ -29,7 +29,14 @@ def pair_run(run: OpenedRun) -> None:
             sandbox = run.sandbox()
             stack.callback(sandbox.close)
             path = FailingPath(sandbox, run.config.seed, run.config.limits).lines
-        run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count, path))
+        done = 0
+
+        def told() -> None:
+            nonlocal done
+            done += 1
+            run.on_progress("pair", done, sources, "")
+
+        run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count, path, told))
 
 
 def judge_run(run: OpenedRun) -> JudgeProgress:

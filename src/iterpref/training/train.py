@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from iterpref.doing import doing
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
 from iterpref.packages import FOR_TRAINING, need_packages
@@ -105,11 +106,12 @@ def train(
     check_numbers(config)
     model = resolve_model(model)
     source = model_source(model, adapter=False)
-    from iterpref.training.contexts import quiet
-    from iterpref.training.disk import told_if_full
-
     folder = Path(output_dir)
-    section = _read_section(config, folder, scorer)
+    with doing("loading torch and TRL"):
+        from iterpref.training.contexts import quiet
+        from iterpref.training.disk import told_if_full
+
+        section = _read_section(config, folder, scorer)
     pairs = read_pairs(pairs_path)
     run = TrainingRun(resuming.run_identity(config, pairs._fingerprint, model), model)
     finished, checkpoint = _enter(folder, run, resume, section.args.distributed_state)
@@ -117,12 +119,14 @@ def train(
         return TrainSummary.model_validate({**finished, "output_dir": str(folder), "repeated": True})
     with quiet(bars=on_progress is None), told_if_full(folder):
         begin = _beginning(folder, run, section, resume)
-        trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
+        with doing(f"loading the model and tokenizing {len(pairs)} pairs"):
+            trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
         if on_progress:
             _without_bars(trainer)
         _train(trainer, checkpoint)
         summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
-        save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
+        with doing("saving the model"):
+            save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
     return summary
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 import iterpref
+from iterpref.doing import doing
 from iterpref.errors import RecordError
 from iterpref.files import write_text
 from iterpref.run_folder import DEMO_NOTE, RunFolder
@@ -27,7 +28,8 @@ def write_report(store: Store) -> Path:
         RecordError: The page can't be written there.
     """
     path = RunFolder(store.folder).report
-    page = render_report(store)
+    with doing("making the report"):
+        page = render_report(store)
     try:
         write_text(path, page, errors="backslashreplace")
     except OSError as error:

@@ -8,9 +8,9 @@ from iterpref.analysis.taxonomy import failure_kind
 from iterpref.debugging.feedback import feedback_text
 from iterpref.records import PreferencePair, Trajectory, as_messages
 from iterpref.store import PairFilter, Store, TaskFilter, read_marks
+from iterpref.viewer.diffs import beneath
 from iterpref.viewer.examples import highlighted
 
-from .diffs import beneath
 from .lists import PairQuery, TaskQuery
 from .overlay import Overlay, OverlayQuery
 from .rendering import Page

@@ -1,4 +1,4 @@
-"""Facts → a page. All is escaped by the template engine; texts of models and programs also pass `texts.shown`."""
+"""Facts → a page. All is escaped by the template engine; texts of models and programs also pass `visible.shown`."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -11,9 +11,9 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 import iterpref
 from iterpref.viewer.charts import percent
 from iterpref.viewer.report import amount, duration, p_value, points
+from iterpref.visible import bounded, one_line, shown
 
 from .settings import ViewSettings
-from .texts import bounded, one_line, shown
 
 
 class Page:

@@ -9,8 +9,8 @@ from iterpref.analysis import compare
 from iterpref.debugging.feedback import feedback_text
 from iterpref.errors import RecordError
 from iterpref.records import Attempt, Execution, Result
+from iterpref.viewer.diffs import DiffLine, beside
 
-from .diffs import DiffLine, beside
 from .items import Id, missing
 from .lists import PageNumber, Pager, Text
 from .rendering import Page, link

@@ -1,6 +1,6 @@
 """Texts of models, programs and their output → what can be shown of them without harm.
 
-Jinja escapes what HTML would read. Here go the characters that a browser would obey: escapes of terminals, marks that
+Jinja escapes what HTML would read. Here go the characters that a terminal or a browser would obey: escapes, marks that
 turn the direction of writing, those without a width, lone surrogates. Each is shown as what it is.
 """
 
