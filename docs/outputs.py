@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_PROGRESS = re.compile(r"^[\w ]+: \d+/\d+( |$)|^$")
+# What is said of work under way, most of it on busy machines only.
+_PROGRESS = re.compile(r"^[\w ]+: \d+/\d+\b|^[a-z][\w ]*,? [\d:]+( s)?$|^$")
 _HEREDOC = re.compile(r"<<'(\w+)'")
 # Hashes, sizes in other units, times and numbers: what may differ between two machines.
 _VARIABLE = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|[+−-]?\d[\d.,:]*(?:e-?\d+)?")
