@@ -94,4 +94,4 @@ def test_a_wheel_as_it_is_built(tmp_path: Path) -> None:
     assert metadata["License-Expression"] == "Apache-2.0"
     assert metadata.get_all("Project-URL") == ["Paper, https://arxiv.org/abs/2503.02783"]
     assert "Typing :: Typed" in metadata.get_all("Classifier")
-    assert {"train", "serve", "ray", "dev"} == set(metadata.get_all("Provides-Extra"))
+    assert {"train", "serve", "ray", "docs", "dev"} == set(metadata.get_all("Provides-Extra"))
