@@ -88,14 +88,15 @@ def options_of(arm: Arm, kind: type[Options]) -> Options:
 
 def grpo(training: Training) -> Trained:
     """A budget of time makes batches as large as one of programs, but as many as fit."""
-    calls, wall_s = training.data.made("debugging")["calls"], None
+    calls, told = training.data.made("debugging")["calls"], {}
     own = _grpo(training, options_of(training.arm, Grpo), calls, training.length)
+    budget: dict[str, Any] = {"programs": calls}
     if training.like is not None:
-        wall_s = measured_s(training.like)
-    settings = GrpoSettings(programs=calls if wall_s is None else None, wall_s=wall_s, **own)
+        like = measured(training.like)
+        budget, told = {"wall_s": like.seconds}, {"wall_s": like.seconds, "like_cpu_seconds": like.cpu_s}
     tasks, seed = training.data.tasks(), training.data.plan.seed
-    made = train_grpo(training.base, tasks, settings, seed, training.folder / "grpo")
-    return _trained(made, {} if wall_s is None else {"wall_s": wall_s})
+    made = train_grpo(training.base, tasks, GrpoSettings(**budget, **own), seed, training.folder / "grpo")
+    return _trained(made, told)
 
 
 def rounds(training: Training) -> Trained:
@@ -125,15 +126,15 @@ def mixture(training: Training) -> Trained:
     return _trained(train_mixture(training.base, data.tasks(), pairs, made, settings, data.plan.seed, folder))
 
 
-def measured_s(training: Training) -> float:
-    """Wall seconds that debugging all tasks, pairing and this training take from nothing on this machine, now."""
+def measured(training: Training) -> ArmSummary:
+    """Debugging all tasks, pairing and this training from nothing, on this machine, now: for the seconds it takes."""
     from trl import GRPOTrainer  # noqa: F401
 
     import iterpref.training.trainer  # noqa: F401  # with TRL's, before the clock runs
 
     settings = RoundsSettings(1, run=_run(training))
     folder = training.folder / "measured"
-    return train_rounds(training.base, training.data.tasks(), settings, training.data.plan.seed, folder).seconds
+    return train_rounds(training.base, training.data.tasks(), settings, training.data.plan.seed, folder)
 
 
 def _run(training: Training, parts: int = 1) -> RunSettings:
