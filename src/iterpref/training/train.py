@@ -100,10 +100,7 @@ def train(
         TrainingError: No pair is left after tokenizing, `output_dir` holds another training, or the loss diverges.
     """
     started = time.monotonic()
-    need_packages("training", *FOR_TRAINING)
-    check_keys(config, known_keys())  # what can be told before torch is loaded
-    check_pairs_are_there(pairs_path)
-    check_numbers(config)
+    _check_before_loading(pairs_path, config)
     model = resolve_model(model)
     source = model_source(model, adapter=False)
     folder = Path(output_dir)
@@ -128,6 +125,14 @@ def train(
         with doing("saving the model"):
             save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
     return summary
+
+
+def _check_before_loading(pairs_path: str | Path, config: Mapping[str, Any]) -> None:
+    """What can be told before torch is loaded."""
+    need_packages("training", *FOR_TRAINING)
+    check_keys(config, known_keys())
+    check_pairs_are_there(pairs_path)
+    check_numbers(config)
 
 
 def _read_section(config: Mapping[str, Any], folder: Path, scorer: Scorer | None) -> "TrainingSection":
