@@ -100,7 +100,7 @@ def train(
         TrainingError: No pair is left after tokenizing, `output_dir` holds another training, or the loss diverges.
     """
     started = time.monotonic()
-    _check_before_loading(pairs_path, config)
+    _check(config, pairs_path)
     model = resolve_model(model)
     source = model_source(model, adapter=False)
     folder = Path(output_dir)
@@ -127,7 +127,7 @@ def train(
     return summary
 
 
-def _check_before_loading(pairs_path: str | Path, config: Mapping[str, Any]) -> None:
+def _check(config: Mapping[str, Any], pairs_path: str | Path) -> None:
     """What can be told before torch is loaded."""
     need_packages("training", *FOR_TRAINING)
     check_keys(config, known_keys())
