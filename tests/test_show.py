@@ -136,6 +136,13 @@ def test_a_run_is_shown_while_another_process_writes(run: Path) -> None:
         assert "attempt 1: passed" in show(run, "repaired").stdout
 
 
+def test_nothing_to_list_is_said(run: Path, tmp_path: Path) -> None:
+    with open_run(tmp_path / "empty"):
+        pass
+    assert show(tmp_path / "empty").stdout.endswith("\nno tasks here; iterpref import brings some\n")
+    assert show(run, "--search", "zzz").stdout.endswith("\nno task is like this\n")
+
+
 def test_bad_input(run: Path, tmp_path: Path) -> None:
     assert "no run here" in refusal(tmp_path / "absent")
     assert "no task repared; did you mean repaired?" in refusal(run, "repared")

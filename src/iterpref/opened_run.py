@@ -102,7 +102,7 @@ class OpenedRun:
     def ledger(self, settings: ClientConfig, budget: Budget | None = None, raw: bool = False) -> Iterator[Ledger]:
         """A client behind this run's ledger; `budget` is shared where a step asks several; `raw`: see `Request`."""
         opened = open_ledger(settings, self.store, budget or self.budget(), self.answers_since or 0, raw)
-        with opened as ledger, told(ledger.client, self.shows("decode")):
+        with opened as ledger, told(ledger.client, self.shows("answers")):
             yield ledger
 
     def judge_ledger(self) -> AbstractContextManager[Ledger]:

@@ -115,7 +115,7 @@ class ProgressBars:
             self._watcher.join()
         self._bars.words = ""
         for name, step in self._steps.items():
-            if self._live and not failed and not step.over:  # what a model decoded: nobody counts its last answer
+            if self._live and not failed and not step.over:  # nobody tells the last answer of a model
                 self._bars.update(self._ids[name], visible=False)
         self._bars.stop()
         LOGGER.removeHandler(self._log)

@@ -1,15 +1,21 @@
 """What a client does is told while a stage waits for it, and what it tells adds up."""
 
+import asyncio
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+from endpoints import Scripted, completion
 
 from iterpref import pipeline
 from iterpref.clients.activity import Activity, told
-from iterpref.clients.base import Completion, Request
-from iterpref.clients.local.meter import Meter
+from iterpref.clients.base import Completion, Request, Sampling
+from iterpref.clients.meter import Meter
+from iterpref.clients.openai import OpenAIConfig
+from iterpref.clients.openai.client import OpenAIClient
 from iterpref.config.load import parse_config
+from iterpref.errors import ClientError
 from iterpref.opened_run import OpenedRun
 from iterpref.progress import ProgressBars
 from iterpref.store import Store
@@ -57,6 +63,33 @@ def test_a_client_that_says_nothing_costs_no_thread() -> None:
         assert threading.active_count() == before
 
 
+def test_calls_of_an_endpoint_are_told_while_they_are_under_way() -> None:
+    go_on, told_of = threading.Event(), list[Activity | None]()
+
+    def script(body: dict[str, Any]) -> tuple[int, Any]:
+        assert go_on.wait(60)
+        return (400, {"error": {"message": "too long"}}) if "bad" in str(body) else (200, completion("fine"))
+
+    async def ask(url: str) -> None:
+        client = OpenAIClient(OpenAIConfig(base_url=url, model="m"))
+        assert client.activity() is None
+        requests = [Request.from_user(text, Sampling()) for text in ("bad", "a", "b")]
+        calls = asyncio.gather(*map(client.complete, requests), return_exceptions=True)
+        while (told := client.activity()) is None or "3 running" not in told.note:
+            await asyncio.sleep(0.01)
+        told_of.append(told)
+        go_on.set()
+        refused, *answered = await calls
+        assert isinstance(refused, ClientError)
+        assert [found.text for found in answered] == ["fine", "fine"]
+        told_of.append(client.activity())
+        client.close()
+
+    with Scripted(script) as endpoint:
+        asyncio.run(asyncio.wait_for(ask(endpoint.url), 60))
+    assert told_of == [Activity(0, 3, "0 tokens/s, 3 running, 0 waiting"), None]
+
+
 def test_rates_are_of_the_last_seconds_and_the_rest_is_told_from_the_mean(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
@@ -83,7 +116,7 @@ def test_decoding_is_told_without_a_terminal(
     config = parse_config({"evaluation": {"tasks": 6}, "sandbox": {"min_isolation": "rlimits"}})
     with Store.open(tmp_path / "run") as store, ProgressBars() as bars:
         pipeline.evaluate(OpenedRun(store, config, bars), "playground")
-    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("decode: ")]
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("answers: ")]
     assert lines and all("tokens/s" in line and "running" in line and "waiting" in line for line in lines)
     done, total = lines[-1].split()[1].split("/")
     assert int(done) <= int(total) == 6

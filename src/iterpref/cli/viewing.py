@@ -63,7 +63,9 @@ def _show_run(store: "Store", wanted: "TaskFilter", most: int, as_json: bool) ->
     if tasks:
         _print(console, ["", task_table(store, tasks, console.width)])
     more = f"{found} tasks; --most {found} lists them all" if found > len(tasks) else f"{found} tasks"
-    _print(console, [f"\n{more}, iterpref show {store.folder} TASK shows one"])
+    one = f"{more}, iterpref show {store.folder} TASK shows one"
+    none = "no task is like this" if facts["tasks"] else "no tasks here; iterpref import brings some"
+    _print(console, [f"\n{one if found else none}"])
 
 
 def _show_task(store: "Store", name: str, tests: bool, as_json: bool) -> None:

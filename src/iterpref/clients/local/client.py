@@ -19,11 +19,11 @@ from transformers.utils import logging
 from iterpref.clients.activity import Activity
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.local import loaded_dtype
-from iterpref.clients.local.meter import Meter
 from iterpref.clients.local.packed import pack_linears
 from iterpref.clients.local.probe import decoder
 from iterpref.clients.local.row import DecodingRow
 from iterpref.clients.local.spelling import Held, Spelling
+from iterpref.clients.meter import Meter
 from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
 from iterpref.model_source import loading

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 
 import openai
 
+from iterpref.clients.activity import Activity
 from iterpref.clients.base import Completion, Request
+from iterpref.clients.meter import Meter
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
 from iterpref.clients.openai.failures import STOP, FailedRequest, Meaning, backoff, classify, without_key
@@ -96,10 +98,27 @@ class OpenAIClient:
         self._omitted = set(settings.omit)
         self._reached = False  # whether anything ever answered, be it with an error
         self._told_at = 0.0
+        self._meter, self._tokens = Meter(), 0
         revision = f":{settings.revision}" if settings.revision else ""
         self.name = f"openai:{settings.identity or _identity(settings)}{revision}"
 
     async def complete(self, request: Request) -> Completion:
+        self._meter.asked += 1
+        try:
+            completion = await self._answer(request)
+        except BaseException:
+            self._meter.asked -= 1
+            raise
+        self._meter.answered += 1
+        self._tokens += completion.completion_tokens
+        return completion
+
+    def activity(self) -> Activity | None:
+        """Calls under way, and those that wait for their turn."""
+        running = sum(endpoint.limiter.in_flight for endpoint in self._endpoints)
+        return self._meter.activity(self._tokens, running, self._meter.asked - self._meter.answered - running)
+
+    async def _answer(self, request: Request) -> Completion:
         attempts, started = 0, time.monotonic()
         while True:
             endpoint = min(self._endpoints, key=lambda e: e.limiter.load)

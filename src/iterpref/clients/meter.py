@@ -1,4 +1,4 @@
-"""How fast a decoder goes, in words: tokens a second, and when what was asked so far will be answered."""
+"""How fast answers come, in words: tokens a second, and when what was asked so far will be answered."""
 
 import time
 from collections import deque
@@ -10,14 +10,14 @@ _WINDOW_S = 20.0
 
 
 class Meter:
-    """Counts of one decoder, whose tokens are looked at now and then."""
+    """Counts of one client, whose tokens are looked at now and then."""
 
     def __init__(self) -> None:
         self.asked, self.answered = 0, 0
         self._seen: deque[tuple[float, int]] = deque()
 
     def activity(self, tokens: int, running: int, waiting: int) -> Activity | None:
-        """`tokens`: made since the decoder began. None where nothing is in work."""
+        """`tokens`: made since the client began. None where nothing is in work."""
         now = time.monotonic()
         if not running and not waiting:
             self._seen.clear()  # an idle time is no slow time
