@@ -19,8 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+# What pages show is what a terminal of this kind shows; colours are taken off.
+TERMINAL = {"COLUMNS": "120", "TERM": "xterm"}
+_COLOURS = re.compile(r"\x1b\[[\d;]*m")
 # What is said of work under way, most of it on busy machines only.
-_PROGRESS = re.compile(r"^[\w ]+: \d+/\d+\b|^[a-z][\w ]*,? [\d:]+( s)?$|^$")
+_PROGRESS = re.compile(r"^[\w ]+: \d+/\d+\b|^[a-z][\w ]*,? [\d:]+( s)?$|^working$|^$")
 _HEREDOC = re.compile(r"<<'(\w+)'")
 # Hashes, sizes in other units, times and numbers: what may differ between two machines.
 _VARIABLE = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|[+−-]?\d[\d.,:]*(?:e-?\d+)?")
@@ -102,10 +105,25 @@ def _typed(command: str, watch: Callable[[str], None] | None) -> str:
     return _called(words)
 
 
+class _Stream(io.TextIOWrapper):
+    """What a command writes to: standard output looks like a terminal, so that its end is the one that people see."""
+
+    def __init__(self, terminal: bool) -> None:
+        self._written = io.BytesIO()
+        super().__init__(self._written, encoding="utf-8", write_through=True)
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def text(self) -> str:
+        return self._written.getvalue().decode()
+
+
 def _called(words: list[str]) -> str:
     from iterpref.cli import main
 
-    printed, said = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True) for _ in range(2))
+    printed, said = _Stream(terminal=True), _Stream(terminal=False)
     argv, sys.argv = sys.argv, ["iterpref", *words]
     status = 0
     try:
@@ -115,13 +133,13 @@ def _called(words: list[str]) -> str:
         status = end.code if isinstance(end.code, int) else 0
     finally:
         sys.argv = argv
-    out, err = (stream.buffer.getvalue().decode() for stream in (printed, said))  # type: ignore[attr-defined]
+    out, err = (_COLOURS.sub("", stream.text()) for stream in (printed, said))
     lines = [line for line in err.splitlines() if not _PROGRESS.match(line)]
     errors = [line for line in lines if line.startswith("iterpref: ")]
     if bool(status) != bool(errors):
         raise RuntimeError(f"iterpref {shlex.join(words)}: status {status}: {err}")
     first = [line for line in lines if line not in errors]
-    return "".join(f"{line}\n" for line in (*first, *out.splitlines(), *errors))
+    return "".join(f"{line.rstrip()}\n" for line in (*first, *out.splitlines(), *errors))
 
 
 def _served(words: list[str], watch: Callable[[str], None] | None) -> str:
@@ -137,7 +155,11 @@ def _served(words: list[str], watch: Callable[[str], None] | None) -> str:
                 watch(address[0])
         finally:
             server.terminate()
-            server.wait(timeout=300)
+            try:
+                server.wait(timeout=100)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                raise
     return re.sub(r":\d+/", ":8081/", first)  # where it listens unless told otherwise
 
 
@@ -155,6 +177,6 @@ def rewrite(page: Path) -> None:
 
 
 if __name__ == "__main__":
-    os.environ |= {"COLUMNS": "120"}
+    os.environ |= TERMINAL
     for name in sys.argv[1:]:
         rewrite(Path(name).resolve())

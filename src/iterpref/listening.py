@@ -6,10 +6,16 @@ this machine's own address unless it has a token, and without one answers only t
 
 import hmac
 import ipaddress
+import signal
 import socket
+import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from iterpref.errors import ConfigError
+
+if TYPE_CHECKING:
+    from uvicorn import Server
 
 _OWN_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
@@ -71,3 +77,17 @@ def address(listening: socket.socket) -> str:
     """The URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def serve_until_signal(server: "Server", listening: socket.socket, announcement: str) -> None:
+    """Say where a server listens, and run it until SIGINT or SIGTERM, which may come before it runs."""
+
+    def end(*_: object) -> None:  # uvicorn ends at either by itself, and then raises it again for whoever was there
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
+    print(announcement, file=sys.stderr, flush=True)
+    with listening:
+        server.run(sockets=[listening])
+    print("stopped", file=sys.stderr)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docs.outputs import Step, normal, steps, typed
+from docs.outputs import TERMINAL, Step, normal, steps, typed
 
 from iterpref.playground.coder import coder_path
 from iterpref.store import Store
@@ -19,7 +19,8 @@ EXECUTED = [page for page in PAGES if steps(page.read_text(encoding="utf-8"))]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setenv("COLUMNS", "120")
+    for name, value in TERMINAL.items():
+        monkeypatch.setenv(name, value)
     with contextlib.chdir(tmp_path):
         yield tmp_path
 

@@ -1,9 +1,6 @@
 """Listen: the application on a socket, until a signal ends it gracefully."""
 
-import signal
-import sys
-
-from iterpref.listening import address, listen
+from iterpref.listening import address, listen, serve_until_signal
 from iterpref.sandbox import Sandbox
 
 from .app import service_app
@@ -21,11 +18,6 @@ def serve(sandbox: Sandbox, settings: ServiceSettings) -> None:
     import uvicorn
 
     listening = listen(settings.host, settings.port, _CONNECTIONS)
-    print(
-        f"serving on {address(listening)} ({sandbox.workers} workers, {sandbox.isolation})",
-        file=sys.stderr,
-        flush=True,
-    )
     config = uvicorn.Config(
         service_app(sandbox, settings),
         log_level="warning",
@@ -34,8 +26,5 @@ def serve(sandbox: Sandbox, settings: ServiceSettings) -> None:
         timeout_graceful_shutdown=int(settings.grace_s),
         server_header=False,
     )
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn ends at either, and then raises it again for whoever listens
-    with listening:
-        uvicorn.Server(config).run(sockets=[listening])
-    print("stopped", file=sys.stderr)
+    where = f"serving on {address(listening)} ({sandbox.workers} workers, {sandbox.isolation})"
+    serve_until_signal(uvicorn.Server(config), listening, where)

@@ -1,9 +1,6 @@
 """Listen: the viewer on a socket, until a signal ends it."""
 
-import signal
-import sys
-
-from iterpref.listening import address, listen
+from iterpref.listening import address, listen, serve_until_signal
 
 from .app import viewer_app
 from .settings import ViewSettings
@@ -22,14 +19,9 @@ def serve_viewer(settings: ViewSettings) -> None:
     listening = listen(settings.host, settings.port, _CONNECTIONS)
     guarded = viewer_app(settings)
     entrance = "/?token=…" if settings.token else "/"  # the token itself stays out of logs
-    print(f"{settings.run}: open {address(listening)}{entrance} (Ctrl-C ends)", file=sys.stderr, flush=True)
     server = uvicorn.Server(uvicorn.Config(
         guarded, log_level="error", access_log=False, limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=2,
         server_header=False,
     ))  # fmt: skip
     guarded.end_streams_when(lambda: server.should_exit)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)  # uvicorn ends at either, and then raises it again for whoever listens
-    with listening:
-        server.run(sockets=[listening])
-    print("stopped", file=sys.stderr)
+    serve_until_signal(server, listening, f"{settings.run}: open {address(listening)}{entrance} (Ctrl-C ends)")
