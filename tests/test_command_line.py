@@ -44,7 +44,7 @@ def run(tmp_path: Path) -> Path:
 def test_stumble_8_the_first_line_says_that_the_model_is_the_toy(run: Path) -> None:
     first = iterpref("debug", "--estimate", "--run", run).stderr.splitlines()[:1]
     assert first == [
-        f"debug {run}: settings {run}/config.yaml; client playground, the 1.65 M toy coder, in this process "
+        f"debug {run}: settings {run}/config.yaml; client playground, the 1.65 M toy coder in this process "
         "(another: --set client.model=NAME)"
     ]
 

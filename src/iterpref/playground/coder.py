@@ -27,7 +27,7 @@ def coder_path() -> Path:
 
 def describe_model(name: str) -> str:
     """A model for people: that it is the toy must not stay unsaid."""
-    return "playground, the 1.65 M toy coder," if name == "playground" else name
+    return "playground, the 1.65 M toy coder" if name == "playground" else name
 
 
 def resolve_model(name: str) -> str:
