@@ -156,7 +156,8 @@ class ProgressBars:
             return f"{self._words}, {_clock(now - self._words_since)}"
         if now - self._news < STILL_AFTER_S:
             return ""
-        running = [f"{what}: {step.said}, " for what, step in self._steps.items() if not step.over]
+        steps = list(self._steps.items())  # at once: another thread may begin a step meanwhile
+        running = [f"{what}: {step.said}, " for what, step in steps if not step.over]
         last = running[-1] if running and not self._live else ""
         return f"{last}{'nothing new for' if running else 'working,'} {_clock(now - self._news)}"
 
