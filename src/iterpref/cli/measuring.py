@@ -132,11 +132,16 @@ def doctor(as_json: AsJson = False) -> None:
     Reads and writes nothing. Ends with status 1 where nothing better than resource limits works.
     Example: iterpref doctor
     """
+    from iterpref.doing import doing
     from iterpref.progress import ProgressBars
-    from iterpref.sandbox.doctor import diagnose
+    from iterpref.sandbox import RUNGS
+    from iterpref.sandbox.doctor import examine
 
+    found = []
     with ProgressBars():
-        found = diagnose()
+        for rung in RUNGS:
+            with doing(f"trying {rung}"):
+                found.append(examine(rung))
     used = next(finding.isolation for finding in found if not finding.blocked)
     rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no",
              **({"breaks": "; ".join(f.breaks)} if f.breaks else {})} for f in found]  # fmt: skip

@@ -4,7 +4,6 @@ import time
 import warnings
 from dataclasses import dataclass
 
-from iterpref.doing import doing
 from iterpref.errors import SandboxError
 from iterpref.records import Isolation
 
@@ -27,14 +26,11 @@ class Finding:
 
 def diagnose(measure_s: float = 1.0) -> list[Finding]:
     """Try all rungs, for about `measure_s` each."""
-    found = []
-    for rung in RUNGS:
-        with doing(f"trying {rung}"):
-            found.append(_try(rung, measure_s))
-    return found
+    return [examine(rung, measure_s) for rung in RUNGS]
 
 
-def _try(rung: Isolation, measure_s: float) -> Finding:
+def examine(rung: Isolation, measure_s: float = 1.0) -> Finding:
+    """Try one rung."""
     tests = (TestFile(path="test_it.py", content="assert f(1) == 2\n"),)
     job = Job(program="def f(x):\n    return x + 1\n", tests=tests, style="assert")
     try:
