@@ -3,7 +3,7 @@
     serve_viewer(ViewSettings(Path("runs/a")))
 
 Read-only but for review marks; nothing is loaded from elsewhere, and no program is executed. `app` says which page
-comes from where; `guard` who may ask; `texts` what is done to hostile texts; `overlay` how tokens are shown.
+comes from where; `guard` who may ask; `overlay` how tokens are shown.
 """
 
 from .app import viewer_app

@@ -1,0 +1,143 @@
+"""Texts of models, programs and their output → what can be shown of them without harm, and how much of them fits.
+
+Jinja escapes what HTML would read. Here go the characters that a browser would obey: escapes of terminals, marks that
+turn the direction of writing, those without a width, lone surrogates. Each is shown as what it is.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from markupsafe import Markup, escape
+
+Sign = Literal["−", "+", "", "…"]
+MOST_SHOWN = 60_000  # characters of one text; a browser is slow with more
+MOST_LINES = 4_000  # of one program
+_LINE_BYTES = 80  # of the tags around a line of code
+# Cc but tab and newline, Cf (directions, joiners, soft hyphens, tags), Cs, Zl and Zp.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
+                     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DiffLine:
+    """A line and its sign; of `…` the text says how many equal lines are left out. `marks`: [start, stop) of the
+    characters that differ, where only a part of the line does."""
+
+    sign: Sign
+    text: str
+    marks: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class ShownLine:
+    """A line as HTML: its pieces, and whether each differs; `left` characters of it are left out."""
+
+    sign: Sign
+    pieces: tuple[tuple[Markup, bool], ...]
+    left: int
+
+
+@dataclass
+class Room:
+    """How much of texts a page shows: so many characters and lines of each, and so many bytes in all.
+
+    `left_out` counts the texts that were cut, for the page to say so; with `page` None it isn't kept.
+    """
+
+    most: int = MOST_SHOWN
+    lines: int = MOST_LINES
+    page: int | None = None
+    left_out: int = field(default=0, init=False)
+
+    def text(self, text: str) -> tuple[Markup, int]:
+        """The beginning of a text as HTML, and how many characters are left out."""
+        made = escape(shown(text[: self.most]))
+        if not self._take(made):
+            made, left = Markup(), len(text)
+        else:
+            left = max(0, len(text) - self.most)
+        self._count(left)
+        return made, left
+
+    def code(self, lines: Sequence[DiffLine]) -> tuple[list[ShownLine], int]:
+        """The first lines, and how many are left out."""
+        made: list[ShownLine] = []
+        characters = 0
+        for line in lines[: self.lines]:
+            one = _shown_line(line, max(1, self.most - characters))
+            if characters >= self.most or not self._take(*(piece for piece, _ in one.pieces), more=_LINE_BYTES):
+                break
+            made.append(one)
+            characters += len(line.text) + 1
+        left = len(lines) - len(made)
+        self._count(left + sum(line.left for line in made))
+        return made, left
+
+    def _take(self, *parts: Markup, more: int = 0) -> bool:
+        """Whether these fit into the page; if so, they have their place."""
+        if self.page is None:
+            return True
+        size = more + sum(len(part.encode("utf-8", "backslashreplace")) for part in parts)
+        if size > self.page:
+            return False
+        self.page -= size
+        return True
+
+    def _count(self, left: int) -> None:
+        if self.page is not None and left:
+            self.left_out += 1
+
+
+def shown(text: str) -> str:
+    """A text with every character that can't be seen, or that changes how others are seen, by its number."""
+    return _UNSEEN.sub(_named, text)
+
+
+def one_line(text: str, most: int = 120) -> str:
+    """The first line with something in it, cut."""
+    line = next((line.strip() for line in text[:4000].split("\n") if line.strip()), "")
+    return shown(line if len(line) <= most else f"{line[: most - 1]}…")
+
+
+def short_id(name: str) -> str:
+    """An id with the middle of its long hashes left out, to be read in a table."""
+    return shown(name if len(name) <= 44 else f"{name[:26]}…{name[-16:]}")
+
+
+def lines_of(text: str) -> tuple[list[str], list[DiffLine]]:
+    """The lines of a program, at newlines only, as far as any page shows them; and a line that says what was cut."""
+    lines = text[:MOST_SHOWN].split("\n")[:MOST_LINES]
+    left = len(text) - len("\n".join(lines))
+    return lines, [DiffLine("…", f"{left:,} more characters")] if left else []
+
+
+def plain_lines(text: str) -> list[DiffLine]:
+    """The lines of a program that is compared with nothing."""
+    lines, cut = lines_of(text)
+    return [*(DiffLine("", line) for line in lines), *cut]
+
+
+def _named(match: re.Match[str]) -> str:
+    return f"⟨U+{ord(match.group()):04X}⟩"
+
+
+def _shown_line(line: DiffLine, most: int) -> ShownLine:
+    text = line.text[:most]
+    pieces = tuple((escape(shown(text[start:stop])), marked) for start, stop, marked in _pieces(line.marks, len(text)))
+    return ShownLine(line.sign, pieces, len(line.text) - len(text))
+
+
+def _pieces(marks: Iterable[tuple[int, int]], stop: int) -> Iterator[tuple[int, int, bool]]:
+    """The ranges between and within marks that come before `stop`."""
+    at = 0
+    for start, end in marks:
+        start, end = min(start, stop), min(end, stop)
+        if at < start:
+            yield at, start, False
+        if start < end:
+            yield start, end, True
+        at = max(at, end)
+    if at < stop:
+        yield at, stop, False
