@@ -10,6 +10,7 @@ from iterpref.records import Message, TestQuality
 from iterpref.store import Store
 from iterpref.viewer.charts import bars_chart
 from iterpref.viewer.debugging_facts import PairCounts, debugging_facts
+from iterpref.viewer.pair_facts import PairFacts
 from iterpref.viewer.report import render_report
 
 
@@ -53,7 +54,7 @@ def test_calls_are_counted_once(store: Store) -> None:
             store.put_execution(f"e{attempt.iteration}", attempt.execution)
             store.put_attempt(made.trajectory_id, made.task_id, attempt, f"e{attempt.iteration}")
         store.put_trajectory(made)
-    found = debugging_facts(store).cost
+    found = debugging_facts(store, PairFacts.of(store)).cost
     assert found is not None and (found.attempts, found.calls, found.pairs) == (4, 2, 0)
     assert (found.prompt_tokens, found.completion_tokens, found.usd) == (30, 10, 0.5)
 

@@ -11,6 +11,7 @@ from iterpref.store import Store
 from iterpref.viewer.debugging_facts import debugging_facts
 from iterpref.viewer.diffs import signed
 from iterpref.viewer.numbers import amount, duration, how_many, p_value, percent, points
+from iterpref.viewer.pair_facts import PairFacts
 from iterpref.viewer.report import render_report, write_report
 
 VOID = {"meta", "br", "line", "circle", "polyline"}
@@ -187,7 +188,7 @@ def test_sampling_is_compared_on_shared_tasks_only(store: Store) -> None:
     put_trajectory(store, trajectory("own/1", (RIGHT, passed())))
     put_trajectory(store, trajectory("own/2", (RIGHT, raised())))
     put_trajectory(store, trajectory("own/2", (RIGHT, raised()), origin="sampling"))
-    found = debugging_facts(store).solving
+    found = debugging_facts(store, PairFacts.of(store)).solving
     assert found is not None and found.shared_only
     assert [(ours.pass_rate, theirs.pass_rate) for _, ours, theirs in found.rows if ours and theirs] == [(0.0, 0.0)]
 

@@ -10,7 +10,6 @@ from iterpref.analysis.dataset import (
     UnmeasuredRow,
     categories,
     coverage,
-    differences,
     unmeasured,
 )
 from iterpref.records import Place
@@ -18,6 +17,7 @@ from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
 
 from .charts import Bars, bars_chart
+from .pair_facts import PairFacts
 
 _MOST_CATEGORIES = 40
 
@@ -35,7 +35,7 @@ class DataFacts:
     places: dict[Place, str]
 
 
-def data_facts(store: Store) -> DataFacts:
+def data_facts(store: Store, pairs: PairFacts) -> DataFacts:
     """All of them, each from the store's records alone."""
     tree = store.note(FEATURE_TREE_NOTE) or {}
     found = categories(tree.get("frequencies") or {})
@@ -43,7 +43,7 @@ def data_facts(store: Store) -> DataFacts:
     return DataFacts(
         coverage=_with_bars(coverage(qualities), "programs that pass"),
         unmeasured=unmeasured(qualities),
-        differences=_with_bars(differences(store.pairs(kept=True)), "pairs"),
+        differences=_with_bars(pairs.differences, "pairs"),
         categories=found[:_MOST_CATEGORIES],
         more_categories=max(0, len(found) - _MOST_CATEGORIES),
         diagnoses=diagnosis.diagnosis_rows(diagnosis.diagnoses_of_pairs(store)),

@@ -25,6 +25,7 @@ from .charts import Chart, rates_chart
 from .failing import Failing, failing
 from .funnel import FunnelStep, funnel_steps
 from .isolation import IsolationFacts
+from .pair_facts import PairFacts
 
 # Origins of trajectories in words: of those that repair programs, and of those that have a pass rate; of each the first
 # that a run has is shown.
@@ -109,21 +110,19 @@ class DebuggingFacts:
     clients: set[str]
 
 
-def debugging_facts(store: Store) -> DebuggingFacts:
+def debugging_facts(store: Store, pairs: PairFacts) -> DebuggingFacts:
     """Of a run's trajectories, pairs and calls."""
     read = _Reading(store)
     for trajectory in store.trajectories():
         read.add(trajectory)
-    tally = PairTally()
-    kept_of_debugging = sum(pair.origin == "debugging" for pair in tally.kept_of(store.pairs()))
     return DebuggingFacts(
         solving=read.solving(),
         steps=funnel_steps(store, store.origins()),
-        pairs=_pair_counts(tally, read) if tally.pairs else None,
+        pairs=_pair_counts(pairs.tally, read) if pairs.tally.pairs else None,
         paired=bool(store.note(settings_note("pair"))),
         failing=failing(store, read.kinds, read.solved, read.no_word),
         repairs=read.repairs(),
-        cost=_cost(store, read, kept_of_debugging) if read.debugged else None,
+        cost=_cost(store, read, pairs.debugged) if read.debugged else None,
         isolation=read.isolation,
         clients=read.clients,
     )

@@ -1,6 +1,5 @@
 """A few kept pairs to look at, of different kinds of failure: what was asked, both programs, how it came about."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,13 +8,13 @@ from iterpref.records import Message, PreferencePair, as_messages
 from iterpref.store import Store
 
 from .diffs import sides_of
+from .pair_facts import MOST_OF_A_KIND, PairFacts
 from .steps import TrajectoryStep, feedback_on, trajectory_steps
 from .texts import DiffLine
 
-EXAMPLES = 5
+EXAMPLES = MOST_OF_A_KIND
 _FEWEST = 3  # also where they are of fewer kinds
 MOST_STEPS = 8  # of one trajectory
-_Size = tuple[bool, int, int, str, str]
 
 
 @dataclass(frozen=True)
@@ -42,35 +41,26 @@ class Examples:
     kinds: int
 
 
-def examples(store: Store) -> Examples:
+def examples(store: Store, facts: PairFacts) -> Examples:
     """Of each kind the pair with the smallest difference: one can see at once what it teaches."""
-    kinds: Counter[str] = Counter()
-    small: dict[str, list[_Size]] = {}
-    for pair in store.pairs(kept=True):
-        kinds[pair.error_type] += 1
-        small[pair.error_type] = sorted([*small.get(pair.error_type, ()), _size(pair)])[:EXAMPLES]
-    chosen = list(_chosen([small[kind] for kind, _ in kinds.most_common()]))
-    pairs = [pair for pair_id in chosen if (pair := store.pair(pair_id)) is not None]
-    return Examples([_example(store, pair, kinds[pair.error_type]) for pair in pairs], kinds.total(), len(kinds))
+    by_kind = [[size[-2:] for size in facts.smallest[kind]] for kind, _ in facts.kinds.most_common()]
+    pairs = [pair for pair_id in _chosen(by_kind) if (pair := store.pair(pair_id)) is not None]
+    shown = [_example(store, pair, facts.kinds[pair.error_type]) for pair in pairs]
+    return Examples(shown, facts.kinds.total(), len(facts.kinds))
 
 
-def _size(pair: PreferencePair) -> _Size:
-    """By which pairs are ordered: those without a wrong line last."""
-    lines = len(pair.rejected_spans) + len(pair.chosen_spans)
-    return not pair.rejected_spans, lines, len(pair.rejected) + len(pair.chosen), pair.pair_id, pair.task_id
-
-
-def _chosen(kinds: list[list[_Size]]) -> Iterator[str]:
-    """Ids of pairs of different tasks: one of each kind, then second ones, as far as there are too few."""
+def _chosen(kinds: list[list[tuple[str, str]]]) -> Iterator[str]:
+    """Ids of pairs, given with their tasks: of different tasks, one of each kind, then second ones, as far as there are
+    too few."""
     tasks: set[str] = set()
     for place in range(EXAMPLES):
         for pairs in kinds:
             if len(tasks) >= (EXAMPLES if place == 0 else _FEWEST):
                 return
-            found = next((pair for pair in pairs if pair[-1] not in tasks), None)
+            found = next((pair for pair in pairs if pair[1] not in tasks), None)
             if found is not None:
-                tasks.add(found[-1])
-                yield found[-2]
+                tasks.add(found[1])
+                yield found[0]
 
 
 def _example(store: Store, pair: PreferencePair, of_kind: int) -> Example:

@@ -16,7 +16,6 @@ import iterpref
 from .numbers import amount, duration, grouped, how_many, p_value, percent, points
 from .texts import DiffLine, Room, ShownLine, one_line, plain_lines, short_id, shown
 
-_LONGEST_WORD = 1_000  # characters of a name, an id, a cell of a table
 _FILTERS = (percent, points, p_value, duration, amount, grouped, how_many, shown, one_line, short_id, plain_lines)
 _NO_PAGE = Room()  # of live pages: each text is bounded, all of them together aren't
 
@@ -54,8 +53,9 @@ def _listed(context: Context, lines: Sequence[DiffLine]) -> tuple[list[ShownLine
     return (context.get("room") or _NO_PAGE).code(lines)  # type: ignore[no-any-return]
 
 
-def _inert(value: Any) -> Any:
+@pass_context
+def _inert(context: Context, value: Any) -> Any:
     """Every text that a template prints and that isn't HTML already."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return shown(value if len(value) <= _LONGEST_WORD else f"{value[:_LONGEST_WORD]}…")
+    return (context.get("room") or _NO_PAGE).word(value)

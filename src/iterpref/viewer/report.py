@@ -20,6 +20,7 @@ from .data_facts import DataFacts, data_facts
 from .debugging_facts import DebuggingFacts, debugging_facts, is_playground
 from .examples import examples
 from .names import model_labels
+from .pair_facts import PairFacts
 from .rendering import static_page
 from .texts import Room
 
@@ -46,7 +47,8 @@ def write_report(store: Store) -> Path:
 
 def render_report(store: Store) -> str:
     """The page as text. Sections without data say in a sentence what is missing."""
-    facts, data, results = debugging_facts(store), data_facts(store), list(store.results())
+    pairs, results = PairFacts.of(store), list(store.results())
+    facts, data = debugging_facts(store, pairs), data_facts(store, pairs)
     for result in results:
         for sample in result.samples:
             facts.isolation.add(sample.execution)
@@ -60,7 +62,7 @@ def render_report(store: Store) -> str:
         gains=result_facts.with_programs(result_facts.gains(results), labels),
         results=result_facts.scored(results),
         kinds=result_facts.failure_kinds(results),
-        examples=examples(store),
+        examples=examples(store, pairs),
         **_of_folder(store),
     )
 

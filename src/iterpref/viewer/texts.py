@@ -14,6 +14,7 @@ from markupsafe import Markup, escape
 Sign = Literal["−", "+", "", "…"]
 MOST_SHOWN = 60_000  # characters of one text; a browser is slow with more
 MOST_LINES = 4_000  # of one program
+_LONGEST_WORD, _SHORTEST = 1_000, 20  # characters of a name; of one on a page that is full
 _LINE_BYTES = 80  # of the tags around a line of code
 # Cc but tab and newline, Cf (directions, joiners, soft hyphens, tags), Cs, Zl and Zp.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
@@ -74,6 +75,14 @@ class Room:
         left = len(lines) - len(made)
         self._count(left + sum(line.left for line in made))
         return made, left
+
+    def word(self, text: str) -> Markup:
+        """A name, an id, a cell of a table, cut where it is long."""
+        made, left = escape(shown(text[:_LONGEST_WORD])), len(text) > _LONGEST_WORD
+        if not self._take(made):
+            made, left = escape(shown(text[:_SHORTEST])), len(text) > _SHORTEST
+        self._count(left)
+        return made + "…" if left else made
 
     def _take(self, *parts: Markup, more: int = 0) -> bool:
         """Whether these fit into the page; if so, they have their place."""
