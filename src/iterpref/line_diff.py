@@ -115,15 +115,17 @@ def changed_words(own: str, other: str, own_spans: Sequence[Span], other_spans: 
 
 
 def differing_words(own: str, other: str, own_spans: Sequence[Span], other_spans: Sequence[Span]) -> list[Span]:
-    """The same for readers: only words that the other lines don't have; none where the spans aren't such lines."""
+    """The same for readers: only words that the other lines don't have, where as many lines stand in their place; none
+    where the spans aren't such lines."""
     runs = _word_runs(own, other, own_spans, other_spans) or ()
-    return [span for run in runs for span in _off(run, due=False)]
+    return [span for run in runs if len(run.spans) == run.lines for span in _off(run, due=False)]
 
 
 class _WordRun(NamedTuple):
-    """Changed lines that follow one another: their spans, their words, and the words of those in their place."""
+    """Changed lines that follow one another: their spans, their words, and of the `lines` in their place the words."""
 
     spans: list[Span]
+    lines: int
     words: list[Span]
     texts: list[str]
     others: list[str]
@@ -137,10 +139,11 @@ def _word_runs(
         return None
 
     def run(place: int, spans: list[Span]) -> _WordRun:
+        replaced = there.changed.get(place, [])
         words = [word for span in spans for word in _words(own, span)]
-        others = [word for span in there.changed.get(place, []) for word in _words(other, span)]
+        others = [word for span in replaced for word in _words(other, span)]
         texts = [own[word.start : word.stop] for word in words]
-        return _WordRun(spans, words, texts, [other[word.start : word.stop] for word in others])
+        return _WordRun(spans, len(replaced), words, texts, [other[word.start : word.stop] for word in others])
 
     return (run(place, spans) for place, spans in here.changed.items())
 

@@ -14,7 +14,7 @@ from iterpref.viewer.comparison import PAGE_BEGINS, write_page
 from iterpref.viewer.diffs import sides_of
 from iterpref.viewer.names import model_labels
 from iterpref.viewer.report import render_report
-from iterpref.viewer.texts import DiffLine, Room
+from iterpref.viewer.texts import DiffLine, TextRoom
 
 MOST = 2_000_000
 LARGE = f"{HOSTILE} \x1b[2J \u202e" + "\x07<&" * 1_700_000  # 5 MB, of what becomes longest as HTML
@@ -99,7 +99,7 @@ def test_a_report_of_twenty_thousand_tasks_and_large_texts(store: Store, tmp_pat
 
 
 def test_room_counts_what_it_cuts() -> None:
-    room = Room(most=10, lines=3, page=700)
+    room = TextRoom(most=10, lines=3, page=700)
     assert room.text("a<b") == ("a&lt;b", 0)
     assert room.text("0123456789abc") == ("0123456789", 3)
     lines, left = room.code([DiffLine("−", "abcd", ((1, 3),)), *[DiffLine("", f"line {i}") for i in range(5)]])

@@ -14,7 +14,7 @@ from .names import model_labels
 from .numbers import p_value, percent, points
 from .rendering import static_page
 from .sides import outcomes
-from .texts import Room
+from .texts import TextRoom
 
 PAGE_BEGINS = "<!DOCTYPE html><!-- iterpref compare -->"  # by which a page is known that may be replaced
 _MOST_ENTRANTS, _MOST_COMPARISONS, _MOST_LISTED = 12, 60, 30  # in a row; on the page; in its index
@@ -49,7 +49,7 @@ def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     ]
     page = static_page(
         "comparison.html.jinja",
-        Room(_TEXT, _LINES, _PAGE),
+        TextRoom(_TEXT, _LINES, _PAGE),
         matrix=matrix,
         labels=labels,
         titles=[labels[name] for name in matrix.entrants[:_MOST_ENTRANTS]],

@@ -1,6 +1,6 @@
 """Facts → HTML: what live and static pages share. All is escaped by the template engine.
 
-A static page prints no text as it is: characters that do harm are spelled out, and what isn't put into `Room` is cut.
+A static page prints no text as it is: characters that do harm are spelled out, and what isn't put into `TextRoom` is cut.
 """
 
 from collections.abc import Sequence
@@ -14,13 +14,13 @@ from markupsafe import Markup
 import iterpref
 
 from .numbers import amount, duration, grouped, how_many, p_value, percent, points
-from .texts import DiffLine, Room, ShownLine, one_line, plain_lines, short_id, shown
+from .texts import DiffLine, TextRoom, ShownLine, one_line, plain_lines, short_id, shown
 
 _FILTERS = (percent, points, p_value, duration, amount, grouped, how_many, shown, one_line, short_id, plain_lines)
-_NO_PAGE = Room()  # of live pages: each text is bounded, all of them together aren't
+_NO_PAGE = TextRoom()  # of live pages: each text is bounded, all of them together aren't
 
 
-def static_page(template: str, room: Room, **facts: Any) -> str:
+def static_page(template: str, room: TextRoom, **facts: Any) -> str:
     """A page in one file: its style is inside, and it loads and runs nothing."""
     return environment().get_template(template).render(room=room, version=iterpref.__version__, **facts)
 

@@ -22,7 +22,7 @@ from .examples import examples
 from .names import model_labels
 from .pair_facts import PairFacts
 from .rendering import static_page
-from .texts import Room
+from .texts import TextRoom
 
 _TEXT, _LINES, _PAGE = 4_000, 120, 1_000_000  # characters and lines of one text, bytes of all on the page
 
@@ -55,7 +55,7 @@ def render_report(store: Store) -> str:
     labels = model_labels(_models(facts, data, results))
     return static_page(
         "report.html.jinja",
-        Room(_TEXT, _LINES, _PAGE),
+        TextRoom(_TEXT, _LINES, _PAGE),
         facts=facts,
         data=data,
         labels=labels,

@@ -12,7 +12,7 @@ from .texts import DiffLine
 
 
 @dataclass(frozen=True)
-class Written:
+class SideProgram:
     """A program and its outcome; `address` is where a live page has more of it."""
 
     title: str
@@ -30,7 +30,7 @@ class Written:
 class Side:
     """One of two programs, with its lines."""
 
-    of: Written
+    of: SideProgram
     lines: list[DiffLine]
 
 
@@ -54,7 +54,7 @@ class Outcomes:
     lost: list[TaskSides]
 
 
-def two_sides(first: Written, second: Written) -> Sides:
+def two_sides(first: SideProgram, second: SideProgram) -> Sides:
     """Both with the lines in which their programs differ."""
     lines = beside(first.program, second.program)
     return Side(first, lines[0]), Side(second, lines[1])
@@ -70,7 +70,7 @@ def outcomes(
 
     def sides(task_id: str, won: bool) -> TaskSides:
         telling = [_telling(of[task_id], passed) for of, passed in zip(samples, (not won, won), strict=True)]
-        one, other = (Written(title, s.program, s.execution) for title, s in zip(titles, telling, strict=True))
+        one, other = (SideProgram(title, s.program, s.execution) for title, s in zip(titles, telling, strict=True))
         return TaskSides(task_id, two_sides(one, other), (one if won else other).said)
 
     won, lost = found.won[:most], found.lost[:most]

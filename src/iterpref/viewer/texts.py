@@ -41,7 +41,7 @@ class ShownLine:
 
 
 @dataclass
-class Room:
+class TextRoom:
     """How much of texts a page shows: so many characters and lines of each, and so many bytes in all.
 
     `left_out` counts the texts that were cut, for the page to say so; with `page` None it isn't kept.

@@ -8,7 +8,7 @@ from fastapi import FastAPI, Query, Response
 from iterpref.analysis import compare
 from iterpref.errors import RecordError
 from iterpref.records import Attempt, Result
-from iterpref.viewer.sides import Written, two_sides
+from iterpref.viewer.sides import SideProgram, two_sides
 
 from .items import Id, missing
 from .lists import PageNumber, Pager, Text
@@ -96,19 +96,19 @@ def _chosen(entries: list[Entry], first: str, second: str) -> tuple[Entry | None
     return one, by_key.get(second) or (same[-1] if same else None)
 
 
-def _of_result(entry: Entry, task: str) -> Written:
+def _of_result(entry: Entry, task: str) -> SideProgram:
     """Results of other runs have no pages here."""
     sample = sample_of(entry.result, task)
     address = link("/sample", id=entry.result.result_id, task=task) if entry.key.startswith("0:") else ""
-    return Written(entry.label, sample.program, sample.execution, address)
+    return SideProgram(entry.label, sample.program, sample.execution, address)
 
 
-def _attempt(trajectory_id: str, attempt: Attempt) -> Written:
+def _attempt(trajectory_id: str, attempt: Attempt) -> SideProgram:
     address = f"{link('/trajectory', id=trajectory_id)}#a{attempt.iteration}"
-    return Written(f"attempt {attempt.iteration}", attempt.program, attempt.execution, address)
+    return SideProgram(f"attempt {attempt.iteration}", attempt.program, attempt.execution, address)
 
 
-def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> Written:
+def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> SideProgram:
     """The program that a run's trajectory of a task ended with."""
     name = settings.names()[place] if 0 <= place <= len(settings.beside) else ""
     with settings.open(place) as store:
@@ -119,7 +119,7 @@ def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> Writ
         line = (passed or lines)[0]
         last = store.attempts(line.trajectory_id)[-1]
     address = "" if place else link("/trajectory", id=line.trajectory_id)
-    return Written(f"{name}: after {line.attempts} attempts", last.program, last.execution, address)
+    return SideProgram(f"{name}: after {line.attempts} attempts", last.program, last.execution, address)
 
 
 def _runs(settings: ViewSettings, other: int, origin: str, outcome: Outcome, number: int) -> dict[str, Any]:
