@@ -1,6 +1,6 @@
 """Facts → HTML: what live and static pages share. All is escaped by the template engine.
 
-A static page prints no text as it is: characters that do harm are spelled out, and what isn't put into `TextRoom` is cut.
+On a static page every text that is printed passes its `TextRoom`: it is spelled out where it would do harm, and bounded.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from markupsafe import Markup
 import iterpref
 
 from .numbers import amount, duration, grouped, how_many, p_value, percent, points
-from .texts import DiffLine, TextRoom, ShownLine, one_line, plain_lines, short_id, shown
+from .texts import DiffLine, ShownLine, TextRoom, one_line, plain_lines, short_id, shown
 
 _FILTERS = (percent, points, p_value, duration, amount, grouped, how_many, shown, one_line, short_id, plain_lines)
 _NO_PAGE = TextRoom()  # of live pages: each text is bounded, all of them together aren't
