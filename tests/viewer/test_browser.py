@@ -26,6 +26,7 @@ from playwright import sync_api
 from small_run import HOSTILE, RIGHT, passed, put_trajectory, task, trajectory
 
 from iterpref.analysis import Entrant, compare_all
+from iterpref.errors import StoreError
 from iterpref.records import PreferencePair
 from iterpref.store import Store
 from iterpref.training import ShownSettings, shown_pair
@@ -273,7 +274,7 @@ def _trained(pair: PreferencePair, tokenizer: Any) -> dict[str, list[str]]:
 def test_a_real_demo_looked_at_while_it_runs(watch: Callable[..., Watched], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "iterpref", "demo", "--quick", "--run", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
-        while demo.poll() is None and not (tmp_path / "demo" / "run.sqlite").exists():
+        while demo.poll() is None and not _can_be_read(tmp_path / "demo"):
             time.sleep(0.1)
         with serving(tmp_path / "demo") as url:
             watched = watch()
@@ -288,3 +289,12 @@ def test_a_real_demo_looked_at_while_it_runs(watch: Callable[..., Watched], tmp_
             page.goto(next(address for address in found if "/compare/task?" in address))
             assert page.locator("main pre.code").count() >= 2
             assert watched.complaints == []
+
+
+def _can_be_read(run: Path) -> bool:
+    """Whether the command that makes a run has come so far."""
+    try:
+        Store.open(run, write=False).close()
+    except StoreError:
+        return False
+    return True

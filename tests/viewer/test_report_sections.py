@@ -9,7 +9,9 @@ from small_run import HOSTILE, RIGHT, WORSE, WRONG, put_trajectory, raised, resu
 from test_report import Page, flat
 
 from iterpref.clients.base import Request, Sampling
-from iterpref.records import Execution, Message
+from iterpref.config import PairingConfig
+from iterpref.pairing import make_pairs
+from iterpref.records import Execution, ImportedPair, Message
 from iterpref.store import Store
 from iterpref.viewer.diffs import beneath, beside
 from iterpref.viewer.report import render_report
@@ -93,6 +95,14 @@ def test_examples_are_of_different_kinds_and_say_how_they_came_about(fill: Fill)
         assert f"{kind} 1 pair of this kind; task {name}" in said
     assert "How it came about: 2 attempts Attempt 0 failed wrong output" in said
     assert "What changed to attempt 1:" in said and "removed: return min(xs)" in said
+
+
+def test_an_imported_pair_is_an_example_too(store: Store) -> None:
+    store.put_imported_pairs([ImportedPair(pair_id="p", task_id="t", prompt="Do it.", chosen=RIGHT, rejected=WORSE)])
+    store.replace_pairs(make_pairs(store, PairingConfig()))
+    said = section(render_report(store), "examples")
+    assert "1 of 1 kept pair" in said and "imported 1 pair of this kind; task t" in said
+    assert "How it came about" not in said and "wrong line: return min(xs)" in said
 
 
 def test_kinds_without_walls_of_zeros(store: Store) -> None:

@@ -57,7 +57,7 @@ def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
         shown_tasks=shown_tasks,
         sections=_sections(matrix, labels),
     )
-    write_text(path, page.lstrip().replace("<!DOCTYPE html>", PAGE_BEGINS, 1), errors="backslashreplace")
+    write_text(path, page.replace("<!DOCTYPE html>", PAGE_BEGINS, 1), errors="backslashreplace")
 
 
 def _sections(matrix: Matrix, labels: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Facts → HTML: what live and static pages share. All is escaped by the template engine.
 
-On a static page every text that is printed passes its `TextRoom`: it is spelled out where it would do harm, and bounded.
+On a static page every text that is printed passes its `TextRoom`: spelled out where it would do harm, and bounded.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _NO_PAGE = TextRoom()  # of live pages: each text is bounded, all of them togeth
 
 def static_page(template: str, room: TextRoom, **facts: Any) -> str:
     """A page in one file: its style is inside, and it loads and runs nothing."""
-    return environment().get_template(template).render(room=room, version=iterpref.__version__, **facts)
+    return environment().get_template(template).render(room=room, version=iterpref.__version__, **facts).lstrip()
 
 
 @cache

@@ -24,8 +24,8 @@ class TrajectoryStep:
 
 def trajectory_steps(attempts: Sequence[Attempt], most: int | None = None) -> list[TrajectoryStep]:
     """All attempts, or the first `most`."""
-    following = (*attempts[1:], None)
-    return [_step(attempt, after) for attempt, after in list(zip(attempts, following, strict=True))[:most]]
+    shown = attempts[:most]
+    return [_step(attempt, attempts[at] if at < len(attempts) else None) for at, attempt in enumerate(shown, start=1)]
 
 
 def _step(attempt: Attempt, after: Attempt | None) -> TrajectoryStep:
