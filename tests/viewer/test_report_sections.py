@@ -91,8 +91,8 @@ def test_examples_are_of_different_kinds_and_say_how_they_came_about(fill: Fill)
     html = render_report(store)
     said = section(html, "examples")
     assert f"2 of {kept} kept pairs" in said
-    for kind, name in (("IndexError", "own/1"), ("wrong output", "own/2")):
-        assert f"{kind} 1 pair of this kind; task {name}" in said
+    for kind, error, name in (("IndexError", "IndexError", "own/1"), ("wrong output", "failed", "own/2")):
+        assert f"{kind} 1 pair with {error}; task {name}" in said
     assert "How it came about: 2 attempts Attempt 0 failed wrong output" in said
     assert "What changed to attempt 1:" in said and "removed: return min(xs)" in said
 
