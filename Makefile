@@ -3,10 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DOCS_INSTALLED := $(VENV)/.docs-installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format clean real real-quick lab lab-quick lab-bases
+.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-confirm lab-sizes lab-bases \
+	lab-sizes-bases
 
 install: $(INSTALLED)
 
@@ -35,6 +37,14 @@ format: install
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# The documentation site, in site/; a broken link is an error. Its packages go beside the others when it is first built.
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	touch $(DOCS_INSTALLED)
+
+docs: $(DOCS_INSTALLED)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 # The method on a real model (docs/real-models.md), at low priority; run again to go on. MODEL and MODEL2 are folders or hub
 # ids of the 0.5B and the 1.5B; without MODEL2 its arm is left out. MBPP may name a file, WORK where runs are kept, SET further
 # settings, as in SET="client.dtype=bfloat16 client.batch_size=128".
@@ -56,13 +66,30 @@ LAB_RUN = $(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab --work $(LAB_WORK) $
 LAB_BASES = benchmarks/lab/bases
 
 lab: install
-	$(LAB_RUN) rates pilot methods ablations
+	$(LAB_RUN) rates pilot methods objects ablations variants
 
 lab-quick: install
 	$(LAB_RUN) quick
 
+# The one variant's confirming test; grids/confirm.yaml gets its line from the screening first.
+lab-confirm: install
+	$(LAB_RUN) confirm
+
+# What needs coders of other sizes, as bases or as teachers.
+lab-sizes: install lab-sizes-bases
+	$(LAB_RUN) sizes teachers
+
 # The bases beside the shipped coder: half an hour each.
 lab-bases: install $(foreach base,steps-1 steps-2 objects-0 objects-1,$(LAB_BASES)/$(base)/model.safetensors)
+
+# Coders of 0.5 and 5.2 million parameters: a quarter of an hour, and an hour and a half.
+lab-sizes-bases: install $(foreach base,steps-small-0 steps-large-0,$(LAB_BASES)/$(base)/model.safetensors)
+
+SIZE_small = --hidden 96 --intermediate 256
+SIZE_large = --hidden 288 --layers 5 --heads 6 --intermediate 768
+$(LAB_BASES)/steps-small-0/model.safetensors $(LAB_BASES)/steps-large-0/model.safetensors:
+	$(ENV) nice -n 19 $(BIN)/python -m iterpref.playground.pretrain --output $(dir $@) --seed 0 --conversations 64000 \
+		$(SIZE_$(patsubst steps-%-0,%,$(notdir $(patsubst %/,%,$(dir $@)))))
 
 $(LAB_BASES)/steps-%/model.safetensors:
 	$(ENV) nice -n 19 $(BIN)/python -m iterpref.playground.pretrain --output $(dir $@) --seed $*
@@ -71,4 +98,4 @@ $(LAB_BASES)/objects-%/model.safetensors:
 	$(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab.objects.pretrain --output $(dir $@) --seed $*
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache

@@ -23,6 +23,7 @@ HEADER = """# Reference
 
 Made by `python docs/reference.py`; don't edit.
 """
+EXAMPLE = re.compile(r"\s*(?:Example|Several processes): (.+)")
 TABLE = "| key | default | meaning |\n|---|---|---|"
 
 
@@ -35,12 +36,18 @@ def commands() -> Iterator[str]:
     group: Any = typer.main.get_command(app)
     for name, command in sorted(group.commands.items()):
         yield f"### `iterpref {name}`\n"
-        yield inspect.cleandoc(command.help or "") + "\n"
+        yield with_blocks(inspect.cleandoc(command.help or "")) + "\n"
         for parameter in command.get_params(typer.Context(command))[:-1]:  # the last is --help
             shown = ", ".join(f"`{option}`" for option in parameter.opts)
             help_text = getattr(parameter, "help", "") or ""
             yield f"- {shown}: {help_text}"
         yield ""
+
+
+def with_blocks(text: str) -> str:
+    """A help text whose examples are blocks of code."""
+    blocks = EXAMPLE.sub(r"\n\n```sh\n\1\n```\n\n", text)
+    return re.sub(r"\n{3,}", "\n\n", blocks).strip()
 
 
 def configuration() -> Iterator[str]:

@@ -20,13 +20,14 @@ LEVELS = [
     {"viewer", "service"},
     {"synthesis", "debugging", "pairing", "diagnosis", "training", "evaluation", "analysis", "importing", "exporting"}
     | {"rewards"},
+    {"opening"},
     {"opened_run"},
     {"executor", "config"},
     {"clients", "sandbox"},
     {"playground", "task_tests"},
     {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
-    {"model_identity", "model_source", "packages", "statements", "listening"},
-    {"records", "errors", "programs", "section", "files", "run_folder"},
+    {"model_identity", "model_source", "packages", "statements", "listening", "waiting"},
+    {"records", "errors", "programs", "section", "files", "run_folder", "visible", "doing"},
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 

@@ -181,3 +181,16 @@ def test_bad_input_a_training_key_is_never_kept(run: Path, tmp_path: Path) -> No
     before = (run / "config.yaml").read_text()
     assert "did you mean beta?" in refusal("config", "--run", run, "set", "training.betta=1")
     assert (run / "config.yaml").read_text() == before
+
+
+# --- completion ---
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("iterpref de", {"debug", "demo"}), ("iterpref pair --revi", {"--reviewed"})]
+)
+def test_a_shell_can_complete_verbs_and_options(typed: str, offered: set[str]) -> None:
+    code = "import sys; sys.argv = ['iterpref']; from iterpref.cli import main; main()"
+    asked = {"_ITERPREF_COMPLETE": "complete_bash", "COMP_WORDS": typed, "COMP_CWORD": str(typed.count(" "))}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **asked})
+    assert set(done.stdout.split()) == offered, done.stderr

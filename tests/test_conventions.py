@@ -77,7 +77,7 @@ def test_verbs_named_in_docstrings_exist() -> None:
 
 def test_declared_dependencies_are_those_imported() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    groups = [project["dependencies"], *(v for k, v in project["optional-dependencies"].items() if k != "dev")]
+    groups = [project["dependencies"], *(v for k, v in project["optional-dependencies"].items() if k not in TOOLS)]
     names = [re.split(r"[<>=!~\[]", entry)[0].strip() for group in groups for entry in group]
     declared = {MODULES.get(name, name) for name in names}
     imported = set()
@@ -92,6 +92,8 @@ def test_declared_dependencies_are_those_imported() -> None:
     assert ours - declared - BROUGHT_ALONG == set(), "imported, and declared nowhere"
 
 
+# Extras of programs that are run beside the package.
+TOOLS = {"dev", "docs"}
 # What a declared dependency brings along, or what is imported only where the user has it.
 BROUGHT_ALONG = {"huggingface_hub", "markupsafe", "pydantic_core", "pytest", "tokenizers", "safetensors"}
 # Imported by programs that we write, inside the sandbox.

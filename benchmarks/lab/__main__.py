@@ -91,9 +91,9 @@ def _say(said: str) -> None:
 
 
 def _print_estimates(plans: list[Plan], records: Records, processes: int) -> None:
-    total = 0.0
+    total, counted = 0.0, set[str]()
     for plan in plans:
-        cells, seconds = seconds_left(plan, records)
+        cells, seconds = seconds_left(plan, records, counted)
         total += seconds / processes
         print(f"{plan.grid.name:<12}{cells:5} cells are left, about {seconds / processes / 3600:.1f} h")
     print(f"About {total / 3600:.1f} hours on {processes} processes, if the machine is idle.", flush=True)

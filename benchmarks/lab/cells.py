@@ -24,7 +24,7 @@ from iterpref.store import Store
 from .domains import DOMAINS
 from .grid import Arm
 from .records import Record, packed
-from .seeds import PATIENCE_S, VERSION, SeedData, SeedPlan, origins_of, pairing_of
+from .seeds import PATIENCE_S, VERSION, SeedData, SeedPlan, pairing_of, parts_of
 from .trainer_table import TRAINERS
 from .training import Training
 
@@ -34,7 +34,10 @@ EVALUATION = CONFIG["evaluation"]["sampling"]
 
 @dataclass(frozen=True)
 class Cell:
-    """`settings`: the arm's `training` section; `rate` and `length` are 0 for the base."""
+    """`settings`: the arm's `training` section; `rate` and `length` are 0 for the base.
+
+    `like`: the cell of the same seed whose training's time is this one's budget.
+    """
 
     data: SeedPlan
     split: Split
@@ -44,6 +47,7 @@ class Cell:
     settings: dict[str, Any]
     rate: float
     length: float
+    like: "Cell | None" = None
 
     @property
     def trains(self) -> bool:
@@ -60,7 +64,10 @@ class Cell:
         if not self.trains:
             return scored
         pairing = pairing_of(arm).model_dump(mode="json", exclude_defaults=True)
-        return scored | {
+        others: Record = {"teacher": data.teachers[arm.teacher].identity} if arm.teacher else {}
+        if self.like is not None:
+            others["as_long_as"] = self.like.key
+        return scored | others | {
             "data": data.what, "pairs": arm.pairs, "pairing": pairing, "as_many_as": arm.as_many_as,
             "share": arm.share, "training": self.settings, "options": arm.options, "rate": self.rate,
             "length": self.length,
@@ -76,17 +83,15 @@ class Cell:
         return f"{self.data.name} {self.name}{setting}"
 
     def run(self, work: Path) -> Record:
-        """Train and score; what it needs of the seed's data is there."""
+        """Train and score; what it needs of the seed's data is there. One that was killed begins anew."""
         folder = work / "cells" / self.key
+        shutil.rmtree(folder, ignore_errors=True)
         began = time.monotonic()
-        data = SeedData(self.data, work)
-        trained = TRAINERS[self.arm.trainer].train(
-            Training(self.arm, self.settings, self.rate, self.length, self.data.folder, data, folder)
-        )
+        training = self._training(SeedData(self.data, work), folder)
+        trained = TRAINERS[self.arm.trainer].train(training)
         after = time.monotonic()
-        tasks = tasks_of(self.data.domain, self.split, self.tasks, self.data.seed)
-        result = score(trained.model, f"{self.data.domain} {self.split}", tasks, self.data.config, folder)
-        record = self.heading | trained.facts | {
+        result = self._score(trained.model, folder)
+        record = self.heading | self._spent(training.data) | trained.facts | {
             "outcomes": packed(failure_kind(s.execution, s.completion) for s in result.samples),
             "passed": result.metrics["pass@1"],
             "tasks_hash": result.dataset_hash,
@@ -94,9 +99,27 @@ class Cell:
             "made_with": {name: version(name) for name in ("torch", "transformers", "trl")},
         }  # fmt: skip
         if self.trains:
-            record["trajectories"] = {origin: data.trajectories_hash(origin) for origin in sorted(origins_of(self.arm))}
+            record["trajectories"] = {part: training.data.made(part)["hash"] for part in parts_of(self.arm)}
         shutil.rmtree(folder, ignore_errors=True)
         return record
+
+    def _training(self, data: SeedData, folder: Path) -> Training:
+        def score(model: Path) -> float:
+            return float(self._score(model, folder).metrics["pass@1"])
+
+        return Training(
+            self.arm, self.settings, self.rate, self.length, self.data.folder, data, folder,
+            score=score if self.split == "held_out" else None,  # where rates are chosen nobody reads of the way
+            like=self.like._training(data, folder / "like") if self.like else None,
+        )  # fmt: skip
+
+    def _score(self, model: Path, folder: Path) -> Result:
+        tasks = tasks_of(self.data.domain, self.split, self.tasks, self.data.seed)
+        return score(model, f"{self.data.domain} {self.split}", tasks, self.data.config, folder)
+
+    def _spent(self, data: SeedData) -> Record:
+        """What was generated for the arm's pairs; a trainer that generates tells what it did instead."""
+        return {"spent": data.spent(self.arm).model_dump()} if self.trains else {}
 
     @property
     def heading(self) -> Record:
@@ -110,7 +133,7 @@ def tasks_of(domain: str, split: Split, count: int, seed: int) -> list[Task]:
 
 
 def score(model: Path, name: str, tasks: list[Task], config: Config, folder: Path) -> Result:
-    """Greedy answers to these tasks, run in a sandbox; what was answered before a kill isn't asked again."""
+    """Greedy answers to these tasks, run in a sandbox; a model that was scored in this folder isn't asked again."""
     sampling = config.evaluation.sampling.model_copy(update=EVALUATION)
     config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"sampling": sampling})})
     benchmark = Benchmark(name, tasks)

@@ -28,7 +28,7 @@ def charts(results: Results) -> dict[str, str]:
         for metric in CURVES:
             lines = {name: curve for name in grid.arms if (curve := _mean_curve(results, domain, name, metric))}
             if lines:
-                made[f"{metric.replace('/', '-')}-{domain}"] = _curves(f"{CURVES[metric]}, {domain}, by step", lines)
+                made[f"{metric.replace('/', '-')}-{domain}"] = curves(f"{CURVES[metric]}, {domain}, by step", lines)
     return made
 
 
@@ -59,20 +59,21 @@ def _dots(title: str, rows: Sequence[tuple[str, Estimate]], signed: bool) -> str
 
 def _mean_curve(results: Results, domain: str, name: str, metric: str) -> list[tuple[float, float]]:
     """(step, mean over seeds); nothing where seeds have curves of different lengths."""
-    curves = [record["curve"] for record in results.of_arm(domain, name) if metric in record.get("curve", {})]
-    points = min((len(curve[metric]) for curve in curves), default=0)
+    found = [record["curve"] for record in results.of_arm(domain, name) if metric in record.get("curve", {})]
+    points = min((len(curve[metric]) for curve in found), default=0)
     if points < 2:
         return []
     return [
         (
-            sum(curve["step"][i] for curve in curves) / len(curves),
-            sum(curve[metric][i] for curve in curves) / len(curves),
+            sum(curve["step"][i] for curve in found) / len(found),
+            sum(curve[metric][i] for curve in found) / len(found),
         )
         for i in range(points)
     ]
 
 
-def _curves(title: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
+def curves(title: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
+    """Lines by name, each of points (x, y) with x from 0 on."""
     left, bottom, height = 70, 250, 290
     values = [value for points in lines.values() for _, value in points]
     low, high, last = min(values), max(values), max(points[-1][0] for points in lines.values())

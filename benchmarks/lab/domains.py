@@ -27,12 +27,14 @@ class Domain:
         tasks: (split, count, seed) → so many distinct tasks, the same on every machine.
         pretrain: What makes a base, with `{folder}` and `{seed}`.
         shipped: Base 0, where it needs no making.
+        cost: Its seconds over those of `steps`, roughly.
     """
 
     name: str
     tasks: Callable[[Split, int, int], list[Task]]
     pretrain: str
     shipped: Callable[[], Path] | None = None
+    cost: float = 1.0
 
     def base(self, number: int, bases: Path = BASES) -> Path:
         """The folder of a base model; ConfigError with the command that makes it, where it isn't there."""
@@ -45,7 +47,17 @@ class Domain:
         return folder
 
 
-_STEPS = Domain("steps", playground_tasks, "python -m iterpref.playground.pretrain --output {folder} --seed {seed}",
-                coder_path)  # fmt: skip
-_OBJECTS = Domain("objects", objects_tasks, "python -m benchmarks.lab.objects.pretrain --output {folder} --seed {seed}")
-DOMAINS: dict[str, Domain] = {domain.name: domain for domain in (_STEPS, _OBJECTS)}
+_PRETRAIN = "python -m iterpref.playground.pretrain --output {folder} --seed {seed}"
+_OBJECTS = "python -m benchmarks.lab.objects.pretrain --output {folder} --seed {seed}"
+# The first domain's tasks for other sizes of coder: 0.5 and 5.2 million parameters, `steps` has 1.6.
+_SMALL = f"{_PRETRAIN} --conversations 64000 --hidden 96 --intermediate 256"
+_LARGE = f"{_PRETRAIN} --conversations 64000 --hidden 288 --layers 5 --heads 6 --intermediate 768"
+DOMAINS: dict[str, Domain] = {
+    domain.name: domain
+    for domain in (
+        Domain("steps", playground_tasks, _PRETRAIN, coder_path),
+        Domain("objects", objects_tasks, _OBJECTS, cost=2.5),
+        Domain("steps-small", playground_tasks, _SMALL, cost=0.6),
+        Domain("steps-large", playground_tasks, _LARGE, cost=2.5),
+    )
+}

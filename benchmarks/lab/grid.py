@@ -16,7 +16,7 @@ Not here: what an arm's pairs and trainer are (pairs.py, trainer_table.py); whic
 """
 
 import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,11 +88,17 @@ class Arm(Section):
     """Keys of `training`, on top of the grid's."""
     options: dict[str, Any] = Field(default_factory=dict)
     """What only its trainer knows."""
+    teacher: str | None = None
+    """Who repairs in the debugging that its pairs are made of: `sft` or a base (teachers.py); default: the base."""
     rate: float | None = Field(default=None, gt=0)
     """Not chosen, but this."""
     length: float | None = Field(default=None, gt=0)
+    lengths: tuple[float, ...] | None = None
+    """What tuning tries for it instead of the grid's lengths, and as many."""
     rates_of: str | None = None
     """Another arm, whose rate and length it takes: a control, an ablation."""
+    as_long_as: str | None = None
+    """Another arm: its budget is the wall time that debugging and that arm's training take here, not programs."""
 
 
 class Grid(Section):
@@ -160,18 +166,32 @@ def _check_seeds(grid: Grid) -> None:
 
 
 def _check_setting(grid: Grid, name: str, arm: Arm) -> None:
-    """Refuse an arm whose rate or length nobody says."""
+    """Refuse an arm whose rate or length nobody says, or that doesn't get as many settings as others."""
     if arm.trainer == "base":
         return
+    if arm.lengths is not None:
+        wanted = len(grid.tuning.lengths) if grid.tuning and not arm.rates_of and not arm.rate else 0
+        if len(arm.lengths) != wanted or min(arm.lengths, default=1) <= 0:
+            raise ValueError(f"arms.{name}.lengths: expected {wanted} lengths over 0, as many as tuning tries for each "
+                             f"(0: this arm is not tuned), got {list(arm.lengths)}")  # fmt: skip
     if arm.rates_of is not None:
-        other = grid.arms.get(arm.rates_of)
-        if other is None or other.rates_of is not None or other.trainer == "base":
-            raise ValueError(f"arms.{name}.rates_of: expected an arm that has rates of its own, got {arm.rates_of}; "
-                             f"{near(arm.rates_of, grid.arms)}")  # fmt: skip
+        _check_other(grid, name, "rates_of", arm.rates_of, lambda other: other.rates_of is None)
     elif grid.tuning is None and not ((arm.rate or grid.rate) and (arm.length or grid.length)):
         raise ValueError(f"arms.{name}: no rate or no length; give both for the grid, or for the arm, or tuning")
+    if arm.as_long_as is not None:
+        if grid.tuning is not None and arm.rates_of is None and arm.rate is None:
+            raise ValueError(f"arms.{name}.as_long_as: is not tuned by itself; give rates_of, or rate and length")
+        _check_other(grid, name, "as_long_as", arm.as_long_as, lambda other: other.as_long_as is None)
     if (arm.rate is None) != (arm.length is None) and grid.tuning is not None:
         raise ValueError(f"arms.{name}: with tuning, give both rate and length, or neither")
+
+
+def _check_other(grid: Grid, name: str, key: str, said: str, fits: Callable[[Arm], bool]) -> None:
+    """Refuse another arm's name that stands for no arm that trains, or for one that leans on a third."""
+    other = grid.arms.get(said)
+    if other is None or other.trainer == "base" or not fits(other):
+        raise ValueError(f"arms.{name}.{key}: expected an arm that trains and has no {key} itself, got {said}; "
+                         f"{near(said, grid.arms)}")  # fmt: skip
 
 
 def file_of(path: str | Path) -> Path:

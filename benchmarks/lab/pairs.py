@@ -10,18 +10,31 @@ Of draws there are as many calls a task as debugging may make.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from iterpref.config import PairingConfig
 from iterpref.line_diff import DIFF_VERSION
 from iterpref.pairing import make_pairs
+from iterpref.pairing.pair import Path
 from iterpref.programs import fenced
 from iterpref.records import PreferencePair, Task, as_messages, fingerprint
 from iterpref.store import Store
 
 Origin = Literal["debugging", "sampling"]
-Make = Callable[[Store, PairingConfig, int], Iterable[PreferencePair]]
+
+
+@dataclass(frozen=True)
+class Source:
+    """What pairs are made of: a store with trajectories; with `path` D⁻ is cut down to lines that ran."""
+
+    store: Store
+    settings: PairingConfig
+    seed: int
+    path: Path | None = None
+
+
+Make = Callable[[Source], Iterable[PreferencePair]]
 
 
 @dataclass(frozen=True)
@@ -33,16 +46,17 @@ class PairSet:
     one_sided: bool = False
 
 
-def _kept(store: Store, settings: PairingConfig, seed: int) -> Iterator[PreferencePair]:
-    return (pair for pair in make_pairs(store, settings, seed) if pair.kept)
+def _kept(source: Source) -> Iterator[PreferencePair]:
+    made = make_pairs(source.store, source.settings, source.seed, path=source.path)
+    return (pair for pair in made if pair.kept)
 
 
-def _of_draws(store: Store, settings: PairingConfig, seed: int) -> Iterator[PreferencePair]:
-    return _kept(store, settings.model_copy(update={"source": "sampling"}), seed)
+def _of_draws(source: Source) -> Iterator[PreferencePair]:
+    return _kept(replace(source, settings=source.settings.model_copy(update={"source": "sampling"})))
 
 
-def _swapped(store: Store, settings: PairingConfig, seed: int) -> Iterator[PreferencePair]:
-    return map(swapped, _kept(store, settings, seed))
+def _swapped(source: Source) -> Iterator[PreferencePair]:
+    return map(swapped, _kept(source))
 
 
 def swapped(pair: PreferencePair) -> PreferencePair:
@@ -56,19 +70,19 @@ def swapped(pair: PreferencePair) -> PreferencePair:
     return pair.model_copy(update=sides)
 
 
-def _passing(store: Store, settings: PairingConfig, seed: int) -> Iterator[PreferencePair]:
+def _passing(source: Source) -> Iterator[PreferencePair]:
     """Each distinct passing draw of a task once."""
-    for trajectory in store.trajectories("sampling"):
-        task = store.task(trajectory.task_id)
+    for trajectory in source.store.trajectories("sampling"):
+        task = source.store.task(trajectory.task_id)
         programs = dict.fromkeys(a.program for a in trajectory.attempts if a.execution.passed)
-        yield from (_alone(task, program, f"{trajectory.trajectory_id}#{i}") for i, program in enumerate(programs))
+        yield from (alone(task, program, f"{trajectory.trajectory_id}#{i}") for i, program in enumerate(programs))
 
 
-def _references(store: Store, settings: PairingConfig, seed: int) -> Iterator[PreferencePair]:
-    return (_alone(task, task.reference, task.task_id) for task in store.tasks() if task.reference)
+def _references(source: Source) -> Iterator[PreferencePair]:
+    return (alone(task, task.reference, task.task_id) for task in source.store.tasks() if task.reference)
 
 
-def _alone(task: Task, program: str, pair_id: str) -> PreferencePair:
+def alone(task: Task, program: str, pair_id: str) -> PreferencePair:
     """A pair for sft, which reads its chosen side only; the same stands on the other, for a side may not be empty."""
     text = fenced(program)
     return PreferencePair(

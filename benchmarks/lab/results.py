@@ -11,7 +11,7 @@ from .cells import Cell
 from .plan import Chosen, Plan
 from .records import Record, Records, finished
 from .run import by_seed, data_key, of_cells
-from .seeds import origins_of
+from .seeds import parts_of
 from .statistics import Blocks, Estimate, estimate
 
 LEVEL = 0.05
@@ -57,7 +57,7 @@ class Results:
             record = records.get(cell.key)
             if record is not None and not finished(record):
                 failures[cell.key] = str(record["error"])
-        keys = {data_key(cell.data, origin) for cell in cells if cell.trains for origin in origins_of(cell.arm)}
+        keys = {data_key(cell.data, part) for cell in cells if cell.trains for part in parts_of(cell.arm)}
         made = {key: record for key in sorted(keys) if (record := records.get(key)) is not None}
         return cls(plan, chosen, of_cells(cells, records), failures, made)
 
@@ -89,8 +89,8 @@ class Results:
             hashes: dict[str, set[str]] = {}
             there = [cell for cell in cells if cell.trains and cell.key in self.records]
             for cell in there:
-                for origin, made in self.records[cell.key].get("trajectories", {}).items():
-                    hashes.setdefault(origin, set()).add(made)
+                for part, made in self.records[cell.key].get("trajectories", {}).items():
+                    hashes.setdefault(part, set()).add(made)
             if any(len(made) > 1 for made in hashes.values()):
                 found += [cell.says for cell in there]
         return found

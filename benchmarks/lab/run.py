@@ -13,10 +13,9 @@ from iterpref.files import write_text
 from iterpref.records import fingerprint
 
 from .cells import Cell
-from .pairs import Origin
 from .plan import Plan
 from .records import Record, Records, finished
-from .seeds import SeedData, SeedPlan, origins_of
+from .seeds import SeedData, SeedPlan, parts_of
 from .workers import Failure, Group, Job, run_jobs
 
 Say = Callable[[str], None]
@@ -24,15 +23,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class SeedJob:
-    """Make a seed's data; origin → what became of it."""
+    """Make a seed's data; part → what became of it."""
 
     plan: SeedPlan
-    origins: tuple[Origin, ...]
+    parts: tuple[str, ...]
     work: Path
 
     def run(self) -> dict[str, Record]:
         data = SeedData(self.plan, self.work)
-        return {origin: data.make(origin) for origin in self.origins}
+        return {part: data.make(part) for part in self.parts}
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,10 @@ def of_cells(cells: Sequence[Cell], records: Records) -> dict[str, Record]:
     return {key: record for key, record in found.items() if record is not None and finished(record)}
 
 
-def data_key(plan: SeedPlan, origin: Origin) -> str:
-    """Under which it is kept what became of a seed's trajectories."""
-    return fingerprint([plan.what, origin])
+def data_key(plan: SeedPlan, part: str) -> str:
+    """Under which it is kept what became of a part of a seed's data."""
+    teacher = plan.teacher(part)
+    return fingerprint([plan.what, part, *([teacher.identity] if teacher else [])])
 
 
 def by_seed(cells: Sequence[Cell]) -> dict[tuple[str, int, int], list[Cell]]:
@@ -97,8 +97,7 @@ class _Stage:
         needing = [cell for cell in cells if cell.trains and not self._is_finished(cell)]
         if not needing:
             return Group(None, lambda _: self._jobs(cell for cell in cells if not self._is_finished(cell)))
-        origins = sorted({origin for cell in cells if cell.trains for origin in origins_of(cell.arm)})
-        job = SeedJob(plan, tuple(origins), self._work)
+        job = SeedJob(plan, tuple(parts_of(*(cell.arm for cell in cells if cell.trains))), self._work)
         return Group(job, lambda made: self._after(cells, made))
 
     def _after(self, cells: list[Cell], made: Mapping[str, Record] | Failure) -> Sequence[Job]:
@@ -110,7 +109,7 @@ class _Stage:
                 if cell.trains:
                     self._fail(cell, Failure(why, made.details))
             return self._jobs(cell for cell in left if not cell.trains)
-        hashes = {origin: record["hash"] for origin, record in made.items()}
+        hashes = {part: record["hash"] for part, record in made.items()}
         others = [cell for cell in cells if self._is_finished(cell) and not self._made_of(cell, hashes)]
         if others:
             self._left += len(others)
@@ -120,7 +119,7 @@ class _Stage:
 
     def _made_of(self, cell: Cell, hashes: Mapping[str, str]) -> bool:
         record = self._records.get(cell.key) or {}
-        return not cell.trains or all(hashes[o] == h for o, h in record.get("trajectories", {}).items())
+        return not cell.trains or all(hashes[part] == h for part, h in record.get("trajectories", {}).items())
 
     def _jobs(self, cells: Any) -> list[Job]:
         return [CellJob(cell, self._work) for cell in cells]
@@ -140,12 +139,10 @@ class _Stage:
         if isinstance(result, Failure):
             self._say(f"{job.plan.name}: no data: {result.why}")
             return
-        for origin, facts in result.items():
-            what = {**job.plan.what, "origin": origin}
-            key = data_key(job.plan, origin)
+        for part, facts in result.items():
+            key, what = data_key(job.plan, part), job.plan.what_of(part)
             self._records.put({"key": key, "base": job.plan.base, "what": what, "made": facts})
-        told = ", ".join(f"{o} passed {100 * f['passed'][-1]:.1f}" for o, f in result.items())
-        self._say(f"{job.plan.name}: {told}")
+        self._say(f"{job.plan.name}: {', '.join(_became(part, facts) for part, facts in result.items())}")
 
     def _fail(self, cell: Cell, failure: Failure) -> None:
         self._left -= 1
@@ -156,3 +153,9 @@ class _Stage:
             errors / f"{cell.key}.txt", f"{cell.says}\n{failure.why}\n{failure.details}", errors="backslashreplace"
         )
         self._say(f"{cell.says}: failed: {failure.why}")
+
+
+def _became(part: str, facts: Record) -> str:
+    if "passed" in facts:
+        return f"{part} passed {100 * facts['passed'][-1]:.1f}"
+    return f"{facts['holds']} of {facts['pairs']} pairs hold their fault"

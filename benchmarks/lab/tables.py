@@ -58,8 +58,8 @@ def _results(results: Results) -> str:
     if grid.seeds is None:
         return ""
     against = f"minus {grid.comparator}, points [95 %]" if grid.comparator else "–"
-    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "pass@1 [95 %]", against],
-                    rows)  # fmt: skip
+    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "programs written",
+                     "pass@1 [95 %]", against], rows)  # fmt: skip
 
 
 def _settings(results: Results, domain: str, name: str) -> list[str]:
@@ -72,12 +72,16 @@ def _settings(results: Results, domain: str, name: str) -> list[str]:
 def _scores(results: Results, domain: str, name: str) -> list[object]:
     records, comparator = results.of_arm(domain, name), results.plan.grid.comparator
     if not records:
-        return [0, "", "", "–", "–"]
+        return [0, "", "", "", "–", "–"]
     score = results.score(domain, name)
     difference = results.difference(domain, name, comparator) if comparator not in (None, name) else None
     mean = percent(sum(record["passed"] for record in records) / len(records))
-    means = [f"{sum(r[key] for r in records) / len(records) / scale:.0f}" if key in records[0] else ""
+    means = [f"{_mean([r[key] for r in records]) / scale:.0f}" if key in records[0] else ""
              for key, scale in (("pairs", 1), ("tokens", 1000))]  # fmt: skip
+    if "spent" in records[0]:
+        means.append(f"{_mean([record['spent']['programs'] for record in records]):,.0f}")
+    else:
+        means.append("")
     return [len(records), *means, interval(score, signed=False) if score else f"{mean} (no interval)",
             interval(difference) if difference else "–"]  # fmt: skip
 
@@ -92,14 +96,18 @@ def _tests(results: Results) -> str:
 
 
 def _rates(results: Results) -> str:
-    """pass@1 on the validation tasks of the tuning seeds, at each rate and length."""
+    """pass@1 on the validation tasks of the tuning seeds, at each rate and length; own lengths in an arm's row."""
     scores, tuning = results.plan.scores(results.records), results.plan.grid.tuning
     if tuning is None or not scores:
         return ""
     settings = [Setting(rate, length) for length in tuning.lengths for rate in tuning.rates]
     rows: Rows = []
     for (domain, name), found in sorted(scores.items()):
-        cells = [percent(sum(found[s]) / len(found[s])) if s in found else "–" for s in settings]
+        own = results.plan.grid.arms[name].lengths
+        tried = [Setting(rate, length) for length in own or tuning.lengths for rate in tuning.rates]
+        cells = [percent(sum(found[s]) / len(found[s])) if s in found else "–" for s in tried]
+        if own:
+            cells = [f"{cell} (x {setting.length:g})" for cell, setting in zip(cells, tried, strict=True)]
         chosen = results.chosen.get((domain, name))
         edge = len(tuning.rates) > 2 and chosen is not None and chosen.rate in (min(tuning.rates), max(tuning.rates))
         said = f"{chosen.rate:g} x {chosen.length:g}{', at the edge' if edge else ''}" if chosen else "–"
@@ -149,6 +157,8 @@ def _debugging(results: Results) -> str:
     found: dict[tuple[str, int, str], list[Record]] = {}
     for record in results.made.values():
         what = record["what"]
+        if "passed" not in record["made"]:  # of diagnoses
+            continue
         found.setdefault((what["domain"], record["base"], what["origin"]), []).append(record["made"])
     rows: Rows = []
     for place, made in sorted(found.items()):

@@ -9,13 +9,18 @@ from .grid import Arm
 from .records import Record
 from .seeds import SeedData
 
+# Seconds of one core, by trials with the shipped coder (docs/results.md, Cost).
+EPOCH_TASK_S = 0.014  # of training on its pairs, per epoch and training task
+DEBUG_TASK_S = 0.06  # of debugging it
+
 POINTS = 12  # of a learning curve
 CURVE = ("loss", "logps/chosen", "rewards/margins", "entropy", "grad_norm")
 
 
 @dataclass(frozen=True)
 class Training:
-    """All that a trainer may use. `settings`: the `training` section; `folder`: its own, to work in."""
+    """All that a trainer may use. `settings`: the `training` section; `folder`: its own, to work in; `score`: a model's
+    pass@1 on the cell's tasks, for what is told of the way; `like`: the training whose time is its budget."""
 
     arm: Arm
     settings: Mapping[str, Any]
@@ -24,6 +29,8 @@ class Training:
     base: Path
     data: SeedData
     folder: Path
+    score: Callable[[Path], float] | None = None
+    like: "Training | None" = None
 
 
 @dataclass(frozen=True)
@@ -36,10 +43,25 @@ class Trained:
 
 @dataclass(frozen=True)
 class Trainer:
-    """`check` refuses with a ConfigError what an arm can't say: (arm, its `training` keys with the grid's)."""
+    """One kind of training.
+
+    Args:
+        check: Refuses with a ConfigError what an arm can't say: (arm, its `training` keys with the grid's).
+        seconds: Of one core, roughly: (arm, length, training tasks).
+        reads_settings: Whether the `training` section says anything to it.
+        timed: Whether its budget may be a wall time (`as_long_as`).
+    """
 
     train: Callable[[Training], Trained]
     check: Callable[[Arm, Mapping[str, Any]], None]
+    seconds: Callable[[Arm, float, int], float]
+    reads_settings: bool = True
+    timed: bool = False
+
+
+def focal_s(arm: Arm, length: float, tasks: int) -> float:
+    """What so many epochs on pairs take, whatever the loss."""
+    return EPOCH_TASK_S * length * tasks
 
 
 def curve(log: list[Record]) -> dict[str, list[float]]:

@@ -21,14 +21,31 @@ _WORD = re.compile(r"\w+|[^\S\n]+|\n|.")
 
 
 class ChangedSpans(NamedTuple):
-    """D⁻ in `rejected` and D⁺ in `chosen`: one range per changed line, its newline included."""
+    """D⁻ in `rejected` and D⁺ in `chosen` (arXiv:2503.02783, Algorithm 1).
+
+    One half-open range of characters per changed line, its newline included, in the order of the text.
+    """
 
     rejected: tuple[Span, ...]
     chosen: tuple[Span, ...]
 
 
 def changed_spans(rejected: str, chosen: str, diff: str = "lcs") -> ChangedSpans:
-    """The lines in which two completions, exactly as they will be trained on, differ by one of `DIFFS`."""
+    """The lines in which two completions differ: Algorithm 1 of arXiv:2503.02783.
+
+    Args:
+        rejected: The failing completion, exactly as it will be trained on. Only lines inside its Python code blocks
+            count; a text without a block is all code.
+        chosen: The passing one.
+        diff: `lcs`, lines off the longest common subsequence, or `prefix_suffix`, all between the common beginning and
+            the common end.
+
+    Returns:
+        D⁻, R spans, and D⁺, C spans; no D⁻ for a fix that only inserts lines. Equal texts always give equal spans.
+
+    Raises:
+        KeyError: No such diff.
+    """
     before, after = code_lines(rejected), code_lines(chosen)
     changed = DIFFS[diff]([line.text for line in before], [line.text for line in after])
     return ChangedSpans(

@@ -15,6 +15,7 @@ from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
 from iterpref.clients.activity import told
 from iterpref.config import Config, SandboxConfig
 from iterpref.config.stages import settings_of
+from iterpref.doing import doing
 from iterpref.errors import ConfigError, StoreError
 from iterpref.executor import Executor, Runs
 from iterpref.model_source import loading, model_source
@@ -52,7 +53,14 @@ def quiet(what: str, done: int, total: int, note: str) -> None:
 
 @dataclass(frozen=True)
 class OpenedRun:
-    """One run folder, open for writing unless its store is not."""
+    """One run folder, open for writing unless its store is not; what `open_run` gives.
+
+    `store` has its records, `config` its settings, `folder` its paths; `on_progress` is told how far a step has come.
+    The functions of `iterpref.pipeline` take it, and so does `debug_with`.
+
+    Raises:
+        StoreError, ConfigError: What a step needs isn't there; each says what to do.
+    """
 
     store: Store
     config: Config
@@ -181,4 +189,5 @@ def open_sandbox(settings: SandboxConfig, hash_seed: int = 0) -> AnySandbox:
     minimum = settings.min_isolation
     if settings.service:
         return connect(settings.service, os.environ.get("ITERPREF_TOKEN"), settings.workers, minimum, hash_seed)
-    return Sandbox(settings.workers, settings.preload, settings.isolation, minimum, hash_seed)
+    with doing("starting the sandbox"):
+        return Sandbox(settings.workers, settings.preload, settings.isolation, minimum, hash_seed)

@@ -51,9 +51,9 @@ def run_all(run: OpenedRun) -> None:
 
 
 @stage("import")
-def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
+def import_source(run: OpenedRun, source: str, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Tasks, recorded debugging runs or pairs that were made elsewhere → the run's records."""
-    return import_into(run, source, columns)
+    return import_into(run, source, columns or {})
 
 
 @stage("synthesize")

@@ -79,7 +79,7 @@ def test_decoding_is_told_without_a_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("iterpref.clients.activity.EVERY_S", 0.01)
-    monkeypatch.setattr("iterpref.progress.LINE_EVERY_S", {"decode": 0.01})
+    monkeypatch.setattr("iterpref.progress.LINE_EVERY_S", 0.01)
     config = parse_config({"evaluation": {"tasks": 6}, "sandbox": {"min_isolation": "rlimits"}})
     with Store.open(tmp_path / "run") as store, ProgressBars() as bars:
         pipeline.evaluate(OpenedRun(store, config, bars), "playground")

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from benchmarks.lab import budget_tables
 from benchmarks.lab.charts import charts
 from benchmarks.lab.checks import load_grid
 from benchmarks.lab.output import PAGE, publish, write_results
@@ -55,7 +56,10 @@ def plan(tmp_path: Path) -> Plan:
 
 def record(cell, passed: int) -> dict:
     kinds = [""] * passed + ["wrong output"] * (cell.tasks - passed - 1) + ["KeyError"]
-    trained = {"pairs": 7, "tokens": 2000, "curve": CURVE, "trajectories": {"debugging": f"h{cell.data.seed}"}}
+    spent = {"programs": 12, "prompt_tokens": 300, "completion_tokens": 100}
+    trained = {
+        "pairs": 7, "tokens": 2000, "spent": spent, "curve": CURVE, "trajectories": {"debugging": f"h{cell.data.seed}"}
+    }  # fmt: skip
     return cell.heading | (trained if cell.trains else {}) | {
         "outcomes": packed(kinds), "passed": passed / cell.tasks, "seconds": [1.0, 2.0]
     }  # fmt: skip
@@ -87,6 +91,20 @@ def test_rates_are_chosen_per_arm_and_a_control_takes_those_of_its_arm(plan: Pla
     ]
 
 
+def test_an_arm_with_lengths_of_its_own_names_them(plan: Plan, tmp_path: Path) -> None:
+    (tmp_path / "made-up.yaml").write_text(
+        GRID.replace("  control:", "  rl: {trainer: grpo, lengths: [24]}\n  control:")
+    )
+    plan = Plan.of(load_grid(tmp_path / "made-up.yaml"), tmp_path / "bases")
+    found = Records(tmp_path / "rl")
+    for cell in plan.tuning:
+        found.put(record(cell, 8 if (cell.name, cell.rate) == ("rl", 1e-3) else 2))
+    assert rows(tables(Results.of(plan, found)), "rates")[3] == [
+        "steps", "rl", "20.0 (x 24)", "80.0 (x 24)", "0.001 x 24"
+    ]  # fmt: skip
+    assert Results.of(plan, found).chosen["steps", "rl"] == Setting(1e-3, 24)
+
+
 def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, records: Records) -> None:
     results = Results.of(plan, records)
     first, second, alone = results.tests
@@ -107,9 +125,9 @@ def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, r
 def test_tables_hold_what_the_records_say(plan: Plan, records: Records) -> None:
     made = tables(Results.of(plan, records))
     base, sft = rows(made, "results")[2:4]
-    assert base[:7] == ["steps", "base", "", "", "4", "", ""] and base[7].startswith("30.0 [")
-    assert sft[:7] == ["steps", "sft", "0.001", "1", "4", "7", "2"] and sft[8] == "–"
-    assert base[8].startswith("-51.2 [") or base[8].startswith("-51.3 [")
+    assert base[:8] == ["steps", "base", "", "", "4", "", "", ""] and base[8].startswith("30.0 [")
+    assert sft[:8] == ["steps", "sft", "0.001", "1", "4", "7", "2", "12"] and sft[9] == "–"
+    assert base[9].startswith("-51.2 [") or base[9].startswith("-51.3 [")
     assert ["steps", "KeyError", "50.0", "50.0", "50.0", "50.0"] in rows(made, "kinds")
     assert rows(made, "power")[2][5:6] != ["0"] and len(rows(made, "power")) == 5
     assert made["made-up-missing"] == "Every cell is finished."
@@ -120,7 +138,7 @@ def test_a_family_with_a_missing_cell_is_not_tested(plan: Plan, records: Records
     records.put(cell.heading | {"error": "the disk | is full\nin detail"})
     results = Results.of(plan, records)
     assert [test.family for test in results.tests] == ["two"]
-    assert rows(tables(results), "results")[5][4:] == ["3", "7", "2", "55.0 (no interval)", "–"]
+    assert rows(tables(results), "results")[5][4:] == ["3", "7", "2", "12", "55.0 (no interval)", "–"]
     assert rows(tables(results), "missing")[2][0] == "steps-0 seed 12 control 0.0001 x 1"
     assert "the disk \\| is full |" in tables(results)["made-up-missing"]
 
@@ -165,7 +183,7 @@ def test_nothing_is_made_up(plan: Plan, tmp_path: Path) -> None:
     results = Results.of(plan, Records(tmp_path / "empty"))
     made = tables(results)
     assert {made[f"made-up-{name}"] for name in ("tests", "rates", "power", "kinds", "debugging")} == {NOT_RUN}
-    assert all(row[4:] == ["0", "", "", "–", "–"] for row in rows(made, "results")[2:])
+    assert all(row[4:] == ["0", "", "", "", "–", "–"] for row in rows(made, "results")[2:])
     assert ("steps sft", "not run: its rate is not chosen, for cells above are missing") in results.missing
     assert charts(results) == {}
 
@@ -211,9 +229,11 @@ def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records) 
     text = PAGE.read_text(encoding="utf-8")
     known = {name.removeprefix("made-up-") for name in tables(Results.of(plan, records))}
     known |= {f"{name}-plot" for name in charts(Results.of(plan, records))}
+    known |= {name.removeprefix("x-") for name in budget_tables.tables("x", [])}
+    known |= {f"curves-{what}-{b}-steps-plot" for what in ("solved", "pairs") for b in budget_tables.BUDGETS}
     marks = [line.split()[2] for line in text.splitlines() if line.startswith("<!-- table ")]
     for mark in marks:
-        assert mark.partition("-")[2] in known, mark
+        assert mark.partition("-")[2].replace("-objects-plot", "-steps-plot") in known, mark
     assert filled(text, {}) == text and len(marks) == text.count("<!-- end -->") > 10
 
 

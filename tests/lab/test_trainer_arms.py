@@ -7,7 +7,7 @@ import pytest
 from benchmarks.lab.trainers.arm import FINISHED, ArmSummary, Asked, Clock, Spent, new_model, once
 from benchmarks.lab.trainers.composed import MixtureSettings, StagesSettings, affordable
 from benchmarks.lab.trainers.grpo import GrpoSettings
-from benchmarks.lab.trainers.rounds import RoundsSettings, train_rounds
+from benchmarks.lab.trainers.rounds import RoundsSettings
 from benchmarks.lab.trainers.runs import RunSettings
 
 from iterpref.errors import ConfigError
@@ -133,12 +133,6 @@ def test_no_budget_is_exceeded_and_little_of_a_large_one_is_left() -> None:
 def test_settings_that_can_t_be_are_refused(make, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         make()
-
-
-def test_refused_before_anything_is_made(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="2 tasks can't be split into 3 parts"):
-        train_rounds(coder_path(), TASKS[:2], RoundsSettings(3, parts=True), 0, tmp_path / "rounds")
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_tasks_give_pairs_while_they_fit_into_the_budget() -> None:

@@ -15,7 +15,7 @@ from benchmarks.lab.trainers.rounds import RoundsSettings, train_rounds
 from benchmarks.lab.trainers.runs import opened, spent
 
 from iterpref import pipeline
-from iterpref.demo import CONFIG
+from iterpref.errors import ConfigError
 from iterpref.playground.coder import coder_path
 from iterpref.run_folder import TRAINING_RUN
 from iterpref.store import Store
@@ -44,24 +44,57 @@ def debugged(tmp_path_factory: pytest.TempPathFactory):
 
 
 def test_rounds_debug_with_the_model_of_the_round_before(tmp_path: Path) -> None:
-    evaluation = {**CONFIG["evaluation"], "tasks": 6}
-    settings = RoundsSettings(2, parts=True, evaluation=evaluation, run=tiny_run())
-    summary = train_rounds(coder_path(), TASKS, settings, 0, tmp_path / "rounds")
+    scored: list[str] = []
+
+    def score(model: Path) -> float:
+        scored.append(str(model))
+        return len(scored) / 10
+
+    settings = RoundsSettings(2, programs=40, run=tiny_run())
+    summary = train_rounds(coder_path(), TASKS, settings, 0, tmp_path / "rounds", score)
     first, second = summary.parts
     assert begun_with(first.model) == str(coder_path())
     assert begun_with(second.model) == first.model
     with Store.open(tmp_path / "rounds" / "round-2", write=False) as store:
         clients = {trajectory.client for trajectory in store.trajectories()}
-        assert {task.task_id for task in store.tasks()} == {task.task_id for task in TASKS[1::2]}
+        later = [task.task_id for task in store.tasks()]
     with Store.open(tmp_path / "rounds" / "round-1", write=False) as store:
         assert clients.isdisjoint(trajectory.client for trajectory in store.trajectories())
         assert first.spent.programs == sum(len(t.attempts) for t in store.trajectories())
-    assert summary.spent.programs == first.spent.programs + second.spent.programs
+        earlier = [task.task_id for task in store.tasks()]
+    ids = [task.task_id for task in TASKS]
+    assert (earlier + later)[: len(ids)] == ids, "the second goes on where the first stopped"
+    assert first.spent.programs <= 20, "a round's share"
+    assert 40 - 3 < summary.spent.programs == first.spent.programs + second.spent.programs <= 40
     assert summary.steps == first.steps + second.steps == 4
-    assert first.facts["after"] == second.facts["before"]
-    assert first.facts["gain"] == pytest.approx(first.facts["after"] - first.facts["before"], abs=1e-6)
+    assert scored == [str(coder_path()), first.model, second.model]
+    assert (first.facts["before"], first.facts["after"], second.facts["before"]) == (0.1, 0.2, 0.2)
+    assert second.facts["gain_per_program"] == pytest.approx(0.1 / second.spent.programs, abs=1e-8)
     assert summary.seconds > 0
     assert differs_from_the_coder(Path(summary.model))
+
+
+def test_a_share_that_may_not_pay_for_a_task_is_refused(tmp_path: Path) -> None:
+    """A task may take three programs, and two rounds have five."""
+    with pytest.raises(ConfigError, match="a round's share is 2 programs, and one task may take 3"):
+        train_rounds(coder_path(), TASKS, RoundsSettings(2, 5, tiny_run()), 0, tmp_path / "rounds")
+
+
+def test_a_killed_round_goes_on_within_its_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = train_rounds(coder_path(), TASKS, RoundsSettings(1, 30, tiny_run()), 0, tmp_path / "whole")
+    debug, done = pipeline.debug, []
+
+    def second_is_cut(run):
+        if done:
+            raise KeyboardInterrupt
+        done.append(debug(run))
+
+    with monkeypatch.context() as cut:
+        cut.setattr(pipeline, "debug", second_is_cut)
+        with pytest.raises(KeyboardInterrupt):
+            train_rounds(coder_path(), TASKS, RoundsSettings(1, 30, tiny_run()), 0, tmp_path / "cut")
+    again = train_rounds(coder_path(), TASKS, RoundsSettings(1, 30, tiny_run()), 0, tmp_path / "cut")
+    assert again.resumed and again.spent == whole.spent
 
 
 def test_a_round_without_a_pair_leaves_the_model(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from iterpref.records import Attempt
 from iterpref.store import SCHEMA_VERSION, PairFilter, Store, TaskFilter
 from iterpref.viewer.diffs import beneath, beside
 from iterpref.viewer.live import ViewSettings
-from iterpref.viewer.texts import MOST_SHOWN, TextRoom, shown
+from iterpref.viewer.texts import TextRoom
+from iterpref.visible import MOST_SHOWN, shown
 
 Fill = Callable[[], Store]
 

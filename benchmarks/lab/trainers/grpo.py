@@ -24,6 +24,7 @@ from iterpref.rewards import CodeReward
 
 from .arm import MODEL, ArmSummary, Asked, Clock, once
 
+LEFT = 0.02  # of a budget of programs; so much may be left for batches of the size asked for
 PART = 32  # programs of one forward and backward pass: a quarter of the memory of 128, and not measurably slower
 COLUMNS = ("tests", "style", "entry_point", "prefix")
 DEADLINE_S = 120.0  # of the rewards of a step
@@ -34,9 +35,10 @@ LIMITS = Limits(cpu_s=2.0, wall_s=6.0)
 class GrpoSettings:
     """`programs` or `wall_s` is the budget.
 
-    `group` programs are drawn for a prompt, and about `prompts` prompts make a batch: by up to a quarter more or less,
-    whatever leaves least of `programs`. A batch is learned in `iterations` steps, of which those after the first are
-    off-policy (TRL's `num_iterations`). The rate is constant; there is no KL term unless `beta` weighs one.
+    `group` programs are drawn for a prompt, and about `prompts` prompts make a batch: by up to a quarter more or less
+    where that leaves less of `programs`, of which 2 % may be left. A batch is learned in `iterations` steps, of which
+    those after the first are off-policy (TRL's `num_iterations`). The rate is constant; there is no KL term unless
+    `beta` weighs one.
     """
 
     programs: int | None = None
@@ -70,7 +72,7 @@ class GrpoSettings:
         groups = self.programs // self.group
         sizes = range(max(1, most - most // 4), min(most + most // 4, tasks) + 1)
         fitting = [size for size in sizes if size <= groups] or [min(groups, tasks)]
-        size = min(fitting, key=lambda size: (groups % size, abs(size - most)))
+        size = min(fitting, key=lambda size: (max(groups % size, LEFT * groups), abs(size - most)))
         return size, groups // size
 
 

@@ -37,8 +37,8 @@ def _grpo(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Pat
 
 
 def _rounds(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
-    settings = RoundsSettings(asked.rounds, asked.parts, _evaluation(asked), _run(asked))
-    return train_rounds(model, tasks, settings, asked.seed, output)
+    settings = RoundsSettings(asked.rounds, asked.programs, _run(asked))
+    return train_rounds(model, tasks, settings, asked.seed, output, lambda trained: score(trained, asked))
 
 
 def _stages(model: Path, tasks: list[Task], asked: argparse.Namespace, output: Path) -> ArmSummary:
@@ -69,12 +69,9 @@ def _run(asked: argparse.Namespace) -> RunSettings:
     return RunSettings(training={**CONFIG["training"], "learning_rate": asked.rate})
 
 
-def _evaluation(asked: argparse.Namespace) -> dict[str, object]:
-    return {**CONFIG["evaluation"], "tasks": asked.held_out}
-
-
 def score(model: Path, asked: argparse.Namespace) -> float:
-    config = RunSettings().config(model, asked.seed, evaluation=_evaluation(asked))
+    evaluation = {**CONFIG["evaluation"], "tasks": asked.held_out}
+    config = RunSettings().config(model, asked.seed, evaluation=evaluation)
     with tempfile.TemporaryDirectory() as folder, opened(Path(folder), config) as run:
         return pipeline.evaluate(run, str(model)).metrics["pass@1"]
 
@@ -92,7 +89,6 @@ def main() -> None:
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--iterations", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--parts", action="store_true", help="Rounds: a part of the tasks each.")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     tasks = playground_tasks("train", asked.tasks, asked.seed)

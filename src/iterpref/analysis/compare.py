@@ -16,11 +16,15 @@ from iterpref.statistics import pass_at_k_by_task
 
 
 class Comparison(Record):
-    """Two models, task by task. `difference` is second minus first; `low` and `high` bound it at `level`.
+    """Two models, task by task: shares from 0 to 1 of T tasks, paired by task.
+
+    `first` and `second` are the models, `first_pass_at_k` and `second_pass_at_k` their pass@`k` (arXiv:2107.03374) on
+    `benchmark`, whose data are `dataset_hash`; `first_result` and `second_result` the Results' ids. `difference` is
+    second minus first; `low` and `high` bound it at `level`, by a percentile bootstrap over tasks (Efron 1979).
 
     `won`: tasks that the second solves more often (with one completion: only it solves), `lost`: the first; `both` and
     `neither`: no difference, solved or not; ids are in the order of the first Result. `mcnemar_p` is None where tasks
-    have several completions; `holm_p` is set where several comparisons are reported together.
+    have several completions (McNemar 1947, exact); `holm_p` is set where several comparisons are reported together.
     """
 
     benchmark: str
@@ -64,7 +68,19 @@ class Matrix(Record):
 
 
 def compare(first: Result, second: Result, level: float = 0.95, seed: int = 0, k: int = 1) -> Comparison:
-    """Compare two Results task by task; `level` and `seed` are the bootstrap interval's.
+    """Did the second model really do better than the first on the same tasks?
+
+    A percentile bootstrap over tasks (Efron 1979), and McNemar's exact test (1947) where tasks have one completion.
+
+    Args:
+        first: The Result that the other is compared with.
+        second: On the same benchmark, data and tasks.
+        level: Of the interval, from 0 to 1.
+        seed: Of the bootstrap's 10,000 draws.
+        k: Of pass@k, at most the completions of a task.
+
+    Returns:
+        Difference of pass@k with its interval, p-value, and the ids of the tasks that were won and lost.
 
     Raises:
         RecordError: The Results are of different benchmarks, data or tasks, or a task has fewer than k completions.

@@ -10,6 +10,7 @@ import typer
 import iterpref
 from iterpref.errors import IterPrefError, StoppedError
 from iterpref.files import disk_trouble
+from iterpref.visible import shown
 
 from .opening import Repeatable
 from .verb import Verb, Verbs
@@ -86,5 +87,5 @@ def main() -> None:
 
 
 def _end(message: str, status: int) -> NoReturn:
-    print(f"iterpref: {message}", file=sys.stderr)
+    print(f"iterpref: {shown(message)}", file=sys.stderr)
     raise SystemExit(status) from None

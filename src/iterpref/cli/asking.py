@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iterpref.errors import IterPrefError
+from iterpref.visible import shown
 
 if TYPE_CHECKING:
     from iterpref.opened_run import OpenedRun
@@ -42,7 +43,7 @@ def say_dead(store: "Store", before: int) -> None:
     if dead > 0:
         which = "1 request was" if dead == 1 else f"{dead} requests were"
         said = f"{which} refused or given up; the last: {store.last_dead_letter()}"
-        print(f"iterpref: {said}; --retry-dead asks again", file=sys.stderr)
+        print(f"iterpref: {shown(said)}; --retry-dead asks again", file=sys.stderr)
 
 
 def check_calls(failed: int, why: str, what: str) -> None:

@@ -113,20 +113,22 @@ def debug(
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
+    if estimate:
+        with open_run(run, config, set_, write=False) as opened:
+            from iterpref.debugging.estimate import estimate_debugging
+
+            estimated = estimate_debugging(opened)
+        finish(estimated, as_json)
+        return
     if shard:
         if again:
             raise IterPrefError("--again works on the whole run, not on a shard; leave --shard out")
         progress = _debug_shard(run, shard, config, set_, retry_dead)
     else:
-        with open_run(run, config, set_, write=not estimate) as opened:
+        with open_run(run, config, set_) as opened, asking(opened, "debug", again, retry_dead) as asked:
             from iterpref import pipeline
-            from iterpref.debugging.estimate import estimate_debugging
 
-            if estimate:
-                finish(estimate_debugging(opened), as_json)
-                return
-            with asking(opened, "debug", again, retry_dead) as asked:
-                progress = pipeline.debug(asked)
+            progress = pipeline.debug(asked)
     total, failed = progress.total, progress.failed_tools
     rates = [round(rate, 4) for rate in progress.pass_rates]
     counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
@@ -170,11 +172,14 @@ def merge(
     Example: iterpref merge --run runs/a
     """
     from iterpref.debugging.shards import merge_shards
+    from iterpref.doing import doing
+    from iterpref.progress import ProgressBars
     from iterpref.store import Store
 
     must_exist(run)
-    with Store.open(run) as store:
-        finish(merge_shards(store, mixed=mixed), as_json)
+    with ProgressBars(), Store.open(run) as store, doing("merging shards"):
+        merged = merge_shards(store, mixed=mixed)
+    finish(merged, as_json)
 
 
 @verb()
@@ -248,15 +253,16 @@ def export_(
         from iterpref import pipeline
         from iterpref.exporting import export_calls, export_trajectories
 
-        if format_ == "calls":
-            finish({"calls": export_calls(opened.store, output, overwrite=overwrite), "file": str(output)}, as_json)
-            return
-        if format_ != "trajectories":
-            made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
-            finish(asdict(made), as_json)
-            return
-        if push:
+        if push and format_ in ("calls", "trajectories"):
             raise IterPrefError("--push uploads pairs; name their format, as --format trl_conversational")
-        written = export_trajectories(opened.store, output, overwrite=overwrite)
-        left = {"unfinished": unfinished} if (unfinished := opened.store.count_unfinished()) else {}
-        finish({"trajectories": written, **left, "file": str(output)}, as_json)
+        summary: dict[str, Any] = {"file": str(output)}
+        if format_ == "calls":
+            summary = {"calls": export_calls(opened.store, output, overwrite=overwrite)} | summary
+        elif format_ == "trajectories":
+            written = export_trajectories(opened.store, output, overwrite=overwrite)
+            left = {"unfinished": unfinished} if (unfinished := opened.store.count_unfinished()) else {}
+            summary = {"trajectories": written} | left | summary
+        else:
+            made = pipeline.export(opened, output, format_, push, private=not public, overwrite=overwrite)
+            summary = asdict(made)
+    finish(summary, as_json)

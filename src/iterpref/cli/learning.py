@@ -7,6 +7,7 @@ from typing import Annotated
 
 from typer import Option
 
+from iterpref.doing import doing
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
@@ -112,17 +113,19 @@ def train(
 
     settings = begin(run, config, set_)
 
-    from iterpref import pipeline
     from iterpref.progress import ProgressBars
 
     with stoppable(), ProgressBars() as bars:
+        with doing("starting"):
+            from iterpref import pipeline
+
         summary = pipeline.train(RunFolder(run), settings, bars, output, restart)
     if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
         finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
 
 
 @verb("run")
-def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> None:
+def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None, as_json: AsJson = False) -> None:
     """Do all steps: evaluate, debug, pair, train, evaluate again, report. Run again to continue.
 
     Reads the run's tasks and the config. Writes the whole run folder.
@@ -130,9 +133,11 @@ def run_(run: RunOption, config: ConfigFile = None, set_: Overrides = None) -> N
     """
     with open_run(run, config, set_) as opened:
         from iterpref import pipeline
+        from iterpref.viewer.terminal import run_facts
 
         pipeline.run_all(opened)
-    finish({"report": str(opened.folder.report)}, as_json=False)
+        summary = run_facts(opened.store)
+    finish(summary | {"report": str(opened.folder.report)}, as_json)
 
 
 @verb()

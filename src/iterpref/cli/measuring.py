@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
+from iterpref.visible import shown
 
 from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
 from .asking import Again, RetryDead, asking
@@ -87,14 +88,17 @@ def compare(
     Example: iterpref compare runs/a --html compared.html
     """
     from iterpref.analysis import compare_all, load_entrants
+    from iterpref.doing import doing
     from iterpref.exporting import begins_with, check_file
+    from iterpref.progress import ProgressBars
     from iterpref.viewer.comparison import PAGE_BEGINS, as_markdown, write_page
 
     for path, begins in ((markdown, "pass@"), (html, PAGE_BEGINS)):
         if path is not None:
             check_file(path, begins_with(begins), overwrite)
-    entrants = load_entrants(sources)
-    matrix = compare_all(entrants, k, level, seed)
+    with ProgressBars(), doing("comparing"):
+        entrants = load_entrants(sources)
+        matrix = compare_all(entrants, k, level, seed)
     text = as_markdown(matrix)
     if markdown is not None:
         markdown.write_text(text, encoding="utf-8")
@@ -103,20 +107,22 @@ def compare(
     if as_json:
         finish(matrix.model_dump(mode="json"), as_json)
     else:
-        print(text)
+        print(shown(text))
 
 
 @verb()
-def report(run: RunOption) -> None:
+def report(run: RunOption, as_json: AsJson = False) -> None:
     """Write report.html: what the run did, with its numbers and example pairs, as one static page.
 
     Reads the run's records. Example: iterpref report --run runs/a
     """
+    from iterpref.progress import ProgressBars
     from iterpref.store import Store
     from iterpref.viewer.report import write_report
 
-    with Store.open(run, write=False) as store:
-        finish({"report": str(write_report(store))}, as_json=False)
+    with ProgressBars(), Store.open(run, write=False) as store:
+        path = write_report(store)
+    finish({"report": str(path)}, as_json)
 
 
 @verb()
@@ -126,9 +132,11 @@ def doctor(as_json: AsJson = False) -> None:
     Reads and writes nothing. Ends with status 1 where nothing better than resource limits works.
     Example: iterpref doctor
     """
+    from iterpref.progress import ProgressBars
     from iterpref.sandbox.doctor import diagnose
 
-    found = diagnose()
+    with ProgressBars():
+        found = diagnose()
     used = next(finding.isolation for finding in found if not finding.blocked)
     rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no",
              **({"breaks": "; ".join(f.breaks)} if f.breaks else {})} for f in found]  # fmt: skip

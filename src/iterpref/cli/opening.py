@@ -7,10 +7,13 @@ command that fails before it has stored anything leaves neither a new run nor ne
 
 import difflib
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from iterpref.doing import doing
 from iterpref.errors import StoreError
 from iterpref.run_folder import DATABASE, RunFolder
 
@@ -20,7 +23,6 @@ from .stopping import stoppable
 if TYPE_CHECKING:
     from iterpref.config import Config
     from iterpref.opened_run import OpenedRun
-    from iterpref.store import Store
 
 Repeatable = list[str] | None
 
@@ -51,23 +53,15 @@ def open_run(
     if makes:
         check_training(resolved)
 
-    from iterpref.opened_run import OpenedRun
     from iterpref.progress import ProgressBars
-    from iterpref.store import Store
 
-    made = False
-    try:
-        with Store.open(run, write=write) as store, stoppable(store), ProgressBars() as bars:
-            made = makes and _keep(store, resolved)
-            try:
-                yield OpenedRun(store, resolved, bars)
-            except BaseException:
-                made = made and not store.count_work()
-                raise
-    except BaseException:
-        if made:
-            _take_back(run)
-        raise
+    with ProgressBars() as bars:
+        with doing("starting"):
+            from iterpref.opening import opened
+
+            import_module("iterpref.pipeline")  # what the command asks for next
+        with opened(run, resolved, makes=makes, write=write) as found, stoppable(found.store):
+            yield replace(found, on_progress=bars)
 
 
 def begin(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":
@@ -112,24 +106,3 @@ def _advice(run: Path) -> str:
     if near:
         return f"; did you mean {run.parent / near[0]}?"
     return "; make one: iterpref import SOURCE --run RUN (tasks, recorded runs or pairs), or iterpref synthesize"
-
-
-def _keep(store: "Store", resolved: "Config") -> bool:
-    """Make the settings of the command that makes a run the run's own; whether it does make it."""
-    from iterpref.config.load import dump_config
-    from iterpref.files import write_text
-
-    path = RunFolder(store.folder).config
-    new = not path.is_file() and not store.count_work()
-    if new:
-        write_text(path, dump_config(resolved))
-    return new
-
-
-def _take_back(run: Path) -> None:
-    """Remove a run that holds nothing; logs stay, for they say why."""
-    folder = RunFolder(run)
-    for path in (folder.config, *run.glob(f"{DATABASE}*"), run / ".lock"):
-        path.unlink(missing_ok=True)
-    with suppress(OSError):
-        run.rmdir()

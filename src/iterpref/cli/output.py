@@ -1,9 +1,15 @@
-"""How a command ends: its numbers, as JSON for programs or in lines for people."""
+"""How a command ends: its numbers, as JSON for programs, as a table on a terminal, in plain lines elsewhere."""
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from iterpref.visible import shown
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _SHARE = re.compile(r"pass@|pass_at|pass_rate|_coverage$")
 _DIGITS = 4
@@ -11,11 +17,25 @@ _MOST_ROWS = 50  # of one list
 
 
 def finish(summary: Mapping[str, Any], as_json: bool) -> None:
-    """Say what was done: as one JSON object on the last line of standard output, or as plain lines."""
+    """Say what was done: as one JSON object on the last line of standard output, or for people."""
     if as_json:
-        print(json.dumps(summary, ensure_ascii=False), flush=True)
+        say_as_json(summary)
+    elif sys.stdout.isatty():
+        from rich.console import Console
+
+        Console(highlight=False).print(_table(summary), soft_wrap=False)
     else:
         print("\n".join(_lines(summary, "")), flush=True)
+
+
+def say_as_json(summary: Mapping[str, Any]) -> None:
+    """One line, whatever it holds: a lone surrogate of a program is escaped."""
+    text = json.dumps(summary, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(summary)
+    print(text, flush=True)
 
 
 def with_causes(name: str, causes: Mapping[str, str], most: int = 10) -> dict[str, Any]:
@@ -25,23 +45,60 @@ def with_causes(name: str, causes: Mapping[str, str], most: int = 10) -> dict[st
     return {name: [*rows, *rest]} if rows else {}
 
 
+def _table(summary: Mapping[str, Any]) -> "Table":
+    """Two columns; what is a list of rows is a table of its own in the second."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in summary.items():
+        inner: Any = Text(_text(key, value))
+        if isinstance(value, Mapping) and value:
+            inner = _table(value)
+        elif _is_rows(value):
+            inner = _rows(value)
+        table.add_row(Text(shown(key.replace("_", " "))), inner)
+    return table
+
+
+def _rows(rows: Sequence[Mapping[str, Any]]) -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in names:
+        table.add_column(Text(shown(name.replace("_", " "))), overflow="fold")
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*(Text(_text(name, row[name]) if name in row else "") for name in names))
+    if len(rows) > _MOST_ROWS:
+        table.add_row(f"… {len(rows) - _MOST_ROWS} more; --json lists them all")
+    return table
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and isinstance(value[0], Mapping)
+
+
 def _lines(values: Mapping[str, Any], indent: str) -> Iterator[str]:
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield f"{indent}{key}:"
+            yield f"{indent}{shown(key)}:"
             yield from _lines(value, f"{indent}  ")
-        elif isinstance(value, list | tuple) and value and isinstance(value[0], Mapping):
+        elif _is_rows(value):
             yield f"{indent}{key}:"
             yield from (f"{indent}  " + ", ".join(f"{name} {_text(name, item)}" for name, item in row.items())
                         for row in value[:_MOST_ROWS])  # fmt: skip
             if len(value) > _MOST_ROWS:
                 yield f"{indent}  … {len(value) - _MOST_ROWS} more; --json lists them all"
         else:
-            yield f"{indent}{key}: {_text(key, value)}"
+            yield f"{indent}{shown(key)}: {_text(key, value)}"
 
 
 def _text(name: str, value: Any) -> str:
-    """Shares as percentages, other numbers with four digits."""
+    """Shares as percentages, other numbers with four digits; of texts nothing that a terminal would obey."""
     if isinstance(value, float) and _SHARE.search(name):
         return f"{value:.1%}"
     if isinstance(value, float):
@@ -49,5 +106,5 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(_text(name, item) for item in value) or "none"
     if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(key, item)}" for key, item in value.items()) or "none"
-    return "–" if value is None else str(value)
+        return ", ".join(f"{shown(str(key))} {_text(key, item)}" for key, item in value.items()) or "none"
+    return "–" if value is None else shown(str(value))

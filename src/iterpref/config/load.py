@@ -2,7 +2,7 @@
 
 import copy
 import difflib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,25 @@ def load_config(
         put_written(written, key, override.partition("=")[2])
     source = str(path) if path else "the built-in defaults"
     return parse_config(values, source, [key for key, _ in changes], written)
+
+
+def load_settings(path: Path | None, settings: Mapping[str, Any]) -> Config:
+    """A run's file, or the defaults for None, with a mapping of the same form on top; see `load_config`."""
+    values = _read_yaml(path)[0] if path else {}
+    forget_removed_keys(values)
+    for key, value in _flat(settings):
+        leave_kind(values, key, value)
+        _apply(values, key, value, f"{key}={value!r}")
+    return parse_config(values, "settings" if settings else str(path))
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """`a.b` and its value; a mapping whose keys are no such names is a value."""
+    for name, value in settings.items():
+        if isinstance(value, Mapping) and value and all(isinstance(key, str) and "." not in key for key in value):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", copy.deepcopy(value)
 
 
 def parse_config(

@@ -4,7 +4,6 @@ A task is left out when its tests show that no program can pass, or that every p
 own reference fails. It stays in the run. Executions are cached, so that checking again costs nothing.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from iterpref.executor import Executor
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Execution, Task
 from iterpref.task_tests import problem_of
+from iterpref.waiting import wait_for
 
 AT_A_TIME = 64  # tasks whose references wait for the sandbox
 
@@ -37,7 +37,7 @@ def check_run(run: OpenedRun) -> TaskCheck:
     with run.sandbox() as sandbox:
         total = run.store.count_tasks()
         work = check_each(run.store.tasks(), total, run.executor(sandbox), run.shows("check"))
-        return asyncio.run(work)
+        return wait_for(work)
 
 
 async def check_each(

@@ -14,6 +14,7 @@ from iterpref.debugging.check_tasks import check_each
 from iterpref.debugging.debug import Debugger, DebugProgress, Feedback, debug
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
+from iterpref.waiting import wait_for
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ def debug_tasks(run: OpenedRun, feedback: Feedback | None = None) -> DebugProgre
         tools.callback(sandbox.close)
         executor = run.executor(sandbox)
         debugger = Debugger(ledger, executor, run.store, settings, run.config.seed, feedback, repair_ledger)
-        return asyncio.run(_with_threads(sandbox.workers, _checked(run, debugger, total, show)))
+        return wait_for(with_threads(sandbox.workers, _checked(run, debugger, total, show)))
 
 
 async def _checked(
@@ -79,7 +80,7 @@ def _spent(budget: Budget) -> str:
     return f", {budget.spent}" if budget.calls else ""
 
 
-async def _with_threads(count: int, work: Coroutine[Any, Any, T]) -> T:
+async def with_threads(count: int, work: Coroutine[Any, Any, T]) -> T:
     """Await work whose executions wait in threads: asyncio alone has a few more than cores, too few for a cluster."""
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(count + 4, thread_name_prefix="grading"))
     return await work

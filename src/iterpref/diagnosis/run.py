@@ -3,7 +3,6 @@
 Not here: the continuations of one pair (diagnose.py), where they begin (places.py), shares over all pairs (`analysis`).
 """
 
-import asyncio
 from collections import Counter
 
 from iterpref.clients import LocalConfig
@@ -12,6 +11,7 @@ from iterpref.errors import ConfigError
 from iterpref.opened_run import OpenedRun
 from iterpref.records import DIAGNOSED
 from iterpref.store import Store
+from iterpref.waiting import wait_for
 
 NO_TASK = "no task of this id, so no tests"
 NO_WRONG_LINES = "the fix only inserts lines, so there is no D⁻"
@@ -42,7 +42,7 @@ def diagnose_run(run: OpenedRun) -> DiagnosisProgress:
     with run.ledger(client) as ledger, run.sandbox() as sandbox:
         anew = not isinstance(client, LocalConfig)
         diagnoser = Diagnoser(ledger, run.executor(sandbox), run.store, settings, run.config.seed, anew)
-        return asyncio.run(diagnose(diagnoser, chosen, progress, run.shows("diagnose")))
+        return wait_for(diagnose(diagnoser, chosen, progress, run.shows("diagnose")))
 
 
 def subjects_of(store: Store) -> tuple[list[Subject], Counter[str]]:

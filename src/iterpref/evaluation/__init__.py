@@ -8,7 +8,8 @@
         result = asyncio.run(evaluate(benchmark, answers, config, sandbox=sandbox, store=store))
     write_result(result, Path("runs/a/results"))
 
-A model's completions are `GeneratedAnswers(ledger, benchmark, config)`. A benchmark is one file in benchmarks/.
+The same without a run: `score_samples("samples.jsonl", "humaneval+")`. A model's completions are
+`GeneratedAnswers(ledger, benchmark, config)`. A benchmark is one file in benchmarks/.
 Not here: comparing Results, and what failures have in common (`analysis`).
 """
 
@@ -18,7 +19,8 @@ from iterpref.evaluation.checkpoint_scorer import CheckpointScorer
 from iterpref.evaluation.evaluate import count_refused, evaluate
 from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.samples import Answer, read_samples, write_result
+from iterpref.evaluation.score_samples import score_samples
 
 __all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice",
            "count_refused", "evaluate", "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples",
-           "stronger_tasks", "write_result"]  # fmt: skip
+           "score_samples", "stronger_tasks", "write_result"]  # fmt: skip

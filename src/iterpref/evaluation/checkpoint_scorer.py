@@ -6,7 +6,6 @@ but for those that its authors keep for validation, and what the run is evaluate
 them would be measured by what chose it.
 """
 
-import asyncio
 from pathlib import Path
 
 from iterpref.clients import in_this_process, open_ledger
@@ -20,6 +19,7 @@ from iterpref.opened_run import open_sandbox
 from iterpref.records import Result
 from iterpref.run_folder import VALIDATION_STORE
 from iterpref.store import Store
+from iterpref.waiting import wait_for
 
 ADVICE = "take benchmark: playground or mbpp-full (split: validation), or the path of a JSONL file of tasks of your own"
 
@@ -61,7 +61,7 @@ class CheckpointScorer:
             open_sandbox(self._config.sandbox) as sandbox,
         ):
             answers = GeneratedAnswers(ledger, self._tasks, self._config)
-            return asyncio.run(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))
+            return wait_for(evaluate(self._tasks, answers, self._config, sandbox=sandbox, store=store))
 
 
 def validation_tasks(selection: SelectionConfig, config: Config) -> Benchmark:

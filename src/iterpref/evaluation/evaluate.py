@@ -16,6 +16,7 @@ from typing import Any
 
 from iterpref.clients.ask import as_finished
 from iterpref.config import Config
+from iterpref.doing import doing
 from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
@@ -99,7 +100,8 @@ def _settings(config: Config) -> dict[str, Any]:
 
 def _broken(benchmark: Benchmark, sandbox: AnySandbox) -> dict[str, str]:
     """Task id → why it can't be judged here; RecordError if no task can."""
-    failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
+    with doing(f"running the references of {len(benchmark.tasks)} tasks"):
+        failing = preflight(benchmark.tasks, sandbox) if benchmark.preflight else {}
     broken = {**benchmark.broken, **failing}
     if all(task.task_id in broken for task in benchmark.tasks):
         task_id, why = next(iter(broken.items()))

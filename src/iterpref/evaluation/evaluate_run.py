@@ -1,11 +1,12 @@
 """An opened run's model, or a file of a model's samples → Result on the configured benchmark, and its files."""
 
-import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from iterpref.clients import in_this_process
+from iterpref.doing import doing
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
@@ -15,6 +16,7 @@ from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
 from iterpref.sandbox.remote import AnySandbox
+from iterpref.waiting import wait_for
 
 
 def evaluate_model(run: OpenedRun, model: str) -> Result:
@@ -42,10 +44,15 @@ def _trained(run: OpenedRun, model: str) -> str:
     return str(trained)
 
 
-def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
-    """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
+def evaluate_samples(
+    run: OpenedRun, path: Path, sanitized: bool = False, tasks: Sequence[Task] | None = None
+) -> Result:
+    """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first.
+
+    With `tasks` on these, else on the configured benchmark.
+    """
     with run.sandbox() as sandbox:
-        benchmark = _benchmark(run, sandbox)
+        benchmark = _benchmark(run, sandbox) if tasks is None else Benchmark("tasks", list(tasks), preflight=True)
         given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken, benchmark.outside)
         answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
         result = _score(run, benchmark, answers, sandbox)
@@ -65,7 +72,8 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
 
 def _benchmark(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
     settings = run.config.evaluation
-    return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
+    with doing(f"reading the benchmark {settings.benchmark}"):
+        return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
 
 
 def _with_facts(run: OpenedRun, result: Result, facts: dict[str, Any]) -> Result:
@@ -81,6 +89,6 @@ def _score(run: OpenedRun, benchmark: Benchmark, answers: AnswerSource, sandbox:
     show = partial(run.on_progress, "evaluate")
     work = evaluate(benchmark, answers, run.config, sandbox=sandbox, store=run.store, on_progress=show,
                     again=run.asks_again)  # fmt: skip
-    result = asyncio.run(work)
+    result = wait_for(work)
     write_result(result, run.folder.results)
     return result

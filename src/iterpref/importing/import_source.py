@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal
 
+from iterpref.doing import doing
 from iterpref.errors import RecordError
 from iterpref.importing.pairs import import_pairs
 from iterpref.importing.recorded import import_recorded
@@ -33,6 +34,11 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
         ConfigError, RecordError: The source or its columns can't be used; or some rows can't, and all others are
             imported.
     """
+    with doing(f"reading {source}"):
+        return _import_source(run, source, columns)
+
+
+def _import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
     settings = run.config.importing
     columns = {**settings.columns, **columns}
     if "tests" in columns:

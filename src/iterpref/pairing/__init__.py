@@ -5,13 +5,15 @@
         store.replace_pairs(make_pairs(store, settings))
         write_dataset(Path("runs/a/pairs"), store.pairs(kept=True))
 
-Two texts of one's own, without a run: `focal_pair(ImportedPair(...), settings)` gives them their spans. No model is
+Without a run: `focal_pairs(task, trajectory)` of one trajectory, and of two texts of one's own
+`focal_pair(ImportedPair(...), settings)` gives them their spans. No model is
 asked but by `judge_pairs`. What is not named here is private.
 """
 
-from iterpref.line_diff import changed_spans
+from iterpref.line_diff import ChangedSpans, changed_spans
 from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.filters import estimated_tokens
+from iterpref.pairing.focal_pairs import focal_pairs
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import focal_pair, make_pairs
 from iterpref.pairing.pair_run import judge_run, pair_run
@@ -20,10 +22,12 @@ from iterpref.pairing.parquet import PARQUET, write_dataset
 __all__ = [
     "PARQUET",
     "Benchmarks",
+    "ChangedSpans",
     "JudgeProgress",
     "changed_spans",
     "estimated_tokens",
     "focal_pair",
+    "focal_pairs",
     "judge_pairs",
     "judge_run",
     "make_pairs",

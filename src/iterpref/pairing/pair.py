@@ -39,27 +39,30 @@ def make_pairs(
     seed: int = 0,
     count_tokens: CountTokens = estimated_tokens,
     path: Path | None = None,
+    told: Callable[[], None] = lambda: None,
 ) -> Iterator[PreferencePair]:
     """All pairs of a run, checked by the filters: those of its trajectories, then the imported ones; streamed.
 
     `settings.source` says whose trajectories: programs of sampling runs were not made from one another. With `path` D⁻
-    is cut down to lines that ran.
+    is cut down to lines that ran. `told` is called when all pairs of a trajectory, or an imported one, are made.
     """
     filters, quality = Filters(settings, count_tokens), QualityFilters(store, settings)
-    for candidate, entry_point in _candidates(store, settings, seed, path):
+    for candidate, entry_point in _candidates(store, settings, seed, path, told):
         yield quality.check(filters.check(candidate, entry_point))
 
 
 def _candidates(
-    store: Store, settings: PairingConfig, seed: int, path: Path | None
+    store: Store, settings: PairingConfig, seed: int, path: Path | None, told: Callable[[], None]
 ) -> Iterator[tuple[PreferencePair, str | None]]:
     for trajectory in store.trajectories():
         if (trajectory.origin == "sampling") == (settings.source == "sampling"):
             task = store.task(trajectory.task_id)
             for made in pairs_of(task, trajectory, settings, seed, path):
                 yield made, task.entry_point
+        told()
     for imported in store.imported_pairs():
         yield focal_pair(imported, settings), None
+        told()
 
 
 def pairs_of(

@@ -3,7 +3,6 @@
 Not here: the making of one pair (pair.py), a judge's question (judge_pairs.py), the files of pairs (parquet.py).
 """
 
-import asyncio
 from contextlib import ExitStack
 
 from iterpref.opened_run import OpenedRun
@@ -11,6 +10,7 @@ from iterpref.pairing.failing_path import FailingPath
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
 from iterpref.pairing.pair import make_pairs
+from iterpref.waiting import wait_for
 
 
 def pair_run(run: OpenedRun) -> None:
@@ -29,7 +29,14 @@ def pair_run(run: OpenedRun) -> None:
             sandbox = run.sandbox()
             stack.callback(sandbox.close)
             path = FailingPath(sandbox, run.config.seed, run.config.limits).lines
-        run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count, path))
+        done = 0
+
+        def told() -> None:
+            nonlocal done
+            done += 1
+            run.on_progress("pair", done, sources, "")
+
+        run.store.replace_pairs(make_pairs(run.store, settings, run.config.seed, count, path, told))
 
 
 def judge_run(run: OpenedRun) -> JudgeProgress:
@@ -42,4 +49,4 @@ def judge_run(run: OpenedRun) -> JudgeProgress:
     pairs = list(run.store.pairs(kept=True))
     run.need(len(pairs), "kept pairs to judge", "iterpref pair makes them")
     with run.judge_ledger() as ledger:
-        return asyncio.run(judge_pairs(pairs, ledger, run.store, run.shows("judge"), again=run.asks_again))
+        return wait_for(judge_pairs(pairs, ledger, run.store, run.shows("judge"), again=run.asks_again))

@@ -23,7 +23,7 @@ Text = Annotated[str, AfterValidator(well_formed)]
 
 
 class Message(Record):
-    """One turn of a conversation with a model."""
+    """One turn of a conversation with a model: whose it is (`role`), and its text (`content`)."""
 
     role: Literal["system", "user", "assistant"]
     content: Text

@@ -45,13 +45,15 @@ class TestOutcome(Record):
 
 
 class Execution(Record):
-    """What happened when a program ran against tests.
+    """What happened when a program ran against tests: arXiv:2503.02783 shows a model `error` and `failing_case`.
 
     `verdict` is the outcome, `trust` how far it can be believed (`oracle`: expected values stayed outside the child),
     `isolation` the rung it ran on; `warnings` carries whatever must not be overlooked (for example, no isolation).
+    `tests` are the outcomes of single tests, `phase` is what ran last.
     `error_type` is the exception's class name or the limit hit, `error` the message; `frames` are the lines below it:
     where in the user's files it came up, the innermost last, and with which values. `packages`: name and version of
     each installed package that the program or its tests loaded; on a machine with others the verdict may be another.
+    `stdout` and `stderr` are what was written, `wall_s` and `cpu_s` seconds, `max_rss_bytes` the most memory in bytes.
     """
 
     verdict: Verdict

@@ -10,7 +10,7 @@ from .trajectory import Origin
 
 
 class Span(Record):
-    """Characters [start, stop) of the exact string the span came with."""
+    """Characters [`start`, `stop`) of the exact string the span came with."""
 
     start: int = Field(ge=0)
     stop: int = Field(ge=0)
@@ -38,9 +38,13 @@ class FilterVerdict(Record):
 class PreferencePair(Record):
     """A chosen and a rejected completion, and where they differ.
 
-    `prompt`, `chosen`, `rejected` are TRL's columns. Spans index the exact `chosen` and `rejected` strings, cover whole
-    lines with their newline, and mark D⁺ and D⁻ (arXiv:2503.02783, Algorithm 1); with `empty_removed: anchor` a fix
-    that only inserts lines has a span without a line's end per place where they are missing.
+    `prompt`, `chosen`, `rejected` are TRL's columns. `chosen_spans` and `rejected_spans` index the exact `chosen` and
+    `rejected` strings, cover whole lines with their newline, and mark D⁺ and D⁻ (arXiv:2503.02783, Algorithm 1); with
+    `empty_removed: anchor` a fix that only inserts lines has a span without a line's end per place where they are
+    missing. `pair_id` is unique in a run. `task_id`, `trajectory_id`, `chosen_iteration`, `rejected_iteration` and
+    `origin` say which attempts it is made of, `error_type` why the rejected one failed, `tests_hash` and `trust` by
+    which tests and how far that can be believed, `render_template`, `diff` and `diff_version` how texts and spans were
+    made. `filters` are the verdicts on it; it is `kept` where none drops it.
     """
 
     pair_id: str

@@ -9,7 +9,10 @@ from .execution import Execution
 
 
 class Sample(Record):
-    """One completion of a benchmark task: raw, as a program, and what its tests said."""
+    """One completion of a benchmark task: raw (`completion`), as a `program`, and what its tests said (`execution`).
+
+    `sample_index` counts the samples of one `task_id` from 0.
+    """
 
     task_id: str
     sample_index: int
@@ -19,7 +22,11 @@ class Sample(Record):
 
 
 class Result(Record):
-    """One model on one benchmark. `metrics` holds `pass@k`; everything else says how it was reached.
+    """One model on one benchmark.
+
+    `metrics` holds `pass@k`, a share from 0 to 1 (unbiased, arXiv:2107.03374), and its standard error `pass@k_stderr`;
+    `samples` are n per task. `result_id`, `benchmark`, its `version` and `dataset_hash`, `model`, `protocol` and
+    `settings` say how it was reached.
 
     `broken`: tasks that can't be judged on this machine, with the cause; they have no samples and count in no metric.
     `difficulty`: task id → what its publishers call it (`easy`), else its reference's length (`reference: 6-10 lines`).

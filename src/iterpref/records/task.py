@@ -10,7 +10,7 @@ Style = Literal["assert", "check", "calls", "unittest", "pytest", "doctest", "st
 
 
 class TestFile(Record):
-    """One file of tests; how `content` is read depends on the task's style.
+    """One file of tests, at a relative `path`; how `content` is read depends on the task's style.
 
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
@@ -29,10 +29,13 @@ Count = Annotated[int, Field(ge=1, le=1 << 50)]
 
 
 class Limits(Record):
-    """What one execution may use. CPU time is the first bound; wall time is the outer one.
+    """What one execution may use: seconds, bytes and counts.
 
-    `call_cpu_s` and `call_wall_s` bound one call, or one test that runs in the program's process, and the loading of
-    the program; None, which is left out where limits are written: only the whole run is bounded.
+    CPU time (`cpu_s`) is the first bound; wall time (`wall_s`) is the outer one. `memory_bytes`: of each process;
+    `processes`: at once; `open_files`: at once, of each process; `file_bytes`: of each file, and of a job's files
+    together; `output_bytes`: of each of its two streams. `call_cpu_s` and `call_wall_s` bound one call, or one test
+    that runs in the program's process, and the loading of the program; None, which is left out where limits are
+    written: only the whole run is bounded.
     """
 
     cpu_s: Seconds = 5.0
@@ -61,8 +64,12 @@ class Limits(Record):
 class Task(Record):
     """A programming task with frozen tests.
 
-    `prefix` is put before every program (HumanEval's imports, stubs); `reference` is a known solution, never shown to a
-    model; `split` is free text (`train`, `validation`, `held_out` in the playground).
+    `task_id` is unique in a run, `prompt` what a model reads: a text, or a conversation. `tests` are files, `style` how
+    they are run; `entry_point` is the function that they call, where it is known; `program_path` the file that tests
+    import; `packages` what programs may import beside the standard library. `limits` hold for each run. `origin`,
+    `license` and `parent_task_id` say where it comes from. `prefix` is put before every program (HumanEval's imports,
+    stubs); `reference` is a known solution, never shown to a model; `split` is free text (`train`, `validation`,
+    `held_out` in the playground).
     """
 
     task_id: str

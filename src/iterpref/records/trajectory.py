@@ -10,7 +10,12 @@ Origin = Literal["debugging", "sampling", "import"]
 
 
 class Attempt(Record):
-    """One program and what its tests said. `feedback` is the text shown to the model for the next attempt."""
+    """One program and what its tests said.
+
+    `iteration` counts from 0, the first program. `completion` is the model's whole reply, `program` the code in it,
+    `execution` what its tests said, `call_id` the call it came from. `feedback` is the text shown to the model for the
+    next attempt, None after the last one.
+    """
 
     iteration: int
     program: str
@@ -21,7 +26,12 @@ class Attempt(Record):
 
 
 class Trajectory(Record):
-    """All attempts at one task, in order. `seed` tells repeated trajectories of one client apart."""
+    """All attempts at one task, in order: a debugging trajectory of arXiv:2503.02783, or independent draws.
+
+    `trajectory_id` is unique in a run. `status`: `passed`, `unresolved` (no attempt passes), or `failed_tools` (the
+    sandbox broke, which says nothing about the program). `client` names the model, `origin` how the `attempts` at
+    `task_id` came about. `seed` tells repeated trajectories of one client apart.
+    """
 
     trajectory_id: str
     task_id: str

@@ -33,6 +33,9 @@ SHORT = Limits(cpu_s=5.0, wall_s=15.0)
 class CodeReward(TrainerSignatures):
     """The reward of a completion: whether its program passes its row's tests, or the share of them that it passes.
 
+    B completions → B rewards from 0 to 1, None where there is no verdict; the reward of GRPO (arXiv:2402.03300) and its
+    like. `metrics` counts what became of the runs.
+
     Args:
         partial: Give the share of tests that passed instead of 1 or 0.
         deadline_s: A batch is answered after so many seconds, whatever still runs; what is late is None.

@@ -4,6 +4,7 @@ import time
 import warnings
 from dataclasses import dataclass
 
+from iterpref.doing import doing
 from iterpref.errors import SandboxError
 from iterpref.records import Isolation
 
@@ -26,7 +27,11 @@ class Finding:
 
 def diagnose(measure_s: float = 1.0) -> list[Finding]:
     """Try all rungs, for about `measure_s` each."""
-    return [_try(rung, measure_s) for rung in RUNGS]
+    found = []
+    for rung in RUNGS:
+        with doing(f"trying {rung}"):
+            found.append(_try(rung, measure_s))
+    return found
 
 
 def _try(rung: Isolation, measure_s: float) -> Finding:

@@ -19,11 +19,16 @@ ENGINE_VERSION = 7  # changes when the same job could get another verdict; part 
 
 
 class Job(Record):
-    """A program to run against tests.
+    """A program to run against tests; the sandbox makes an Execution of it.
 
-    `files` lie beside the program: its other modules, or data it reads. `stdin` is what the program can read in every
-    style but `stdio`, whose cases bring their own. `seed` fixes `random` and, where it is imported, numpy. `reference`
-    is a program known to be right: where time runs out, what it takes says how much a program needs.
+    `program` is source text, written to `program_path`, with `prefix` before it. `tests`, `style` and `entry_point` are
+    a task's: what is asked of it, how that is run, and the function that tests call. `limits` hold for each run, in
+    seconds and bytes. `files` lie beside the program: its other modules, or data it reads. `stdin` is what the program
+    can read in every style but `stdio`, whose cases bring their own. `seed` fixes `random` and, where it is imported,
+    numpy. `reference` is a program known to be right: where time runs out, what it takes says how much a program needs.
+
+    Raises:
+        ValidationError: pydantic's; a path leaves the folder, or files are larger than `limits.file_bytes`.
     """
 
     program: str

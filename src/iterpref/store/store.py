@@ -38,7 +38,15 @@ from .listings import Listings
 
 
 class Store(Calls, Listings, Diagnoses):
-    """A run folder, open for reading or for writing. Safe to share between threads."""
+    """A run folder's records, open for reading or for writing. Safe to share between threads.
+
+    Promised to callers elsewhere (docs/python.md): `open` and `close`, `put_tasks` and `put_imported_pairs`, `tasks`,
+    `task`, `trajectories`, `trajectory`, `attempts`, `pairs`, `pair` and `results`. What gives many records streams
+    them.
+
+    Raises:
+        StoreError: The run can't be opened or written; see `open`.
+    """
 
     def __init__(self, folder: Path, connection: sqlite3.Connection, lock_file: int | None) -> None:
         super().__init__(folder, connection)

@@ -4,7 +4,6 @@ In: measured test qualities and a ledger. Out: the same records with scores from
 a thousand samples this way and drops none; here a threshold may (`pairing.min_judge_score`).
 """
 
-import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ from iterpref.prompts import json_answer, render
 from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate_run import passing_programs
+from iterpref.waiting import wait_for
 
 SCORES = ("accuracy", "effectiveness", "reasonableness")
 
@@ -34,7 +34,7 @@ class TestJudgeProgress:
 def score_run(run: OpenedRun) -> TestJudgeProgress:
     """`judge_tests` of an opened run, by its judge."""
     with run.judge_ledger() as ledger:
-        return asyncio.run(judge_tests(run.store, ledger, again=run.asks_again))
+        return wait_for(judge_tests(run.store, ledger, again=run.asks_again))
 
 
 async def judge_tests(store: Store, ledger: Ledger, *, again: bool = False) -> TestJudgeProgress:

@@ -7,7 +7,6 @@ must keep every other test: models that may edit tests like to empty them. The n
 """
 
 import ast
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from iterpref.programs import syntax_tree
 from iterpref.prompts import json_answer, render, tagged
 from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
+from iterpref.waiting import wait_for
 
 DIFFERENT_PROGRAMS = 3
 
@@ -39,7 +39,7 @@ def revise_run(run: OpenedRun) -> RevisionProgress:
     """`revise_tests` of an opened run, by its judge; StoreError where nothing was debugged yet."""
     run.need(run.store.count("trajectories"), "trajectories", "iterpref debug makes them")
     with run.judge_ledger() as ledger:
-        return asyncio.run(revise_tests(run.store, ledger))
+        return wait_for(revise_tests(run.store, ledger))
 
 
 async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:

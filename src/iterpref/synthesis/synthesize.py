@@ -26,6 +26,7 @@ from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
 from iterpref.synthesis.draft import FORMS, Draft, Idea, Unusable, read_draft, shown
 from iterpref.synthesis.features import Feature, load_tree
+from iterpref.waiting import wait_for
 
 EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCoder)
 SNIPPET_CHARS = 6000
@@ -55,7 +56,7 @@ def synthesize_run(run: OpenedRun, own: Iterable[tuple[str, str]] = ()) -> Synth
     """
     with run.ledger(run.config.client) as ledger, run.sandbox() as sandbox:
         synthesizer = Synthesizer(ledger, run.executor(sandbox), run.store, run.config.synthesis, run.config.seed, own)
-        return asyncio.run(synthesizer.run(run.shows("synthesize")))
+        return wait_for(synthesizer.run(run.shows("synthesize")))
 
 
 @dataclass(frozen=True)

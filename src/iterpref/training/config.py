@@ -25,7 +25,7 @@ def setting(default: Any, text: str, *choices: str) -> Any:
 
 @dataclass
 class FocalDPOConfig(DPOConfig):
-    """Settings of a `FocalDPOTrainer`; every other field is TRL's.
+    """Settings of a `FocalDPOTrainer` (arXiv:2503.02783); every other field is TRL's.
 
     `method` is one of
 

@@ -148,6 +148,11 @@ METHODS: dict[str, Method] = {
         margin=True,
     ),
 }
+"""Name → method, the values of `FocalDPOConfig.method`; `METHODS["target_rpo"].help` is one line on each.
+
+`target_dpo` and `target_rpo` are the losses of arXiv:2503.02783; then there are those it compares them with, its
+ablations, and variants (docs/training.md).
+"""
 
 
 def is_plain(pair_id: str) -> bool:

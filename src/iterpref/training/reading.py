@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from iterpref.errors import RecordError, SpanError
+from iterpref.packages import need_packages
 from iterpref.records import Prompt, Record, Span, content_hash, fingerprint
 from iterpref.training.masking import check_spans
 
@@ -45,11 +46,21 @@ def check_pairs_are_there(path: str | Path) -> None:
 def read_pairs(path: str | Path) -> "Dataset":
     """Read one Parquet file, or all of a folder in the order of their names, and check every pair.
 
+    Args:
+        path: `pairs/` of a run, or a file of it; pairs of arXiv:2503.02783 with their spans, as `iterpref pair` writes
+            them.
+
+    Returns:
+        N rows, a pair each, for `FocalDPOTrainer`: `pair_id`, `prompt`, `chosen`, `rejected`, `chosen_spans` and
+        `rejected_spans` (half-open ranges of characters), and what weighs and orders pairs, where it is known.
+
     Raises:
+        MissingPackageError: `datasets` is not installed; the message says how to get it.
         RecordError: Nothing to read, a missing column, or an empty completion.
         SpanError: A pair no longer matches its `content_hash`, or a span lies outside its text.
     """
     check_pairs_are_there(path)
+    need_packages("read_pairs", "datasets")
     from datasets import Dataset
 
     table = pa.concat_tables([_read_table(file) for file in _files(path)], promote_options="permissive")

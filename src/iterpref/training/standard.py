@@ -6,16 +6,17 @@ Text (`prompt`, `chosen`, `rejected`) or messages, as https://huggingface.co/doc
 The lines in which the two completions differ are found here, unless the rows bring spans. Nothing is filtered.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from iterpref.errors import RecordError
 from iterpref.line_diff import changed_spans
-from iterpref.records import Message, Span, as_messages
+from iterpref.packages import need_packages
+from iterpref.records import Message, PreferencePair, Span, as_messages
 from iterpref.training.masking import check_spans
-from iterpref.training.reading import TrainingPair
+from iterpref.training.reading import FACTS, TrainingPair
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -28,13 +29,16 @@ _EXPECTED = "expected prompt, chosen and rejected, each text or a list of messag
 _REFUSED = ("tools", "image", "images", "chat_template_kwargs")
 
 
-def focal_dataset(dataset: "Dataset") -> "Dataset":
+def focal_dataset(dataset: "Dataset | Iterable[PreferencePair]") -> "Dataset":
     """Preference pairs as TRL takes them, as pairs with the spans of the lines that differ.
 
+    D⁻ and D⁺ of arXiv:2503.02783, Algorithm 1.
+
     Args:
-        dataset: N rows with `chosen` and `rejected`, and `prompt` unless both begin with the same messages. Optional:
-            `pair_id` (what `hybrid` and `diff_augmentation` draw by; default: the row's number), and `chosen_spans` and
-            `rejected_spans`, lists of {start, stop} in the completion's text. Other columns are left out.
+        dataset: Records, of which those are taken that no filter drops; or N rows with `chosen` and `rejected`, and
+            `prompt` unless both begin with the same messages. Optional: `pair_id` (what `hybrid` and
+            `diff_augmentation` draw by; default: the row's number), and `chosen_spans` and `rejected_spans`, lists of
+            {start, stop} in the completion's text. Other columns are left out.
 
     Returns:
         N rows of what training reads: `pair_id`, `prompt`, `chosen`, `rejected` (texts; a conversation's prompt is a
@@ -42,20 +46,43 @@ def focal_dataset(dataset: "Dataset") -> "Dataset":
         line). A dataset that has this form is returned as it is.
 
     Raises:
-        RecordError: A column is missing, or a row is no preference pair; names the columns, or the row.
+        RecordError: A column is missing, or a row is no preference pair; names the columns, or the row. No record is
+            kept.
         SpanError: A row's own spans lie outside its text.
+        MissingPackageError: `datasets` is not installed; the message says how to get it.
     """
+    need_packages("focal_dataset", "datasets")
+    return _of_rows(dataset) if hasattr(dataset, "column_names") else _of_records(dataset)
+
+
+def _of_rows(dataset: Any) -> "Dataset":
     names = list(dataset.column_names or [])
     missing = [name for name in _SIDES if name not in names]
     if missing or len([name for name in _SPANS if name in names]) == 1:
         missing = missing or [name for name in _SPANS if name not in names]
         raise RecordError(f"the dataset has no column {', '.join(missing)}, only {', '.join(names)}; {_EXPECTED}")
-    if set(TrainingPair.model_fields) <= set(names) and isinstance(dataset[0]["rejected"], str):
+    if set(TrainingPair.model_fields) <= set(names) and len(dataset) and isinstance(dataset[0]["rejected"], str):
         return dataset
     from datasets import Dataset
 
     pairs = [_pair(row, f"row {number}", str(number)) for number, row in enumerate(dataset)]
     return Dataset.from_list(pairs, features=_features(bool(pairs) and isinstance(pairs[0]["prompt"], list)))
+
+
+def _of_records(pairs: Iterable[PreferencePair]) -> "Dataset":
+    """The kept ones, with the facts that weigh and order pairs."""
+    from datasets import Dataset, Value
+
+    names = [*TrainingPair.model_fields, *FACTS]
+    kept = [pair for pair in pairs if pair.kept]
+    if not kept:
+        raise RecordError("no pair is kept, so there is nothing to train on; `filters` of each pair says why")
+    conversational = any(not isinstance(pair.prompt, str) for pair in kept)
+    if conversational:
+        kept = [pair.model_copy(update={"prompt": as_messages(pair.prompt)}) for pair in kept]
+    rows = [pair.model_dump(include=set(names)) for pair in kept]
+    facts = {"chosen_iteration": Value("int64"), "rejected_iteration": Value("int64"), "error_type": Value("string")}
+    return Dataset.from_list(rows, features=_features(conversational, **facts))
 
 
 def _pair(row: Mapping[str, Any], where: str, pair_id: str) -> dict[str, Any]:
@@ -120,10 +147,10 @@ def _prompt(prompt: Any, chosen: Side, rejected: Side, where: str) -> str | list
     return [turn.model_dump() for turn in turns]
 
 
-def _features(conversational: bool) -> Any:
+def _features(conversational: bool, **further: Any) -> Any:
     from datasets import Features, List, Value
 
     text, spans = Value("string"), List({"start": Value("int64"), "stop": Value("int64")})
     prompt = List({"role": text, "content": text}) if conversational else text
     texts = {"pair_id": text, "prompt": prompt, "chosen": text, "rejected": text}
-    return Features(texts | {"chosen_spans": spans, "rejected_spans": spans})
+    return Features(texts | {"chosen_spans": spans, "rejected_spans": spans} | further)

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
+from iterpref.doing import doing
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
 from iterpref.packages import FOR_TRAINING, need_packages
+from iterpref.playground.coder import resolve_model
 from iterpref.records import Record
 from iterpref.run_folder import TRAINING_RUN
 from iterpref.training import resuming
@@ -38,10 +40,12 @@ logger = logging.getLogger(__name__)
 class TrainSummary(Record):
     """What a training run did.
 
-    `pairs` were read, `trained_pairs` used, `dropped` counts the rest by reason, `truncated` those cut to `max_length`.
-    `resumed_step` is the checkpoint it went on from; `repeated` says that the folder held the finished model already.
-    `metrics` are the last values logged. `selected_step` is the checkpoint that became the model, `None` if it is what
-    training ended with because nothing was to be selected; `validation` has each checkpoint's pass@1, by step.
+    `output_dir` holds the model, made by `method`. `pairs` were read, `trained_pairs` used, `dropped` counts the rest
+    by reason, `truncated` those cut to `max_length` tokens. `steps` of the optimizer, `epochs` over the pairs, the mean
+    `train_loss`; `seconds` of wall time. `resumed_step` is the checkpoint it went on from; `repeated` says that the
+    folder held the finished model already. `metrics` are the last values logged. `selected_step` is the checkpoint that
+    became the model, `None` if it is what training ended with because nothing was to be selected; `validation` has each
+    checkpoint's pass@1, by step.
     """
 
     output_dir: str
@@ -71,33 +75,40 @@ def train(
     resume: bool = True,
     scorer: Scorer | None = None,
 ) -> TrainSummary:
-    """Train `model` on the pairs.
+    """Train `model` on the pairs: Target-DPO and its like (arXiv:2503.02783), a whole run that can be killed.
+
+    Run again with the same arguments it goes on from its last whole checkpoint; a finished one is not repeated.
 
     Args:
         pairs_path: A Parquet file of pairs, or a folder of them.
-        model: A model folder or a hub id; also the frozen reference.
+        model: A model folder, a hub id, or `playground`; also the frozen reference.
         output_dir: Gets the model, its tokenizer, `training_log.json` (TRL's log history), `training_run.json` and
             checkpoints; with an adapter `adapter/`, with `selection` `validation.json`.
-        config: The `training:` section; see `settings.parse_training`.
+        config: Keys of TRL's DPOConfig and ours, `method` above all (docs/training.md): the `training:` section.
         on_progress: Called with (step, steps, last metrics) on the first process; replaces TRL's progress bars.
         resume: False starts over, and forgets the checkpoints in `output_dir`.
         scorer: What the `selection` key asks for: checkpoint folder → metrics with `pass@1`.
 
+    Returns:
+        What was done: pairs, steps, losses, seconds.
+
     Raises:
+        MissingPackageError: torch or another package of the extra `train` is not installed.
         ClientError: The model or its tokenizer doesn't load.
-        ConfigError, RecordError, SpanError, TrainingError: see `parse_training`, `read_pairs`, `tokenize_pairs`.
+        ConfigError: A key is unknown, or a value can't be used.
+        RecordError, SpanError: There are no pairs, or one was changed after pairing; see `read_pairs`.
+        TrainingError: No pair is left after tokenizing, `output_dir` holds another training, or the loss diverges.
     """
     started = time.monotonic()
-    need_packages("training", *FOR_TRAINING)
-    check_keys(config, known_keys())  # what can be told before torch is loaded
-    check_pairs_are_there(pairs_path)
-    check_numbers(config)
+    _check(config, pairs_path)
+    model = resolve_model(model)
     source = model_source(model, adapter=False)
-    from iterpref.training.contexts import quiet
-    from iterpref.training.disk import told_if_full
-
     folder = Path(output_dir)
-    section = _read_section(config, folder, scorer)
+    with doing("loading torch and TRL"):
+        from iterpref.training.contexts import quiet
+        from iterpref.training.disk import told_if_full
+
+        section = _read_section(config, folder, scorer)
     pairs = read_pairs(pairs_path)
     run = TrainingRun(resuming.run_identity(config, pairs._fingerprint, model), model)
     finished, checkpoint = _enter(folder, run, resume, section.args.distributed_state)
@@ -105,13 +116,23 @@ def train(
         return TrainSummary.model_validate({**finished, "output_dir": str(folder), "repeated": True})
     with quiet(bars=on_progress is None), told_if_full(folder):
         begin = _beginning(folder, run, section, resume)
-        trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
+        with doing(f"loading the model and tokenizing {len(pairs)} pairs"):
+            trainer = _make_trainer(source, section, pairs, _callbacks(folder, begin, on_progress, scorer))
         if on_progress:
             _without_bars(trainer)
         _train(trainer, checkpoint)
         summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
-        save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
+        with doing("saving the model"):
+            save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
     return summary
+
+
+def _check(config: Mapping[str, Any], pairs_path: str | Path) -> None:
+    """What can be told before torch is loaded."""
+    need_packages("training", *FOR_TRAINING)
+    check_keys(config, known_keys())
+    check_pairs_are_there(pairs_path)
+    check_numbers(config)
 
 
 def _read_section(config: Mapping[str, Any], folder: Path, scorer: Scorer | None) -> "TrainingSection":

@@ -21,6 +21,7 @@ from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
+from iterpref.playground.coder import resolve_model
 from iterpref.training.batching import (
     OURS,
     PAIR_WEIGHTS,
@@ -60,8 +61,21 @@ _NO_ROOM = (
 class FocalDPOTrainer(DPOTrainer):
     """DPO, RPO or SFT, with a side reduced to the lines that differ where `args.method` says so (methods.py).
 
-    Takes DPOTrainer's arguments, except for `data_collator`. Datasets are pairs as `read_pairs` gives them, or rows in
-    TRL's preference formats, text or messages, of which `focal_dataset` makes such pairs.
+    Target-DPO and Target-RPO of arXiv:2503.02783, computed by TRL's own code.
+
+    Args:
+        model: A model folder, a hub id, `playground`, or a loaded causal model.
+        args: Settings; TRL's and those of the method.
+        train_dataset: N pairs as `read_pairs` gives them, or N rows in TRL's preference formats, text or messages, of
+            which `focal_dataset` makes such pairs.
+        processing_class: The tokenizer; by default the model's own.
+        kwargs: DPOTrainer's other arguments (`eval_dataset`, `peft_config`, `callbacks`, ...), but no `data_collator`.
+
+    Raises:
+        ClientError: The model or its tokenizer doesn't load.
+        RecordError, SpanError: A row is no preference pair, or its spans lie outside its text.
+        TrainingError: No pair is left, an argument can't be used, TRL is of another minor version, or, while it trains,
+            the loss is no number any more.
 
     What is trained on: per pair `prompt_ids` (P,), `chosen_ids` (C,), `rejected_ids` (R,) and the masks of the two
     completions, `chosen_mask` (C,) and `rejected_mask` (R,), 1 where a token carries loss. A batch of B pairs is
@@ -87,7 +101,7 @@ class FocalDPOTrainer(DPOTrainer):
     ) -> None:
         check_trl()
         if isinstance(model, str):
-            model = model_source(model, tokenizer=processing_class is None, adapter=False)
+            model = model_source(resolve_model(model), tokenizer=processing_class is None, adapter=False)
         tokenizer = processing_class or load_tokenizer(_name(model), args)
         check_given(model, _name(model), tokenizer, args, kwargs)
         if tokenizer.pad_token is None:

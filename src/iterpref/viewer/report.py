@@ -9,6 +9,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
+from iterpref.doing import doing
 from iterpref.errors import RecordError
 from iterpref.files import write_text
 from iterpref.records import Result
@@ -34,7 +35,8 @@ def write_report(store: Store) -> Path:
         RecordError: The page can't be written there.
     """
     path = RunFolder(store.folder).report
-    page = render_report(store)
+    with doing("making the report"):
+        page = render_report(store)
     try:
         write_text(path, page, errors="backslashreplace")
     except OSError as error:

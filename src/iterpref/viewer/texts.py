@@ -1,24 +1,20 @@
-"""Texts of models, programs and their output → what can be shown of them without harm, and how much of them fits.
+"""Lines and texts of models and programs → HTML, and how much of it fits into a page.
 
-Jinja escapes what HTML would read. Here go the characters that a browser would obey: escapes of terminals, marks that
-turn the direction of writing, those without a width, lone surrogates. Each is shown as what it is.
+Characters that a browser would obey are spelled out by `visible.shown`; the rest that HTML would read is escaped.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from markupsafe import Markup, escape
 
+from iterpref.visible import MOST_SHOWN, shown
+
 Sign = Literal["−", "+", "", "…"]
-MOST_SHOWN = 60_000  # characters of one text; a browser is slow with more
 MOST_LINES = 4_000  # of one program
 _LONGEST_WORD, _SHORTEST = 1_000, 20  # characters of a name; of one on a page that is full
 _LINE_BYTES = 80  # of the tags around a line of code
-# Cc but tab and newline, Cf (directions, joiners, soft hyphens, tags), Cs, Zl and Zp.
-_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e"
-                     "\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -99,17 +95,6 @@ class TextRoom:
             self.left_out += 1
 
 
-def shown(text: str) -> str:
-    """A text with every character that can't be seen, or that changes how others are seen, by its number."""
-    return _UNSEEN.sub(_named, text)
-
-
-def one_line(text: str, most: int = 120) -> str:
-    """The first line with something in it, cut."""
-    line = next((line.strip() for line in text[:4000].split("\n") if line.strip()), "")
-    return shown(line if len(line) <= most else f"{line[: most - 1]}…")
-
-
 def short_id(name: str) -> str:
     """An id with the middle of its long hashes left out, to be read in a table."""
     return shown(name if len(name) <= 44 else f"{name[:26]}…{name[-16:]}")
@@ -126,10 +111,6 @@ def plain_lines(text: str) -> list[DiffLine]:
     """The lines of a program that is compared with nothing."""
     lines, cut = lines_of(text)
     return [*(DiffLine("", line) for line in lines), *cut]
-
-
-def _named(match: re.Match[str]) -> str:
-    return f"⟨U+{ord(match.group()):04X}⟩"
 
 
 def _shown_line(line: DiffLine, most: int) -> ShownLine:

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from iterpref.clients.base import Client, ClientConfig
+from iterpref.doing import doing
 from iterpref.model_source import model_source
 from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import describe_model, resolve_model
@@ -45,9 +46,11 @@ class LocalConfig(ClientConfig):
         model = resolve_model(self.model)
         source = model_source(model)
         need_packages("a model in this process", *FOR_MODELS)
-        from iterpref.clients.local.client import LocalClient
-
-        with closing(LocalClient(source, self.batch_size, self.device, model, self.batch_tokens, self.dtype)) as client:
+        with doing("loading torch"):
+            from iterpref.clients.local.client import LocalClient
+        with doing(f"loading {describe_model(self.model).rstrip(',')}"):
+            opened = LocalClient(source, self.batch_size, self.device, model, self.batch_tokens, self.dtype)
+        with closing(opened) as client:
             yield client
 
 
