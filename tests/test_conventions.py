@@ -95,7 +95,7 @@ def test_declared_dependencies_are_those_imported() -> None:
 # Extras of programs that are run beside the package.
 TOOLS = {"dev", "docs"}
 # What a declared dependency brings along, or what is imported only where the user has it.
-BROUGHT_ALONG = {"huggingface_hub", "pydantic_core", "pytest", "tokenizers", "safetensors"}
+BROUGHT_ALONG = {"huggingface_hub", "markupsafe", "pydantic_core", "pytest", "tokenizers", "safetensors"}
 # Imported by programs that we write, inside the sandbox.
 USED_INSIDE = {"coverage"}
 

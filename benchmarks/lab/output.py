@@ -9,7 +9,8 @@ from pathlib import Path
 from benchmarks.pages import filled
 
 from iterpref.files import write_text
-from iterpref.viewer.report import environment
+from iterpref.viewer.rendering import environment
+from iterpref.viewer.texts import TextRoom
 
 from .charts import charts
 from .records import PUBLISHED, write_lines
@@ -44,10 +45,20 @@ def write_results(results: Results, work: Path) -> Path:
 
 def _page(results: Results, made: Mapping[str, str], drawn: Mapping[str, str]) -> str:
     grid = results.plan.grid
-    shown = {title: _cells(made[f"{grid.name}-{name}"]) for name, title in TITLES.items()}
+    shown = {name: _cells(made[f"{grid.name}-{name}"]) for name in TITLES}
     template = Path(__file__).with_name("page.html.jinja").read_text(encoding="utf-8")
-    found = environment().from_string(template)
-    return found.render(grid=grid, decisions=decisions(results), tables=shown, charts=list(drawn.values()))
+    return (
+        environment()
+        .from_string(template)
+        .render(
+            grid=grid,
+            decisions=decisions(results),
+            titles=list(TITLES.items()),
+            tables=shown,
+            charts=list(drawn.values()),
+            room=TextRoom(),
+        )
+    )
 
 
 def _cells(table: str) -> list[list[str]] | str:

@@ -125,17 +125,48 @@ def changed_words(own: str, other: str, own_spans: Sequence[Span], other_spans: 
     one that follows them here is changed: it stands where another was due. Spans that are not the changed lines of a
     diff, and lines without any such word, stay as they are.
     """
+    runs = _word_runs(own, other, own_spans, other_spans)
+    if runs is None:
+        return list(own_spans)
+    return [span for run in runs for span in _off(run, due=True) or run.spans]
+
+
+def differing_words(own: str, other: str, own_spans: Sequence[Span], other_spans: Sequence[Span]) -> list[Span]:
+    """The same for readers: only words that the other lines don't have, where as many lines stand in their place; none
+    where the spans aren't such lines."""
+    runs = _word_runs(own, other, own_spans, other_spans) or ()
+    return [span for run in runs if len(run.spans) == run.lines for span in _off(run, due=False)]
+
+
+class _WordRun(NamedTuple):
+    """Changed lines that follow one another: their spans, their words, and of the `lines` in their place the words."""
+
+    spans: list[Span]
+    lines: int
+    words: list[Span]
+    texts: list[str]
+    others: list[str]
+
+
+def _word_runs(
+    own: str, other: str, own_spans: Sequence[Span], other_spans: Sequence[Span]
+) -> Iterator[_WordRun] | None:
     here, there = _runs(own, own_spans), _runs(other, other_spans)
     if here is None or there is None or here.common != there.common:
-        return list(own_spans)
-    found: list[Span] = []
-    for place, spans in here.changed.items():
+        return None
+
+    def run(place: int, spans: list[Span]) -> _WordRun:
+        replaced = there.changed.get(place, [])
         words = [word for span in spans for word in _words(own, span)]
-        others = [word for span in there.changed.get(place, []) for word in _words(other, span)]
+        others = [word for span in replaced for word in _words(other, span)]
         texts = [own[word.start : word.stop] for word in words]
-        off = _words_off(texts, [other[word.start : word.stop] for word in others])
-        found += [words[at] for at in off] or spans
-    return found
+        return _WordRun(spans, len(replaced), words, texts, [other[word.start : word.stop] for word in others])
+
+    return (run(place, spans) for place, spans in here.changed.items())
+
+
+def _off(run: _WordRun, due: bool) -> list[Span]:
+    return [run.words[at] for at in _words_off(run.texts, run.others, due)]
 
 
 class _Runs(NamedTuple):
@@ -165,15 +196,16 @@ def _words(text: str, span: Span) -> Iterator[Span]:
         yield Span(start=match.start(), stop=match.end())
 
 
-def _words_off(words: Sequence[str], others: Sequence[str]) -> list[int]:
-    """Indices of the words off the LCS, and of those before which the others have words that nothing here replaces."""
+def _words_off(words: Sequence[str], others: Sequence[str], due: bool) -> list[int]:
+    """Indices of the words off the LCS; with `due` also of those before which the others have words that nothing here
+    replaces."""
     off: set[int] = set()
     blocks = list(LCSseq.opcodes(words, others))
     for number, block in enumerate(blocks):
         beside = {other.tag for other in blocks[max(number - 1, 0) : number + 2]}
         if block.tag in ("delete", "replace"):
             off.update(range(block.src_start, block.src_end))
-        elif block.tag == "insert" and "delete" not in beside and block.src_start < len(words):
+        elif due and block.tag == "insert" and "delete" not in beside and block.src_start < len(words):
             off.add(block.src_start)
     return sorted(off)
 

@@ -4,11 +4,11 @@ import pytest
 
 from iterpref.analysis.funnel import (
     ErrorRow,
+    KindTally,
     PairTally,
-    calls_per_pair,
-    error_types,
     iteration_rows,
     pass_rate_by_iteration,
+    tallied,
 )
 from iterpref.records import Attempt, Execution, FilterVerdict, Origin, PreferencePair, Trajectory
 
@@ -81,7 +81,7 @@ def test_broken_tools_say_nothing_about_the_model() -> None:
     broken = trajectory("w", status="failed_tools")
     empty = trajectory("", status="failed_tools")
     assert pass_rate_by_iteration([trajectory("p"), broken, empty], 1) == [1.0, 1.0]
-    assert error_types([broken, empty]) == []
+    assert tallied(KindTally(), [broken, empty]).rows == []
 
 
 def test_pair_funnel_drops_at_the_first_filter() -> None:
@@ -110,15 +110,19 @@ def test_filter_that_nothing_reaches_is_still_a_row() -> None:
 
 def test_error_types() -> None:
     trajectories = [trajectory(o) for o in ("iwp", "ww", "tin", "a", "p", "pi")]
-    assert error_types(trajectories) == [
+    found = tallied(KindTally(), trajectories)
+    assert found.rows == [
         ErrorRow("wrong output", first=1, all=3, unsolved=1),
         ErrorRow("IndexError", first=1, all=2, unsolved=0),
         ErrorRow("timeout", first=1, all=1, unsolved=0),
         ErrorRow("extraction", first=0, all=1, unsolved=1),
         ErrorRow("assertion", first=1, all=1, unsolved=1),
     ]
-
-
-def test_calls_per_pair() -> None:
-    assert calls_per_pair([trajectory("wwp"), trajectory("p"), trajectory("www")], 2) == 3.5
-    assert calls_per_pair([trajectory("p")], 0) is None
+    # The last attempt of an unsolved task, where a kind has one; else the first that failed so.
+    assert found.examples == {
+        "IndexError": ("iwp", 0),
+        "wrong output": ("ww", 1),
+        "timeout": ("tin", 0),
+        "extraction": ("tin", 2),
+        "assertion": ("a", 0),
+    }

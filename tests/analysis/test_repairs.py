@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from iterpref.analysis.funnel import repairs
+from iterpref.analysis.funnel import RepairTally, tallied
 from iterpref.records import Attempt, Execution, Trajectory
 from iterpref.viewer.debugging_facts import Cost
 
@@ -28,7 +28,7 @@ def trajectory(name: str, *kinds: str, status: str = "unresolved") -> Trajectory
 
 
 def rows(*trajectories: Trajectory) -> list[tuple[str, Sequence[int], Sequence[int], int, int]]:
-    return [(row.name, row.tried, row.fixed, row.same, row.other) for row in repairs(trajectories)]
+    return [(row.name, row.tried, row.fixed, row.same, row.other) for row in tallied(RepairTally(), trajectories).rows]
 
 
 def test_by_kind_and_iteration() -> None:
@@ -43,7 +43,7 @@ def test_by_kind_and_iteration() -> None:
         ("assertion", [1, 1, 1], [0, 0, 1], 1, 1),
         ("KeyError", [2, 0, 0], [1, 0, 0], 0, 1),
     ]
-    assert repairs([trajectory("a", "KeyError", "+")])[0].fixed_share == 1.0
+    assert tallied(RepairTally(), [trajectory("a", "KeyError", "+")]).rows[0].fixed_share == 1.0
 
 
 def test_what_does_not_count() -> None:

@@ -25,12 +25,17 @@ from live_tokenizers import TOKENIZERS
 from playwright import sync_api
 from small_run import HOSTILE, RIGHT, passed, put_trajectory, task, trajectory
 
+from iterpref.analysis import Entrant, compare_all
+from iterpref.errors import StoreError
 from iterpref.records import PreferencePair
 from iterpref.store import Store
 from iterpref.training import ShownSettings, shown_pair
+from iterpref.viewer.comparison import write_page
+from iterpref.viewer.report import write_report
 
 Fill = Callable[[], Store]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 SCREENS = {
     f"{width} {scheme}": {"viewport": {"width": width, "height": 900}, "color_scheme": scheme}
@@ -113,11 +118,53 @@ def test_each_page_is_accessible_and_quiet(fill: Fill, watch: Callable[..., Watc
         assert len(found) >= 12, found
         for address in (*found, f"{url}/pair?id={quote(pair)}&tokenizer=training+model", f"{url}/tasks?q=nothing+such"):
             page.goto(address)
-            too_wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            too_wide = page.evaluate(TOO_WIDE)
             page.evaluate(axe)
             report = page.evaluate("tags => axe.run(document, {runOnly: tags})", WCAG)
             violations = [(one["id"], one["nodes"][0]["html"][:200]) for one in report["violations"]]
             assert (too_wide, violations, watched.complaints) == (0, [], []), address
+
+
+@pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
+def test_pages_in_one_file_are_accessible_and_quiet(
+    fill: Fill, watch: Callable[..., Watched], screen: dict[str, Any], tmp_path: Path
+) -> None:
+    store = fill()
+    entrants = [Entrant(name=made.model, results={made.benchmark: made}) for made in store.results()]
+    write_page(compare_all(entrants), entrants, tmp_path / "compare.html")
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
+    watched = watch(**screen)
+    page = watched.page
+    for path in (write_report(store), tmp_path / "compare.html"):
+        page.goto(path.as_uri())
+        assert page.evaluate(TOO_WIDE) == 0, path  # everything folded, as a reader finds it
+        page.evaluate("document.querySelectorAll('details').forEach(one => (one.open = true))")
+        page.evaluate(axe)
+        report = page.evaluate("tags => axe.run(document, {runOnly: tags})", WCAG)
+        violations = [(one["id"], one["nodes"][0]["html"][:200]) for one in report["violations"]]
+        assert (page.evaluate(TOO_WIDE), violations, watched.complaints) == (0, [], []), path
+
+
+def test_the_index_stays_beside_the_report_and_folds_on_a_phone(fill: Fill, watch: Callable[..., Watched]) -> None:
+    path = write_report(fill()).as_uri()
+    page = watch(**SCREENS["1280 light"]).page
+    page.goto(path)
+    assert not page.locator("details.index").is_visible()
+    page.get_by_role("link", name="The run and its settings").click()
+    assert page.locator("nav.index").bounding_box()["y"] >= 0  # it came along
+    assert page.locator("#run").bounding_box()["y"] >= 0
+    phone = watch(**SCREENS["390 dark"]).page
+    phone.goto(path)
+    assert not phone.locator("body > nav.index").is_visible()
+    assert not phone.get_by_role("link", name="Training", exact=True).is_visible()
+    phone.get_by_text("Sections", exact=True).click()
+    phone.get_by_role("link", name="Training", exact=True).click()
+    assert (
+        phone.locator("#training").bounding_box()["y"] >= phone.locator("details.index > summary").bounding_box()["y"]
+    )
+    phone.emulate_media(media="print", color_scheme="dark")
+    paper = phone.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == "rgb(251, 251, 249)" and not phone.locator("details.index").is_visible()
 
 
 def _coder() -> Path:
@@ -227,7 +274,7 @@ def _trained(pair: PreferencePair, tokenizer: Any) -> dict[str, list[str]]:
 def test_a_real_demo_looked_at_while_it_runs(watch: Callable[..., Watched], tmp_path: Path) -> None:
     command = [sys.executable, "-m", "iterpref", "demo", "--quick", "--run", str(tmp_path / "demo")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as demo:
-        while demo.poll() is None and not (tmp_path / "demo" / "run.sqlite").exists():
+        while demo.poll() is None and not _can_be_read(tmp_path / "demo"):
             time.sleep(0.1)
         with serving(tmp_path / "demo") as url:
             watched = watch()
@@ -242,3 +289,12 @@ def test_a_real_demo_looked_at_while_it_runs(watch: Callable[..., Watched], tmp_
             page.goto(next(address for address in found if "/compare/task?" in address))
             assert page.locator("main pre.code").count() >= 2
             assert watched.complaints == []
+
+
+def _can_be_read(run: Path) -> bool:
+    """Whether the command that makes a run has come so far."""
+    try:
+        Store.open(run, write=False).close()
+    except StoreError:
+        return False
+    return True

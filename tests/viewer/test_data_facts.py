@@ -9,14 +9,15 @@ from iterpref.clients.base import Completion, Request, Sampling
 from iterpref.records import Message, TestQuality
 from iterpref.store import Store
 from iterpref.viewer.charts import bars_chart
-from iterpref.viewer.debugging_facts import cost, data_facts
+from iterpref.viewer.debugging_facts import PairCounts, debugging_facts
+from iterpref.viewer.pair_facts import PairFacts
 from iterpref.viewer.report import render_report
 
 
 def test_an_empty_run_names_the_commands(store: Store) -> None:
     page = render_report(store)
     for command in ("debug", "validate", "pair", "synthesize", "evaluate", "import FILE"):
-        assert f"<code>iterpref {command} --run RUN</code>" in page, command
+        assert f"<code>iterpref {command} --run {store.folder}</code>" in page, command
 
 
 def test_a_run_with_everything(fill: Callable[[], Store]) -> None:
@@ -26,8 +27,9 @@ def test_a_run_with_everything(fill: Callable[[], Store]) -> None:
     store.put_note("feature_tree", {"features": {}, "frequencies": {"algorithm": 2.0, "algorithm---search": 1.0}})
     page = re.sub(r"\s+", " ", render_report(store))
     assert 'aria-label="Number of programs that pass by line coverage. ' in page and "70–80: 1" in page
-    assert "wrong lines (D⁻) per pair" in page and '<th scope="row">algorithm</th><td>1</td>' in page
-    assert '<th scope="row">IndexError</th><td>1 <span class="quiet">of 1</span></td>' in page
+    assert "wrong lines (D⁻) per pair" in page
+    assert '<th scope="row">algorithm</th><td data-label="features">1</td>' in page
+    assert '<th scope="row">IndexError</th><td data-label="0 → 1">1 <span class="quiet">of 1</span></td>' in page
     assert "validate --run" not in page and "synthesize --run" not in page
 
 
@@ -36,7 +38,7 @@ def test_kinds_by_difficulty(store: Store) -> None:
     store.put_result(made.model_copy(update={"difficulty": {"a": "easy", "b": "hard"}}))
     page = render_report(store)
     assert '<th scope="col">easy</th><th scope="col">hard</th>' in page
-    assert '<th scope="row">wrong output</th><td>–</td><td>1</td>' in page
+    assert '<th scope="row">wrong output</th><td data-label="easy">–</td><td data-label="hard">1</td>' in page
     assert "FileNotFoundError" in page
 
 
@@ -52,10 +54,16 @@ def test_calls_are_counted_once(store: Store) -> None:
             store.put_execution(f"e{attempt.iteration}", attempt.execution)
             store.put_attempt(made.trajectory_id, made.task_id, attempt, f"e{attempt.iteration}")
         store.put_trajectory(made)
-    found = cost(store)
+    found = debugging_facts(store, PairFacts.of(store)).cost
     assert found is not None and (found.attempts, found.calls, found.pairs) == (4, 2, 0)
     assert (found.prompt_tokens, found.completion_tokens, found.usd) == (30, 10, 0.5)
-    assert cost is not None and data_facts(store).cost == found
+
+
+def test_calls_per_pair() -> None:
+    counts = {"trajectories": 3, "repaired": 1, "candidates": 2, "filters": []}
+    assert PairCounts(**counts, kept=2, calls=7).calls_per_pair == 3.5
+    assert PairCounts(**counts, kept=0, calls=1).calls_per_pair is None
+    assert PairCounts(**counts, kept=2, calls=None).calls_per_pair is None
 
 
 def test_bars_start_at_zero_and_reach_the_top() -> None:

@@ -19,7 +19,8 @@ from iterpref.records import Attempt
 from iterpref.store import SCHEMA_VERSION, PairFilter, Store, TaskFilter
 from iterpref.viewer.diffs import beneath, beside
 from iterpref.viewer.live import ViewSettings
-from iterpref.visible import MOST_SHOWN, bounded, shown
+from iterpref.viewer.texts import TextRoom
+from iterpref.visible import MOST_SHOWN, shown
 
 Fill = Callable[[], Store]
 
@@ -162,7 +163,7 @@ def test_hostile_programs_stay_inert_on_every_page_of_theirs(store: Store) -> No
         assert answer.status_code == 200
         assert "<script>alert" not in answer.text and "\u202e" not in answer.text and "\x1b" not in answer.text
         assert len(answer.text) < 12 * MOST_SHOWN and "more characters" in answer.text
-    assert bounded(evil)[1] == len(evil) - MOST_SHOWN
+    assert TextRoom().text(evil)[1] == len(evil) - MOST_SHOWN
 
 
 def test_an_attempt_of_an_open_trajectory_has_a_page(store: Store) -> None:

@@ -8,10 +8,11 @@ from small_run import HOSTILE, RIGHT, passed, put_trajectory, raised, result, ta
 
 from iterpref.records import Span
 from iterpref.store import Store
-from iterpref.viewer.charts import percent
-from iterpref.viewer.debugging_facts import solving
-from iterpref.viewer.examples import Line, highlighted
-from iterpref.viewer.report import duration, p_value, points, render_report, write_report
+from iterpref.viewer.debugging_facts import debugging_facts
+from iterpref.viewer.diffs import signed
+from iterpref.viewer.numbers import amount, duration, how_many, p_value, percent, points
+from iterpref.viewer.pair_facts import PairFacts
+from iterpref.viewer.report import render_report, write_report
 
 VOID = {"meta", "br", "line", "circle", "polyline"}
 SEPARATE = {"th", "td", "dt", "dd", "strong"}  # a reader sees them apart, without a space in the text
@@ -26,7 +27,8 @@ class Page(HTMLParser):
         self.attributes: list[tuple[str, str, str]] = []
         self.ids: list[str] = []
         self.text = ""
-        self.marked: dict[str, list[str]] = {"minus": [], "plus": []}
+        self.marked: dict[str, list[str]] = {"minus": [], "plus": []}  # whole lines with a sign
+        self.words: list[str] = []
         self._open: list[tuple[str, str]] = []
         self.feed(html)
         assert not self._open, f"never closed: {self._open}"
@@ -38,6 +40,8 @@ class Page(HTMLParser):
         self.ids += [values["id"]] if "id" in values else []
         if tag not in VOID:
             self._open.append((tag, values.get("class", "")))
+        if values.get("class", "") in ("line minus", "line plus"):
+            self.marked[values["class"].split()[1]].append("")
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
@@ -52,8 +56,11 @@ class Page(HTMLParser):
         if any(tag == "style" for tag, _ in self._open):
             return
         self.text += data
-        if self._open and self._open[-1][1].startswith("line "):
-            self.marked[self._open[-1][1].split()[1]].append(data)
+        line = next((kind for _, kind in self._open if kind in ("line minus", "line plus")), "")
+        if line and not any(tag == "i" or kind == "hidden" for tag, kind in self._open):
+            self.marked[line.split()[1]][-1] += data.rstrip("\n")
+        if self._open and self._open[-1][0] == "mark":
+            self.words.append(data)
 
 
 @pytest.fixture
@@ -94,9 +101,10 @@ def test_feedback_of_the_rejected_program_is_shown(page: Page) -> None:
 
 
 def test_charts_and_errors_are_there(page: Page) -> None:
-    assert page.tags.count("svg") == 1 + 5 + 3  # pass rates; sizes of differences; loss, margins, chosen reward
+    charts = [value for tag, name, value in page.attributes if tag == "svg" and name == "role"]
+    assert charts == ["img"] * (1 + 5 + 3)  # pass rates; sizes of differences; loss, margins, chosen reward
     assert re.search(r"IndexError 1 2 1", page.text)
-    assert re.search(r"wrong output 2 3 0", page.text)
+    assert re.search(r"wrong output 2 3 –", page.text)
 
 
 def test_hostile_text_stays_text(page: Page) -> None:
@@ -115,7 +123,9 @@ def test_page_asks_for_nothing_outside(page: Page) -> None:
 def test_headings_and_images_can_be_read_aloud(page: Page) -> None:
     assert page.tags.count("h1") == 1
     labels = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-label"]
-    assert len(labels) == page.tags.count("svg") and all(labels)
+    silent = [value for tag, name, value in page.attributes if tag == "svg" and name == "aria-hidden"]
+    assert silent == ["true"] * 6  # bars of the funnel, whose numbers stand beside them
+    assert len(labels) + len(silent) == page.tags.count("svg") and all(labels)
     assert ("html", "lang", "en") in page.attributes
     assert "wrong line: " in page.text and "new line: " in page.text  # not by colour alone
 
@@ -178,7 +188,7 @@ def test_sampling_is_compared_on_shared_tasks_only(store: Store) -> None:
     put_trajectory(store, trajectory("own/1", (RIGHT, passed())))
     put_trajectory(store, trajectory("own/2", (RIGHT, raised())))
     put_trajectory(store, trajectory("own/2", (RIGHT, raised()), origin="sampling"))
-    found = solving(store)
+    found = debugging_facts(store, PairFacts.of(store)).solving
     assert found is not None and found.shared_only
     assert [(ours.pass_rate, theirs.pass_rate) for _, ours, theirs in found.rows if ours and theirs] == [(0.0, 0.0)]
 
@@ -212,9 +222,11 @@ def test_log_without_numbers_has_no_chart(store: Store) -> None:
         pytest.param("a\nb", [], [False, False], id="no spans"),
     ],
 )
-def test_highlighted(text: str, spans: list[tuple[int, int]], focal: list[bool]) -> None:
-    lines = highlighted(text, [Span(start=start, stop=stop) for start, stop in spans])
-    assert lines == [Line(part, mark) for part, mark in zip(text.split("\n"), focal, strict=True)]
+def test_signed(text: str, spans: list[tuple[int, int]], focal: list[bool]) -> None:
+    lines = signed(text, [Span(start=start, stop=stop) for start, stop in spans], "−")
+    assert [(line.text, line.sign) for line in lines] == [
+        (part, "−" if mark else "") for part, mark in zip(text.split("\n"), focal, strict=True)
+    ]
 
 
 def test_numbers_as_people_write_them() -> None:
@@ -224,3 +236,5 @@ def test_numbers_as_people_write_them() -> None:
         "1", "0.031", "5.2 × 10⁻⁴", "3.1 × 10⁻¹²", "below 10⁻³⁰⁰",
     ]  # fmt: skip
     assert [duration(s) for s in (3.21, 59.9, 194.2)] == ["3.2 s", "1 min 0 s", "3 min 14 s"]
+    assert [amount(value) for value in (None, 0.00778, 15300)] == ["–", "0.00778", "15,300"]
+    assert [how_many(n, "pair") for n in (1, 20_000)] == ["1 pair", "20,000 pairs"]

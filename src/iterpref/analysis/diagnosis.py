@@ -61,8 +61,9 @@ def diagnosis_rows(diagnoses: Iterable[PairDiagnosis]) -> list[DiagnosisRows]:
 
 def diagnoses_of_pairs(store: Store) -> Iterator[PairDiagnosis]:
     """Those of the pairs that the run has now: pairing again leaves diagnoses of others behind."""
-    there = {(pair.task_id, pair.content_hash) for pair in store.pairs()}
-    return (found for found in store.diagnoses() if (found.task_id, found.content_hash) in there)
+    every = list(store.diagnoses())
+    there = {(pair.task_id, pair.content_hash) for pair in store.pairs()} if every else set()
+    return (found for found in every if (found.task_id, found.content_hash) in there)
 
 
 def summary_of(diagnoses: Sequence[PairDiagnosis]) -> dict[str, Any]:

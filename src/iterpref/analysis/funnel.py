@@ -1,6 +1,6 @@
 """From tasks to pairs in numbers: what passed after how many repairs, what failed how, which filter dropped what.
 
-Trajectories and pairs are streamed, and each is read once.
+Trajectories and pairs are streamed, and each is read once: a tally takes one after the other, and has its rows then.
 Trajectories whose tools failed say nothing about the model and are left out.
 """
 
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from typing import Self
+from typing import Protocol, Self, TypeVar
 
 from iterpref.analysis.taxonomy import failure_kind
 from iterpref.records import Attempt, PreferencePair, Trajectory
@@ -65,26 +65,118 @@ class FilterRow:
     reasons: Counter[str]
 
 
-def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = None) -> list[IterationRow]:
-    """One row per iteration 0 to `iterations` (default: the last one that anything reached); [] without trajectories.
+class IterationTally:
+    """Which trajectories passed after how many repairs, and the calls that took. Debugging and sampling read alike."""
 
-    Debugging and sampling read alike: `calls` counts attempts, and a trajectory ends where it passes. A trajectory that
-    ended unsolved before `iterations` stays unsolved.
-    """
-    passed: Counter[int] = Counter()
-    calls: Counter[int] = Counter()
-    count = 0
-    for trajectory in _judged(trajectories):
-        count += 1
+    def __init__(self) -> None:
+        self.trajectories = 0
+        self._passed: Counter[int] = Counter()
+        self._calls: Counter[int] = Counter()
+
+    def add(self, trajectory: Trajectory) -> None:
+        if not says_something(trajectory):
+            return
+        self.trajectories += 1
         made = list(_until_passed(trajectory))
-        passed[made[-1].iteration] += made[-1].execution.passed
-        calls.update(attempt.iteration for attempt in made)
-    if not count:
-        return []
-    last = max(calls) if iterations is None else iterations
-    passed_by = accumulate(passed[i] for i in range(last + 1))
-    calls_by = accumulate(calls[i] for i in range(last + 1))
-    return [IterationRow(i, *totals, count) for i, totals in enumerate(zip(passed_by, calls_by, strict=True))]
+        self._passed[made[-1].iteration] += made[-1].execution.passed
+        self._calls.update(attempt.iteration for attempt in made)
+
+    def rows(self, iterations: int | None = None) -> list[IterationRow]:
+        """One row per iteration 0 to `iterations` (default: the last one that anything reached); [] without any
+        trajectory. One that ended unsolved before `iterations` stays unsolved."""
+        if not self.trajectories:
+            return []
+        last = max(self._calls) if iterations is None else iterations
+        passed_by = accumulate(self._passed[i] for i in range(last + 1))
+        calls_by = accumulate(self._calls[i] for i in range(last + 1))
+        totals = enumerate(zip(passed_by, calls_by, strict=True))
+        return [IterationRow(i, *both, self.trajectories) for i, both in totals]
+
+
+class KindTally:
+    """How programs failed; attempts after the first pass don't count.
+
+    `examples`: kind → id of a trajectory and iteration of one such attempt, the last one of an unsolved task where
+    there is one.
+    """
+
+    def __init__(self) -> None:
+        self.examples: dict[str, tuple[str, int]] = {}
+        self._first: Counter[str] = Counter()
+        self._every: Counter[str] = Counter()
+        self._unsolved: Counter[str] = Counter()
+
+    def add(self, trajectory: Trajectory) -> None:
+        if not says_something(trajectory):
+            return
+        made = list(_until_passed(trajectory))
+        kinds = [failure_kind(attempt.execution, attempt.completion) for attempt in made]
+        for attempt, kind in zip(made, kinds, strict=True):
+            if kind:
+                self._every[kind] += 1
+                self.examples.setdefault(kind, (trajectory.trajectory_id, attempt.iteration))
+        self._first.update(kind for kind in kinds[:1] if kind)
+        if kinds[-1]:
+            if not self._unsolved[kinds[-1]]:
+                self.examples[kinds[-1]] = (trajectory.trajectory_id, made[-1].iteration)
+            self._unsolved[kinds[-1]] += 1
+
+    @property
+    def rows(self) -> list[ErrorRow]:
+        """The most frequent kind first."""
+        return [ErrorRow(k, self._first[k], count, self._unsolved[k]) for k, count in self._every.most_common()]
+
+
+class RepairTally:
+    """What became of failing programs that were tried to repair."""
+
+    def __init__(self) -> None:
+        self._tried: Counter[tuple[str, int]] = Counter()
+        self._fixed: Counter[tuple[str, int]] = Counter()
+        self._same: Counter[str] = Counter()
+        self._other: Counter[str] = Counter()
+
+    def add(self, trajectory: Trajectory) -> None:
+        if not says_something(trajectory):
+            return
+        for failing, following in pairwise(_until_passed(trajectory)):
+            kind = failure_kind(failing.execution, failing.completion)
+            after = failure_kind(following.execution, following.completion)
+            self._tried[kind, failing.iteration] += 1
+            self._fixed[kind, failing.iteration] += not after
+            self._same[kind] += after == kind
+            self._other[kind] += after not in ("", kind)
+
+    @property
+    def rows(self) -> list[RepairRow]:
+        """Kinds of failure, the most frequent first."""
+        tried, fixed = self._tried, self._fixed
+        steps = range(max((iteration for _, iteration in tried), default=0) + 1)
+        rows = [
+            RepairRow(kind, [tried[kind, i] for i in steps], [fixed[kind, i] for i in steps], self._same[kind],
+                      self._other[kind])
+            for kind in self._same
+        ]  # fmt: skip
+        return sorted(rows, key=lambda row: (-sum(row.tried), row.name))
+
+
+class _TrajectoryTally(Protocol):
+    def add(self, trajectory: Trajectory) -> None: ...
+
+
+T = TypeVar("T", bound=_TrajectoryTally)
+
+
+def tallied(tally: T, trajectories: Iterable[Trajectory]) -> T:
+    """The tally, after all of these."""
+    for trajectory in trajectories:
+        tally.add(trajectory)
+    return tally
+
+
+def iteration_rows(trajectories: Iterable[Trajectory], iterations: int | None = None) -> list[IterationRow]:
+    """The rows of an `IterationTally` of these."""
+    return tallied(IterationTally(), trajectories).rows(iterations)
 
 
 def pass_rate_by_iteration(trajectories: Iterable[Trajectory], iterations: int) -> list[float]:
@@ -92,50 +184,9 @@ def pass_rate_by_iteration(trajectories: Iterable[Trajectory], iterations: int) 
     return [row.pass_rate for row in iteration_rows(trajectories, iterations)]
 
 
-def error_types(trajectories: Iterable[Trajectory]) -> list[ErrorRow]:
-    """How programs failed, the most frequent kind first; attempts after the first pass don't count."""
-    first: Counter[str] = Counter()
-    every: Counter[str] = Counter()
-    unsolved: Counter[str] = Counter()
-    for trajectory in _judged(trajectories):
-        kinds = [failure_kind(attempt.execution, attempt.completion) for attempt in _until_passed(trajectory)]
-        failures = [kind for kind in kinds if kind]
-        every.update(failures)
-        first.update(kind for kind in kinds[:1] if kind)
-        unsolved.update(kind for kind in kinds[-1:] if kind)
-    return [ErrorRow(name, first[name], count, unsolved[name]) for name, count in every.most_common()]
-
-
-def repairs(trajectories: Iterable[Trajectory]) -> list[RepairRow]:
-    """Kinds of failure that were tried to repair, the most frequent first."""
-    tried: Counter[tuple[str, int]] = Counter()
-    fixed: Counter[tuple[str, int]] = Counter()
-    same: Counter[str] = Counter()
-    other: Counter[str] = Counter()
-    for trajectory in _judged(trajectories):
-        for failing, following in pairwise(_until_passed(trajectory)):
-            kind = failure_kind(failing.execution, failing.completion)
-            after = failure_kind(following.execution, following.completion)
-            tried[kind, failing.iteration] += 1
-            fixed[kind, failing.iteration] += not after
-            same[kind] += after == kind
-            other[kind] += after not in ("", kind)
-    steps = range(max((iteration for _, iteration in tried), default=0) + 1)
-    rows = [
-        RepairRow(kind, [tried[kind, i] for i in steps], [fixed[kind, i] for i in steps], same[kind], other[kind])
-        for kind in same
-    ]
-    return sorted(rows, key=lambda row: (-sum(row.tried), row.name))
-
-
-def calls_per_pair(trajectories: Iterable[Trajectory], pairs: int) -> float | None:
-    """Model calls spent for each finished pair (paper: about 10.4); None without pairs."""
-    calls = sum(len(trajectory.attempts) for trajectory in trajectories)
-    return calls / pairs if pairs else None
-
-
-def _judged(trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
-    return (t for t in trajectories if t.status != "failed_tools" and t.attempts)
+def says_something(trajectory: Trajectory) -> bool:
+    """Whether it is about the model: not where the tools failed."""
+    return trajectory.status != "failed_tools" and bool(trajectory.attempts)
 
 
 def _until_passed(trajectory: Trajectory) -> Iterator[Attempt]:

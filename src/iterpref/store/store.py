@@ -266,6 +266,11 @@ class Store(Calls, Listings, Diagnoses):
         row = self._one("SELECT value FROM notes WHERE key = ?", key)
         return json.loads(row[0]) if row else None
 
+    def notes(self, prefix: str) -> dict[str, Any]:
+        """The notes whose keys begin so, by key."""
+        query = "SELECT key, value FROM notes WHERE substr(key, 1, length(?)) = ? ORDER BY key"
+        return {key: json.loads(value) for key, value in self._rows(query, prefix, prefix)}
+
     # --- shards ---
 
     def absorb(self, other: Path) -> None:

@@ -1,15 +1,17 @@
 """Numbers → the geometry of a chart; `templates/chart.svg.jinja` draws it.
 
-All coordinates are in the units of the chart's own view box; colours and type sizes are in `templates/report.css`.
+All coordinates are in the units of the chart's own view box; colours and type sizes are in `static/base.css`.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from .numbers import MINUS, percent, short
+
 Points = Sequence[tuple[float, float]]
-MINUS = "−"
 _LABEL_GAP = 38.0  # so that labels of two text lines at the ends of lines don't overlap
+_MOST_POINTS = 240  # of one line; more are not seen
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,10 @@ def rates_chart(rates: Mapping[str, Sequence[float]], x_title: str) -> Chart:
     x = _scale(0, last, left, right)
     y = _scale(0, ceiling, bottom, top)
     series = [
-        Series(name, tuple((x(i), y(rate)) for i, rate in enumerate(values)), percent(values[-1]), y(values[-1]))
+        Series(name, tuple((x(i), y(rate)) for i, rate in _thinned(list(enumerate(values)))), percent(values[-1]),
+               y(values[-1]))
         for name, values in rates.items()
-    ]
+    ]  # fmt: skip
     told = "; ".join(f"{name}: {', '.join(map(percent, values))}" for name, values in rates.items())
     step = max(1, last // 10)
     return Chart(
@@ -82,20 +85,22 @@ def rates_chart(rates: Mapping[str, Sequence[float]], x_title: str) -> Chart:
 
 def metric_chart(name: str, points: Points) -> Chart:
     """One metric by training step, at least two points; the axis spans the values seen."""
-    width, height, left, right, top, bottom = 280.0, 150.0, 50.0, 266.0, 10.0, 122.0
+    width, height, left, right, top, bottom = 280.0, 160.0, 50.0, 266.0, 10.0, 122.0
     low, high = min(value for _, value in points), max(value for _, value in points)
     margin = (high - low) * 0.05 or abs(high) * 0.05 or 1.0
-    x = _scale(points[0][0], points[-1][0], left, right)
+    first, last = points[0][0], points[-1][0]
+    x = _scale(first, last, left, right)
     y = _scale(low - margin, high + margin, bottom, top)
-    line = Series(name, tuple((x(step), y(value)) for step, value in points), "", 0.0)
-    marks = [low, high] if high > low else [low]
+    drawn = _thinned(points)
+    line = Series(name, tuple((x(step), y(value)) for step, value in drawn), "", 0.0)
+    marks = _round_numbers(low - margin, high + margin) if high > low else [(low, short(low))]
     return Chart(
         width, height, left, right, top, bottom,
-        x_ticks=tuple(Tick(x(step), f"{step:g}") for step in (points[0][0], points[-1][0])),
-        y_ticks=tuple(Tick(y(value), short(value)) for value in marks),
+        x_ticks=tuple(Tick(x(step), text) for step, text in _round_numbers(first, last, whole=True)),
+        y_ticks=tuple(Tick(y(value), text) for value, text in marks),
         x_title="step",
         series=(line,),
-        dots=len(points) <= 12,
+        dots=len(drawn) <= 12,
         summary=f"{name} by training step: from {short(points[0][1])} to {short(points[-1][1])}, "
         f"lowest {short(low)}, highest {short(high)}.",
     )  # fmt: skip
@@ -138,15 +143,33 @@ def bars_chart(name: str, bins: Sequence[tuple[str, int]], what: str) -> Bars:
     return Bars(width, height, bottom, bars, f"Number of {what} by {name}. {told}.")
 
 
-def percent(share: float) -> str:
-    """0.647 → `64.7 %`, with a space that doesn't break."""
-    return f"{share * 100:.1f}\N{NO-BREAK SPACE}%".replace("-", MINUS)
+def _round_numbers(low: float, high: float, whole: bool = False) -> list[tuple[float, str]]:
+    """At most five round numbers (six whole ones) from `low` to `high`, with their texts; they are 1, 2 or 5 times a
+    power of ten apart."""
+    extent = (high - low) or abs(high) or 1.0
+    power = max(10.0 ** math.floor(math.log10(extent)), 1.0 if whole else 0.0)
+    steps = [power * factor for factor in (0.1, 0.2, 0.5, 1, 2, 5, 10)]
+    ranges = [range(math.ceil(low / s - 1e-9), math.floor(high / s + 1e-9) + 1) for s in steps]
+    fit = [len(found) <= (6 if whole else 5) and (not whole or s >= 1) for s, found in zip(steps, ranges, strict=True)]
+    at = fit.index(True)
+    step = steps[at]
+    places = max(0, -math.floor(math.log10(step) + 1e-9))
+    numbers = [i * step for i in ranges[at]]
+    usual = 1e-4 < step < 1e6
+    return [(n, f"{n:,.{places}f}".replace("-", MINUS) if usual else short(n)) for n in numbers]
 
 
-def short(value: float) -> str:
-    """A number in three significant digits (two below 0.001), with a true minus sign."""
-    text = f"{value:.3g}" if abs(value) >= 0.001 or value == 0 else f"{value:.1e}"
-    return text.replace("e-0", "e-").replace("e+0", "e+").replace("-", MINUS)
+def _thinned(points: Points) -> Points:
+    """At most `_MOST_POINTS` of them: of each group the lowest and the highest, so that peaks stay; and both ends."""
+    if len(points) <= _MOST_POINTS:
+        return points
+    size = -(-2 * len(points) // (_MOST_POINTS - 2))
+    kept = {0: points[0], len(points) - 1: points[-1]}
+    for start in range(0, len(points), size):
+        group = range(start, min(start + size, len(points)))
+        for at in (min(group, key=lambda i: points[i][1]), max(group, key=lambda i: points[i][1])):
+            kept[at] = points[at]
+    return [kept[at] for at in sorted(kept)]
 
 
 def _scale(low: float, high: float, start: float, stop: float) -> Callable[[float], float]:

@@ -1,20 +1,25 @@
 """A `Matrix` of comparisons → Markdown for a terminal or a paper, and one static page with the programs.
 
-The page lists, for each comparison, the tasks won and lost, each with both programs and what their tests said; nothing
-is loaded from elsewhere and all texts are escaped.
+The page lists, for each comparison, the first tasks won and lost, each with both programs and what their tests said;
+nothing is loaded from elsewhere, and all texts are escaped and bounded.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from iterpref.analysis.compare import Comparison, Entrant, Matrix
 from iterpref.files import write_text
-from iterpref.viewer.charts import percent
-from iterpref.viewer.report import environment, p_value, points
+
+from .names import model_labels
+from .numbers import p_value, percent, points
+from .rendering import static_page
+from .sides import outcomes
+from .texts import TextRoom
 
 PAGE_BEGINS = "<!DOCTYPE html><!-- iterpref compare -->"  # by which a page is known that may be replaced
-MOST_SHOWN = 200  # tasks of a list whose programs are on the page
+_MOST_ENTRANTS, _MOST_COMPARISONS, _MOST_LISTED = 12, 60, 30  # in a row; on the page; in its index
+_MOST_TASKS = 200  # of the page, whose programs are on it; and at most half of them of one list
+_TEXT, _LINES, _PAGE = 6_000, 150, 1_400_000  # characters and lines of one text, bytes of all on the page
 
 
 def as_markdown(matrix: Matrix) -> str:
@@ -35,16 +40,32 @@ def as_markdown(matrix: Matrix) -> str:
 
 def write_page(matrix: Matrix, entrants: Sequence[Entrant], path: Path) -> None:
     """Write the page, whole or not at all."""
-    outcome = partial(_outcome, {entrant.name: entrant for entrant in entrants})
-    page = environment().get_template("comparison.html.jinja").render(matrix=matrix, outcome=outcome, most=MOST_SHOWN)
-    page = page.lstrip().replace("<!DOCTYPE html>", PAGE_BEGINS, 1)
-    write_text(path, page, errors="backslashreplace")
+    named, labels = {entrant.name: entrant for entrant in entrants}, model_labels(matrix.entrants)
+    shown = matrix.comparisons[:_MOST_COMPARISONS]
+    most = max(1, _MOST_TASKS // (2 * len(shown)))
+    shown_tasks = [
+        (c, outcomes(c, named[c.first].results[c.benchmark], named[c.second].results[c.benchmark], most, labels))
+        for c in shown
+    ]
+    page = static_page(
+        "comparison.html.jinja",
+        TextRoom(_TEXT, _LINES, _PAGE),
+        matrix=matrix,
+        labels=labels,
+        titles=[labels[name] for name in matrix.entrants[:_MOST_ENTRANTS]],
+        whole_names=[(name, label) for name, label in labels.items() if name != label][:_MOST_COMPARISONS],
+        shown_tasks=shown_tasks,
+        sections=_sections(matrix, labels),
+    )
+    write_text(path, page.replace("<!DOCTYPE html>", PAGE_BEGINS, 1), errors="backslashreplace")
 
 
-def _outcome(entrants: Mapping[str, Entrant], benchmark: str, name: str, task_id: str) -> tuple[str, str]:
-    """A program of an entrant for a task and what its tests said."""
-    sample = next(s for s in entrants[name].results[benchmark].samples if s.task_id == task_id)
-    return sample.program, "passed" if sample.execution.passed else sample.execution.text or sample.execution.verdict
+def _sections(matrix: Matrix, labels: Mapping[str, str]) -> list[tuple[str, str]]:
+    several = len(matrix.values) > 1
+    found = [("scores", f"pass@{matrix.k}"), ("differences", "Differences")]
+    for place, c in enumerate(matrix.comparisons[:_MOST_LISTED], start=1):
+        found.append((f"c{place}", f"{labels[c.first]} → {labels[c.second]}{f', {c.benchmark}' if several else ''}"))
+    return found
 
 
 def _row(c: Comparison) -> list[str]:

@@ -1,43 +1,36 @@
-"""A run's store → the facts of its debugging and data: pass rates, the funnel, failures, repairs, cost, distributions.
+"""A run's store → the facts of its debugging: pass rates, the funnel, failures, repairs, cost, isolation.
 
-A fact is None or [] where the run has none yet; the template then names the command that makes it.
+Trajectories are streamed, and read once for all of it. A fact is None or [] where the run has none yet; the template
+then names the command that makes it.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from iterpref.analysis import diagnosis
-from iterpref.analysis.dataset import (
-    CategoryRow,
-    Distribution,
-    UnmeasuredRow,
-    categories,
-    coverage,
-    differences,
-    unmeasured,
-)
 from iterpref.analysis.funnel import (
-    ErrorRow,
     FilterRow,
     IterationRow,
+    IterationTally,
+    KindTally,
     PairTally,
     RepairRow,
-    calls_per_pair,
-    error_types,
-    iteration_rows,
-    repairs,
+    RepairTally,
+    says_something,
 )
-from iterpref.records import Place, Trajectory
-from iterpref.run_folder import FEATURE_TREE_NOTE
+from iterpref.records import Trajectory
+from iterpref.run_folder import settings_note
 from iterpref.store import Store
-from iterpref.viewer.charts import Bars, Chart, bars_chart, rates_chart
+
+from .charts import Chart, rates_chart
+from .failing import Failing, failing
+from .funnel import FunnelStep, funnel_steps
+from .isolation import IsolationFacts
+from .pair_facts import PairFacts
 
 # Origins of trajectories in words: of those that repair programs, and of those that have a pass rate; of each the first
 # that a run has is shown.
 _REPAIRING = {"debugging": "debugging", "import": "recorded runs"}
 _SOLVERS = {**_REPAIRING, "sampling": "sampling"}
-_MOST_CATEGORIES = 40
 
 
 @dataclass(frozen=True)
@@ -60,14 +53,19 @@ class Solving:
 
 @dataclass(frozen=True)
 class PairCounts:
-    """From trajectories to kept pairs."""
+    """From trajectories to kept pairs; `calls` are those of debugging, None without it."""
 
     trajectories: int
     repaired: int
     candidates: int
     kept: int
     filters: list[FilterRow]
-    calls_per_pair: float | None
+    calls: int | None
+
+    @property
+    def calls_per_pair(self) -> float | None:
+        """Model calls spent for each kept pair (paper: about 10.4); None without pairs."""
+        return None if self.calls is None or not self.kept else self.calls / self.kept
 
 
 @dataclass(frozen=True)
@@ -98,107 +96,120 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class DataFacts:
-    """Everything that the report says of the data side of a run."""
+class DebuggingFacts:
+    """All of them. `paired`: pairing has run, whether or not it made a pair."""
 
-    coverage: list[tuple[Distribution, Bars]]
-    unmeasured: list[UnmeasuredRow]
-    differences: list[tuple[Distribution, Bars]]
-    categories: list[CategoryRow]
-    more_categories: int
+    solving: Solving | None
+    steps: list[FunnelStep]
+    pairs: PairCounts | None
+    paired: bool
+    failing: Failing
     repairs: Repairs | None
-    diagnoses: list[diagnosis.DiagnosisRows]
-    places: dict[Place, str]
     cost: Cost | None
+    isolation: IsolationFacts
+    clients: set[str]
 
 
-def solving(store: Store) -> Solving | None:
-    """Pass rate by iteration, and that of sampling on the same tasks beside debugging's."""
-    made = store.trajectories_by_origin()
-    origin = next((origin for origin in _SOLVERS if origin in made), None)
-    if origin is None:
-        return None
-    tasks = {trajectory.task_id for trajectory in store.trajectories(origin)}
-    sampled = {t.task_id for t in store.trajectories("sampling")} if origin == "debugging" else set()
-    shared = tasks & sampled if sampled else tasks
-    own = iteration_rows(t for t in store.trajectories(origin) if t.task_id in shared)
-    sampling = iteration_rows(t for t in store.trajectories("sampling") if t.task_id in shared) if sampled else []
-    if not own:
-        return None
-    rates = {_SOLVERS[origin]: [row.pass_rate for row in own]}
-    if sampling:
-        rates["sampling"] = [row.pass_rate for row in sampling]
-    return Solving(
-        name=_SOLVERS[origin],
-        rows=[(i, ours, theirs) for i, (ours, theirs) in enumerate(zip_longest(own, sampling))],
-        chart=rates_chart(rates, "repairs, or further draws" if "sampling" in rates else "repairs"),
-        trajectories=own[0].trajectories,
-        sampled=sampling[0].trajectories if sampling else 0,
-        shared_only=shared != tasks | sampled,
+def debugging_facts(store: Store, pairs: PairFacts) -> DebuggingFacts:
+    """Of a run's trajectories, pairs and calls."""
+    read = _Reading(store)
+    for trajectory in store.trajectories():
+        read.add(trajectory)
+    return DebuggingFacts(
+        solving=read.solving(),
+        steps=funnel_steps(store, store.origins()),
+        pairs=_pair_counts(pairs.tally, read) if pairs.tally.pairs else None,
+        paired=bool(store.note(settings_note("pair"))),
+        failing=failing(store, read.kinds, read.solved, read.no_word),
+        repairs=read.repairs(),
+        cost=_cost(store, read, pairs.debugged) if read.debugged else None,
+        isolation=read.isolation,
+        clients=read.clients,
     )
 
 
-def pair_counts(store: Store) -> PairCounts | None:
-    """The funnel; None while the run has no pairs at all, kept or dropped."""
-    tally = PairTally.of(store.pairs())
-    if not tally.pairs:
+class _Reading:
+    """One walk over a run's trajectories: which of them count for what."""
+
+    def __init__(self, store: Store) -> None:
+        self.made = store.trajectories_by_origin()
+        self.origin = next((origin for origin in _SOLVERS if origin in self.made), "")
+        self.solved = store.solved_tasks(self.origin)
+        tasks = self.solved.keys()
+        sampled = store.solved_tasks("sampling").keys() if self.origin == "debugging" else set()
+        self._shared = tasks & sampled if sampled else set(tasks)
+        self._shared_only = self._shared != tasks | sampled
+        self._own, self._sampling = IterationTally(), IterationTally()
+        self._repairs = {origin: RepairTally() for origin in _REPAIRING}
+        self.kinds = KindTally()
+        self.isolation = IsolationFacts()
+        self.clients: set[str] = set()
+        self.repaired = self.debugged = self.attempts = self.no_word = 0
+        self.cpu_s = 0.0
+
+    def add(self, trajectory: Trajectory) -> None:
+        self.clients.add(trajectory.client)
+        for attempt in trajectory.attempts:
+            self.isolation.add(attempt.execution)
+        if trajectory.task_id in self._shared:
+            if trajectory.origin == self.origin:
+                self._own.add(trajectory)
+            elif trajectory.origin == "sampling":
+                self._sampling.add(trajectory)
+        if trajectory.origin != "sampling" or self.origin == "sampling":
+            self.kinds.add(trajectory)
+            self.no_word += not says_something(trajectory)
+        if trajectory.origin in self._repairs:
+            self._repairs[trajectory.origin].add(trajectory)
+            made = trajectory.attempts
+            self.repaired += bool(made) and trajectory.status == "passed" and not made[0].execution.passed
+        if trajectory.origin == "debugging":
+            self.debugged += 1
+            self.attempts += len(trajectory.attempts)
+            self.cpu_s += sum(attempt.execution.cpu_s for attempt in trajectory.attempts)
+
+    def solving(self) -> Solving | None:
+        own, sampling = self._own.rows(), self._sampling.rows()
+        if not own:
+            return None
+        rates = {_SOLVERS[self.origin]: [row.pass_rate for row in own]}
+        rates |= {"sampling": [row.pass_rate for row in sampling]} if sampling else {}
+        return Solving(
+            name=_SOLVERS[self.origin],
+            rows=[(i, ours, theirs) for i, (ours, theirs) in enumerate(zip_longest(own, sampling))],
+            chart=rates_chart(rates, "repairs, or further draws" if "sampling" in rates else "repairs"),
+            trajectories=own[0].trajectories,
+            sampled=sampling[0].trajectories if sampling else 0,
+            shared_only=self._shared_only,
+        )
+
+    def repairs(self) -> Repairs | None:
+        for origin, tally in self._repairs.items():
+            if rows := tally.rows:
+                return Repairs(_REPAIRING[origin], list(range(len(rows[0].tried))), rows)
         return None
-    made = store.trajectories_by_origin()
+
+
+def _pair_counts(tally: PairTally, read: _Reading) -> PairCounts:
     return PairCounts(
-        trajectories=sum(count for origin, count in made.items() if origin != "sampling"),
-        repaired=sum(t.status == "passed" and not t.attempts[0].execution.passed for t in _tried(store)),
+        trajectories=sum(count for origin, count in read.made.items() if origin != "sampling"),
+        repaired=read.repaired,
         candidates=tally.pairs,
         kept=tally.kept,
         filters=tally.funnel,
-        calls_per_pair=calls_per_pair(store.trajectories("debugging"), tally.kept) if "debugging" in made else None,
+        calls=read.attempts if read.debugged else None,
     )
 
 
-def failures(store: Store) -> list[ErrorRow]:
-    """Kinds of failure of debugging and recorded runs, the most frequent first."""
-    return error_types(_tried(store))
-
-
-def is_playground(store: Store) -> bool:
-    """Whether any task or Result comes from the playground, whose mistakes are planted."""
-    return store.count_tasks(prefix="playground/") > 0 or "playground" in store.benchmarks()
-
-
-def data_facts(store: Store) -> DataFacts:
-    """All of them, each from the store's records alone."""
-    tree = store.note(FEATURE_TREE_NOTE) or {}
-    found = categories(tree.get("frequencies") or {})
-    return DataFacts(
-        coverage=_with_bars(coverage(store.qualities()), "programs that pass"),
-        unmeasured=unmeasured(store.qualities()),
-        differences=_with_bars(differences(store.pairs(kept=True)), "pairs"),
-        categories=found[:_MOST_CATEGORIES],
-        more_categories=max(0, len(found) - _MOST_CATEGORIES),
-        repairs=_repairs(store),
-        diagnoses=diagnosis.diagnosis_rows(diagnosis.diagnoses_of_pairs(store)),
-        places=diagnosis.PLACES,
-        cost=cost(store),
-    )
-
-
-def cost(store: Store) -> Cost | None:
-    """What debugging took, over the pairs of it that were kept; None for a run that debugged nothing."""
-    trajectories = attempts = 0
-    cpu_s = 0.0
-    for trajectory in store.trajectories("debugging"):
-        trajectories += 1
-        attempts += len(trajectory.attempts)
-        cpu_s += sum(attempt.execution.cpu_s for attempt in trajectory.attempts)
-    if not trajectories:
-        return None
+def _cost(store: Store, read: _Reading, pairs: int) -> Cost:
+    """What debugging took, over the pairs of it that were kept."""
     calls, prompt, completion, usd = store.calls_of("debugging")
-    pairs = sum(pair.origin == "debugging" for pair in store.pairs(kept=True))
     counted = prompt + completion > 0
     return Cost(
-        trajectories=trajectories,
-        attempts=attempts,
+        trajectories=read.debugged,
+        attempts=read.attempts,
         pairs=pairs,
-        sandbox_cpu_s=cpu_s,
+        sandbox_cpu_s=read.cpu_s,
         calls=calls,
         prompt_tokens=prompt if counted else None,
         completion_tokens=completion if counted else None,
@@ -206,16 +217,6 @@ def cost(store: Store) -> Cost | None:
     )
 
 
-def _repairs(store: Store) -> Repairs | None:
-    for origin, name in _REPAIRING.items():
-        if rows := repairs(store.trajectories(origin)):
-            return Repairs(name, list(range(len(rows[0].tried))), rows)
-    return None
-
-
-def _with_bars(found: Sequence[Distribution], what: str) -> list[tuple[Distribution, Bars]]:
-    return [(distribution, bars_chart(distribution.name, distribution.bins, what)) for distribution in found]
-
-
-def _tried(store: Store) -> Iterator[Trajectory]:
-    return (t for t in store.trajectories() if t.origin != "sampling" and t.attempts)
+def is_playground(store: Store) -> bool:
+    """Whether any task or Result comes from the playground, whose mistakes are planted."""
+    return store.count_tasks(prefix="playground/") > 0 or "playground" in store.benchmarks()

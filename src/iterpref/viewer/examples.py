@@ -1,69 +1,81 @@
-"""A few kept pairs to look at: what was asked, what failed, and both programs with their focal lines marked."""
+"""A few kept pairs to look at, of different kinds of failure: what was asked, both programs, how it came about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from iterpref.debugging.feedback import feedback_text
-from iterpref.records import PreferencePair, Span, as_messages
+from iterpref.analysis.taxonomy import failure_kind
+from iterpref.records import Message, PreferencePair, as_messages
 from iterpref.store import Store
 
-EXAMPLES = 3
+from .diffs import sides_of
+from .pair_facts import MOST_OF_A_KIND, PairFacts
+from .steps import TrajectoryStep, feedback_on, trajectory_steps
+from .texts import DiffLine
 
-
-@dataclass(frozen=True)
-class Line:
-    """One line without its newline; `focal` when a span covers any of it."""
-
-    text: str
-    focal: bool
+EXAMPLES = MOST_OF_A_KIND
+_FEWEST = 3  # also where they are of fewer kinds
+MOST_STEPS = 8  # of one trajectory
 
 
 @dataclass(frozen=True)
 class Example:
-    """A pair to look at: D⁻ and D⁺ are the focal lines of the two sides."""
+    """A pair to look at. `steps` are the first of its trajectory's `attempts`; without any, it was imported."""
 
     pair: PreferencePair
-    prompt: str
+    kind: str
+    of_kind: int
+    messages: tuple[Message, ...]
     feedback: str
-    rejected: list[Line]
-    chosen: list[Line]
+    rejected: list[DiffLine]
+    chosen: list[DiffLine]
+    steps: list[TrajectoryStep]
+    attempts: int
 
 
-def examples(store: Store) -> list[Example]:
-    """Kept pairs of different tasks, of different error types as far as there are."""
-    by_error: dict[str, PreferencePair] = {}
-    by_task: dict[str, PreferencePair] = {}
-    for pair in store.pairs(kept=True):
-        if pair.task_id not in by_task and len(by_task) < EXAMPLES:
-            by_task[pair.task_id] = pair
-        if pair.error_type not in by_error and pair.task_id not in {p.task_id for p in by_error.values()}:
-            by_error[pair.error_type] = pair
-        if len(by_error) == EXAMPLES:
-            break
-    taken = list(by_error.values())
-    taken += [pair for task_id, pair in by_task.items() if task_id not in {p.task_id for p in taken}]
-    return [_example(store, pair) for pair in taken[:EXAMPLES]]
+@dataclass(frozen=True)
+class Examples:
+    """Some of `kept` pairs, the most frequent of `kinds` kinds of failure first."""
+
+    shown: list[Example]
+    kept: int
+    kinds: int
 
 
-def _example(store: Store, pair: PreferencePair) -> Example:
+def examples(store: Store, facts: PairFacts) -> Examples:
+    """Of each kind the pair with the smallest difference: one can see at once what it teaches."""
+    by_kind = [[size[-2:] for size in facts.smallest[kind]] for kind, _ in facts.kinds.most_common()]
+    pairs = [pair for pair_id in _chosen(by_kind) if (pair := store.pair(pair_id)) is not None]
+    shown = [_example(store, pair, facts.kinds[pair.error_type]) for pair in pairs]
+    return Examples(shown, facts.kinds.total(), len(facts.kinds))
+
+
+def _chosen(kinds: list[list[tuple[str, str]]]) -> Iterator[str]:
+    """Ids of pairs, given with their tasks: of different tasks, one of each kind, then second ones, as far as there are
+    too few."""
+    tasks: set[str] = set()
+    for place in range(EXAMPLES):
+        for pairs in kinds:
+            if len(tasks) >= (EXAMPLES if place == 0 else _FEWEST):
+                return
+            found = next((pair for pair in pairs if pair[1] not in tasks), None)
+            if found is not None:
+                tasks.add(found[1])
+                yield found[0]
+
+
+def _example(store: Store, pair: PreferencePair, of_kind: int) -> Example:
     trajectory = store.trajectory(pair.trajectory_id) if pair.trajectory_id else None
     attempts = trajectory.attempts if trajectory else ()
     failed = next((a for a in attempts if a.iteration == pair.rejected_iteration), None)
+    rejected, chosen = sides_of(pair.rejected, pair.chosen, pair.rejected_spans, pair.chosen_spans)
     return Example(
         pair=pair,
-        prompt="\n\n".join(message.content for message in as_messages(pair.prompt)),
-        feedback=(failed.feedback or feedback_text(failed.execution)) if failed else "",
-        rejected=highlighted(pair.rejected, pair.rejected_spans),
-        chosen=highlighted(pair.chosen, pair.chosen_spans),
+        kind=failure_kind(failed.execution, failed.completion) if failed else pair.error_type,
+        of_kind=of_kind,
+        messages=as_messages(pair.prompt),
+        feedback=feedback_on(failed) if failed else "",
+        rejected=rejected,
+        chosen=chosen,
+        steps=trajectory_steps(attempts, MOST_STEPS),
+        attempts=len(attempts),
     )
-
-
-def highlighted(text: str, spans: Sequence[Span]) -> list[Line]:
-    """The lines of `text`, split at newlines only; a span that holds just a line's newline marks the line, too."""
-    lines: list[Line] = []
-    start = 0
-    for part in text.split("\n"):
-        stop = start + len(part) + 1
-        lines.append(Line(part, any(span.start < stop and span.stop > start for span in spans)))
-        start = stop
-    return lines

@@ -1,7 +1,7 @@
-"""A run's store → what evaluation came to, and how programs were isolated."""
+"""A run's Results → what evaluation came to."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from iterpref.analysis.compare import Comparison, compare
@@ -16,12 +16,16 @@ from iterpref.analysis.taxonomy import (
     taxonomy,
 )
 from iterpref.errors import RecordError
-from iterpref.records import Execution, Result
-from iterpref.store import Store
+from iterpref.records import Result
+
+from .sides import Outcomes, outcomes
 
 # Verdict → the column of the report that counts it; the rest are `other`.
 _LIMITS = dict.fromkeys(("timeout", "out_of_memory", "output_limit"), "limit")
 _OUTCOMES = {"passed": "passed", "failed": "failed", "error": "raised", **_LIMITS}
+MOST_TASKS = 20  # won, and as many lost, whose programs are on the page
+MOST_WITH_PROGRAMS = 4  # of the comparisons
+MOST_MODELS = 6  # side by side in one table
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Gain:
 
     benchmark: str
     protocol: str
+    first: Result
+    last: Result
     comparison: Comparison | None
     why: str = ""
 
@@ -44,58 +50,58 @@ class ScoredResult:
 
 
 @dataclass(frozen=True)
-class IsolationFacts:
-    """On which rungs programs ran, and what executions warned of."""
-
-    rungs: Counter[str]
-    trust: Counter[str]
-    warnings: Counter[str]
-
-    @property
-    def unsafe(self) -> int:
-        """Executions with resource limits only: the program could read and write what its user can."""
-        return self.rungs["rlimits"]
-
-
-@dataclass(frozen=True)
 class Kinds:
-    """Kinds of failure by Result, the paper's Table 18, and of the last Result one example each and two breakdowns."""
+    """Kinds of failure by Result (the last ones), the paper's Table 18, and of the last Result one example each and two
+    breakdowns. `columns`: model and benchmark."""
 
-    models: list[str]
+    columns: list[tuple[str, str]]
     rows: list[tuple[str, list[int]]]
     paper: list[PaperRow]
     examples: list[KindRow]
     lengths: Crossed
     difficulty: Crossed | None
+    left_out: int
 
 
-def failure_kinds(store: Store) -> Kinds | None:
+def failure_kinds(results: Sequence[Result]) -> Kinds | None:
     """How the samples of the run's Results failed; None where none did."""
-    results = list(store.results())
-    rows = kinds_by_model(results)
+    shown = results[-MOST_MODELS:]
+    rows = kinds_by_model(shown)
     if not rows:
         return None
-    labels = [f"{result.model} on {result.benchmark}" for result in results]
-    last = results[-1]
-    return Kinds(labels, rows, paper_counts(results), taxonomy(last), by_length(last), by_difficulty(last))
+    columns = [(result.model, result.benchmark) for result in shown]
+    paper = [row for row in paper_counts(shown) if row.sum]
+    last, left = shown[-1], len(results) - len(shown)
+    return Kinds(columns, rows, paper, taxonomy(last), by_length(last), by_difficulty(last), left)
 
 
-def gains(store: Store) -> list[Gain]:
+def gains(results: Iterable[Result]) -> list[Gain]:
     """For each benchmark with at least two Results of one protocol: the first against the last."""
     groups: dict[tuple[str, str, str], list[Result]] = {}
-    for result in store.results():
+    for result in results:
         groups.setdefault((result.benchmark, result.dataset_hash, result.protocol), []).append(result)
-    return [_gain(results[0], results[-1]) for results in groups.values() if len(results) > 1]
+    return [_gain(found[0], found[-1]) for found in groups.values() if len(found) > 1]
 
 
 def _gain(first: Result, last: Result) -> Gain:
     try:
-        return Gain(first.benchmark, first.protocol, compare(first, last))
+        return Gain(first.benchmark, first.protocol, first, last, compare(first, last))
     except RecordError as error:
-        return Gain(first.benchmark, first.protocol, None, str(error))
+        return Gain(first.benchmark, first.protocol, first, last, None, str(error))
 
 
-def scored(store: Store) -> list[ScoredResult]:
+def with_programs(found: Sequence[Gain], labels: Mapping[str, str]) -> list[tuple[Gain, Outcomes | None]]:
+    """Each with the programs of the first tasks that were won and lost; None where there is nothing to compare, and
+    for later ones."""
+    return [
+        (gain, outcomes(gain.comparison, gain.first, gain.last, MOST_TASKS, labels))
+        if gain.comparison is not None and place < MOST_WITH_PROGRAMS
+        else (gain, None)
+        for place, gain in enumerate(found)
+    ]
+
+
+def scored(results: Iterable[Result]) -> list[ScoredResult]:
     """All Results in the order in which they were made."""
     return [
         ScoredResult(
@@ -103,22 +109,5 @@ def scored(store: Store) -> list[ScoredResult]:
             len({sample.task_id for sample in result.samples}),
             Counter(_OUTCOMES.get(sample.execution.verdict, "other") for sample in result.samples),
         )
-        for result in store.results()
+        for result in results
     ]
-
-
-def isolation(store: Store) -> IsolationFacts:
-    """Every execution behind the report's numbers: attempts and samples."""
-    facts = IsolationFacts(Counter(), Counter(), Counter())
-    for execution in _executions(store):
-        facts.rungs[execution.isolation] += 1
-        facts.trust[execution.trust] += 1
-        facts.warnings.update(execution.warnings)
-    return facts
-
-
-def _executions(store: Store) -> Iterator[Execution]:
-    for trajectory in store.trajectories():
-        yield from (attempt.execution for attempt in trajectory.attempts)
-    for result in store.results():
-        yield from (sample.execution for sample in result.samples)

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iterpref.run_folder import DEFAULT_TRAINING, TRAINING_LOG, TRAINING_RUN, RunFolder
-from iterpref.viewer.charts import Chart, metric_chart
+
+from .charts import Chart, metric_chart
+from .numbers import duration, how_many
 
 # Metrics of TRL's log that are worth a chart, in this order, with what they mean.
 _METRICS = {
@@ -27,10 +29,12 @@ _METRICS = {
 
 @dataclass(frozen=True)
 class TrainingFacts:
-    """One training: its folder in the run, its method, a chart per metric with its meaning, or why there is none."""
+    """One training: its folder in the run, its method, a chart per metric with its meaning, or why there is none;
+    `told` says in words what a finished one did."""
 
     place: str
     method: str
+    told: str
     charts: list[tuple[Chart, str]]
     absent: str
 
@@ -44,14 +48,15 @@ def trainings(folder: RunFolder) -> list[TrainingFacts]:
 def _facts(training: Path, place: str) -> TrainingFacts:
     """A damaged file is named on the page, never an exception."""
     name_of_log = f"{place}/{TRAINING_LOG}"
-    method = _method(training / TRAINING_RUN)
+    method, told = _summary(training / TRAINING_RUN)
     try:
         log = json.loads((training / TRAINING_LOG).read_text(encoding="utf-8"))
         entries = [entry for entry in log if "step" in entry]
     except FileNotFoundError:
-        return TrainingFacts(place, method, [], f"No training yet: {name_of_log} is not there.")
+        return TrainingFacts(place, method, told, [], f"No training yet: {name_of_log} is not there.")
     except (OSError, ValueError, TypeError) as error:
-        return TrainingFacts(place, method, [], f"{name_of_log} can't be read ({error}); train again to write it.")
+        broken = f"{name_of_log} can't be read ({error}); train again to write it."
+        return TrainingFacts(place, method, told, [], broken)
     charts = []
     for name, meaning in _METRICS.items():
         points = [(float(e["step"]), float(e[name])) for e in entries if isinstance(e.get(name), int | float)]
@@ -59,12 +64,16 @@ def _facts(training: Path, place: str) -> TrainingFacts:
         if len(points) > 1:
             charts.append((metric_chart(name, points), meaning))
     absent = "" if charts else f"{name_of_log} has no metric with two or more logged steps."
-    return TrainingFacts(place, method, charts, absent)
+    return TrainingFacts(place, method, told, charts, absent)
 
 
-def _method(run_file: Path) -> str:
-    """What a finished training says of itself; "" of one that is not finished or not readable."""
+def _summary(run_file: Path) -> tuple[str, str]:
+    """The method of a finished training, and what it did; "" of one that is not finished or not readable."""
     try:
-        return str(json.loads(run_file.read_text(encoding="utf-8"))["summary"]["method"])
+        noted = json.loads(run_file.read_text(encoding="utf-8"))
+        done, begun = noted["summary"], Path(str(noted["model"])).name
+        used = f"{done['trained_pairs']} of {how_many(done['pairs'], 'pair')}, {how_many(done['steps'], 'step')}"
+        took = f"{done['epochs']:.3g} epochs in {duration(done['seconds'])}"
+        return str(done["method"]), f"{used}, {took}, beginning with {begun}"
     except (OSError, ValueError, KeyError, TypeError):
-        return ""
+        return "", ""

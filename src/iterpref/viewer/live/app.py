@@ -23,6 +23,8 @@ from .runs import add_runs
 from .settings import ViewSettings
 from .sides import add_sides
 
+_STATIC = str(files("iterpref.viewer.live") / "static")
+
 
 def viewer_app(settings: ViewSettings) -> ViewGuard:
     """The application. Its pages read the run as it lies there when they are asked for."""
@@ -35,7 +37,7 @@ def viewer_app(settings: ViewSettings) -> ViewGuard:
     add_items(app, settings, page, Overlay(settings))
     add_marks(app, settings)
     add_sides(app, settings, page)
-    app.mount("/static", StaticFiles(directory=str(files("iterpref.viewer.live") / "static")))
+    app.mount("/static", StaticFiles(directory=_STATIC, packages=[("iterpref.viewer", "static")]))
     _answer_errors(app, settings, page)
     return ViewGuard(app, settings, page.refusal)
 

@@ -4,12 +4,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Response
 
-from iterpref.analysis.taxonomy import failure_kind
-from iterpref.debugging.feedback import feedback_text
 from iterpref.records import PreferencePair, Trajectory, as_messages
 from iterpref.store import PairFilter, Store, TaskFilter, read_marks
-from iterpref.viewer.diffs import beneath
-from iterpref.viewer.examples import highlighted
+from iterpref.viewer.diffs import sides_of
+from iterpref.viewer.steps import feedback_on, trajectory_steps
 
 from .lists import PairQuery, TaskQuery
 from .overlay import Overlay, OverlayQuery
@@ -67,23 +65,13 @@ def _trajectory(store: Store, name: str) -> dict[str, Any]:
         raise missing("Trajectory", name)
     line = store.trajectory_line(name)
     task_id = line.task_id if line is not None else ""
-    made = [
-        {
-            "attempt": attempt,
-            "kind": failure_kind(attempt.execution, attempt.completion),
-            "said": "" if attempt.execution.passed else feedback_text(attempt.execution),
-            "diff": beneath(attempt.program, following.program) if following is not None else None,
-            "next": following.iteration if following is not None else None,
-        }
-        for attempt, following in zip(attempts, (*attempts[1:], None), strict=True)
-    ]
     before, after = store.task_neighbours(TaskFilter(), task_id)
     return {
         "name": name,
         "line": line,
         "closed": closed,
         "task": store.tasks_of([task_id]).get(task_id),
-        "made": made,
+        "made": trajectory_steps(attempts),
         "first_pass": next((a.iteration for a in attempts if a.execution.passed), None),
         "others": [other for other in store.trajectory_lines([task_id]) if other.trajectory_id != name],
         "pairs": [pair for pair in store.pairs_of_tasks([task_id]).get(task_id, []) if pair[0].startswith(f"{name}#")],
@@ -106,12 +94,13 @@ def _pair(store: Store, name: str, query: PairQuery) -> dict[str, Any]:
     marks = read_marks(store.folder)
     before, after = store.pair_neighbours(query.filter(marks), name)
     mark = marks.get(name)
+    rejected, chosen = sides_of(found.rejected, found.chosen, found.rejected_spans, found.chosen_spans)
     return {
         "pair": found,
         "messages": as_messages(found.prompt),
         "said": _said(store, found),
-        "rejected": highlighted(found.rejected, found.rejected_spans),
-        "chosen": highlighted(found.chosen, found.chosen_spans),
+        "rejected": rejected,
+        "chosen": chosen,
         "mark": mark,
         "outdated": mark is not None and mark.content_hash != found.content_hash,
         "query": query.given(),
@@ -126,4 +115,4 @@ def _said(store: Store, pair: PreferencePair) -> str:
     trajectory: Trajectory | None = store.trajectory(pair.trajectory_id) if pair.trajectory_id else None
     attempts = trajectory.attempts if trajectory is not None else ()
     failed = next((a for a in attempts if a.iteration == pair.rejected_iteration), None)
-    return (failed.feedback or feedback_text(failed.execution)) if failed is not None else ""
+    return feedback_on(failed) if failed is not None else ""

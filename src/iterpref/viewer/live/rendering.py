@@ -1,17 +1,16 @@
-"""Facts → a page. All is escaped by the template engine; texts of models and programs also pass `visible.shown`."""
+"""Facts → a live page. Parts that static pages have, too, are those of `viewer/rendering.py`."""
 
+import shlex
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import Response
-from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader
 
 import iterpref
-from iterpref.viewer.charts import percent
-from iterpref.viewer.report import amount, duration, p_value, points
-from iterpref.visible import bounded, one_line, shown
+from iterpref.viewer.rendering import templates
 
 from .settings import ViewSettings
 
@@ -20,16 +19,19 @@ class Page:
     """Makes pages of one viewer."""
 
     def __init__(self, settings: ViewSettings) -> None:
-        self._run = settings.run.resolve().name
-        self._beside = bool(settings.beside)
+        self._known = {
+            "run": settings.run.resolve().name,
+            "run_path": shlex.quote(str(settings.run)),
+            "beside": bool(settings.beside),
+            "version": iterpref.__version__,
+        }
 
     def __call__(self, template: str, status: int = 200, **facts: Any) -> Response:
         return Response(self.text(template, **facts), status, media_type="text/html; charset=utf-8")
 
     def text(self, template: str, **facts: Any) -> bytes:
         """Surrogates that came through as part of an id or a name are spelled out."""
-        known = {"run": self._run, "beside": self._beside, "version": iterpref.__version__}
-        made = _environment().get_template(f"{template}.html.jinja").render(**known, **facts)
+        made = _environment().get_template(f"{template}.html.jinja").render(**self._known, **facts)
         return made.encode("utf-8", "backslashreplace")
 
     def refusal(self, status: int, text: str) -> bytes:
@@ -44,18 +46,8 @@ def link(path: str, given: Mapping[str, Any] | None = None, **more: Any) -> str:
     return f"{path}?{encoded}" if encoded else path
 
 
-def short_id(name: str) -> str:
-    """An id with the middle of its long hashes left out, to be read in a table."""
-    return shown(name if len(name) <= 44 else f"{name[:26]}…{name[-16:]}")
-
-
 @cache
 def _environment() -> Environment:
-    loader = ChoiceLoader(
-        [PackageLoader("iterpref.viewer.live", "templates"), PackageLoader("iterpref.viewer", "templates")]
-    )
-    found = Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    found.filters |= {"percent": percent, "points": points, "p_value": p_value, "duration": duration, "amount": amount,
-                      "shown": shown, "bounded": bounded, "one_line": one_line, "short_id": short_id}  # fmt: skip
-    found.globals |= {"link": link}
+    found = templates(PackageLoader("iterpref.viewer.live", "templates"), PackageLoader("iterpref.viewer", "templates"))
+    found.globals |= {"link": link, "whole_texts": "iterpref export"}
     return found

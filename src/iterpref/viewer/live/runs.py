@@ -2,7 +2,6 @@
 
 import os
 from collections import Counter
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Response
@@ -10,9 +9,10 @@ from fastapi import FastAPI, Query, Response
 from iterpref.analysis.taxonomy import KINDS, failure_kind
 from iterpref.records import Result, Sample
 from iterpref.run_folder import DATABASE, RunFolder
-from iterpref.store import PairFilter, Store, read_marks
+from iterpref.store import Store, read_marks
 from iterpref.viewer import result_facts, training_facts
 from iterpref.viewer.charts import Chart, rates_chart
+from iterpref.viewer.funnel import funnel_steps
 
 from .items import missing
 from .lists import PageNumber, Pager, Text
@@ -20,26 +20,6 @@ from .rendering import Page
 from .settings import ViewSettings
 
 _PER_PAGE = 50
-
-
-@dataclass(frozen=True)
-class FunnelStep:
-    """One step of the funnel: how many, of how many before it, and where they are listed."""
-
-    name: str
-    count: int
-    of: int | None
-    path: str
-    query: dict[str, Any]
-
-    @property
-    def share(self) -> float | None:
-        return self.count / self.of if self.of else None
-
-    @property
-    def tenths(self) -> int:
-        """The length of its bar, in fortieths."""
-        return round(40 * (self.share if self.share is not None else 1.0)) if self.count else 0
 
 
 def add_runs(app: FastAPI, settings: ViewSettings, page: Page) -> None:
@@ -57,7 +37,8 @@ def add_runs(app: FastAPI, settings: ViewSettings, page: Page) -> None:
     @app.get("/results")
     def results() -> Response:
         with settings.open() as store:
-            return page("results", results=result_facts.scored(store), gains=result_facts.gains(store))
+            found = list(store.results())
+        return page("results", results=result_facts.scored(found), gains=result_facts.gains(found))
 
     @app.get("/result")
     def result(
@@ -100,7 +81,7 @@ def _live(store: Store) -> dict[str, Any]:
     rates = {found.origin: found.pass_rates for found in origins if found.pass_rates}
     return {
         "origins": origins,
-        "funnel": _funnel(store, origins),
+        "funnel": funnel_steps(store, origins),
         "chart": _chart(rates),
         "repaired": store.count_repaired(),
         "open": store.count_unfinished(),
@@ -114,25 +95,6 @@ def _live(store: Store) -> dict[str, Any]:
         "marks": marks,
         "written_at": _written_at(store),
     }
-
-
-def _funnel(store: Store, origins: list[Any]) -> list[FunnelStep]:
-    tasks = store.count("tasks")
-    main = next((found for found in origins if found.origin != "sampling"), None)
-    steps = [FunnelStep("tasks", tasks, None, "/tasks", {})]
-    if main is not None:
-        first = main.passed_at.get(0, 0)
-        passed = sum(main.passed_at.values())
-        of = {"origin": main.origin}
-        steps += [
-            FunnelStep(f"tried ({main.origin})", sum(main.statuses.values()), tasks, "/tasks", of),
-            FunnelStep("passed at once", first, main.judged, "/tasks", {**of, "status": "passed", "attempts": "1"}),
-            FunnelStep("passed in the end", passed, main.judged, "/tasks", {**of, "status": "passed"}),
-        ]
-    candidates = store.count_listed_pairs(PairFilter())
-    steps.append(FunnelStep("candidate pairs", candidates, None, "/pairs", {}))
-    steps.append(FunnelStep("kept pairs", store.count_kept_pairs(), candidates, "/pairs", {"kept": "kept"}))
-    return steps
 
 
 def _chart(rates: dict[str, list[float]]) -> Chart | None:

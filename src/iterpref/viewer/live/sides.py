@@ -6,10 +6,9 @@ from typing import Annotated, Any, Literal
 from fastapi import FastAPI, Query, Response
 
 from iterpref.analysis import compare
-from iterpref.debugging.feedback import feedback_text
 from iterpref.errors import RecordError
-from iterpref.records import Attempt, Execution, Result
-from iterpref.viewer.diffs import DiffLine, beside
+from iterpref.records import Attempt, Result
+from iterpref.viewer.sides import SideProgram, two_sides
 
 from .items import Id, missing
 from .lists import PageNumber, Pager, Text
@@ -28,20 +27,6 @@ class Entry:
     key: str
     label: str
     result: Result
-
-
-@dataclass(frozen=True)
-class Side:
-    """One of two programs: what it is, its lines, and what its tests said."""
-
-    title: str
-    address: str
-    lines: list[DiffLine]
-    execution: Execution
-
-    @property
-    def said(self) -> str:
-        return feedback_text(self.execution)
 
 
 def add_sides(app: FastAPI, settings: ViewSettings, page: Page) -> None:
@@ -65,10 +50,9 @@ def add_sides(app: FastAPI, settings: ViewSettings, page: Page) -> None:
         chosen = [entries.get(key) for key in (first, second)]
         if None in chosen:
             raise missing("Result", first if chosen[0] is None else second)
-        samples = [(entry.label, _sample_link(entry, task), sample_of(entry.result, task)) for entry in chosen if entry]
-        sides = _sides([(label, at, s.program, s.execution) for label, at, s in samples])
+        one, other = (_of_result(entry, task) for entry in chosen if entry)
         back = link("/compare", first=first, second=second)
-        return page("two", title=task, back=back, back_name="the comparison", sides=sides, prompt="")
+        return page("two", title=task, back=back, back_name="the comparison", sides=two_sides(one, other))
 
     @app.get("/runs")
     def compare_runs(
@@ -79,9 +63,9 @@ def add_sides(app: FastAPI, settings: ViewSettings, page: Page) -> None:
 
     @app.get("/runs/task")
     def compare_runs_task(task: Id, other: int = 1, origin: Text = "debugging") -> Response:
-        sides = _sides([_last_of(settings, place, task, origin) for place in (0, other)])
+        sides = two_sides(*(_last_of(settings, place, task, origin) for place in (0, other)))
         back = link("/runs", other=other, origin=origin)
-        return page("two", title=task, back=back, back_name="the two runs", sides=sides, prompt="")
+        return page("two", title=task, back=back, back_name="the two runs", sides=sides)
 
     @app.get("/attempts")
     def compare_attempts(id: Id, first: int, second: int) -> Response:
@@ -89,9 +73,9 @@ def add_sides(app: FastAPI, settings: ViewSettings, page: Page) -> None:
             attempts = {attempt.iteration: attempt for attempt in store.attempts(id)}
         if first not in attempts or second not in attempts:
             raise missing("Attempt", f"{first} or {second} of {id}")
-        sides = _sides([_attempt(id, attempts[number]) for number in (first, second)])
+        sides = two_sides(*(_attempt(id, attempts[number]) for number in (first, second)))
         back = link("/trajectory", id=id)
-        return page("two", title=id, back=back, back_name="the trajectory", sides=sides, prompt="")
+        return page("two", title=id, back=back, back_name="the trajectory", sides=sides)
 
 
 def _entries(settings: ViewSettings) -> list[Entry]:
@@ -112,26 +96,19 @@ def _chosen(entries: list[Entry], first: str, second: str) -> tuple[Entry | None
     return one, by_key.get(second) or (same[-1] if same else None)
 
 
-def _sample_link(entry: Entry, task: str) -> str:
-    """Of a Result of this run; those of others have no pages here."""
-    return link("/sample", id=entry.result.result_id, task=task) if entry.key.startswith("0:") else ""
+def _of_result(entry: Entry, task: str) -> SideProgram:
+    """Results of other runs have no pages here."""
+    sample = sample_of(entry.result, task)
+    address = link("/sample", id=entry.result.result_id, task=task) if entry.key.startswith("0:") else ""
+    return SideProgram(entry.label, sample.program, sample.execution, address)
 
 
-def _sides(programs: list[tuple[str, str, str, Execution]]) -> list[Side]:
-    """Title, address, program and outcome of each of two."""
-    lines = beside(programs[0][2], programs[1][2])
-    return [
-        Side(title, address, own, execution)
-        for (title, address, _, execution), own in zip(programs, lines, strict=True)
-    ]
-
-
-def _attempt(trajectory_id: str, attempt: Attempt) -> tuple[str, str, str, Execution]:
+def _attempt(trajectory_id: str, attempt: Attempt) -> SideProgram:
     address = f"{link('/trajectory', id=trajectory_id)}#a{attempt.iteration}"
-    return f"attempt {attempt.iteration}", address, attempt.program, attempt.execution
+    return SideProgram(f"attempt {attempt.iteration}", attempt.program, attempt.execution, address)
 
 
-def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> tuple[str, str, str, Execution]:
+def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> SideProgram:
     """The program that a run's trajectory of a task ended with."""
     name = settings.names()[place] if 0 <= place <= len(settings.beside) else ""
     with settings.open(place) as store:
@@ -142,7 +119,7 @@ def _last_of(settings: ViewSettings, place: int, task: str, origin: str) -> tupl
         line = (passed or lines)[0]
         last = store.attempts(line.trajectory_id)[-1]
     address = "" if place else link("/trajectory", id=line.trajectory_id)
-    return f"{name}: after {line.attempts} attempts", address, last.program, last.execution
+    return SideProgram(f"{name}: after {line.attempts} attempts", last.program, last.execution, address)
 
 
 def _runs(settings: ViewSettings, other: int, origin: str, outcome: Outcome, number: int) -> dict[str, Any]:

@@ -1,12 +1,14 @@
-"""A run's notes → the settings that each stage ran with, which need not be those of its config.yaml."""
+"""A run's notes → what was done in it: its sources, and the settings that each stage ran with, which need not be those
+of its config.yaml. Notes hold no dates, no machines and no commands."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from iterpref.config.stages import READS
-from iterpref.run_folder import TRAINING_SETTINGS, RunFolder, settings_note
+from iterpref.run_folder import TRAINING_SETTINGS, RunFolder, import_note, settings_note
 from iterpref.store import Store
 
 
@@ -27,6 +29,12 @@ def settings_of_stages(store: Store) -> list[StageSettings]:
     ]
 
 
+def sources(store: Store) -> list[str]:
+    """The files and data sets that recorded runs or pairs were imported from."""
+    prefix = import_note("")
+    return [key.removeprefix(prefix) for key in store.notes(prefix)]
+
+
 def _noted(store: Store, stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if stage != "train":
         every = store.note(settings_note(stage)) or []
@@ -36,4 +44,13 @@ def _noted(store: Store, stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, folder in RunFolder(store.folder).trainings().items():  # a training opens no database
         path = folder / TRAINING_SETTINGS
         if path.is_file():
-            yield f"{stage} {name}", json.loads(path.read_text(encoding="utf-8"))
+            yield f"{stage} {name}", _of_training(path)
+
+
+def _of_training(path: Path) -> dict[str, Any]:
+    """A damaged file is named on the page, never an exception."""
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+        return {"changed": dict(noted["changed"])}
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return {"changed": {path.name: f"can't be read ({error})"}}
