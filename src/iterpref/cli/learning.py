@@ -13,6 +13,7 @@ from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
 from .asking import Again, RetryDead, asking, check_calls
 from .opening import begin, open_run
 from .output import finish
+from .planning import planned
 from .stopping import stoppable
 
 
@@ -102,15 +103,27 @@ def train(
     as_json: AsJson = False,
     output: Annotated[str, Option(metavar="NAME", help="Train into models/NAME of the run.")] = DEFAULT_TRAINING,
     restart: Annotated[bool, Option("--restart", help="Start over: delete the training that is there.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what it would take; needs no weights.")] = False,
+    device: Annotated[str | None, Option(help="Of a dry run: cpu or cuda; default: what is here.")] = None,
+    flops: Annotated[
+        float | None, Option(help="Of a dry run: operations a second that one device reaches; default: measured here.")
+    ] = None,
+    launch: Annotated[
+        Path | None, Option(help="Of a dry run: the file for `accelerate launch --config_file`: processes, sharding.")
+    ] = None,
 ) -> None:
     """Train the model on the run's pairs; run again to continue.
 
     Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/, or models/NAME.
     Example: iterpref train --run runs/a --set training.method=dpo --output dpo
     Several processes: accelerate launch -m iterpref train --run runs/a
+    Tokens, memory and hours beforehand: iterpref train --run runs/a --dry-run
     """
 
     settings = begin(run, config, set_)
+    if dry_run or device or flops or launch:
+        finish(planned(run, settings, dry_run, device, flops, launch, as_json), as_json)
+        return
 
     from iterpref import pipeline
     from iterpref.progress import ProgressBars

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from iterpref.errors import StoreError
@@ -68,6 +69,22 @@ def open_run(
         if made:
             _take_back(run)
         raise
+
+
+@contextmanager
+def open_estimate(run: Path, config: Path | None, overrides: Repeatable) -> "Iterator[OpenedRun]":
+    """The run folder for reading; where it isn't there yet an empty one in its place, so that none is made."""
+    if RunFolder(run).database.is_file():
+        with open_run(run, config, overrides, write=False) as opened:
+            yield opened
+        return
+    resolved = begin(run, config, overrides)
+
+    from iterpref.opened_run import OpenedRun
+    from iterpref.store import Store
+
+    with TemporaryDirectory() as empty, Store.open(empty) as store:
+        yield OpenedRun(store, resolved)
 
 
 def begin(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":

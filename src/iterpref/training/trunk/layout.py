@@ -74,6 +74,11 @@ class TrunkLayout:
         """T."""
         return self.input_ids.shape[1]
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, as far as it is run."""
+        return max((s.prefix_length + s.stop - s.start for s in self.segments), default=0)
+
     def to(self, device: torch.device | str, non_blocking: bool = False, **_: Any) -> "TrunkLayout":
         """A copy on a device; accelerate calls this as it does on tensors."""
         moved = {
