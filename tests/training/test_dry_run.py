@@ -1,9 +1,11 @@
 """What a dry run says, against what training then does; its formulas against counts that were made otherwise."""
 
+import copy
 import json
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Starcoder2Config
 from typer.testing import CliRunner
@@ -11,7 +13,7 @@ from typer.testing import CliRunner
 from iterpref.cli import app
 from iterpref.errors import ClientError, ConfigError
 from iterpref.training import train
-from iterpref.training.dry_run.counting import Network, Saved, count
+from iterpref.training.dry_run.counting import Network, Saved, _count, count
 from iterpref.training.dry_run.loads import Load
 from iterpref.training.dry_run.memory import Keeping, memory_of
 from iterpref.training.dry_run.plan import dry_run
@@ -77,6 +79,22 @@ def test_operations_are_those_that_torch_counts(kind):
     assert said.products - 2 * counted.head * tokens == products
     again = training_work(counted, load, checkpointing=True, trunk=False)
     assert again.products - said.products == 2 * counted.linear * tokens
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+@pytest.mark.parametrize("rank", [None, 4])
+def test_layers_that_are_alike_are_counted_once(kind, rank):
+    config = copy.deepcopy(CONFIGS[kind])
+    config.num_hidden_layers = 6
+    if getattr(config, "layer_types", None):
+        config.layer_types = config.layer_types[:1] * 6
+
+    def adapt(network):
+        lora = LoraConfig(r=rank or 1, target_modules="all-linear", task_type="CAUSAL_LM")
+        return get_peft_model(network, lora) if rank else network
+
+    for dtype, autocast in ((torch.float32, True), (torch.bfloat16, False)):
+        assert count(config, dtype, autocast, adapt) == _count(config, dtype, autocast, adapt)
 
 
 def test_a_dry_run_says_what_training_then_does(pairs, workshop, tmp_path):

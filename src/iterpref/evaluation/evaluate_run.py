@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iterpref.clients import in_this_process
+from iterpref.clients import LocalConfig, in_this_process
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
@@ -22,9 +22,11 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
 
     `model` is a folder, a hub id, or the name of one of the run's trainings.
     """
-    settings = run.config.evaluation
-    asked = settings.client and settings.client.model_copy(update={"model": model})
-    client = asked or in_this_process(run.config.client, _trained(run, model))
+    settings, client = run.config.evaluation, run.config.evaluation.client
+    if client is None or isinstance(client, LocalConfig):
+        client = in_this_process(client or run.config.client, _trained(run, model))
+    else:
+        client = client.model_copy(update={"model": model})
     with run.sandbox() as sandbox:
         benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
         raw = chosen(benchmark.definition, settings.protocol) == "base"

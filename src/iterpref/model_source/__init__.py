@@ -14,11 +14,11 @@ from iterpref.model_source.files import ADAPTER, EXPECTED, check_folder, refuse_
 from iterpref.model_source.hub import from_hub, is_hub_id
 from iterpref.model_source.memory import Need, check_memory
 from iterpref.model_source.plan import Plan, plan_of
+from iterpref.model_source.templates import TEMPLATES, end_of_turn, give_template, template_identity
 from iterpref.model_source.tokens import check_chat, check_vocabulary
 
-__all__ = ["Need", "Plan", "check_chat", "check_memory", "check_vocabulary", "described_source", "loading",
-           "model_source", "plan_of"]  # fmt: skip
-
+__all__ = ["TEMPLATES", "Need", "Plan", "check_chat", "check_memory", "check_vocabulary", "described_source",
+           "end_of_turn", "give_template", "loading", "model_source", "plan_of", "template_identity"]  # fmt: skip
 
 
 def model_source(model: str, weights: bool = True, tokenizer: bool = True, adapter: bool = True) -> str:

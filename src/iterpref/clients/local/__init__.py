@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from iterpref.clients.base import Client, ClientConfig
-from iterpref.model_source import model_source
+from iterpref.clients.base import Client, ClientConfig, Request
+from iterpref.model_source import model_source, template_identity
 from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import describe_model, resolve_model
 
@@ -30,8 +30,17 @@ class LocalConfig(ClientConfig):
     (`grep -c amx_bf16 /proc/cpuinfo`), and slow on others; near-ties, where a text may change with what is decoded
     beside it, are more frequent."""
 
+    chat_template: str | None = None
+    """For a model whose tokenizer has none, as a base model: `chatml`, `instruction` (headings in plain text), `plain`
+    (nothing but the texts), or a Jinja file. A tokenizer that has one keeps it."""
+
     def describe(self) -> str:
         return f"{describe_model(self.model)} in this process"
+
+    def manner(self, request: Request) -> str:
+        if self.chat_template is None or request.raw:
+            return ""
+        return f"chat template {template_identity(self.chat_template)} where there is none"
 
     @property
     def at_a_time(self) -> int:
@@ -47,7 +56,10 @@ class LocalConfig(ClientConfig):
         need_packages("a model in this process", *FOR_MODELS)
         from iterpref.clients.local.client import LocalClient
 
-        with closing(LocalClient(source, self.batch_size, self.device, model, self.batch_tokens, self.dtype)) as client:
+        client = LocalClient(
+            source, self.batch_size, self.device, model, self.batch_tokens, self.dtype, self.chat_template
+        )
+        with closing(client):
             yield client
 
 

@@ -7,6 +7,7 @@ kernel: it saves its inputs, its result and a float32 per query (Dao et al., arX
 Not here: what the counts come to in a training (memory.py, work.py).
 """
 
+import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,10 +20,11 @@ from torch.nn import Linear, Module, Parameter
 from transformers import AttentionInterface, AutoModelForCausalLM
 
 from iterpref.training.contexts import assigned
-from iterpref.training.trunk.install import causal_model, decoder_layers, last_feed_forward
+from iterpref.training.trunk.install import causal_model, decoder_layers, has_experts, last_feed_forward
 
 _ATTENTION = "iterpref_counted"
 _TOKENS = (64, 128)  # two lengths of a row, which tell what grows with it
+_FEW_LAYERS = (2, 3)  # and two heights of a stack of equal layers
 
 Adapt = Callable[[Module], Module]
 
@@ -87,6 +89,46 @@ def count(config: Any, dtype: torch.dtype, autocast: bool, adapt: Adapt = lambda
     Raises:
         Exception: Whatever transformers raises for a config that no network can be made from.
     """
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 0)
+    if layers <= max(_FEW_LAYERS) or not _are_alike(config.get_text_config(), layers):
+        return _count(config, dtype, autocast, adapt)
+    two, three = (_count(_with_layers(config, few), dtype, autocast, adapt) for few in _FEW_LAYERS)
+    return _grown(two, three, layers)
+
+
+def _are_alike(config: Any, layers: int) -> bool:
+    """Whether the config says nothing of a layer that it doesn't say of each."""
+    per_layer = [value for value in vars(config).values() if isinstance(value, list) and len(value) == layers]
+    return all(value == value[:1] * layers for value in per_layer) and not has_experts(config)
+
+
+def _with_layers(config: Any, layers: int) -> Any:
+    made = copy.deepcopy(config)
+    text = made.get_text_config()
+    for name, value in vars(text).items():
+        if isinstance(value, list) and len(value) == text.num_hidden_layers:
+            setattr(text, name, value[:layers])
+    text.num_hidden_layers = layers
+    return made
+
+
+def _grown(two: Network, three: Network, layers: int) -> Network:
+    """The counts of so many layers, each of which adds what the third one does."""
+
+    def line(few: float, more: float) -> float:
+        return few + (more - few) * (layers - _FEW_LAYERS[0])
+
+    values: dict[str, Any] = {}
+    for name, few in vars(two).items():
+        more = getattr(three, name)
+        if isinstance(few, Saved):
+            values[name] = Saved(*map(line, few, more))
+        else:
+            values[name] = few if isinstance(few, bool) else line(few, more)
+    return Network(**values)
+
+
+def _count(config: Any, dtype: torch.dtype, autocast: bool, adapt: Adapt) -> Network:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model = adapt(AutoModelForCausalLM.from_config(config, dtype=dtype))
     with FakeTensorMode():
@@ -164,6 +206,7 @@ def _network(
     linear = [module for module in causal.base_model.modules() if isinstance(module, Linear)]
     weights = [module.weight for module in linear]
     last = last_feed_forward(causal.base_model)
+    narrowed = [m for m in last.modules() if isinstance(m, Linear)] if last is not None else []
     config = causal.config.get_text_config()
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     saved = {name: _line(few[name], many[name]) for name in few}
@@ -175,7 +218,7 @@ def _network(
         trained_bytes=_bytes(trained),
         linear=sum(weight.numel() for weight in weights),
         linear_trained=sum(weight.numel() for weight in weights if weight.requires_grad),
-        last_feed_forward=sum(m.weight.numel() for m in last.modules() if isinstance(m, Linear)) if last else 0,
+        last_feed_forward=sum(module.weight.numel() for module in narrowed),
         head=head.weight.numel(),
         head_trained=head.weight.numel() if head.weight.requires_grad else 0,
         tied=head.weight is embedding.weight,
@@ -183,7 +226,7 @@ def _network(
         head_size=size,
         layers=len(layers),
         layer=sum(tensor.numel() for tensor in layers[0].parameters()) if layers else 0,
-        quantizable=sum(m.weight.numel() for layer in layers for m in layer.modules() if _packs(m)),
+        quantizable=sum(module.weight.numel() for layer in layers for module in _packed(layer)),
         in_layers=saved["layer"],
         in_last=saved["last"],
         elsewhere=Saved(*(whole - part for whole, part in zip(saved["all"], saved["layer"], strict=True))),
@@ -192,9 +235,11 @@ def _network(
     )
 
 
-def _packs(module: Module) -> bool:
-    """Whether quantizing would pack a module: a linear layer of the base model, none of an adapter's own."""
-    return isinstance(module, Linear) and not module.weight.requires_grad
+def _packed(layer: Module) -> Iterator[Linear]:
+    """What quantizing would pack: linear layers of the base model, none of an adapter's own."""
+    for module in layer.modules():
+        if isinstance(module, Linear) and not module.weight.requires_grad:
+            yield module
 
 
 def _line(few: float, many: float) -> Saved:

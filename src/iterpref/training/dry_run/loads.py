@@ -78,7 +78,7 @@ def _shared(layout: TrunkLayout, unshared: int) -> Load:
         tokens=layout.tokens,
         attended=sum(length * before + length * (length + 1) // 2 for length, before in own),
         copied=sum(length + before for length, before in own if before),
-        states=len(layout.picked.unique()),
+        states=len(np.unique(layout.picked.numpy())),
         predictions=layout.labels.numel(),
         unshared=unshared,
     )

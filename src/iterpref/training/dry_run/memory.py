@@ -56,7 +56,7 @@ class Keeping:
     sharing: Sharing
 
 
-class Memory(Record):
+class PeakMemory(Record):
     """Bytes on one device at the higher of two moments of a step: `turn` or `step`, which `highest` names.
 
     `libraries_bytes`: what the process holds before a model is loaded, on a CPU.
@@ -73,7 +73,7 @@ class Memory(Record):
     libraries_bytes: int
 
 
-def memory_of(network: Network, keeping: Keeping, load: Load, libraries: int = 0) -> Memory:
+def memory_of(network: Network, keeping: Keeping, load: Load, libraries: int = 0) -> PeakMemory:
     """The peak with a batch of this load."""
     sharing = keeping.sharing
     weights = _weights(network, keeping)
@@ -87,7 +87,7 @@ def memory_of(network: Network, keeping: Keeping, load: Load, libraries: int = 0
     again = network.head * keeping.compute_bytes if network.head_trained else 0
     step = held + reference + states + gradients + again
     high = turn >= step
-    return Memory(
+    return PeakMemory(
         peak_bytes=round(max(turn, step)) + libraries,
         highest="turn" if high else "step",
         weights_bytes=round(held),

@@ -13,10 +13,11 @@ import torch
 from iterpref.errors import ClientError, ConfigError
 from iterpref.model_source import Plan, check_vocabulary, described_source, plan_of
 from iterpref.records import Record
+from iterpref.training.base_models import base_model, said_of_base
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.contexts import quiet
 from iterpref.training.dry_run.loads import Load, batch_loads, epoch_batches, updates
-from iterpref.training.dry_run.memory import Memory, memory_of, resident_bytes
+from iterpref.training.dry_run.memory import PeakMemory, memory_of, resident_bytes
 from iterpref.training.dry_run.regime import Device, counted, keeping_of, resolved, trunk_off
 from iterpref.training.dry_run.sharing import Sharing
 from iterpref.training.dry_run.speed import Speed, measured_speed
@@ -58,7 +59,7 @@ class DryRun(Record):
     tokens_per_step_without_trunk: float
     trunk: str
     devices: str
-    memory: Memory
+    memory: PeakMemory
     flops_per_step: float
     flops_per_s: float
     flops_from: str
@@ -103,6 +104,9 @@ def dry_run(
         raise ClientError(f"model {model}: its config.json can't be read by transformers, and a dry run goes by that")
     pairs = read_pairs(pairs_path)
     tokenizer, notes = _tokenizer(source, pairs, section.args)
+    why = None if notes else base_model(tokenizer, plan.ends, source, section.args.chat_template)
+    if warning := said_of_base(source, section.args.method, why):
+        notes.append(warning)
     if not isinstance(pairs[0]["prompt"], str):
         check_template(tokenizer)
     check_vocabulary(tokenizer, None if _ESTIMATED in notes else plan.vocabulary, model)
@@ -207,7 +211,7 @@ class _Planned:
         if self._sharing.processes > 1:
             yield "the time leaves out what processes exchange"
 
-    def _memory(self, load: Load) -> Memory:
+    def _memory(self, load: Load) -> PeakMemory:
         return memory_of(self._network, self._keeping, load, self._libraries)
 
     def _batch_work(self) -> Work:

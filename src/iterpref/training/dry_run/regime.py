@@ -1,6 +1,7 @@
 """Settings and a model's config → how the training keeps its tensors, and what of its network is counted."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -51,7 +52,9 @@ def counted(plan: Plan, section: TrainingSection, sharing: Sharing, model: str) 
         plan.config,
         torch.bfloat16 if cast else weights,
         mixed and not cast,
-        (lambda made: made) if peft is None else (lambda made: get_peft_model(made, peft)),
+        (lambda made: made)
+        if peft is None
+        else (lambda made: get_peft_model(made, deepcopy(peft))),  # peft writes into it what it found,
     )
     if cast and sharing.engine == "fsdp":  # what is cut up and trained stays as it was loaded
         size = weights.itemsize

@@ -107,10 +107,15 @@ def last_feed_forward(backbone: Module) -> Module | None:
     """The feed-forward of the last decoder layer, or None in a model that names its parts otherwise or has experts,
     whose router may weigh tokens against each other."""
     layers = decoder_layers(backbone)
-    if layers is None or any(getattr(backbone.config, name, None) for name in _EXPERTS):
+    if layers is None or has_experts(backbone.config):
         return None
     part = getattr(layers[-1], "mlp", None)
     return part if isinstance(part, Module) else None
+
+
+def has_experts(config: Any) -> bool:
+    """Whether feed-forwards are mixtures of experts."""
+    return any(getattr(config, name, None) for name in _EXPERTS)
 
 
 def decoder_layers(backbone: Module) -> ModuleList | None:

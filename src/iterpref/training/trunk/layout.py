@@ -96,12 +96,13 @@ class _Placed:
     path: tuple[Range, ...]
 
 
-def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[int]], width: int) -> TrunkLayout:
+def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[float]], width: int) -> TrunkLayout:
     """Pack rows; a later row hangs on the earlier one with which it shares the longest beginning.
 
     Args:
         ids: R rows of token ids without padding.
-        loss: R rows of 0/1: which tokens carry loss. A row's first token has no prediction and never counts.
+        loss: R rows: which tokens carry loss, by any number but 0. A row's first token has no prediction, so it never
+            counts.
         width: The padded rows' width W.
     """
     tokens = [np.asarray(row, dtype=np.int64) for row in ids]
