@@ -54,6 +54,7 @@ def render_report(store: Store) -> str:
         trainings=training_facts.trainings(folder),
         failures=debugging_facts.failures(store),
         results=result_facts.scored(store),
+        suite=result_facts.suite(store),
         kinds=result_facts.failure_kinds(store),
         examples=examples(store),
         isolation=result_facts.isolation(store),
