@@ -5,8 +5,9 @@
 
 A model is a folder (without weights it gets random ones), `playground`, or a shape below. It is planned, and then
 trained for one epoch on the library pairs (training_pairs.py), each in a process of its own on OMP_NUM_THREADS threads
-(default 1). Memory is the peak of the process over what it held before the model was loaded; time is the mean of all
-steps but the first. For an idle machine; beside other work, `--cpu-time` takes the process's own clock for both.
+(default 1). Memory is the peak of the process, libraries included; `over` is it without what was held before the model
+was loaded. Time is the mean of all steps but the first. For an idle machine; beside other work, `--cpu-time` takes the
+process's own clock for both.
 """
 
 import argparse
@@ -94,17 +95,19 @@ def _random_model(model: str, given: Path, folder: Path) -> None:
 
 
 def predict(job: Figures) -> Figures:
-    """What the dry run says; with `constants` in place of those of calibration.py."""
+    """What the dry run says; for each of `constants` in place of those of calibration.py, at one measured speed."""
     from iterpref.training.dry_run import memory, plan, work
 
-    for module, name in ((memory, "WORKING_LAYERS"), (work, "PASSES")):
-        if name in job.get("constants", {}):
-            setattr(module, name, job["constants"][name])
     plan.measured_speed = cache(partial(plan.measured_speed, elapsed=_clock(job)))  # type: ignore[assignment]
-    said = plan.dry_run(job["pairs"], job["model"], job["settings"], device="cpu")
-    tensors = said.memory.peak_bytes - said.memory.libraries_bytes
-    return {"memory_bytes": tensors, "step_s": said.step_s, "parameters": said.parameters, "steps": said.steps,
-            "parts": said.memory.model_dump(), "flops_per_s": said.flops_per_s}  # fmt: skip
+    found = []
+    for constants in job.get("constants", [{}]):
+        for module, name in ((memory, "WORKING_LAYERS"), (work, "PASSES")):
+            setattr(module, name, constants.get(name, getattr(module, name)))
+        said = plan.dry_run(job["pairs"], job["model"], job["settings"], device="cpu")
+        peak, parts = said.memory.peak_bytes, said.memory.model_dump()
+        found.append({"memory_bytes": peak, "over_bytes": peak - said.memory.libraries_bytes, "step_s": said.step_s,
+                      "parameters": said.parameters, "steps": said.steps, "parts": parts})  # fmt: skip
+    return {**found[0], "each": found}
 
 
 def measure(job: Figures) -> Figures:
@@ -128,7 +131,8 @@ def measure(job: Figures) -> Figures:
     before = _status_bytes("VmRSS")
     train(job["pairs"], job["model"], job["out"], job["settings"], on_progress=on_progress)
     steps = [later - earlier for earlier, later in pairwise(ends)][1:]  # the first one also tries ways of attention
-    return {"memory_bytes": _status_bytes("VmHWM") - before, "step_s": sum(steps) / len(steps), "libraries": before}
+    peak = _status_bytes("VmHWM")
+    return {"memory_bytes": peak, "over_bytes": peak - before, "step_s": sum(steps) / len(steps)}
 
 
 def _clock(job: Figures) -> Callable[[], float]:
@@ -158,11 +162,12 @@ def compare(model: str, way: str, work: Path, options: argparse.Namespace) -> Fi
         return None
     found = _ask("measure", job)
     row = {"model": Path(model).name, "way": way, "predicted": said, "measured": found}
-    row |= {f"{name}_ratio": found[name] / said[name] for name in ("memory_bytes", "step_s")}
+    row |= {f"{name}_ratio": found[name] / said[name] for name in ("memory_bytes", "over_bytes", "step_s")}
     memory, step = ([figures[name] for figures in (said, found)] for name in ("memory_bytes", "step_s"))
     print(
         f"{row['model']} {way}, predicted and measured: memory {memory[0] / 1e9:.2f} and {memory[1] / 1e9:.2f} GB "
-        f"({memory[1] / memory[0]:.2f}), a step {step[0]:.2f} and {step[1]:.2f} s ({step[1] / step[0]:.2f})",
+        f"({memory[1] / memory[0]:.2f}; over the libraries {row['over_bytes_ratio']:.2f}), a step {step[0]:.2f} and "
+        f"{step[1]:.2f} s ({step[1] / step[0]:.2f})",
         flush=True,
     )
     return row
@@ -179,13 +184,12 @@ def calibrate(work: Path, options: argparse.Namespace) -> Figures:
     """The constants with which prediction and measurement agree on the one shape."""
     job = _job(CALIBRATION, "full", work, options)
     found = _ask("measure", job)
-    ends = [
-        _ask("predict", job | {"constants": {"WORKING_LAYERS": {"cpu": value}, "PASSES": value}}) for value in (0, 1)
-    ]
+    ends = [{"WORKING_LAYERS": {"cpu": value}, "PASSES": value} for value in (0, 20)]
+    said = _ask("predict", job | {"constants": ends})["each"]
     constants = {}
     for name, figure in (("WORKING_LAYERS", "memory_bytes"), ("PASSES", "step_s")):
-        none, one = (end[figure] for end in ends)
-        constants[name] = round((found[figure] - none) / (one - none), 2)
+        none, some = (prediction[figure] for prediction in said)
+        constants[name] = round(20 * (found[figure] - none) / (some - none), 2)
     print(f"calibration.py: WORKING_LAYERS['cpu'] = {constants['WORKING_LAYERS']}, PASSES = {constants['PASSES']}")
     return constants
 

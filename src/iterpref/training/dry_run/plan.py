@@ -96,7 +96,6 @@ def dry_run(
             f"a dry run for {device} on a machine without it can't measure its speed; say it: --flops NUMBER, what one "
             "device reaches in training, as 4e14 for 40 % of an H100's 989e12 in bf16"
         )
-    libraries = resident_bytes() if device == "cpu" else 0
     section = parse_training(_for(device, config), Path("dry-run"))
     source = described_source(model)
     plan = plan_of(source, section.args.trust_remote_code)
@@ -112,7 +111,7 @@ def dry_run(
     check_vocabulary(tokenizer, None if _ESTIMATED in notes else plan.vocabulary, model)
     with quiet(bars=False):
         tokenized = tokenize_pairs(pairs, tokenizer, section.args)
-    planned = _Planned(plan, section, tokenized, device, sharing or Sharing(), model, libraries, config)
+    planned = _Planned(plan, section, tokenized, device, sharing or Sharing(), model, config)
     return planned.result(len(pairs), flops, tuple(notes))
 
 
@@ -145,17 +144,18 @@ class _Planned:
         device: Device,
         sharing: Sharing,
         model: str,
-        libraries: int,
         given: Mapping[str, Any],
     ) -> None:
         self._args, self._pairs, self._sharing, self._model, self._device = section.args, pairs, sharing, model, device
-        self._libraries, self._given = libraries, given
+        self._given = given
         self._trunk_off = trunk_off(plan, section.args)
         self._network = counted(plan, section, sharing, model)
         batches = epoch_batches(pairs.dataset, self._args)
         compact = device == "cuda"
         self._loads = list(batch_loads(pairs.dataset, batches, self._args, trunk=self._trunk, compact=compact))
         self._keeping = keeping_of(section, device, sharing, self._trunk)
+        # With what the libraries load when they are first used, of which preparing the pairs was the most.
+        self._libraries = resident_bytes() if device == "cpu" else 0
 
     @property
     def _trunk(self) -> bool:
