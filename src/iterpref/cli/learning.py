@@ -121,8 +121,10 @@ def train(
     """
 
     settings = begin(run, config, set_)
-    if dry_run or device or flops or launch:
-        finish(planned(run, settings, dry_run, device, flops, launch, as_json), as_json)
+    if dry_run or not (device is flops is launch is None):
+        said = planned(run, settings, dry_run, device, flops, launch, as_json)
+        if _is_first():
+            finish(said, as_json)
         return
 
     from iterpref import pipeline
@@ -130,8 +132,13 @@ def train(
 
     with stoppable(), ProgressBars() as bars:
         summary = pipeline.train(RunFolder(run), settings, bars, output, restart)
-    if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
+    if _is_first():
         finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
+
+
+def _is_first() -> bool:
+    """A launcher's other processes have nothing to add."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @verb("run")

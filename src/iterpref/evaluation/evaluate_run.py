@@ -24,17 +24,17 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
     """
     settings, client = run.config.evaluation, run.config.evaluation.client
     if client is None or isinstance(client, LocalConfig):
-        client = in_this_process(client or run.config.client, _trained(run, model))
+        client = in_this_process(client or run.config.client, trained(run, model))
     else:
         client = client.model_copy(update={"model": model})
     with run.sandbox() as sandbox:
-        benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
+        benchmark = benchmark_of(run, sandbox)  # a mistake in its name should not wait for a model to load
         raw = chosen(benchmark.definition, settings.protocol) == "base"
         with run.ledger(client, raw=raw) as ledger:
             return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
 
 
-def _trained(run: OpenedRun, model: str) -> str:
+def trained(run: OpenedRun, model: str) -> str:
     """The folder of the run's training of this name; any other name as it is."""
     trained, here = run.folder.trainings().get(model), Path(model)
     if trained is None:
@@ -47,7 +47,7 @@ def _trained(run: OpenedRun, model: str) -> str:
 def evaluate_samples(run: OpenedRun, path: Path, sanitized: bool = False) -> Result:
     """Score a file of completions; `sanitized` cuts each program down to what its entry point needs first."""
     with run.sandbox() as sandbox:
-        benchmark = _benchmark(run, sandbox)
+        benchmark = benchmark_of(run, sandbox)
         given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken, benchmark.outside)
         answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
         result = _score(run, benchmark, answers, sandbox)
@@ -65,7 +65,7 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
     return {task.task_id: task for task in benchmark.tasks}
 
 
-def _benchmark(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
+def benchmark_of(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
     settings = run.config.evaluation
     return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)
 
