@@ -24,6 +24,7 @@ DEFAULT_TRAINING = "model"
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
 DEMO_NOTE = "demo"
+SUITE_NOTE = "suite"
 
 
 def settings_note(stage: str) -> str:

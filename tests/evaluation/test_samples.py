@@ -110,9 +110,31 @@ def test_base_protocol() -> None:
     assert program_of(task("a"), "    return x\n", "base") == "def f(x):\n    return x"
 
 
+def test_a_base_model_reads_other_prompts_as_a_docstring() -> None:
+    """Own tasks, and benchmarks whose prompts begin no program."""
+    own = task("a").model_copy(update={"prompt": "Write f, which returns x."})
+    asked = ask(own, TASKS_FILE, "base")
+    assert asked.raw and asked.messages[0].content == '"""\nWrite f, which returns x.\n"""\n'
+    assert '\n"""' in asked.stop and "\nprint(" in asked.stop
+    assert program_of(own, "def f(x):\n    return x\n", "base", begun=False) == "def f(x):\n    return x"
+    quoted = own.model_copy(update={"prompt": 'Fix:\n"""x"""'})
+    assert ask(quoted, TASKS_FILE, "base").messages[0].content == '# Fix:\n# """x"""\n'
+    turns = own.model_copy(
+        update={"prompt": (Message(role="user", content="One."), Message(role="user", content="Two."))}
+    )
+    assert ask(turns, TASKS_FILE, "base").messages[0].content == '"""\nOne.\n\nTwo.\n"""\n'
+
+
+def test_a_program_that_reads_and_prints_keeps_its_top_level_from_a_base_model() -> None:
+    reads = task("a").model_copy(update={"prompt": "Print x.", "style": "stdio", "entry_point": None})
+    assert "\nprint(" not in ask(reads, DEFINITIONS["livecodebench-v5"], "base").stop
+    program = "x = input()\nprint(x)"
+    assert program_of(reads, f"{program}\n", "base", begun=False) == program
+
+
 def test_protocols_that_do_not_fit() -> None:
-    with pytest.raises(ConfigError, match=r"evaluation.protocol is base, which own benchmarks don't have"):
-        ask(task("a"), TASKS_FILE, "base")
+    with pytest.raises(ConfigError, match=r"evaluation.protocol is chat, which own benchmarks don't have"):
+        ask(task("a"), TASKS_FILE, "chat")
 
 
 def test_a_model_and_its_samples_file_score_the_same(tmp_path: Path) -> None:

@@ -238,3 +238,18 @@ def test_numbers_as_people_write_them() -> None:
     assert [duration(s) for s in (3.21, 59.9, 194.2)] == ["3.2 s", "1 min 0 s", "3 min 14 s"]
     assert [amount(value) for value in (None, 0.00778, 15300)] == ["–", "0.00778", "15,300"]
     assert [how_many(n, "pair") for n in (1, 20_000)] == ["1 pair", "20,000 pairs"]
+
+
+def test_several_models_stand_in_one_table(store: Store) -> None:
+    """Each under its own name, against the one that was evaluated first; two models on one benchmark need no table."""
+    solved = {f"t/{i}": i % 2 == 0 for i in range(10)}
+    store.put_result(result("1", solved, model="local:base:1"))
+    store.put_result(result("2", dict.fromkeys(solved, True), model="local:dpo:2"))
+    assert "Small: points over" not in Page(render_report(store)).text
+    store.put_result(result("3", dict.fromkeys(solved, False), model="local:target_rpo:3"))
+    store.put_result(result("4", dict.fromkeys(solved, True), benchmark="other", model="local:base:1"))
+    text = flat(Page(render_report(store)).text)
+    assert "local:dpo:2 100.0 %+50.0 (+" in text
+    assert "local:target_rpo:3 0.0 %−50.0 (−" in text
+    assert "local:base:1 50.0 % 100.0 % 75.0 %" in text
+    assert "Small: points over local:base:1" in text

@@ -17,6 +17,20 @@ if TYPE_CHECKING:
 RetryDead = Annotated[bool, typer.Option("--retry-dead", help="Make calls again that were refused or given up.")]
 Again = Annotated[bool, typer.Option("--again", help="Ask everything again, and replace what was answered before.")]
 
+Estimate = Annotated[
+    bool, typer.Option("--estimate", help="Only say what calls, tokens and US dollars it would take; asks nothing.")
+]
+Rate = Annotated[
+    float | None,
+    typer.Option("--tokens-per-s", help="Of an estimate in hours: new tokens a second, of all requests together."),
+]
+
+
+def check_rate(estimate: bool, tokens_per_s: float | None) -> None:
+    """Refuse a rate that says nothing."""
+    if tokens_per_s is not None and not (estimate and 0 < tokens_per_s < float("inf")):
+        raise IterPrefError(f"--tokens-per-s {tokens_per_s:g}: expected more than 0, together with --estimate")
+
 
 @contextmanager
 def asking(run: "OpenedRun", step: str, again: bool, retry_dead: bool) -> "Iterator[OpenedRun]":

@@ -18,8 +18,8 @@ from .app import (
     RunOption,
     verb,
 )
-from .asking import Again, RetryDead, asking, check_calls
-from .opening import Repeatable, begin, must_exist, open_run
+from .asking import Again, Estimate, Rate, RetryDead, asking, check_calls, check_rate
+from .opening import Repeatable, begin, must_exist, open_estimate, open_run
 from .output import finish, with_causes
 from .stopping import stoppable
 from .verb import Verb
@@ -62,12 +62,24 @@ def synthesize(
     as_json: AsJson = False,
     retry_dead: RetryDead = False,
     again: Again = False,
+    estimate: Estimate = False,
+    tokens_per_s: Rate = None,
 ) -> None:
     """Let a model draft tasks with tests, steered by a feature tree or by code of yours.
 
     Reads the tree and snippets of the config. Writes tasks; run again to continue, at no cost for what was drafted.
     Example: iterpref synthesize --run runs/a -c recipes/codeflow/teacher.yaml
     """
+    check_rate(estimate, tokens_per_s)
+    if estimate:
+        with open_estimate(run, config, set_) as opened:
+            from iterpref.importing import read_instructions
+            from iterpref.synthesis.estimate import estimate_synthesis
+
+            source = opened.config.synthesis.instructions
+            own = read_instructions(source, opened.config.importing) if source else ()
+            finish(estimate_synthesis(opened, own, tokens_per_s), as_json)
+        return
     with (
         open_run(run, config, set_, makes=True) as opened,
         asking(opened, "synthesize", again, retry_dead) as asked,
@@ -106,18 +118,20 @@ def debug(
     retry_dead: RetryDead = False,
     again: Again = False,
     shard: Annotated[str | None, Option(help="Only this part of the tasks, as 3/16, in shards/.")] = None,
-    estimate: Annotated[bool, Option(help="Only say what calls and US dollars it would take.")] = False,
+    estimate: Estimate = False,
+    tokens_per_s: Rate = None,
 ) -> None:
     """Run each program, show the model what failed, ask for a fix; stop when it passes.
 
     Reads the run's tasks. Writes calls, executions and trajectories; run again to continue.
     Example: iterpref debug --run runs/a --set debugging.max_iterations=5
     """
+    check_rate(estimate, tokens_per_s)
     if estimate:
         with open_run(run, config, set_, write=False) as opened:
             from iterpref.debugging.estimate import estimate_debugging
 
-            estimated = estimate_debugging(opened)
+            estimated = estimate_debugging(opened, tokens_per_s)
         finish(estimated, as_json)
         return
     if shard:

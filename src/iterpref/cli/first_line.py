@@ -43,7 +43,9 @@ def _uses(verb: str, config: "Config", given: dict[str, Any]) -> Iterator[str]:
         yield f"model {describe_model(config.model)}{_another(config.model, 'model')}"
     if verb in _BENCHMARK:
         yield f"benchmark {config.evaluation.benchmark}"
-    if verb == "evaluate":
+    if verb == "suite":
+        yield f"benchmarks {', '.join(given.get('benchmark') or config.suite.benchmarks or ['of the paper'])}"
+    if verb in ("evaluate", "suite"):
         yield from _evaluated(config, given)
 
 

@@ -14,6 +14,7 @@ from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
 from .asking import Again, RetryDead, asking, check_calls
 from .opening import begin, open_run
 from .output import finish
+from .planning import planned
 from .stopping import stoppable
 
 
@@ -103,15 +104,29 @@ def train(
     as_json: AsJson = False,
     output: Annotated[str, Option(metavar="NAME", help="Train into models/NAME of the run.")] = DEFAULT_TRAINING,
     restart: Annotated[bool, Option("--restart", help="Start over: delete the training that is there.")] = False,
+    dry_run: Annotated[bool, Option("--dry-run", help="Only say what it would take; needs no weights.")] = False,
+    device: Annotated[str | None, Option(help="Of a dry run: cpu or cuda; default: what is here.")] = None,
+    flops: Annotated[
+        float | None, Option(help="Of a dry run: operations a second that one device reaches; default: measured here.")
+    ] = None,
+    launch: Annotated[
+        Path | None, Option(help="Of a dry run: the file for `accelerate launch --config_file`: processes, sharding.")
+    ] = None,
 ) -> None:
     """Train the model on the run's pairs; run again to continue.
 
     Reads pairs/train.parquet (never the database, so that every node of a launcher can). Writes model/, or models/NAME.
     Example: iterpref train --run runs/a --set training.method=dpo --output dpo
     Several processes: accelerate launch -m iterpref train --run runs/a
+    Tokens, memory and hours beforehand: iterpref train --run runs/a --dry-run
     """
 
     settings = begin(run, config, set_)
+    if dry_run or not (device is flops is launch is None):
+        said = planned(run, settings, dry_run, device, flops, launch, as_json)
+        if _is_first():
+            finish(said, as_json)
+        return
 
     from iterpref.progress import ProgressBars
 
@@ -120,8 +135,13 @@ def train(
             from iterpref import pipeline
 
         summary = pipeline.train(RunFolder(run), settings, bars, output, restart)
-    if os.environ.get("RANK", "0") == "0":  # a launcher's other processes have nothing to add
+    if _is_first():
         finish(summary.model_dump(mode="json", exclude=None if as_json else {"metrics"}), as_json)
+
+
+def _is_first() -> bool:
+    """A launcher's other processes have nothing to add."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 @verb("run")

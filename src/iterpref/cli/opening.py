@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from iterpref.doing import doing
@@ -62,6 +63,22 @@ def open_run(
             import_module("iterpref.pipeline")  # what the command asks for next
         with opened(run, resolved, makes=makes, write=write) as found, stoppable(found.store):
             yield replace(found, on_progress=bars)
+
+
+@contextmanager
+def open_estimate(run: Path, config: Path | None, overrides: Repeatable) -> "Iterator[OpenedRun]":
+    """The run folder for reading; where it isn't there yet an empty one in its place, so that none is made."""
+    if RunFolder(run).database.is_file():
+        with open_run(run, config, overrides, write=False) as opened:
+            yield opened
+        return
+    resolved = begin(run, config, overrides)
+
+    from iterpref.opened_run import OpenedRun
+    from iterpref.store import Store
+
+    with TemporaryDirectory() as empty, Store.open(empty) as store:
+        yield OpenedRun(store, resolved)
 
 
 def begin(run: Path, config: Path | None, overrides: Repeatable, base: dict[str, Any] | None = None) -> "Config":

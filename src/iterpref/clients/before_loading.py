@@ -1,7 +1,16 @@
 """A model that is to answer in this process, checked before its weights are loaded: once, not once a call."""
 
 from iterpref.clients.local import LocalConfig, loaded_dtype
-from iterpref.model_source import Need, check_chat, check_memory, check_vocabulary, loading, model_source, plan_of
+from iterpref.model_source import (
+    Need,
+    check_chat,
+    check_memory,
+    check_vocabulary,
+    give_template,
+    loading,
+    model_source,
+    plan_of,
+)
 from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import resolve_model
 
@@ -30,6 +39,7 @@ def check_local(settings: LocalConfig, raw: bool) -> None:
     with loading(model):
         tokenizer = AutoTokenizer.from_pretrained(source)
     if not raw:
+        give_template(tokenizer, settings.chat_template, model)
         check_chat(tokenizer, model)
     plan = plan_of(source)
     if plan is None:

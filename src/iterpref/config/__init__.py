@@ -15,6 +15,7 @@ from iterpref.rows import DatasetPart
 from iterpref.section import Section
 
 from .sandboxes import SandboxConfig as SandboxConfig
+from .suites import SuiteConfig
 
 
 class SamplingConfig(Section):
@@ -290,5 +291,6 @@ class Config(Section):
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of TRL's DPOConfig and ours, `method` above all; docs/training.md lists them."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    suite: SuiteConfig = SuiteConfig()
     parallel: ParallelConfig = ParallelConfig()
     playground: PlaygroundConfig = PlaygroundConfig()

@@ -26,6 +26,7 @@ READS: dict[str, tuple[str, ...]] = {
     "diagnose": ("seed", "client", "diagnosis", *_RUNS),
     "train": ("seed", "model", "training"),
     "evaluate": ("seed", "model", "client", "evaluation", "playground", *_RUNS),
+    "suite": ("seed", "model", "client", "evaluation", "suite", "playground", *_RUNS),
 }
 
 

@@ -1,9 +1,10 @@
-"""What debugging will cost before it starts: expected and most calls, and US dollars where clients have prices.
+"""What debugging will take before it starts: expected and most calls, tokens, US dollars, and hours at a given rate.
 
 Expected figures come from this run's own finished trajectories and calls, else from the paper's pass rates
 (arXiv:2503.02783: 36.7 % at first, 67.5 % after five repairs) and from guesses said to be such.
 """
 
+from iterpref.clients.estimate import BYTES_PER_TOKEN, CallGroup, estimate
 from iterpref.config import DebuggingConfig
 from iterpref.opened_run import OpenedRun
 from iterpref.records import as_messages
@@ -11,12 +12,11 @@ from iterpref.store import Store
 
 # Share of tasks that reach iteration 0, 1, ...: what is left when 36.7 % pass at first and 67.5 % in the end.
 _PAPER_REACHED = (1.0, 0.633, 0.502, 0.431, 0.379, 0.337)
-_BYTES_PER_TOKEN = 3
 _SAMPLE = 200  # tasks whose prompts are measured
 
 
-def estimate_debugging(run: OpenedRun) -> dict[str, int | float | str]:
-    """Calls and US dollars that are left to spend on the run's tasks, expected and at most; makes no call."""
+def estimate_debugging(run: OpenedRun, tokens_per_s: float | None = None) -> dict[str, int | float | str]:
+    """What is left to do for the run's tasks, expected and at most; makes no call. See `clients.estimate`."""
     store, settings = run.store, run.config.debugging
     client = run.config.client
     tasks = store.count_tasks(settings.split)
@@ -24,32 +24,27 @@ def estimate_debugging(run: OpenedRun) -> dict[str, int | float | str]:
     left = max(0, tasks - closed)
     reached, source = _reached(store, settings, closed)
     prompt_tokens, completion_tokens = _tokens(store, settings)
-    repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
     first, repair = client.price(), (run.config.repair_client or client).price()
+    repair_prompt = 2 * prompt_tokens + completion_tokens  # the task, the failing program, what went wrong
+    if settings.mode == "sampling":  # further draws are first attempts again
+        repair, repair_prompt = first, prompt_tokens
 
-    def usd(repairs: float, completion: float) -> float | str:
-        if any(price and not price.known for price in (first, repair)):
-            return "unknown: no prices are set"
-        paid = 0.0
-        if first:
-            paid += prompt_tokens * first.prompt + completion * first.completion
-        if repair:
-            paid += repairs * (repair_prompt * repair.prompt + completion * repair.completion)
-        return round(left * paid, 4)
+    def calls(repairs: float, completion: float) -> list[CallGroup]:
+        return [
+            CallGroup(left, prompt_tokens, completion, first),
+            CallGroup(left * repairs, repair_prompt, completion, repair),
+        ]
 
-    return {
-        "tasks": tasks,
-        "tasks_left": left,
-        "expected_calls": round(left * sum(reached)),
-        "most_calls": left * (settings.max_iterations + 1),
-        "expected_usd": usd(sum(reached) - 1, completion_tokens),
-        "most_usd": usd(settings.max_iterations, settings.sampling.max_tokens),
-        "based_on": source,
-    }
+    expected = calls(sum(reached) - 1, completion_tokens)
+    most = calls(settings.max_iterations, settings.sampling.max_tokens)
+    figures = estimate(expected, most, tokens_per_s)
+    return {"tasks": tasks, "tasks_left": left, **figures, "based_on": source}
 
 
 def _reached(store: Store, settings: DebuggingConfig, closed: int) -> tuple[list[float], str]:
     """Share of tasks that need call 0, 1, ..., and where this comes from."""
+    if settings.mode == "sampling" and settings.draws == "all":
+        return [1.0] * (settings.max_iterations + 1), "the settings: all draws are made"
     if not closed:
         last = _PAPER_REACHED[-1]
         reached = [_PAPER_REACHED[i] if i < len(_PAPER_REACHED) else last for i in range(settings.max_iterations + 1)]
@@ -65,7 +60,7 @@ def _tokens(store: Store, settings: DebuggingConfig) -> tuple[float, float]:
         return mean
     sizes = []
     for task in store.tasks(settings.split):
-        sizes.append(sum(len(m.content.encode()) for m in as_messages(task.prompt)) / _BYTES_PER_TOKEN)
+        sizes.append(sum(len(m.content.encode()) for m in as_messages(task.prompt)) / BYTES_PER_TOKEN)
         if len(sizes) == _SAMPLE:
             break
     return sum(sizes) / max(1, len(sizes)), settings.sampling.max_tokens / 2

@@ -20,7 +20,8 @@ from iterpref.evaluation.evaluate import count_refused, evaluate
 from iterpref.evaluation.evaluate_run import evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.evaluation.samples import Answer, read_samples, write_result
 from iterpref.evaluation.score_samples import score_samples
+from iterpref.evaluation.suite import SuiteCell, evaluate_suite, suite_settings
 
-__all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "TaskChoice",
-           "count_refused", "evaluate", "evaluate_model", "evaluate_samples", "load_benchmark", "read_samples",
-           "score_samples", "stronger_tasks", "write_result"]  # fmt: skip
+__all__ = ["Answer", "Benchmark", "CheckpointScorer", "GeneratedAnswers", "RecordedAnswers", "SuiteCell", "TaskChoice",
+           "count_refused", "evaluate", "evaluate_model", "evaluate_samples", "evaluate_suite", "load_benchmark",
+           "read_samples", "score_samples", "stronger_tasks", "suite_settings", "write_result"]  # fmt: skip

@@ -57,7 +57,8 @@ class GeneratedAnswers:
             _, completion = await self._ledger.complete(self._request(task, index))
         except RefusedError as error:
             return Answer("", "", refused=str(error))
-        program = protocols.program_of(task, completion.text, self._protocol)
+        begun = bool(self._definition.base_stops)
+        program = protocols.program_of(task, completion.text, self._protocol, begun)
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
 
     def _request(self, task: Task, index: int) -> Request:

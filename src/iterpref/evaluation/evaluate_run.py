@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iterpref.clients import in_this_process
+from iterpref.clients import LocalConfig, in_this_process
 from iterpref.doing import doing
 from iterpref.errors import ConfigError
 from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, RecordedAnswers
@@ -24,17 +24,19 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
 
     `model` is a folder, a hub id, or the name of one of the run's trainings.
     """
-    settings = run.config.evaluation
-    asked = settings.client and settings.client.model_copy(update={"model": model})
-    client = asked or in_this_process(run.config.client, _trained(run, model))
+    settings, client = run.config.evaluation, run.config.evaluation.client
+    if client is None or isinstance(client, LocalConfig):
+        client = in_this_process(client or run.config.client, trained(run, model))
+    else:
+        client = client.model_copy(update={"model": model})
     with run.sandbox() as sandbox:
-        benchmark = _benchmark(run, sandbox)  # a mistake in its name should not wait for a model to load
+        benchmark = benchmark_of(run, sandbox)  # a mistake in its name should not wait for a model to load
         raw = chosen(benchmark.definition, settings.protocol) == "base"
         with run.ledger(client, raw=raw) as ledger:
             return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
 
 
-def _trained(run: OpenedRun, model: str) -> str:
+def trained(run: OpenedRun, model: str) -> str:
     """The folder of the run's training of this name; any other name as it is."""
     trained, here = run.folder.trainings().get(model), Path(model)
     if trained is None:
@@ -52,7 +54,7 @@ def evaluate_samples(
     With `tasks` on these, else on the configured benchmark.
     """
     with run.sandbox() as sandbox:
-        benchmark = _benchmark(run, sandbox) if tasks is None else Benchmark("tasks", list(tasks), preflight=True)
+        benchmark = benchmark_of(run, sandbox) if tasks is None else Benchmark("tasks", list(tasks), preflight=True)
         given = read_samples(path, benchmark.tasks, sanitized, benchmark.broken, benchmark.outside)
         answers = RecordedAnswers(given, benchmark.tasks, run.config.evaluation.k)
         result = _score(run, benchmark, answers, sandbox)
@@ -70,7 +72,7 @@ def stronger_tasks(run: OpenedRun) -> dict[str, Task]:
     return {task.task_id: task for task in benchmark.tasks}
 
 
-def _benchmark(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
+def benchmark_of(run: OpenedRun, sandbox: AnySandbox) -> Benchmark:
     settings = run.config.evaluation
     with doing(f"reading the benchmark {settings.benchmark}"):
         return load_benchmark(settings.benchmark, TaskChoice.of(run.config), path=settings.path, sandbox=sandbox)

@@ -3,7 +3,8 @@
 `plain`: the task's prompt as a user's turn; the program is the reply's code block. `chat`: EvalPlus's and
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
 `base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
-endpoint's `completions`). Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's
+endpoint's `completions`); a prompt that is no beginning of a program becomes the docstring before one, which is
+EvalPlus's form of MBPP. Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's
 generic prompt; the words of the instructions are part of these protocols and are theirs.
 """
 
@@ -24,7 +25,8 @@ _INSTRUCTION = (
 _RESPONSE = (
     "Below is a Python script with a self-contained function that solves the problem and passes corresponding tests:"
 )
-_STOPS = ("<|endoftext|>", "<|endofmask|>", "</s>", "\nif __name__", "\ndef main(", "\nprint(")
+_ENDS = ("<|endoftext|>", "<|endofmask|>", "</s>")
+_STOPS = (*_ENDS, "\nif __name__", "\ndef main(", "\nprint(")
 _OPENING = re.compile(r"^```(?:python|py)\b", re.MULTILINE | re.IGNORECASE)
 
 
@@ -46,9 +48,14 @@ def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -
     """The messages and stop sequences for a task; ConfigError if the benchmark has no such protocol."""
     if protocol == "plain":
         return Asked(as_messages(task.prompt))
-    if not isinstance(task.prompt, str) or not definition.base_stops:
+    begun = isinstance(task.prompt, str) and bool(definition.base_stops)
+    if protocol == "base" and not begun:
+        return _after_a_docstring(task)
+    if not isinstance(task.prompt, str) or not begun:
         name = definition.name
-        raise ConfigError(f"evaluation.protocol is {protocol}, which {name} benchmarks don't have; expected plain")
+        raise ConfigError(
+            f"evaluation.protocol is {protocol}, which {name} benchmarks don't have; expected plain or base"
+        )
     prompt = task.prompt.strip() + "\n"
     if protocol == "base":
         return Asked((Message(role="user", content=prompt),), (*_STOPS, *definition.base_stops), raw=True)
@@ -58,13 +65,26 @@ def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -
     return Asked(turns, (*_STOPS, FENCE_STOP))
 
 
-def program_of(task: Task, completion: str, protocol: PromptProtocol) -> str:
-    """What the reply says, cut down to what the entry point needs."""
+def _after_a_docstring(task: Task) -> Asked:
+    """The prompt as what stands before a program: in a docstring, or where it holds one in comments."""
+    text = "\n\n".join(message.content for message in as_messages(task.prompt)).strip()
+    if '"""' in text or text.endswith(("\\", '"')):
+        before, stop = "".join(f"# {line}".rstrip() + "\n" for line in text.split("\n")), "\n# "
+    else:
+        before, stop = f'"""\n{text}\n"""\n', '\n"""'
+    own = _ENDS if task.style == "stdio" else _STOPS  # a program that reads and prints does so at its top level
+    return Asked((Message(role="user", content=before),), (*own, stop, "\nassert "), raw=True)
+
+
+def program_of(task: Task, completion: str, protocol: PromptProtocol, begun: bool = True) -> str:
+    """What the reply says, cut down to what the entry point needs; `begun`: the prompt begins the program."""
     if protocol == "plain":
         return extract_program(completion, task.entry_point)
     text = completion.replace("\t", "    ")
-    if protocol == "base" and isinstance(task.prompt, str):
-        text = task.prompt.strip() + "\n" + text
+    if protocol == "base" and not (begun and isinstance(task.prompt, str)):
+        return extract_program(text) if task.style == "stdio" else sanitize(text, task.entry_point)
+    if protocol == "base":
+        text = f"{task.prompt}".strip() + "\n" + text
     elif _OPENING.search(text):  # an endpoint that began its answer anew instead of continuing ours
         return sanitize(text, task.entry_point)
     else:  # the prefilled fence is open; whatever is after a closing one is prose

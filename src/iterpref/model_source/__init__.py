@@ -14,9 +14,11 @@ from iterpref.model_source.files import ADAPTER, EXPECTED, check_folder, refuse_
 from iterpref.model_source.hub import from_hub, is_hub_id
 from iterpref.model_source.memory import Need, check_memory
 from iterpref.model_source.plan import Plan, plan_of
+from iterpref.model_source.templates import TEMPLATES, end_of_turn, give_template, template_identity
 from iterpref.model_source.tokens import check_chat, check_vocabulary
 
-__all__ = ["Need", "Plan", "check_chat", "check_memory", "check_vocabulary", "loading", "model_source", "plan_of"]
+__all__ = ["TEMPLATES", "Need", "Plan", "check_chat", "check_memory", "check_vocabulary", "described_source",
+           "end_of_turn", "give_template", "loading", "model_source", "plan_of", "template_identity"]  # fmt: skip
 
 
 def model_source(model: str, weights: bool = True, tokenizer: bool = True, adapter: bool = True) -> str:
@@ -46,6 +48,26 @@ def model_source(model: str, weights: bool = True, tokenizer: bool = True, adapt
     source = from_hub(model)
     if source != model:
         check_folder(Path(source), f"{model} (in the hub's cache)", weights, tokenizer)
+    return source
+
+
+def described_source(model: str) -> str:
+    """The same where the config alone is read: a folder without weights, and without a tokenizer, will do.
+
+    Raises:
+        ClientError: There is no config.json, or the hub can't be reached; with what to download.
+    """
+    try:
+        source = model_source(model, weights=False, tokenizer=False, adapter=False)
+    except ClientError as error:
+        if not is_hub_id(model) or "hf download" not in str(error):
+            raise
+        wanted = '--include "*.json" "*.jinja" "*.txt"'
+        raise ClientError(
+            f"{error}. A few small files will do here, no weights: hf download {model} {wanted} --local-dir FOLDER"
+        ) from None
+    if Path(source).is_dir() and not (Path(source) / "config.json").is_file():
+        raise ClientError(f"model {model}: the folder has no config.json, which says what the model is")
     return source
 
 

@@ -5,7 +5,7 @@ so tied embeddings count once, and nested or unusual configs need no rules of ou
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ class Plan:
     network: Any
     stored_bytes: int | None
     """Of the weights' files; None where they aren't on this machine."""
+    ends: frozenset[int] = frozenset()
+    """Tokens that end what it generates, by its config and generation_config."""
 
     @property
     def parameters(self) -> int | None:
@@ -86,7 +88,16 @@ def plan_of(source: str, trust_remote_code: bool = False) -> Plan | None:
             config = AutoConfig.from_pretrained(source, trust_remote_code=trust_remote_code)
         except Exception:  # whatever is wrong with it, the loader says it
             return None
-        return Plan(config, _network(config, trust_remote_code), stored)
+        return Plan(config, _network(config, trust_remote_code), stored, _ends(source, config))
+
+
+def _ends(source: str, config: Any) -> frozenset[int]:
+    from transformers import GenerationConfig
+
+    named = [getattr(config.get_text_config(), "eos_token_id", None)]
+    with suppress(Exception):  # there is none, or the hub is away
+        named.append(GenerationConfig.from_pretrained(source).eos_token_id)
+    return frozenset(end for name in named if name is not None for end in (name if isinstance(name, list) else [name]))
 
 
 def _network(config: Any, trust_remote_code: bool) -> Any:

@@ -16,7 +16,8 @@ def check_chat(tokenizer: Any, model: str) -> None:
     """Refuse with a ClientError a tokenizer that can't write a conversation: no chat template, or one that fails."""
     advice = (
         "models are asked in conversations: take an instruct model, or put a chat_template.jinja into the folder, that "
-        "of the model's instruct version"
+        "of the model's instruct version, or set client.chat_template=instruction (in training "
+        "training.chat_template)"
     )
     if not tokenizer.chat_template:
         raise ClientError(

@@ -8,11 +8,8 @@ at fault shows later.
 """
 
 import asyncio
-import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
 
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.clients.ask import as_finished
@@ -20,16 +17,14 @@ from iterpref.config import SynthesisConfig
 from iterpref.errors import ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import Executor
 from iterpref.opened_run import OpenedRun
-from iterpref.prompts import json_answer, render
-from iterpref.records import Task, fingerprint
+from iterpref.prompts import json_answer
+from iterpref.records import Task
 from iterpref.run_folder import FEATURE_TREE_NOTE
 from iterpref.store import Store
-from iterpref.synthesis.draft import FORMS, Draft, Idea, Unusable, read_draft, shown
+from iterpref.synthesis import seeds
+from iterpref.synthesis.draft import Draft, Idea, Unusable, read_draft
 from iterpref.synthesis.features import Feature, load_tree
 from iterpref.waiting import wait_for
-
-EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCoder)
-SNIPPET_CHARS = 6000
 
 
 @dataclass
@@ -96,9 +91,10 @@ class Synthesizer:
 
     async def _ideas(self) -> list[Idea]:
         if self.settings.instructions:
-            own = islice(self.instructions, self.settings.tasks)
-            return [Idea("own", instruction=text, license=license, tests=self.settings.tests) for text, license in own]
-        return list(self._inspired() if self.settings.inspire else self._sampled(await self._tree()))
+            return list(seeds.own(self.settings, self.instructions))
+        if self.settings.inspire:
+            return list(seeds.inspired(self.settings, self.seed))
+        return list(seeds.sampled(self.settings, self.seed, await self._tree()))
 
     async def _tree(self) -> Feature:
         tree = load_tree(self.settings.tree)
@@ -111,8 +107,7 @@ class Synthesizer:
 
     async def _extract(self, tree: Feature) -> None:
         """Count the features of the user's code into the tree."""
-        texts = [render("extract_features", code=code, categories=list(tree.children)) for code in self._snippets()]
-        for answer in await self._ask_all(texts):
+        for answer in await self._ask_all(seeds.extractions(self.settings, tree)):
             with_counts = _tree_in(answer)
             for path in with_counts.paths() if with_counts else ():
                 if path[0] in tree.children:
@@ -120,37 +115,9 @@ class Synthesizer:
 
     async def _evolve(self, tree: Feature, round_number: int) -> None:
         """Widen and deepen random parts; a new feature is as frequent as its siblings on average."""
-        draw = random.Random(fingerprint([self.seed, "evolve", round_number]))
-        parts = [tree.sample(draw, EVOLVED_SHAPE, self.settings.temperature) for _ in range(self.settings.evolve_parts)]
-        for answer in await self._ask_all([render("evolve_features", tree=shown(part.nested())) for part in parts]):
+        for answer in await self._ask_all(seeds.evolutions(self.settings, self.seed, tree, round_number)):
             if grown := _tree_in(answer):
                 graft(tree, grown)
-
-    def _sampled(self, tree: Feature) -> Iterator[Idea]:
-        for number in range(self.settings.tasks):
-            draw = random.Random(fingerprint([self.seed, "sample", number]))
-            part = tree.sample(draw, self.settings.shape, self.settings.temperature, self.settings.mandatory)
-            leaves = [path[-1] for path in part.paths()]
-            musts = draw.sample(leaves, min(self.settings.mandatory_leaves, len(leaves)))
-            seeds = {"features": shown(part.nested()), "mandatory": " and ".join(musts)}
-            yield Idea(draw.choice(FORMS), tests=self.settings.tests, **seeds)
-
-    def _inspired(self) -> Iterator[Idea]:
-        snippets = self._snippets()
-        for number in range(self.settings.tasks):
-            draw = random.Random(fingerprint([self.seed, "inspire", number]))
-            yield Idea(draw.choice(FORMS), code=snippets[number % len(snippets)], tests=self.settings.tests)
-
-    def _snippets(self) -> list[str]:
-        folder = Path(self.settings.snippets or "")
-        found = sorted(folder.rglob("*.py")) if self.settings.snippets and folder.is_dir() else []
-        texts = [path.read_text(encoding="utf-8", errors="replace")[:SNIPPET_CHARS] for path in found]
-        texts = [text for text in texts if text.strip()]
-        if not texts:
-            raise RecordError(
-                f"synthesis.snippets: {self.settings.snippets}: expected a folder with .py files, found none"
-            )
-        return texts
 
     async def _draft(
         self, idea: Idea, number: int, progress: SynthesisProgress, paid: set[asyncio.Task[Task]]

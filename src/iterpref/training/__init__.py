@@ -38,15 +38,15 @@ from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.shown import ShownPair, ShownSettings, ShownToken, shown_pair
 from iterpref.training.standard import focal_dataset
 from iterpref.training.train import TrainSummary, train
-from iterpref.training.train_run import train_run
+from iterpref.training.train_run import plan_run, train_run
 
 if TYPE_CHECKING:
     from iterpref.training.config import FocalDPOConfig
     from iterpref.training.trainer import FocalDPOTrainer
 
 __all__ = ["METHODS", "FocalDPOConfig", "FocalDPOTrainer", "Method", "Scorer", "ShownPair", "ShownSettings",
-           "ShownToken", "TrainSummary", "check_keys", "focal_dataset", "known_keys", "read_pairs", "read_selection",
-           "shown_pair", "token_log_probs", "train", "train_run"]  # fmt: skip
+           "ShownToken", "TrainSummary", "check_keys", "focal_dataset", "known_keys", "plan_run", "read_pairs",
+           "read_selection", "shown_pair", "token_log_probs", "train", "train_run"]  # fmt: skip
 
 _LOADED_LATER = {"FocalDPOConfig": "config", "FocalDPOTrainer": "trainer"}
 

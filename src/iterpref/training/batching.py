@@ -20,6 +20,7 @@ from torch.nn.functional import pad
 from torch.utils.data import Sampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from iterpref.training.config import FocalDPOConfig
 from iterpref.training.curriculum import Curriculum
 from iterpref.training.pair_row import truncate
 from iterpref.training.trunk.layout import batch_layout, plan_layout
@@ -93,6 +94,20 @@ class GroupBatchSampler(Sampler[list[int]]):
             yield list(self.batches[at])
 
 
+def group_batches(dataset: Any, args: FocalDPOConfig, max_pairs: int, kinds: Sequence[str]) -> GroupBatchSampler:
+    """The batches that a training with these settings makes of tokenised pairs; `kinds`: of each pair's failure."""
+    ordered = args.curriculum != "none"
+    return GroupBatchSampler(
+        dataset,
+        seed=args.seed if args.data_seed is None else args.data_seed,
+        max_pairs=max_pairs,
+        max_tokens=args.max_tokens_per_batch,
+        max_length=args.max_length,
+        drop_last=args.dataloader_drop_last,
+        curriculum=Curriculum(kinds, args.curriculum == "frequent_first", args.curriculum_replay) if ordered else None,
+    )
+
+
 def _pack(groups: Iterable[list[int]], limit: int, size_of: SizeOf) -> list[list[int]]:
     """First fit, group after group; a group over the limit is cut into parts that fit."""
     batches: list[_Batch] = []
@@ -122,13 +137,20 @@ def _parts(group: Iterable[int], limit: int, size_of: SizeOf) -> Iterator[list[i
 
 
 def _packed_tokens(rows: Sequence[Mapping[str, Any]], max_length: int | None, members: Iterable[int]) -> int:
-    pairs = [rows[at] for at in members]
+    ids, loss = batch_rows([rows[at] for at in members], max_length)
+    return plan_layout(ids, loss, max(map(len, ids))).tokens
+
+
+def batch_rows(
+    pairs: Sequence[Mapping[str, Any]], max_length: int | None, mode: str = "keep_start"
+) -> tuple[list[list[int]], list[list[float]]]:
+    """Token ids and weights of a batch's 2N rows, the chosen ones first, cut as the collator does."""
     ids, loss = [], []
     for side in ("chosen", "rejected"):
         for row in pairs:
-            ids.append([*row["prompt_ids"], *row[f"{side}_ids"]][:max_length])
-            loss.append([*[0] * len(row["prompt_ids"]), *row[f"{side}_mask"]][:max_length])
-    return plan_layout(ids, loss, max(map(len, ids))).tokens
+            ids.append(truncate([*row["prompt_ids"], *row[f"{side}_ids"]], max_length, mode))
+            loss.append(truncate([*[0] * len(row["prompt_ids"]), *row[f"{side}_mask"]], max_length, mode))
+    return ids, loss
 
 
 def _groups(rows: Sequence[Mapping[str, Any]]) -> list[list[int]]:

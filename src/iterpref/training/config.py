@@ -105,6 +105,11 @@ class FocalDPOConfig(DPOConfig):
         "Folder for precomputed references, which trainings on the same pairs from the same model may share; default: "
         "reference_cache in output_dir.",
     )
+    chat_template: str | None = setting(
+        None,
+        "How conversations are written, for base models: chatml, instruction (headings in plain text), plain (nothing "
+        "but the texts), or a Jinja file; in place of the tokenizer's own, if it has one. It is saved with the model.",
+    )
     # TRL's default would hide whether the user chose a loss; None means: as `method` says.
     loss_type: list[str] | None = field(
         default=None, metadata={"help": "Filled in from `method`; may be given only if it says the same."}

@@ -191,8 +191,9 @@ def check_template(tokenizer: Any) -> None:
     if not tokenizer.chat_template:
         named = f"model {tokenizer.name_or_path}: " if getattr(tokenizer, "name_or_path", "") else ""
         raise TrainingError(
-            f"{named}the prompt is a list of messages, but the tokenizer has no chat template; train a chat model, or "
-            "make the pairs again with pairing.prompt_format=text"
+            f"{named}the prompt is a list of messages, but the tokenizer has no chat template; give it one with "
+            "training.chat_template=instruction (plain text, for base models), train a chat model, or make the pairs "
+            "again with pairing.prompt_format=text"
         )
 
 

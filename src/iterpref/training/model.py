@@ -9,11 +9,12 @@ from typing import Any
 
 import torch
 from transformers import AutoTokenizer
+from transformers.trainer_utils import align_special_tokens
 from trl import get_quantization_config
 from trl.trainer.utils import create_model_from_path
 
 from iterpref.errors import ClientError, TrainingError
-from iterpref.model_source import loading
+from iterpref.model_source import give_template, loading
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.resuming import ADAPTER_FOLDER
 from iterpref.training.settings import AdapterConfig
@@ -36,9 +37,15 @@ def load_model(model: str, args: FocalDPOConfig, adapter: AdapterConfig) -> Any:
 
 
 def load_tokenizer(model: str, args: FocalDPOConfig) -> Any:
-    """The tokenizer in a model's folder; a ClientError if it doesn't load."""
+    """The tokenizer in a model's folder, with the template of `chat_template` where that is set.
+
+    Raises:
+        ClientError: It doesn't load, or can't have that template.
+    """
     with loading(model):
-        return AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(model, trust_remote_code=args.trust_remote_code)
+    give_template(tokenizer, args.chat_template, model, replace=True)
+    return tokenizer
 
 
 def check_gives_logits(network: Any, name: str) -> None:
@@ -76,8 +83,7 @@ def save_merged(model: str, folder: Path, tokenizer: Any, args: FocalDPOConfig) 
 
     forced = {"device_map": None, "trust_remote_code": args.trust_remote_code}
     base = create_model_from_path(model, **{**(args.model_init_kwargs or {}), **forced})
-    base.config.get_text_config().pad_token_id = tokenizer.pad_token_id
-    base.generation_config.pad_token_id = tokenizer.pad_token_id
+    align_special_tokens(base, tokenizer)  # as transformers' trainer does with the model in training
     merged = PeftModel.from_pretrained(base, str(folder / ADAPTER_FOLDER)).merge_and_unload(safe_merge=True)
     merged.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

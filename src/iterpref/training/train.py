@@ -186,6 +186,7 @@ def _beginning(folder: Path, run: TrainingRun, section: "TrainingSection", resum
 def _make_trainer(source: str, section: "TrainingSection", pairs: Any, callbacks: list[Any]) -> "FocalDPOTrainer":
     from trl import get_peft_config
 
+    from iterpref.training.base_models import align_end, base_model, ends_of, said_of_base
     from iterpref.training.before_loading import check_chats, check_model
     from iterpref.training.model import load_model, load_tokenizer
     from iterpref.training.trainer import FocalDPOTrainer
@@ -194,6 +195,12 @@ def _make_trainer(source: str, section: "TrainingSection", pairs: Any, callbacks
     check_chats(source, tokenizer, pairs, section)
     check_model(source, tokenizer, section.args, section.adapter)
     network = load_model(source, section.args, section.adapter)
+    ends = ends_of(network)
+    why = base_model(tokenizer, ends, source, section.args.chat_template)
+    if warning := said_of_base(source, section.args.method, why):
+        logger.warning("%s.", warning)
+    if not isinstance(pairs[0]["prompt"], str):
+        align_end(tokenizer, ends, source, section.adapter.use_peft)
     with _settings_of_others():
         return FocalDPOTrainer(
             network,

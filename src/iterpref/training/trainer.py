@@ -28,12 +28,11 @@ from iterpref.training.batching import (
     TRUNK,
     WEIGHTS,
     FocalPreferenceCollator,
-    GroupBatchSampler,
+    group_batches,
 )
 from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
-from iterpref.training.curriculum import Curriculum
 from iterpref.training.disk import is_full
 from iterpref.training.divergence import DivergenceGuard, check_loss, without_cudnn_attention
 from iterpref.training.methods import METHODS
@@ -164,7 +163,7 @@ class FocalDPOTrainer(DPOTrainer):
         dataset = self._remove_unused_columns(self.train_dataset, description="training")
         loader = DataLoader(
             dataset,
-            batch_sampler=self._group_batches(dataset),
+            batch_sampler=group_batches(dataset, args, self._train_batch_size, self.train_dataset["kind"]),
             collate_fn=self.data_collator,
             num_workers=args.dataloader_num_workers,
             pin_memory=args.dataloader_pin_memory,
@@ -172,23 +171,6 @@ class FocalDPOTrainer(DPOTrainer):
             prefetch_factor=args.dataloader_prefetch_factor,
         )
         return self.accelerator.prepare(loader)
-
-    def _group_batches(self, dataset: Dataset) -> GroupBatchSampler:
-        return GroupBatchSampler(
-            dataset,
-            seed=self.args.seed if self.args.data_seed is None else self.args.data_seed,
-            max_pairs=self._train_batch_size,
-            max_tokens=self.args.max_tokens_per_batch,
-            max_length=self.args.max_length,
-            drop_last=self.args.dataloader_drop_last,
-            curriculum=self._curriculum(),
-        )
-
-    def _curriculum(self) -> Curriculum | None:
-        args = self.args
-        if args.curriculum == "none":
-            return None
-        return Curriculum(self.train_dataset["kind"], args.curriculum == "frequent_first", args.curriculum_replay)
 
     def training_step(self, model: Any, inputs: dict[str, Any], num_items_in_batch: Any = None) -> torch.Tensor:
         inputs = self._prepare_inputs(inputs)
@@ -243,6 +225,7 @@ class FocalDPOTrainer(DPOTrainer):
             aux_loss=self.aux_loss_enabled,
             sequence_parallel=parallelism is not None and max(parallelism.cp_size, parallelism.sp_size) > 1,
             dropout=not self.args.disable_dropout,
+            longest=self.args.max_length,
         )
         if reason is None:
             self.trunk_mode = choose(wanted, model, models, inputs, self.accelerator)

@@ -63,6 +63,7 @@ def render_report(store: Store) -> str:
         labels=labels,
         gains=result_facts.with_programs(result_facts.gains(results), labels),
         results=result_facts.scored(results),
+        suite=result_facts.suite(results),
         kinds=result_facts.failure_kinds(results),
         examples=examples(store, pairs),
         **_of_folder(store),

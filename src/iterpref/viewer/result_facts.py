@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from iterpref.analysis.compare import Comparison, compare
+from iterpref.analysis.suite import SuiteTable, suite_table
 from iterpref.analysis.taxonomy import (
     Crossed,
     KindRow,
@@ -99,6 +100,21 @@ def with_programs(found: Sequence[Gain], labels: Mapping[str, str]) -> list[tupl
         else (gain, None)
         for place, gain in enumerate(found)
     ]
+
+
+def suite(results: Iterable[Result]) -> SuiteTable | None:
+    """The last Result of each model on each benchmark in one table, against the model that was evaluated first.
+
+    None where two models on one benchmark say it all (`gains`), or nothing can be compared.
+    """
+    cells: dict[str, dict[str, Result]] = {}
+    for result in results:
+        if result.samples:
+            cells.setdefault(result.model, {})[result.benchmark] = result
+    benchmarks = list(dict.fromkeys(name for of_model in cells.values() for name in of_model))
+    if len(cells) < 2 or len(cells) * len(benchmarks) <= 2:
+        return None
+    return suite_table(cells, benchmarks, next(iter(cells)))
 
 
 def scored(results: Iterable[Result]) -> list[ScoredResult]:

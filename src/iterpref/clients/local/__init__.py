@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from iterpref.clients.base import Client, ClientConfig
+from iterpref.clients.base import Client, ClientConfig, Request
 from iterpref.doing import doing
-from iterpref.model_source import model_source
+from iterpref.model_source import model_source, template_identity
 from iterpref.packages import FOR_MODELS, need_packages
 from iterpref.playground.coder import describe_model, resolve_model
 
@@ -31,8 +31,17 @@ class LocalConfig(ClientConfig):
     (`grep -c amx_bf16 /proc/cpuinfo`), and slow on others; near-ties, where a text may change with what is decoded
     beside it, are more frequent."""
 
+    chat_template: str | None = None
+    """For a model whose tokenizer has none, as a base model: `chatml`, `instruction` (headings in plain text), `plain`
+    (nothing but the texts), or a Jinja file. A tokenizer that has one keeps it."""
+
     def describe(self) -> str:
         return f"{describe_model(self.model)} in this process"
+
+    def manner(self, request: Request) -> str:
+        if self.chat_template is None or request.raw:
+            return ""
+        return f"chat template {template_identity(self.chat_template)} where there is none"
 
     @property
     def at_a_time(self) -> int:
@@ -49,7 +58,9 @@ class LocalConfig(ClientConfig):
         with doing("loading torch"):
             from iterpref.clients.local.client import LocalClient
         with doing(f"loading {describe_model(self.model).rstrip(',')}"):
-            opened = LocalClient(source, self.batch_size, self.device, model, self.batch_tokens, self.dtype)
+            opened = LocalClient(
+                source, self.batch_size, self.device, model, self.batch_tokens, self.dtype, self.chat_template
+            )
         with closing(opened) as client:
             yield client
 

@@ -9,6 +9,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from iterpref.clients.local.spelling import Held, Spelling
 from iterpref.clients.meter import Meter
 from iterpref.errors import ClientError, RefusedError
 from iterpref.model_identity import network_identity
-from iterpref.model_source import loading
+from iterpref.model_source import end_of_turn, give_template, loading
 from iterpref.records import fingerprint
 
 _TAIL = 8  # tokens that may be needed to write one character
@@ -50,10 +51,13 @@ class LocalClient:
         model: str | None = None,
         batch_tokens: int = 1 << 15,
         dtype: str = "auto",
+        chat_template: str | None = None,
     ) -> None:
-        """`model` is what results call it, where that isn't `source`, from which it is loaded."""
+        """`model` is what results call it, where that isn't `source`, from which it is loaded; `chat_template`: see
+        `LocalConfig`."""
         self._device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
         self._tokenizer, network = _load(str(source), self._device, loaded_dtype(dtype, self._device))
+        give_template(self._tokenizer, chat_template, model or str(source))
         self._positions = getattr(network.config, "max_position_embeddings", None) or 1 << 30
         eos = network.generation_config.eos_token_id
         eos = self._tokenizer.eos_token_id if eos is None else eos
@@ -69,6 +73,12 @@ class LocalClient:
         self._asked: dict[DecodingRow, tuple[Request, asyncio.Future[Completion]]] = {}
         self._pump: asyncio.Task[None] | None = None
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="local-model")
+
+    @cached_property
+    def _turn_ends(self) -> frozenset[int]:
+        """What ends a reply: also the chat template's own token, which no base model's generation_config names."""
+        token = end_of_turn(self._tokenizer)
+        return self._ends if token is None else self._ends | {self._tokenizer.convert_tokens_to_ids(token)}
 
     async def complete(self, request: Request) -> Completion:
         row = self._row(request)
@@ -132,7 +142,7 @@ class LocalClient:
         return DecodingRow(
             tokens=tokens,
             limit=min(sampling.max_tokens + held.taken, self._positions - len(tokens)),
-            ends=self._ends,
+            ends=self._ends if request.raw else self._turn_ends,
             over=self._holds(sampling.stop) if sampling.stop else None,
             allowed=held.allowed,
             drawn_anew=held.text,
@@ -170,7 +180,7 @@ class LocalClient:
 
     def _completion(self, row: DecodingRow, stops: tuple[str, ...]) -> Completion:
         """The row's new tokens without the one that ended it, their text cut at a stop text."""
-        stopped = row.tokens[-1] in self._ends
+        stopped = row.tokens[-1] in row.ends
         return Completion(
             text=self._text(row, row.new[:-1] if stopped else row.new),
             finish_reason="stop" if stopped else "length",

@@ -20,7 +20,7 @@ from iterpref.training.contexts import assigned
 from iterpref.training.trunk.layout import Segment, TrunkLayout
 
 # Features of some models' attention that come as keyword arguments and that these functions don't have.
-_UNKNOWN = ("softcap", "s_aux", "position_bias", "sliding_window")
+_UNKNOWN = ("softcap", "s_aux", "position_bias")
 
 Attend = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, TrunkLayout, float | None], torch.Tensor]
 
@@ -107,6 +107,9 @@ def _interface(attend: Attend) -> Callable[..., tuple[torch.Tensor, None]]:
         if trunk is None:
             raise TrainingError(f"{type(module).__name__} got no layout: the model hands no keyword arguments down")
         used = [name for name in _UNKNOWN if options.get(name) is not None]
+        window = options.get("sliding_window")
+        if window is not None and window < trunk.longest:
+            used.append(f"a window of {window} tokens, fewer than a row's {trunk.longest},")
         if used or dropout:
             raise TrainingError(f"{type(module).__name__} uses {', '.join(used) or 'dropout'} in its attention")
         groups = query.shape[1] // key.shape[1]

@@ -13,7 +13,7 @@ from torch.nn import Module
 
 from iterpref.errors import TrainingError
 from iterpref.training.contexts import without_checkpointing
-from iterpref.training.trunk.install import causal_model, installed
+from iterpref.training.trunk.install import causal_model, cpu_tiles, installed
 from iterpref.training.trunk.layout import batch_layout
 
 logger = logging.getLogger(__name__)
@@ -24,21 +24,25 @@ MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 TOLERANCES = {torch.float64: 1e-4, torch.float32: 1e-4, torch.bfloat16: 5e-2, torch.float16: 5e-2}
 
 
-def obstacle(model: Module, *, aux_loss: bool, sequence_parallel: bool, dropout: bool) -> str | None:
+def obstacle(
+    model: Module, *, aux_loss: bool, sequence_parallel: bool, dropout: bool, longest: int | None = None
+) -> str | None:
     """Why a model can't be run as trunk and branches, as far as its configuration tells; None if nothing does.
 
-    `model` is unwrapped, but for an adapter; the switches say what else is on in this training.
+    `model` is unwrapped, but for an adapter; the switches say what else is on in this training, `longest` how many
+    tokens a row has at most: a window that holds them all hides none.
     """
     network = causal_model(model)
     config = network.config.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ()) - {"full_attention"}
     adapters: Mapping[str, Any] = getattr(model, "peft_config", {})
     window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    narrow = window is not None and (longest is None or window < longest)
     findings = {
         "it is an encoder-decoder": getattr(network.config, "is_encoder_decoder", False),
         "its layers keep a running state": getattr(network, "_is_stateful", False),
         f"it has layers of other kinds ({', '.join(sorted(kinds))})": kinds,
-        f"its attention sees a window of {window} tokens": window is not None,
+        f"its attention sees a window of {window} tokens": narrow,
         "its load-balancing loss counts every routed token": aux_loss,
         "its adapter prepends virtual tokens": any(a.is_prompt_learning for a in adapters.values()),
         "a row is shared between processes": sequence_parallel,
@@ -121,7 +125,8 @@ def _difference(model: Any, models: Sequence[Any], inputs: Mapping[str, Any], mo
         "use_cache": False,
         "fused_lm_head": True,
     }
-    expected = model(**call).log_probs
+    with cpu_tiles(ids.device):  # or this comparison would need more memory than any step
+        expected = model(**call).log_probs
     layout = batch_layout(ids.cpu(), attention.cpu(), loss.cpu()).to(ids.device)
     with installed(models, layout, mode):
         got = model(**call).log_probs

@@ -106,12 +106,22 @@ def predicting(layout: TrunkLayout) -> torch.Tensor:
 def last_feed_forward(backbone: Module) -> Module | None:
     """The feed-forward of the last decoder layer, or None in a model that names its parts otherwise or has experts,
     whose router may weigh tokens against each other."""
-    if any(getattr(backbone.config, name, None) for name in _EXPERTS):
+    layers = decoder_layers(backbone)
+    if layers is None or has_experts(backbone.config):
         return None
-    layers = getattr(backbone.config, "num_hidden_layers", 0)
-    stacks = [m for m in backbone.modules() if isinstance(m, ModuleList) and len(m) == layers]
-    part = getattr(stacks[0][-1], "mlp", None) if stacks else None
+    part = getattr(layers[-1], "mlp", None)
     return part if isinstance(part, Module) else None
+
+
+def has_experts(config: Any) -> bool:
+    """Whether feed-forwards are mixtures of experts."""
+    return any(getattr(config, name, None) for name in _EXPERTS)
+
+
+def decoder_layers(backbone: Module) -> ModuleList | None:
+    """The layers that follow each other, or None in a model that keeps them otherwise."""
+    layers = getattr(backbone.config, "num_hidden_layers", 0)
+    return next((m for m in backbone.modules() if isinstance(m, ModuleList) and len(m) == layers), None)
 
 
 @contextmanager

@@ -74,6 +74,11 @@ class TrunkLayout:
         """T."""
         return self.input_ids.shape[1]
 
+    @property
+    def longest(self) -> int:
+        """Tokens of the longest row, as far as it is run."""
+        return max((s.prefix_length + s.stop - s.start for s in self.segments), default=0)
+
     def to(self, device: torch.device | str, non_blocking: bool = False, **_: Any) -> "TrunkLayout":
         """A copy on a device; accelerate calls this as it does on tensors."""
         moved = {
@@ -91,12 +96,13 @@ class _Placed:
     path: tuple[Range, ...]
 
 
-def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[int]], width: int) -> TrunkLayout:
+def plan_layout(ids: Sequence[Sequence[int]], loss: Sequence[Sequence[float]], width: int) -> TrunkLayout:
     """Pack rows; a later row hangs on the earlier one with which it shares the longest beginning.
 
     Args:
         ids: R rows of token ids without padding.
-        loss: R rows of 0/1: which tokens carry loss. A row's first token has no prediction and never counts.
+        loss: R rows: which tokens carry loss, by any number but 0. A row's first token has no prediction, so it never
+            counts.
         width: The padded rows' width W.
     """
     tokens = [np.asarray(row, dtype=np.int64) for row in ids]
