@@ -120,9 +120,8 @@ def train(
     Several processes: accelerate launch -m iterpref train --run runs/a
     Tokens, memory and hours beforehand: iterpref train --run runs/a --dry-run
     """
-
     settings = begin(run, config, set_)
-    if dry_run or not (device is flops is launch is None):
+    if dry_run or any(given is not None for given in (device, flops, launch)):
         said = planned(run, settings, dry_run, device, flops, launch, as_json)
         if _is_first():
             finish(said, as_json)
