@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from iterpref import Task, TestFile, debug_with, open_run, pipeline
 from iterpref.cli import app
-from iterpref.cli.output import finish
+from iterpref.cli.output import finish, say_markdown
 from iterpref.errors import IterPrefError
 from iterpref.programs import fenced
 from iterpref.store import TaskFilter
@@ -194,3 +194,15 @@ def test_what_reads_a_pipe_gets_lines_or_json(monkeypatch: pytest.MonkeyPatch) -
     assert "  task a, cause its ⟨U+001B⟩[31mtests" in lines
     assert json.loads(ended(monkeypatch, Terminal(), SUMMARY, as_json=True)) == SUMMARY
     assert json.loads(ended(monkeypatch, io.StringIO(), {"text": "\ud800"}, as_json=True)) == {"text": "\ud800"}
+
+
+def test_tables_are_laid_out_on_a_terminal_and_markdown_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "pass@1\n\n| model | HE |\n| --- | ---: |\n| a\\|b [red] \x1b[2J | 12.0 |\n\n- a note\n"
+    monkeypatch.setenv("TERM", "dumb")
+    for stream in (terminal := Terminal(), pipe := io.StringIO()):
+        monkeypatch.setattr(sys, "stdout", stream)
+        say_markdown(text)
+    lines = [line.rstrip() for line in terminal.getvalue().splitlines()]
+    assert lines[0] == "pass@1" and lines[-1] == "- a note"
+    assert [line.split() for line in lines[2:4]] == [["model", "HE"], ["a|b", "[red]", "⟨U+001B⟩[2J", "12.0"]]
+    assert pipe.getvalue().strip() == text.replace("\x1b", "⟨U+001B⟩").strip()

@@ -6,12 +6,11 @@ from typing import Annotated, Any
 from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
-from iterpref.visible import shown
 
 from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
 from .asking import Again, RetryDead, asking
 from .opening import Repeatable, open_run
-from .output import finish, with_causes
+from .output import finish, say_markdown, with_causes
 
 
 @verb()
@@ -107,7 +106,7 @@ def compare(
     if as_json:
         finish(matrix.model_dump(mode="json"), as_json)
     else:
-        print(shown(text))
+        say_markdown(text)
 
 
 @verb()

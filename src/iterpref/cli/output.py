@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from iterpref.visible import shown
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _SHARE = re.compile(r"pass@|pass_at|pass_rate|_coverage$")
+_BAR = re.compile(r"(?<!\\)\|")
 _DIGITS = 4
 _MOST_ROWS = 50  # of one list
 
@@ -36,6 +38,34 @@ def say_as_json(summary: Mapping[str, Any]) -> None:
     except UnicodeEncodeError:
         text = json.dumps(summary)
     print(text, flush=True)
+
+
+def say_markdown(text: str) -> None:
+    """Our Markdown: its tables laid out on a terminal, and as it is elsewhere, to be pasted."""
+    if not sys.stdout.isatty():
+        print(shown(text), flush=True)
+        return
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    for is_table, lines in groupby(shown(text).splitlines(), key=lambda line: line.startswith("|")):
+        if is_table:
+            console.print(_laid_out([[cell.strip() for cell in _BAR.split(line)[1:-1]] for line in lines]))
+        else:
+            console.print("\n".join(lines), markup=False)
+
+
+def _laid_out(rows: Sequence[Sequence[str]]) -> "Table":
+    """Of the rows of a Markdown table: the first has the names, the second the rule."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in rows[0]:
+        table.add_column(Text(name), overflow="fold")
+    for row in rows[2:]:
+        table.add_row(*(Text(cell.replace("\\|", "|")) for cell in row))
+    return table
 
 
 def with_causes(name: str, causes: Mapping[str, str], most: int = 10) -> dict[str, Any]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 from typer import Option
 
 from iterpref.errors import ConfigError, IterPrefError
+from iterpref.files import write_text
 
 from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, verb
 from .asking import Again, RetryDead, asking
 from .opening import Repeatable, open_run
-from .output import finish
+from .output import finish, say_markdown
 
 if TYPE_CHECKING:
     from iterpref.config import Config
@@ -85,11 +86,11 @@ def _show(
     table = suite_table(found, benchmarks, baseline, level=level, missing=missing)
     for path, write in ((markdown, as_markdown), (latex, as_latex)):
         if path is not None:
-            path.write_text(write(table), encoding="utf-8")
+            write_text(path, write(table))
     if as_json:
         finish(table.model_dump(mode="json"), as_json)
     else:
-        print(as_markdown(table))
+        say_markdown(as_markdown(table))
     empty = sum(len(places) for places in reasons.values())
     if empty:
         raise IterPrefError(f"{empty} of {len(cells)} cells are empty; run the same command again to fill them")
