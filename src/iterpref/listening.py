@@ -6,6 +6,7 @@ this machine's own address unless it has a token, and without one answers only t
 
 import hmac
 import ipaddress
+import logging
 import signal
 import socket
 import sys
@@ -85,9 +86,17 @@ def serve_until_signal(server: "Server", listening: socket.socket, announcement:
     def end(*_: object) -> None:  # uvicorn ends at either by itself, and then raises it again for whoever was there
         server.should_exit = True
 
+    def while_serving(record: logging.LogRecord) -> bool:  # a request that an end cuts short is no error
+        return not server.should_exit
+
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    errors = logging.getLogger("uvicorn.error")
+    errors.addFilter(while_serving)
     print(announcement, file=sys.stderr, flush=True)
-    with listening:
-        server.run(sockets=[listening])
+    try:
+        with listening:
+            server.run(sockets=[listening])
+    finally:
+        errors.removeFilter(while_serving)
     print("stopped", file=sys.stderr)
