@@ -119,6 +119,8 @@ def test_filters_of_tasks(fill: Fill, wanted: TaskFilter, found: list[str]) -> N
     store.put_attempt("own/3:import", "own/3", begun, "own/3:import:0")
     assert store.task_page(wanted) == found
     assert store.count_listed_tasks(wanted) == len(found)
+    assert store.task_page_and_count(wanted) == (found, len(found))
+    assert store.task_page_and_count(wanted, 1) == ([], len(found))
     assert store.task_page(wanted, 1) == []
 
 

@@ -110,13 +110,13 @@ def _total(number: int, on_page: int, count: Callable[[], int]) -> int:
 
 def _tasks(store: Store, query: TaskQuery, number: int) -> dict[str, Any]:
     wanted = query.filter()
-    ids = store.task_page(wanted, number - 1)
+    ids, total = store.task_page_and_count(wanted, number - 1)
     lines: dict[str, list[Any]] = {}
     for line in store.trajectory_lines(ids):
         lines.setdefault(line.task_id, []).append(line)
     return {
         "query": query.given(),
-        "pager": Pager(number, _total(number, len(ids), lambda: store.count_listed_tasks(wanted))),
+        "pager": Pager(number, total),
         "ids": ids,
         "tasks": store.tasks_of(ids),
         "lines": lines,
