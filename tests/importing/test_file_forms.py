@@ -84,6 +84,7 @@ def test_bad_input_tables_and_packed_files_just_work(tmp_path: Path, name: str, 
         pytest.param("p.csv", "prompt,chosen,rejected\né,a,b\n".encode("latin-1"), "not UTF-8 text; save the table",
                      id="latin-1"),
         pytest.param("p.csv", b"prompt,prompt\n1,2\n", "two columns are named 'prompt'", id="two of one name"),
+        pytest.param("p.csv", b'{"prompt":"a","tests":"b"}\n', "its first line doesn't name columns", id="JSON"),
     ],
 )  # fmt: skip
 def test_bad_input_of_tables_and_packed_files_is_named(tmp_path: Path, name: str, content: bytes, message: str) -> None:

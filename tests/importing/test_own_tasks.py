@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 from datasets import Dataset, DatasetDict
 
+from iterpref import open_run
 from iterpref.config import ImportingConfig
 from iterpref.errors import ConfigError, RecordError
+from iterpref.evaluation import TaskChoice, load_benchmark
+from iterpref.importing.import_source import import_source
 from iterpref.importing.tasks import Instruction, import_own_tasks, read_instructions
 from iterpref.rows import python_style
 from iterpref.sandbox import Job, Sandbox
@@ -171,3 +174,14 @@ def test_instructions_without_tests(write_rows: WriteRows) -> None:
 )
 def test_the_style_is_told_by_the_text(text: str, style: str) -> None:
     assert python_style(text) == style
+
+
+def test_our_own_names_need_no_mapping(tmp_path: Path, write_rows: WriteRows) -> None:
+    """The rows that README asks for: in import, and as a benchmark, without naming their columns."""
+    path = write_rows({"task_id": "double", "prompt": "Double it.", "tests": ["assert double(2) == 4"]})
+    with open_run(tmp_path / "run") as run:
+        assert import_source(run, str(path), {})["tasks"] == 1
+        [imported] = run.store.tasks()
+    [loaded] = load_benchmark(str(path), TaskChoice()).tasks
+    assert (imported.task_id, imported.style, imported.entry_point) == ("double", "assert", "double")
+    assert loaded.model_copy(update={"origin": imported.origin}) == imported

@@ -15,20 +15,22 @@ from iterpref.importing.tasks import import_own_tasks, import_tasks
 from iterpref.opened_run import OpenedRun
 from iterpref.rows import DEFAULT_PART, DatasetPart, RefusedRows, is_hub_id, source_name, source_rows
 
-SourceFormat = Literal["recorded", "export", "tasks", "pairs"]
+SourceFormat = Literal["recorded", "export", "tasks", "pairs", "own_tasks"]
 
 EXPECTED: dict[SourceFormat, tuple[str, ...]] = {
     "recorded": ("task_id", "prompt", "test", "versions"),
     "export": ("task", "trajectory"),
     "tasks": ("task_id", "prompt", "tests", "style"),
     "pairs": ("prompt", "chosen", "rejected"),
+    "own_tasks": ("prompt", "tests"),
 }
 
 
 def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
     """Tasks, recorded runs, or existing pairs → records; returns what was found, by the source's kind.
 
-    `columns` (name → column) adds to `importing.columns`. Where it names the tests, the source holds tasks.
+    `columns` (name → column) adds to `importing.columns`. Where it names the tests, the source holds tasks, as it does
+    where its first row has `prompt` and `tests`.
 
     Raises:
         ConfigError, RecordError: The source or its columns can't be used; or some rows can't, and all others are
@@ -41,9 +43,9 @@ def import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> di
 def _import_source(run: OpenedRun, source: str, columns: Mapping[str, str]) -> dict[str, Any]:
     settings = run.config.importing
     columns = {**settings.columns, **columns}
-    if "tests" in columns:
+    kind = "own_tasks" if "tests" in columns else detect_format(source, columns, settings.part)
+    if kind == "own_tasks":
         return import_own_tasks(source, run.store, settings.model_copy(update={"columns": columns})).model_dump()
-    kind = detect_format(source, columns, settings.part)
     if kind == "tasks":
         return import_tasks(source, run.store, settings.part).model_dump()
     if kind == "pairs":
@@ -74,7 +76,7 @@ def detect_format(
     for kind, keys in names.items():
         if row.values.keys() >= set(keys):
             return kind
-    known = "; ".join(f"{kind}: {', '.join(keys)}" for kind, keys in EXPECTED.items())
+    known = "; ".join(f"{kind.replace('_', ' ')}: {', '.join(keys)}" for kind, keys in EXPECTED.items())
     raise RecordError(
         f"{row.where}: unknown format, its keys are {', '.join(row.values) or 'none'}; expected one of: {known}. "
         "Under other names: of pairs --column prompt=NAME --column chosen=NAME, of tasks --column prompt=NAME "

@@ -30,7 +30,11 @@ def table_rows(file: io.BufferedReader, name: str, delimiter: str) -> Iterator[S
 
 
 def _rows(lines: "Lines", name: str) -> Iterator[SourceRow | BrokenRow]:
-    columns: list[str] = next(lines, [])
+    try:
+        columns: list[str] = next(lines, [])
+    except csv.Error as error:
+        reason = f"its first line doesn't name columns ({error})"
+        raise UnreadableSource(f"{name}: {reason}; is this a table, as its ending says?", reason) from None
     if repeated := [column for column, count in Counter(columns).items() if count > 1]:
         reason = f"two columns are named {repeated[0]!r}"
         raise UnreadableSource(f"{name}: {reason}; give each its own name", reason)

@@ -68,10 +68,11 @@ def _tasks(path: Path, form: ImportingConfig) -> Iterator[Task]:
 
 
 def _maker(first: SourceRow, form: ImportingConfig, source: str) -> Callable[[SourceRow], Task]:
-    """How rows like the first become tasks: by the columns that name its tests, else by our schema."""
+    """How rows like the first become tasks: by our schema, else by the columns of its prompt and tests."""
     # What pairs have beside these says nothing about tasks.
     given = {name: column for name, column in form.columns.items() if name in TASK_COLUMNS}
-    mapped = given.get("tests") in first.values and not (in_schema(first) and given["tests"] == "tests")
+    tests = given.get("tests", "tests")
+    mapped = tests in first.values and not (in_schema(first) and tests == "tests")
     return MappedTasks(task_columns(given), source, form.style, form.license).task if mapped else schema_task
 
 
