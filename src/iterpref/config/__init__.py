@@ -238,6 +238,12 @@ class EvaluationConfig(Section):
     """Completions per task."""
     k: tuple[int, ...] = (1,)
     """pass@k for these k, each at most `samples`."""
+    repairs: int = Field(default=0, ge=0, le=100)
+    """Answers more to a sample that fails: the model reads what its tests said, as in debugging; scored as `repair@1`
+    to `repair@K`, beside `pass@1` of the first answers."""
+    repair_feedback: Literal["failing", "public"] = "failing"
+    """Which tests repairs are told of: the `failing` one, whichever it is, as in debugging, so that hidden tests leak;
+    or only the examples that the prompt shows (`public`; LiveCodeBench has them)."""
     sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
     client: AnyClientConfig | None = None
     """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""

@@ -16,11 +16,11 @@ from typing import Literal
 from iterpref.clients import Ledger, Request, Sampling
 from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
-from iterpref.debugging.feedback import USUAL, feedback_named
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import NO_PROGRAM, Executor
-from iterpref.programs import extract_program, fenced
-from iterpref.prompts import render
+from iterpref.feedback import USUAL, feedback_named
+from iterpref.programs import extract_program
+from iterpref.prompts import repair_turns
 from iterpref.records import Attempt, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
 from iterpref.task_tests import trim
@@ -193,9 +193,7 @@ class Debugger:
             return prompt
         last = earlier[-1]
         feedback = last.feedback or self._told(task, last.iteration, last.execution)
-        shown = fenced(last.program) if last.program else last.completion
-        repair = render("repair", feedback=feedback)
-        return (*prompt, Message(role="assistant", content=shown), Message(role="user", content=repair))
+        return (*prompt, *repair_turns(last.program, last.completion, feedback))
 
 
 async def debug(
