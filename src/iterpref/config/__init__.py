@@ -39,8 +39,9 @@ class DebuggingConfig(Section):
     draws: Literal["until_passed", "all"] = "until_passed"
     """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
     sampling: SamplingConfig = SamplingConfig()
-    concurrency: int = Field(default=256, gt=0)
-    """Tasks in flight at once; with a client of batches all are."""
+    concurrency: int | None = Field(default=None, gt=0)
+    """Tasks in flight at once; default: as many as the client is asked about together, and 256 more whose programs run.
+    With a client of batches all are."""
     split: str | None = None
     """Only tasks of this split; default: all tasks of the run."""
     feedback: str = "execution"

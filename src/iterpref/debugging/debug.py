@@ -26,6 +26,7 @@ from iterpref.store import Store
 from iterpref.task_tests import trim
 
 Feedback = Callable[[Task, int, Execution], str]
+RUN_AT_A_TIME = 256  # tasks beside those that a model is asked about, so that slow programs don't keep it waiting
 
 
 @dataclass
@@ -126,7 +127,10 @@ class Debugger:
     @property
     def at_a_time(self) -> int | None:
         """Tasks in flight at once; None: all, so that a client of batches gets each iteration as one wave."""
-        return None if any(ledger.at_a_time is None for ledger in self._ledgers) else self.settings.concurrency
+        asked = [ledger.at_a_time for ledger in self._ledgers]
+        if None in asked:
+            return None
+        return self.settings.concurrency or sum(filter(None, asked)) + RUN_AT_A_TIME
 
     @property
     def _ledgers(self) -> list[Ledger]:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import httpx2
 import openai
 
 from iterpref.clients.activity import Activity
@@ -29,6 +30,7 @@ from iterpref.records import fingerprint
 
 logger = logging.getLogger(__name__)
 UNREACHED_ATTEMPTS = 5
+MOST_BESIDE = 16  # connections there may be at least: files and batches are asked beside calls
 MOST_STOPS = 4  # stop texts that OpenAI and vLLM take
 _MANY_STOPS = f"more than {MOST_STOPS} stop texts"
 TELL_S, TELL_UNREACHED_S = 10.0, 1.5  # least time between two words on retries
@@ -57,7 +59,11 @@ class _Endpoint:
         if self._pool is None or self._pool.loop is not loop:
             timeout = openai.Timeout(self._settings.timeout_s, connect=10.0)
             key = self._key or "none"  # local servers ask for no key, and the SDK wants one
-            sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout)
+            # The SDK's own pool holds 1,000 connections and keeps 100 of them: fewer than may be asked for.
+            most = max(MOST_BESIDE, self._settings.concurrency)
+            limits = httpx2.Limits(max_connections=most, max_keepalive_connections=most)
+            http = openai.DefaultAsyncHttpxClient(limits=limits)
+            sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout, http_client=http)
             closing = loop.create_task(_closed_at_the_end(sdk))
             _CLOSING.add(closing)
             closing.add_done_callback(_CLOSING.discard)
