@@ -128,7 +128,7 @@ def _run(store: Store, url: str, options: argparse.Namespace, show: Callable[...
         "concurrency": options.concurrency,
         "identity": "load",
     }
-    values = {"client": client, "synthesis": {"tasks": options.drafts, "tests": "asserts"}}
+    values = {"client": client, "synthesis": {"tasks": max(1, options.drafts), "tests": "asserts"}}
     return OpenedRun(store, parse_config(values), show)
 
 

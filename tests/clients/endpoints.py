@@ -200,7 +200,8 @@ class BatchServer(Endpoint):
                 self._answer(writer, self._batch(number))
             case "GET", ["files", name, "content"]:
                 rows = map(self._row, self.batches[int(name.removeprefix("out-"))])
-                writer.write(response(200, "\n".join(json.dumps(row) for row in rows if row).encode()))
+                lines = [json.dumps(row, ensure_ascii=False) for row in rows if row]
+                writer.write(response(200, "\n".join(lines).encode()))
 
     def _page(self, query: dict[str, list[str]]) -> dict[str, Any]:
         """Two batches a page, the newest first, as the API lists them."""

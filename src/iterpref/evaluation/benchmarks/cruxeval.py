@@ -1,7 +1,7 @@
 """CRUXEval: what does this function return (`cruxeval-o`), or which call of it returns this (`cruxeval-i`)?
 
 Gu et al., arXiv:2401.03065; 800 short functions, MIT. The questions are the repository's direct ones, word for word
-(prompts.py at commit 190faf1; MIT, Copyright (c) 2023 Meta). An answer is an expression, which is run beside the
+(commit 190faf1; MIT, Copyright (c) 2023 Meta). An answer is an expression, which is run beside the
 function and compared outside of it: ours is what `answer()` returns.
 """
 

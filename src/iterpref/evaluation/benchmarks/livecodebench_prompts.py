@@ -1,8 +1,8 @@
 """LiveCodeBench's questions to a model, and which part of the reply is the program.
 
-The words are those of `lcb_runner/prompts/code_generation.py` at commit 28fef95 (MIT, Copyright (c) 2024
-LiveCodeBench): the generic question, which its runner puts to chat models that have no form of their own there, and
-the one-shot form for base models. The one-shot example is ours: theirs repeats problems of LeetCode and Codeforces,
+The words are those of its runner's prompts for code generation at commit 28fef95 (MIT, Copyright (c) 2024
+LiveCodeBench): the generic question, which chat models get that have no form of their own there, and the one-shot form
+for base models. The one-shot example is ours: theirs repeats problems of LeetCode and Codeforces,
 which that licence doesn't cover.
 """
 
