@@ -71,11 +71,15 @@ class BatchClient(OpenAIClient):
                 batches = self._noted() or [await self._submit(part) for part in parts]
                 await asyncio.gather(*(self._collect(batch) for batch in batches))
         except (openai.OpenAIError, ClientError) as error:
-            failure = error if isinstance(error, ClientError) else EndpointError(self._clean(str(error)))
-            for _, future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(failure)
-            self._waiting.clear()
+            self._fail(error if isinstance(error, ClientError) else EndpointError(self._clean(str(error))))
+        except Exception as error:  # of ours: whoever waits must not wait for ever
+            self._fail(error)
+
+    def _fail(self, failure: Exception) -> None:
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(failure)
+        self._waiting.clear()
 
     def _noted(self, kind: str = ".json") -> list[str]:
         """Batches (or intents) of a killed command with answers somebody waits for; a later wave may want others."""
@@ -116,6 +120,7 @@ class BatchClient(OpenAIClient):
         sdk = self._endpoints[0].sdk()
         with TemporaryFile() as content:  # on the disk: it may be 200 MB
             content.writelines(json.dumps(request).encode() + b"\n" for request in requests)
+            content.flush()  # its size is read from the disk
             file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
         intent = uuid.uuid4().hex
         note = self._folder / (intent + INTENT)

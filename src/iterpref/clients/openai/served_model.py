@@ -99,8 +99,12 @@ def _asked(address: str, settings: OpenAIConfig, body: dict[str, Any] | None = N
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
     content = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(address, content, headers)
-    with urllib.request.urlopen(request, timeout=ASK_S if body is None else settings.timeout_s) as reply:
-        return json.loads(reply.read())
+    try:
+        with urllib.request.urlopen(request, timeout=ASK_S if body is None else settings.timeout_s) as reply:
+            return json.loads(reply.read())
+    except urllib.error.HTTPError as error:
+        error.close()  # it holds the connection
+        raise
 
 
 def _told(card: dict[str, Any], local: bool) -> dict[str, Any]:
