@@ -1,13 +1,14 @@
 """A server of ours that answers 1,000 times a second: do ledger, store and sandbox keep up, with flat memory?
 
-    python -m benchmarks.endpoint_load --json load.json                       # 100,000 calls, and 100,000 drafts
+    python -m benchmarks.endpoint_load --json load.json                # 100,000 calls twice, and 100,000 drafts
     python -m benchmarks.endpoint_load --calls 2000 --drafts 500 --rate 1000
 
-Two phases, each in a run folder of its own. `calls`: questions through ledger and client into the store. `drafts`: the
-same as `iterpref synthesize`, so that each answer is read, its solution run in the sandbox, and the task stored. The
-server draws a slot for each answer, `--rate` a second, and answers in it, `--latency` after the question at the
-earliest; no two answers are equal. Said at the end, by phase: answers a second, CPU seconds of this process, of the
-sandbox's and of the server, resident memory by tenth of the way, size of the database.
+Three phases, each in a run folder of its own. `ledger`: questions that are answered at once in this process, so that
+only ledger and store work. `calls`: the same through the client, answered by the server. `drafts`: what `iterpref
+synthesize` does, so that each answer is read, its solution run in the sandbox, and the task stored. The server draws a
+slot for each answer, `--rate` a second, and answers in it, `--latency` after the question at the earliest; no two
+answers are equal. Said at the end, by phase: answers a second, CPU seconds of this process, of the sandbox's and of the
+server, resident memory by tenth of the way, size of the database.
 """
 
 import argparse
@@ -19,11 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from iterpref.clients import Request, Sampling, ask_all
+from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
 from iterpref.config.load import parse_config
 from iterpref.opened_run import OpenedRun
 from iterpref.store import Store
@@ -132,29 +133,48 @@ def _run(store: Store, url: str, options: argparse.Namespace, show: Callable[...
     return OpenedRun(store, parse_config(values), show)
 
 
+class Here:
+    """A client that answers at once."""
+
+    name = "here"
+
+    def __init__(self) -> None:
+        self._answered = 0
+
+    async def complete(self, request: Request) -> Completion:
+        self._answered += 1
+        text = DRAFT.format(self._answered, self._answered + 1)
+        return Completion(text=text, prompt_tokens=200, completion_tokens=120)
+
+    def close(self) -> None: ...
+
+
+def ledger(folder: Path, url: str, server: int, options: argparse.Namespace) -> dict[str, Any]:
+    """Questions of the length of a draft's, each answered here and stored."""
+    with Store.open(folder) as store:
+        watch = Watch(options.calls, server)
+        opened = Ledger(Here(), store, at_a_time=options.concurrency)
+        return watch.said(wait_for(_ask(opened, options.calls, watch)), folder / "run.sqlite")
+
+
 def calls(folder: Path, url: str, server: int, options: argparse.Namespace) -> dict[str, Any]:
-    """Questions of the length of a draft's, each answered and stored."""
+    """The same, answered by the server."""
     with Store.open(folder) as store:
         run = _run(store, url, options, lambda *_: None)
         watch = Watch(options.calls, server)
+        with run.ledger(run.config.client) as opened:
+            return watch.said(wait_for(_ask(opened, options.calls, watch)), folder / "run.sqlite")
 
-        def requests() -> Iterator[tuple[int, Request]]:
-            for number in range(options.calls):
-                yield (
-                    number,
-                    Request.from_user(f"Task {number}. " + "Write a function with its tests. " * 24, Sampling()),
-                )
 
-        async def ask() -> int:
-            done = 0
-            with run.ledger(run.config.client) as ledger:
-                async for _, answer in ask_all(ledger, requests()):
-                    assert not isinstance(answer, Exception), answer
-                    done += 1
-                    watch.seen(done)
-            return done
-
-        return watch.said(wait_for(ask()), folder / "run.sqlite")
+async def _ask(opened: Ledger, total: int, watch: Watch) -> int:
+    texts = (f"Task {number}. " + "Write a function with its tests. " * 24 for number in range(total))
+    requests = ((number, Request.from_user(text, Sampling())) for number, text in enumerate(texts))
+    done = 0
+    async for _, answer in ask_all(opened, requests):
+        assert not isinstance(answer, Exception), answer
+        done += 1
+        watch.seen(done)
+    return done
 
 
 def drafts(folder: Path, url: str, server: int, options: argparse.Namespace) -> dict[str, Any]:
@@ -193,8 +213,8 @@ def main() -> None:
         found: dict[str, Any] = {"asked": {"rate": options.rate, "latency_s": options.latency,
                                            "concurrency": options.concurrency}}  # fmt: skip
         with tempfile.TemporaryDirectory(prefix="endpoint-load-") as folder:
-            for phase in (calls, drafts):
-                if getattr(options, phase.__name__):
+            for phase in (ledger, calls, drafts):
+                if options.drafts if phase is drafts else options.calls:
                     found[phase.__name__] = phase(Path(folder, phase.__name__), url, server.pid, options)
                     print(json.dumps({phase.__name__: found[phase.__name__]}), flush=True)
     finally:
