@@ -58,6 +58,14 @@ def test_a_file_of_answers_is_read_line_by_line(tmp_path: Path) -> None:
     assert [a.text for a in answers] == [text.upper() for text in texts]
 
 
+def test_a_download_that_breaks_off_is_made_again(tmp_path: Path) -> None:
+    with BatchServer(echo) as server:
+        server.cuts = 2
+        answers = ask(client(server.url, tmp_path), request("a"), request("b"))
+        assert [a.text for a in answers] == ["A", "B"]
+        assert [len(batch) for batch in server.batches] == [2], "the batch itself is not"
+
+
 def test_a_wave_of_more_than_a_batch_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batch_module, "MOST_REQUESTS", 2)
     with BatchServer(echo) as server:

@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Literal
 
+import httpx2
 import openai
 
 from iterpref.clients.base import Completion, Request
@@ -215,11 +216,14 @@ class BatchClient(OpenAIClient):
 async def _lines(download: AbstractAsyncContextManager[Any]) -> AsyncIterator[bytes]:
     """Lines of a file while it is read, but empty ones. They end at newlines alone: texts hold other separators."""
     rest = b""
-    async with download as response:
-        async for part in response.iter_bytes():
-            *lines, rest = (rest + part).split(b"\n")
-            for line in filter(bytes.strip, lines):
-                yield line
+    try:
+        async with download as response:
+            async for part in response.iter_bytes():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in filter(bytes.strip, lines):
+                    yield line
+    except httpx2.HTTPError as error:  # while the file is read, the SDK doesn't say so in its own words
+        raise openai.APIConnectionError(message=f"{type(error).__name__}: {error}", request=error.request) from error
     if rest.strip():
         yield rest
 
