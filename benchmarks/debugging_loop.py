@@ -22,8 +22,8 @@ from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
 from iterpref.debugging.debug import Debugger, debug
-from iterpref.debugging.feedback import feedback_text
 from iterpref.executor import Executor
+from iterpref.feedback import feedback_text
 from iterpref.programs import fenced
 from iterpref.prompts import render
 from iterpref.records import Execution, FailingCase, Task, TestFile

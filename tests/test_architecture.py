@@ -25,7 +25,7 @@ LEVELS = [
     {"executor", "config"},
     {"clients", "sandbox"},
     {"playground", "task_tests"},
-    {"store", "parallel", "prompts", "rows", "statistics", "line_diff"},
+    {"store", "parallel", "prompts", "feedback", "rows", "statistics", "line_diff"},
     {"model_identity", "model_source", "packages", "statements", "listening", "waiting"},
     {"records", "errors", "programs", "section", "files", "run_folder", "visible", "doing"},
 ]

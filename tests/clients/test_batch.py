@@ -50,6 +50,30 @@ def test_what_is_asked_together_is_one_batch(tmp_path: Path) -> None:
     assert list(tmp_path.glob("*.json")) == []
 
 
+def test_a_file_of_answers_is_read_line_by_line(tmp_path: Path) -> None:
+    """Lines end at newlines alone, and come in parts: one is longer than what is read at once."""
+    texts = ["a\u2028b\u0085c", "d" * 300_000, "e"]
+    with BatchServer(echo) as server:
+        answers = ask(client(server.url, tmp_path), *map(request, texts))
+    assert [a.text for a in answers] == [text.upper() for text in texts]
+
+
+def test_a_download_that_breaks_off_is_made_again(tmp_path: Path) -> None:
+    with BatchServer(echo) as server:
+        server.cuts = 2
+        answers = ask(client(server.url, tmp_path), request("a"), request("b"))
+        assert [a.text for a in answers] == ["A", "B"]
+        assert [len(batch) for batch in server.batches] == [2], "the batch itself is not"
+
+
+def test_a_wave_of_more_than_a_batch_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batch_module, "MOST_REQUESTS", 2)
+    with BatchServer(echo) as server:
+        answers = ask(client(server.url, tmp_path), *map(request, "abcde"))
+        assert [len(batch) for batch in server.batches] == [2, 2, 1]
+    assert [a.text for a in answers] == list("ABCDE")
+
+
 def test_waves_follow_one_another(tmp_path: Path) -> None:
     """Two tasks of two iterations each: a batch an iteration."""
 

@@ -301,3 +301,21 @@ def test_neither_message_nor_text() -> None:
         pytest.raises(ClientError, match="neither"),
     ):
         ask(endpoint.url)
+
+
+def test_as_many_requests_as_are_allowed_are_in_flight() -> None:
+    """More than the SDK's own pool keeps open (100)."""
+    now, peak = 0, 0
+
+    class Slow(Scripted):
+        async def handle(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> None:
+            nonlocal now, peak
+            now += 1
+            peak = max(peak, now)
+            await asyncio.sleep(0.5)
+            now -= 1
+            await super().handle(head, body, writer)
+
+    with Slow(lambda _: (200, completion("hi"))) as endpoint:
+        ask(endpoint.url, *(REQUEST.model_copy(update={"sample_index": n}) for n in range(600)), concurrency=120)
+    assert 110 <= peak <= 120

@@ -12,6 +12,7 @@ from iterpref.clients import Request, Sampling, open_ledger
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.serve import _identity
 from iterpref.config.load import parse_config
+from iterpref.errors import EndpointError
 from iterpref.opened_run import OpenedRun
 from iterpref.programs import fenced
 from iterpref.records import Message, Result, Task, TestFile
@@ -137,6 +138,46 @@ def test_what_the_user_says_of_the_weights(server: Server, text: list[str], chan
     text[0] = RIGHT
     assert score(server.evaluate()) == 0.0
     assert score(server.evaluate(**change)) == 1.0
+
+
+@pytest.mark.parametrize(("level", "asked"), [("model", 1), ("system", 2), ("text", 3)])
+def test_what_answers_a_question_tells_models_apart(tmp_path: Path, level: str, asked: int) -> None:
+    """Three changes behind one name, of which a level sees the first, the first two or all; each asks anew."""
+    answers = [("m-2025-01-01", "fp_1", "a"), ("m-2025-06-01", "fp_1", "a"), ("m-2025-06-01", "fp_2", "a"),
+               ("m-2025-06-01", "fp_2", "b")]  # fmt: skip
+    now = list(answers[0])
+
+    def script(body: dict[str, Any]) -> tuple[int, Any]:
+        probe = "reverses" in body["messages"][0]["content"]
+        return 200, completion(now[2] if probe else "x") | {"model": now[0], "system_fingerprint": now[1]}
+
+    request = Request.from_user("Write f(x).", Sampling())
+    with Store.open(tmp_path / "run") as store:
+        with Scripted(script) as endpoint:
+            settings = OpenAIConfig.model_validate({"model": "m", "base_url": endpoint.url, "fingerprint": level})
+            for now[:] in (*answers, answers[-1]):
+                with open_ledger(settings, store) as ledger:
+                    asyncio.run(ledger.complete(request))
+            probes = sum("reverses" in body["messages"][0]["content"] for body in endpoint.seen)
+            assert (probes, len(endpoint.seen) - probes) == (5, 1 + asked)
+        with open_ledger(settings, store) as ledger:  # nobody answers now: what it served last
+            asyncio.run(ledger.complete(request))
+            assert ledger.paid == 0
+
+
+def test_a_question_that_is_refused(tmp_path: Path) -> None:
+    def script(body: dict[str, Any]) -> tuple[int, Any]:
+        refused = {"error": {"message": "use max_completion_tokens", "param": "max_tokens"}}
+        return (400, refused) if "max_tokens" in body else (200, completion("x") | {"model": "m-1"})
+
+    with Scripted(script) as endpoint:
+        settings = OpenAIConfig(model="m", base_url=endpoint.url, fingerprint="text")
+        assert settings.weights() and len(endpoint.seen) == 2
+    with Scripted(lambda _: (401, {})) as endpoint, Store.open(tmp_path / "run") as store:
+        settings = OpenAIConfig(model="m", base_url=endpoint.url, fingerprint="model")
+        refused = pytest.raises(EndpointError, match=r"client.fingerprint was refused \(status 401\)")
+        with refused, open_ledger(settings, store):
+            pass
 
 
 def test_defect_7_another_way_to_begin_a_turn(tmp_path: Path) -> None:

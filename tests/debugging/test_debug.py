@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -207,3 +208,24 @@ def test_a_run_s_tasks_with_a_control_in_place_of_the_feedback(tmp_path: Path) -
         progress = debug_tasks(OpenedRun(store, config), lambda task, *_: f"hint of {task.task_id}")
         assert progress.passed == [0, 1]
         assert store.count("calls") == 3  # the first attempt's came from the run before
+
+
+@pytest.mark.parametrize(
+    ("asked", "settings", "expected"),
+    [
+        pytest.param((512,), {}, 768, id="as many as the client takes, and 256 whose programs run"),
+        pytest.param((512, 64), {}, 832, id="two clients"),
+        pytest.param((512,), {"concurrency": 3}, 3, id="as set"),
+        pytest.param((512, None), {"concurrency": 3}, None, id="a client of batches: one wave"),
+    ],
+)
+def test_tasks_in_flight(
+    tmp_path: Path, sandbox: Sandbox, asked: tuple[int | None, ...], settings: dict[str, int], expected: int | None
+) -> None:
+    (tmp_path / "recording.jsonl").write_text("")
+    client = ReplayClient(tmp_path / "recording.jsonl")
+    with Store.open(tmp_path / "run") as store:
+        first, *repair = (Ledger(client, store, at_a_time=number) for number in asked)
+        debugger = Debugger(first, Executor(sandbox, store), store, DebuggingConfig.model_validate(settings))
+        found = replace(debugger, repair_ledger=repair[0] if repair else None)
+    assert found.at_a_time == expected

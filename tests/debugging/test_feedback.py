@@ -2,7 +2,7 @@
 
 import pytest
 
-from iterpref.debugging.feedback import MAX_CHARS, feedback_text
+from iterpref.feedback import MAX_CHARS, feedback_text
 from iterpref.records import Execution, FailingCase
 
 CASE = FailingCase(call="f([3])", got="1", expected="2")

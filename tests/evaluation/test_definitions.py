@@ -26,7 +26,7 @@ LIVE = DEFINITIONS["livecodebench-v6"]
 
 def test_every_name_once_and_in_order() -> None:
     assert NAMES[:3] == ("playground", "humaneval", "humaneval+") and NAMES[-1] == "livecodebench-v6"
-    assert len(NAMES) == 18 and all(name == definition.name for name, definition in DEFINITIONS.items())
+    assert len(NAMES) == 20 and all(name == definition.name for name, definition in DEFINITIONS.items())
 
 
 def test_protocols_that_need_a_prompt_to_continue_have_stops() -> None:

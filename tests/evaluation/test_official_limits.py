@@ -10,7 +10,7 @@ import pytest
 
 from iterpref.config import Config
 from iterpref.evaluation import Benchmark, RecordedAnswers, evaluate, load_benchmark
-from iterpref.evaluation.evaluate import preflight
+from iterpref.evaluation.preflight import preflight
 from iterpref.evaluation.samples import Answer, Samples
 from iterpref.records import Execution, Limits, Task, TestFile
 from iterpref.sandbox import Job, Sandbox

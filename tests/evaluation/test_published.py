@@ -21,7 +21,7 @@ from iterpref.evaluation.benchmarks.livecodebench import private_tests
 from iterpref.evaluation.benchmarks.mbpp import typed_inputs
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
 from iterpref.evaluation.benchmarks.releases import Release, load
-from iterpref.evaluation.evaluate import preflight
+from iterpref.evaluation.preflight import preflight
 from iterpref.sandbox import Job, Sandbox
 
 

@@ -90,7 +90,8 @@ def test_chat_protocol() -> None:
     assert [message.role for message in asked.messages] == ["user", "assistant"]
     assert asked.messages[0].content.endswith("\n```\ndef f(x):\n```\n")
     assert asked.messages[1].content.endswith("\n```python\n") and FENCE_STOP in asked.stop and not asked.raw
-    assert program_of(task("a"), "def f(x):\n\treturn x\n```\nThat is it", "chat") == "def f(x):\n    return x"
+    text = "def f(x):\n\treturn x\n```\nThat is it"
+    assert program_of(task("a"), text, "chat", DEFINITIONS["humaneval"]) == "def f(x):\n    return x"
 
 
 @pytest.mark.parametrize(
@@ -101,13 +102,13 @@ def test_chat_protocol() -> None:
     ],
 )
 def test_an_endpoint_that_begins_anew(reply: str) -> None:
-    assert program_of(task("a"), reply, "chat") == "def f(x):\n    return x"
+    assert program_of(task("a"), reply, "chat", DEFINITIONS["humaneval"]) == "def f(x):\n    return x"
 
 
 def test_base_protocol() -> None:
     asked = ask(task("a"), DEFINITIONS["humaneval"], "base")
     assert asked.raw and asked.messages == (Message(role="user", content="def f(x):\n"),) and "\ndef " in asked.stop
-    assert program_of(task("a"), "    return x\n", "base") == "def f(x):\n    return x"
+    assert program_of(task("a"), "    return x\n", "base", DEFINITIONS["humaneval"]) == "def f(x):\n    return x"
 
 
 def test_a_base_model_reads_other_prompts_as_a_docstring() -> None:
@@ -116,7 +117,7 @@ def test_a_base_model_reads_other_prompts_as_a_docstring() -> None:
     asked = ask(own, TASKS_FILE, "base")
     assert asked.raw and asked.messages[0].content == '"""\nWrite f, which returns x.\n"""\n'
     assert '\n"""' in asked.stop and "\nprint(" in asked.stop
-    assert program_of(own, "def f(x):\n    return x\n", "base", begun=False) == "def f(x):\n    return x"
+    assert program_of(own, "def f(x):\n    return x\n", "base", TASKS_FILE) == "def f(x):\n    return x"
     quoted = own.model_copy(update={"prompt": 'Fix:\n"""x"""'})
     assert ask(quoted, TASKS_FILE, "base").messages[0].content == '# Fix:\n# """x"""\n'
     turns = own.model_copy(
@@ -127,9 +128,9 @@ def test_a_base_model_reads_other_prompts_as_a_docstring() -> None:
 
 def test_a_program_that_reads_and_prints_keeps_its_top_level_from_a_base_model() -> None:
     reads = task("a").model_copy(update={"prompt": "Print x.", "style": "stdio", "entry_point": None})
-    assert "\nprint(" not in ask(reads, DEFINITIONS["livecodebench-v5"], "base").stop
+    assert "\nprint(" not in ask(reads, TASKS_FILE, "base").stop
     program = "x = input()\nprint(x)"
-    assert program_of(reads, f"{program}\n", "base", begun=False) == program
+    assert program_of(reads, f"{program}\n", "base", TASKS_FILE) == program
 
 
 def test_protocols_that_do_not_fit() -> None:

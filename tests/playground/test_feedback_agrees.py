@@ -5,7 +5,7 @@ from itertools import islice
 
 import pytest
 
-from iterpref.debugging.feedback import feedback_text
+from iterpref.feedback import feedback_text
 from iterpref.playground.drafts import diagnose, draft_by_habit, slipped
 from iterpref.playground.puzzles import as_task, distinct_puzzles
 from iterpref.playground.tasks import PLAYGROUND

@@ -13,7 +13,7 @@ from benchmarks.lab.objects import OBJECTS, objects_tasks
 from benchmarks.lab.objects.domain import MAX_LINES, PARTS
 from benchmarks.lab.objects.measure import ENDLESS, PASSED, WRONG, compositions, figures, outcome
 
-from iterpref.debugging.feedback import feedback_text
+from iterpref.feedback import feedback_text
 from iterpref.playground.corpus import REPAIR_SHARE, conversations
 from iterpref.playground.drafts import ProgramDraft, diagnose, draft_by_habit, exposed, slipped
 from iterpref.playground.operations import Operation

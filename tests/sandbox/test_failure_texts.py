@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jobs import job
 
-from iterpref.debugging.feedback import MAX_CHARS, feedback_text
+from iterpref.feedback import MAX_CHARS, feedback_text
 from iterpref.records import Limits, TestFile
 from iterpref.sandbox import Job, Sandbox
 

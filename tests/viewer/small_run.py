@@ -1,6 +1,6 @@
 """Records of a small run, written by hand."""
 
-from iterpref.debugging.feedback import feedback_text
+from iterpref.feedback import feedback_text
 from iterpref.programs import fenced
 from iterpref.records import (
     Attempt,

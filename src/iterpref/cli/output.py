@@ -12,7 +12,7 @@ from iterpref.visible import shown
 if TYPE_CHECKING:
     from rich.table import Table
 
-_SHARE = re.compile(r"pass@|pass_at|pass_rate|_coverage$")
+_SHARE = re.compile(r"pass@|repair@|pass_at|pass_rate|_coverage$")
 _BAR = re.compile(r"(?<!\\)\|")
 _DIGITS = 4
 _MOST_ROWS = 50  # of one list

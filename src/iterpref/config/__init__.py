@@ -39,8 +39,9 @@ class DebuggingConfig(Section):
     draws: Literal["until_passed", "all"] = "until_passed"
     """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
     sampling: SamplingConfig = SamplingConfig()
-    concurrency: int = Field(default=256, gt=0)
-    """Tasks in flight at once; with a client of batches all are."""
+    concurrency: int | None = Field(default=None, gt=0)
+    """Tasks in flight at once; default: as many as the client is asked about together, and 256 more whose programs run.
+    With a client of batches all are."""
     split: str | None = None
     """Only tasks of this split; default: all tasks of the run."""
     feedback: str = "execution"
@@ -238,6 +239,12 @@ class EvaluationConfig(Section):
     """Completions per task."""
     k: tuple[int, ...] = (1,)
     """pass@k for these k, each at most `samples`."""
+    repairs: int = Field(default=0, ge=0, le=100)
+    """Answers more to a sample that fails: the model reads what its tests said, as in debugging; scored as `repair@1`
+    to `repair@K`, beside `pass@1` of the first answers."""
+    repair_feedback: Literal["failing", "public"] = "failing"
+    """Which tests repairs are told of: the `failing` one, whichever it is, as in debugging, so that hidden tests leak;
+    or only the examples that the prompt shows (`public`; LiveCodeBench has them)."""
     sampling: EvaluationSamplingConfig = EvaluationSamplingConfig()
     client: AnyClientConfig | None = None
     """What answers for the model that is evaluated, such as an endpoint; default: this process loads the model."""

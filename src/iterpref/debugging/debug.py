@@ -16,16 +16,17 @@ from typing import Literal
 from iterpref.clients import Ledger, Request, Sampling
 from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
-from iterpref.debugging.feedback import USUAL, feedback_named
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import NO_PROGRAM, Executor
-from iterpref.programs import extract_program, fenced
-from iterpref.prompts import render
+from iterpref.feedback import USUAL, feedback_named
+from iterpref.programs import extract_program
+from iterpref.prompts import repair_turns
 from iterpref.records import Attempt, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
 from iterpref.task_tests import trim
 
 Feedback = Callable[[Task, int, Execution], str]
+RUN_AT_A_TIME = 256  # tasks beside those that a model is asked about, so that slow programs don't keep it waiting
 
 
 @dataclass
@@ -126,7 +127,10 @@ class Debugger:
     @property
     def at_a_time(self) -> int | None:
         """Tasks in flight at once; None: all, so that a client of batches gets each iteration as one wave."""
-        return None if any(ledger.at_a_time is None for ledger in self._ledgers) else self.settings.concurrency
+        asked = [ledger.at_a_time for ledger in self._ledgers]
+        if None in asked:
+            return None
+        return self.settings.concurrency or sum(filter(None, asked)) + RUN_AT_A_TIME
 
     @property
     def _ledgers(self) -> list[Ledger]:
@@ -193,9 +197,7 @@ class Debugger:
             return prompt
         last = earlier[-1]
         feedback = last.feedback or self._told(task, last.iteration, last.execution)
-        shown = fenced(last.program) if last.program else last.completion
-        repair = render("repair", feedback=feedback)
-        return (*prompt, Message(role="assistant", content=shown), Message(role="user", content=repair))
+        return (*prompt, *repair_turns(last.program, last.completion, feedback))
 
 
 async def debug(

@@ -8,8 +8,10 @@ from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, RefusedError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
+from iterpref.evaluation.repairs import check_repairs, repairs_in_words
 from iterpref.evaluation.samples import Answer, Samples
-from iterpref.records import Task
+from iterpref.prompts import repair_turns
+from iterpref.records import Repair, Sample, Task
 
 
 class AnswerSource(Protocol):
@@ -28,7 +30,8 @@ class GeneratedAnswers:
     """Ask a model through the ledger: what was answered before costs nothing.
 
     Raises:
-        ConfigError: Several samples of greedy decoding, which are equal.
+        ConfigError: Several samples of greedy decoding, which are equal, or repairs that this benchmark or protocol
+            can't have.
     """
 
     def __init__(self, ledger: Ledger, benchmark: Benchmark, config: Config) -> None:
@@ -39,13 +42,14 @@ class GeneratedAnswers:
                 "equal; set evaluation.sampling.temperature, or samples to 1"
             )
         self._ledger = ledger
+        check_repairs(benchmark.definition, settings)
         self._definition = benchmark.definition
         self._settings = settings
         self._seed = config.seed
         self._protocol = protocols.chosen(benchmark.definition, settings.protocol)
         self.name = ledger.name
         manner = next((ledger.manner(self._request(task, 0)) for task in benchmark.tasks[:1]), "")
-        said = (self._protocol, _sampling_in_words(settings), manner)
+        said = (self._protocol, _sampling_in_words(settings), manner, repairs_in_words(settings))
         self.protocol = ", ".join(filter(None, said))
         self.at_a_time = ledger.at_a_time
 
@@ -57,8 +61,24 @@ class GeneratedAnswers:
             _, completion = await self._ledger.complete(self._request(task, index))
         except RefusedError as error:
             return Answer("", "", refused=str(error))
-        begun = bool(self._definition.base_stops)
-        program = protocols.program_of(task, completion.text, self._protocol, begun)
+        program = protocols.program_of(task, completion.text, self._protocol, self._definition)
+        return Answer(completion.text, program, cut=completion.finish_reason == "length")
+
+    async def repair(self, task: Task, index: int, number: int, last: Sample | Repair, feedback: str) -> Answer:
+        """The answer after the model has read what was wrong with its `last` one; `number` counts repairs from 1."""
+        asked = protocols.ask(task, self._definition, self._protocol)
+        turns = tuple(turn for turn in asked.messages if turn.role != "assistant")  # without an answer begun for it
+        request = Request(
+            messages=(*turns, *repair_turns(last.program, last.completion, feedback)),
+            sampling=Sampling(**self._settings.sampling.model_dump(), seed=self._seed),
+            # Of its own for each: a model that returned the same wrong program must be able to answer differently.
+            sample_index=index + number * self._settings.samples,
+        )
+        try:
+            _, completion = await self._ledger.complete(request)
+        except RefusedError as error:
+            return Answer("", "", refused=str(error))
+        program = protocols.program_of(task, completion.text, "plain", self._definition)
         return Answer(completion.text, program, cut=completion.finish_reason == "length")
 
     def _request(self, task: Task, index: int) -> Request:

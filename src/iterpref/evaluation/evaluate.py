@@ -6,34 +6,29 @@ is listed, not scored.
 """
 
 import asyncio
-import json
-import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from iterpref.clients.ask import as_finished
-from iterpref.config import Config
+from iterpref.config import Config, EvaluationConfig
 from iterpref.doing import doing
 from iterpref.errors import ConfigError, RecordError, SandboxError
 from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
-from iterpref.evaluation.benchmarks.releases import cache_folder
+from iterpref.evaluation.preflight import preflight, slow_first
+from iterpref.evaluation.repairs import NO_ANSWER, Repairer, Repairing, repair_metrics
+from iterpref.evaluation.samples import Answer
 from iterpref.executor import Executor
-from iterpref.files import write_json
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
-from iterpref.sandbox import ENGINE_VERSION, Job
 from iterpref.sandbox.remote import AnySandbox
 from iterpref.statistics import mean_and_error, pass_at_k_by_task, passes
 from iterpref.store import Store
-from iterpref.task_tests import problem_of
 
 OnSample = Callable[[int, int, str], None]
 SANDBOX_TRIES = 3
-NO_ANSWER = "NoAnswer"
 RUN_AT_A_TIME = 256  # beside the samples that are asked for, so that slow programs don't keep the model waiting
 
 
@@ -60,7 +55,7 @@ async def evaluate(
         ClientError: The model can't answer.
         SandboxError: The sandbox could not run a program in `SANDBOX_TRIES` tries.
     """
-    _check(benchmark, answers, config.evaluation.k)
+    _check(benchmark, answers, config.evaluation)
     settings = _settings(config)
     data = dataset_hash(benchmark.tasks)
     result_id = fingerprint([benchmark.name, data, answers.name, answers.protocol, settings])
@@ -70,7 +65,7 @@ async def evaluate(
     broken = await asyncio.to_thread(_broken, benchmark, sandbox)
     tasks = [task for task in benchmark.tasks if task.task_id not in broken]
     executor = Executor(sandbox, store, config.seed, config.limits)
-    samples = await _Evaluation(answers, executor).run(tasks, on_progress)
+    samples = await _Evaluation(answers, executor, benchmark, config.evaluation).run(tasks, on_progress)
     result = Result(
         result_id=result_id,
         benchmark=benchmark.name,
@@ -79,7 +74,7 @@ async def evaluate(
         dataset_hash=data,
         protocol=answers.protocol,
         samples=tuple(samples),
-        metrics=metrics(samples, config.evaluation.k),
+        metrics=metrics(samples, config.evaluation.k) | repair_metrics(samples, config.evaluation.repairs),
         settings=settings | {"source": benchmark.place},
         broken=broken,
         difficulty=benchmark.difficulty,
@@ -90,8 +85,9 @@ async def evaluate(
 
 def _settings(config: Config) -> dict[str, Any]:
     """What the numbers depend on, for the Result and its id."""
-    # Not where rows are read; the client is in the answers' name.
-    values = config.evaluation.model_dump(mode="json", exclude={"path", "benchmark", "client"})
+    # Not where rows are read; the client is in the answers' name. Without repairs, as before there were any.
+    without = set() if config.evaluation.repairs else {"repairs", "repair_feedback"}
+    values = config.evaluation.model_dump(mode="json", exclude={"path", "benchmark", "client"} | without)
     # These of LiveCodeBench's are in each Result's id, given or not.
     options = {"since": None, "until": None, "difficulty": None} | values.pop("options")
     limits = config.limits.model_dump() if config.limits else None
@@ -107,64 +103,6 @@ def _broken(benchmark: Benchmark, sandbox: AnySandbox) -> dict[str, str]:
         task_id, why = next(iter(broken.items()))
         raise RecordError(f"benchmark {benchmark.name}: no canonical solution passes here; {task_id}: {why}")
     return broken
-
-
-def preflight(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
-    """Task id → cause: of tasks whose reference does not pass here, and of those without one whose tests are wrong."""
-    unknown = {task.task_id: problem_of(task) for task in tasks if not task.reference}
-    return _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
-
-
-def _failing_references(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
-    """Kept in the user's cache by the tasks, the Python, the sandbox's engine and the packages that the tasks name.
-
-    What ran out of time there runs again: the machine may have been busy that day.
-    """
-    known = [task for task in tasks if task.reference]
-    if not known:
-        return {}
-    path = cache_folder() / "preflight" / f"{_preflight_identity(known, sandbox)}.json"
-    if path.is_file():
-        stored: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-        doubtful = [task for task in known if stored.get(task.task_id, "").startswith("timeout")]
-        lasting = {task_id: cause for task_id, cause in stored.items() if not cause.startswith("timeout")}
-    else:
-        doubtful, lasting = known, {}
-    again = _failing(doubtful, sandbox)
-    if not any(cause.startswith("sandbox_error") for cause in again.values()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, lasting | again)
-    return lasting | again
-
-
-def _failing(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
-    """Task id → cause, of those whose reference does not pass now."""
-    ordered = sorted(tasks, key=_slow_first)
-    executions = sandbox.run_many(Job.from_task(task, task.reference or "") for task in ordered)
-    return {
-        task.task_id: f"{execution.verdict}: {execution.headline}" if execution.headline else execution.verdict
-        for task, execution in zip(ordered, executions, strict=True)
-        if not execution.passed
-    }
-
-
-def _slow_first(task: Task) -> float:
-    """Sorts tasks so that the last one to finish is none that takes long."""
-    return -(task.limits.call_cpu_s or task.limits.cpu_s)
-
-
-def _preflight_identity(tasks: Sequence[Task], sandbox: AnySandbox) -> str:
-    references = [[task.task_id, task.reference, task.limits.model_dump()] for task in tasks]
-    packages = [[name, _version(name)] for name in sorted({package for task in tasks for package in task.packages})]
-    state = [ENGINE_VERSION, sys.version, sandbox.isolation, sandbox.place, packages]
-    return fingerprint([dataset_hash(tasks), references, state])
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return ""
 
 
 def metrics(samples: Sequence[Sample], k: Sequence[int]) -> dict[str, float]:
@@ -198,40 +136,49 @@ def count_refused(result: Result) -> int:
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """The way of samples through answers and execution."""
+    """The way of samples through answers, execution and repairs."""
 
     answers: AnswerSource
     executor: Executor
+    benchmark: Benchmark
+    settings: EvaluationConfig
 
     async def run(self, tasks: Sequence[Task], on_progress: OnSample | None) -> list[Sample]:
         """All samples, in the order of the tasks. The first error stops the rest."""
         places = [(task, i) for task in tasks for i in range(self.answers.count(task))]
-        order = sorted(places, key=lambda place: _slow_first(place[0]))
+        order = sorted(places, key=lambda place: slow_first(place[0]))
         asked = self.answers.at_a_time
         limit = None if asked is None else asked + RUN_AT_A_TIME
         drawn: dict[tuple[str, int], Sample] = {}
-        passed = 0
+        passed = repaired = 0
         async for sample in as_finished((self._sample(*place) for place in order), limit):
             drawn[sample.task_id, sample.sample_index] = sample
             passed += sample.execution.passed
+            repaired += any(repair.execution.passed for repair in sample.repairs)
             if on_progress:
-                on_progress(len(drawn), len(places), f"passed {passed}")
+                also = f", repaired {repaired}" if self.settings.repairs else ""
+                on_progress(len(drawn), len(places), f"passed {passed}{also}")
         return [drawn[task.task_id, index] for task, index in places]
 
     async def _sample(self, task: Task, index: int) -> Sample:
         answer = await self.answers.answer(task, index)
-        executed = None if answer.refused else await self._execute(task, answer.program, cut=answer.cut)
-        return Sample(
+        sample = Sample(
             task_id=task.task_id,
             sample_index=index,
             completion=answer.completion,
             program=answer.program,
-            execution=executed or self.executor.not_run(NO_ANSWER, answer.refused),
+            execution=await self._execute(task, answer),
         )
+        if not self.settings.repairs or not isinstance(self.answers, Repairing):
+            return sample
+        public = self.benchmark.definition.public_tests
+        return await Repairer(self.answers, self.settings, public, self._execute).run(task, sample)
 
-    async def _execute(self, task: Task, program: str, cut: bool) -> Execution:
+    async def _execute(self, task: Task, answer: Answer) -> Execution:
+        if answer.refused:
+            return self.executor.not_run(NO_ANSWER, answer.refused)
         for _ in range(SANDBOX_TRIES):
-            _, execution = await self.executor.execute(task, program, cut=cut)
+            _, execution = await self.executor.execute(task, answer.program, cut=answer.cut)
             if execution.verdict != "sandbox_error":
                 return execution
         raise SandboxError(
@@ -240,8 +187,8 @@ class _Evaluation:
         )
 
 
-def _check(benchmark: Benchmark, answers: AnswerSource, k: Sequence[int]) -> None:
-    name, tasks = benchmark.name, benchmark.tasks
+def _check(benchmark: Benchmark, answers: AnswerSource, settings: EvaluationConfig) -> None:
+    name, tasks, k = benchmark.name, benchmark.tasks, settings.k
     if not tasks:
         raise RecordError(f"benchmark {name}: no tasks; check evaluation.benchmark and evaluation.split")
     task_id, count = Counter(task.task_id for task in tasks).most_common(1)[0]
@@ -252,4 +199,9 @@ def _check(benchmark: Benchmark, answers: AnswerSource, k: Sequence[int]) -> Non
         raise ConfigError(
             f"evaluation.k is {list(k)} with evaluation.samples = {fewest}; pass@k needs k from 1 "
             "to samples: raise samples or lower k"
+        )
+    if settings.repairs and not isinstance(answers, Repairing):
+        raise ConfigError(
+            f"evaluation.repairs is {settings.repairs}, and {answers.name} has no model that could repair; evaluate "
+            "the model (--model), or set evaluation.repairs=0"
         )

@@ -4,8 +4,9 @@
 BigCodeBench's: the prompt in a fence after an instruction, and the assistant's turn begun up to an open code fence.
 `base`: for models without a chat template: the prompt as it is, continued, with stop sequences (a local model, or an
 endpoint's `completions`); a prompt that is no beginning of a program becomes the docstring before one, which is
-EvalPlus's form of MBPP. Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5, LiveCodeBench's
-generic prompt; the words of the instructions are part of these protocols and are theirs.
+EvalPlus's form of MBPP. A benchmark may have a form of its own for base models, and a way of its own to read replies.
+Sources: evalplus 0.3.1 (`codegen`, `provider.utility`), bigcodebench 0.2.5; the words of the instructions are part of
+these protocols and are theirs.
 """
 
 import re
@@ -48,7 +49,10 @@ def ask(task: Task, definition: BenchmarkDefinition, protocol: PromptProtocol) -
     """The messages and stop sequences for a task; ConfigError if the benchmark has no such protocol."""
     if protocol == "plain":
         return Asked(as_messages(task.prompt))
-    begun = isinstance(task.prompt, str) and bool(definition.base_stops)
+    if protocol == "base" and definition.base_prompt:
+        shown = Message(role="user", content=definition.base_prompt(task))
+        return Asked((shown,), (*_ENDS, *definition.base_stops), raw=True)
+    begun = isinstance(task.prompt, str) and definition.begins_programs
     if protocol == "base" and not begun:
         return _after_a_docstring(task)
     if not isinstance(task.prompt, str) or not begun:
@@ -76,8 +80,11 @@ def _after_a_docstring(task: Task) -> Asked:
     return Asked((Message(role="user", content=before),), (*own, stop, "\nassert "), raw=True)
 
 
-def program_of(task: Task, completion: str, protocol: PromptProtocol, begun: bool = True) -> str:
-    """What the reply says, cut down to what the entry point needs; `begun`: the prompt begins the program."""
+def program_of(task: Task, completion: str, protocol: PromptProtocol, definition: BenchmarkDefinition) -> str:
+    """What the reply says, cut down to what the entry point needs, or read as the benchmark reads it."""
+    if definition.read_reply:
+        return definition.read_reply(task, completion, protocol)
+    begun = definition.begins_programs
     if protocol == "plain":
         return extract_program(completion, task.entry_point)
     text = completion.replace("\t", "    ")

@@ -8,10 +8,20 @@ from .base import Record
 from .execution import Execution
 
 
+class Repair(Record):
+    """One more answer to a task, after the model had read `feedback` on its last program; the rest as of a Sample."""
+
+    feedback: str
+    completion: str
+    program: str
+    execution: Execution
+
+
 class Sample(Record):
     """One completion of a benchmark task: raw (`completion`), as a `program`, and what its tests said (`execution`).
 
-    `sample_index` counts the samples of one `task_id` from 0.
+    `sample_index` counts the samples of one `task_id` from 0. `repairs` followed where it failed and repairs were asked
+    for (`evaluation.repairs`), until one passed.
     """
 
     task_id: str
@@ -19,14 +29,16 @@ class Sample(Record):
     completion: str
     program: str
     execution: Execution
+    repairs: tuple[Repair, ...] = ()
 
 
 class Result(Record):
     """One model on one benchmark.
 
     `metrics` holds `pass@k`, a share from 0 to 1 (unbiased, arXiv:2107.03374), and its standard error `pass@k_stderr`;
-    `samples` are n per task. `result_id`, `benchmark`, its `version` and `dataset_hash`, `model`, `protocol` and
-    `settings` say how it was reached.
+    with repairs also `repair@k`, the share of samples that pass after at most k of them. `samples` are n per task.
+    `result_id`, `benchmark`, its `version` and `dataset_hash`, `model`, `protocol` and `settings` say how it was
+    reached.
 
     `broken`: tasks that can't be judged on this machine, with the cause; they have no samples and count in no metric.
     `difficulty`: task id → what its publishers call it (`easy`), else its reference's length (`reference: 6-10 lines`).

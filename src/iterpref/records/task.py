@@ -15,7 +15,8 @@ class TestFile(Record):
     `assert`, `check`, `unittest`, `pytest`: Python source. `doctest`: a text with `>>>` examples.
     `calls`: one JSON object a line, `{"args": "([3, 1],)", "kwargs": "{}", "expected": "4"}`, each value the text of a
     Python literal (`kwargs` may be absent); or, for long tables, `{"input": [[3, 1]], "output": 4}`, with plain values
-    as `sandbox/call_tables.py` writes them. `stdio`: likewise, `{"stdin": "3\\n", "stdout": "9\\n"}`.
+    as `sandbox/call_tables.py` writes them. `stdio`: likewise, `{"stdin": "3\\n", "stdout": "9\\n"}`; with
+    `"match": "numbers"` a line of the same numbers, `9.0`, is as good.
     """
 
     __test__: ClassVar[bool] = False  # not a pytest class

@@ -233,12 +233,12 @@ class Sandbox:
         last: Execution | None = None
         wall_s = cpu_s = 0.0
         packages: set[str] = set()
-        for name, stdin, stdout in required_tests.stdio_cases(job):
+        for case in required_tests.stdio_cases(job):
             if last is not None and last.verdict == "timeout":
-                outcomes.append(TestOutcome(name=name, verdict="not_run"))
+                outcomes.append(TestOutcome(name=case.name, verdict="not_run"))
                 continue
             request = requests.script_request(job)
-            last = grade_script(pool.run(request, stdin), request["nonce"], name, stdin, stdout, self.isolation)
+            last = grade_script(pool.run(request, case.stdin), request["nonce"], case, self.isolation)
             outcomes += last.tests
             packages.update(last.packages)
             wall_s, cpu_s = wall_s + last.wall_s, cpu_s + last.cpu_s

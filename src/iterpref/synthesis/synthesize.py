@@ -26,6 +26,8 @@ from iterpref.synthesis.draft import Draft, Idea, Unusable, read_draft
 from iterpref.synthesis.features import Feature, load_tree
 from iterpref.waiting import wait_for
 
+RUN_AT_A_TIME = 256  # beside the drafts that are asked for, so that slow solutions don't keep the model waiting
+
 
 @dataclass
 class SynthesisProgress:
@@ -73,13 +75,14 @@ class Synthesizer:
             RecordError: Seeds that can't be read.
             BudgetError, EndpointError, SandboxError: It must stop; what was answered is stored and not asked for again.
         """
-        ideas = await self._ideas()
-        progress = SynthesisProgress(total=len(ideas))
+        total, ideas = await self._ideas()
+        progress = SynthesisProgress(total)
         paid: set[asyncio.Task[Task]] = set()
         work = (self._draft(idea, number, progress, paid) for number, idea in enumerate(ideas))
         made: set[str] = set()
         try:
-            async for task in as_finished(work, self.ledger.at_a_time):
+            asked = self.ledger.at_a_time
+            async for task in as_finished(work, None if asked is None else asked + RUN_AT_A_TIME):
                 if task:
                     made.add(task.task_id)
                 progress.done += 1
@@ -89,12 +92,14 @@ class Synthesizer:
             await asyncio.gather(*paid, return_exceptions=True)
         return progress
 
-    async def _ideas(self) -> list[Idea]:
+    async def _ideas(self) -> tuple[int, Iterable[Idea]]:
+        """How many there are, and each when it is its turn: a hundred thousand prompts are never held at once."""
         if self.settings.instructions:
-            return list(seeds.own(self.settings, self.instructions))
+            own = list(seeds.own(self.settings, self.instructions))
+            return len(own), own
         if self.settings.inspire:
-            return list(seeds.inspired(self.settings, self.seed))
-        return list(seeds.sampled(self.settings, self.seed, await self._tree()))
+            return self.settings.tasks, seeds.inspired(self.settings, self.seed)
+        return self.settings.tasks, seeds.sampled(self.settings, self.seed, await self._tree())
 
     async def _tree(self) -> Feature:
         tree = load_tree(self.settings.tree)

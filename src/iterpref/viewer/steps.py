@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterpref.analysis.taxonomy import failure_kind
-from iterpref.debugging.feedback import feedback_text
+from iterpref.feedback import feedback_text
 from iterpref.records import Attempt
 
 from .diffs import beneath

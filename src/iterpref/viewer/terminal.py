@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iterpref.analysis.taxonomy import failure_kind
-from iterpref.debugging.feedback import feedback_text
+from iterpref.feedback import feedback_text
 from iterpref.records import Attempt, Task, Trajectory, as_messages
 from iterpref.store import UNTRIED, Store, TaskFilter, TrajectoryLine
 from iterpref.viewer.diffs import beneath

@@ -42,6 +42,10 @@ class OpenAIConfig(ClientConfig):
     """Name in the ledger; default: model and address. Give one when a model's address changes."""
     revision: str = ""
     """Names the weights where the server can't tell (a date, a commit): another one asks everything anew."""
+    fingerprint: Literal["model", "system", "text"] | None = None
+    """Ask one short question before all others, and file calls also under what answers it: the `model` that the reply
+    names (hosted models name a dated one), its `system_fingerprint`, too, or the greedy `text`, too. The more is looked
+    at, the sooner everything is asked, and paid, anew."""
     batch: bool = False
     """Ask through the server's Batch API: cheaper, within hours. All that a step asks at once is one wave."""
     batch_poll_s: float = Field(default=60.0, gt=0)
@@ -87,7 +91,7 @@ class OpenAIConfig(ClientConfig):
         return Price(self.prompt_usd_per_million / 1e6, self.completion_usd_per_million / 1e6)
 
     def weights(self) -> str | None:
-        if self.serve or self.identity or self.revision:
+        if self.serve or ((self.identity or self.revision) and not self.fingerprint):
             return ""  # named by their content, or by the user
         from iterpref.clients.openai.served_model import told_weights
 

@@ -11,10 +11,13 @@ command finds its batches again by their notes, and one that was killed in betwe
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any, Literal
 
+import httpx2
 import openai
 
 from iterpref.clients.base import Completion, Request
@@ -69,11 +72,15 @@ class BatchClient(OpenAIClient):
                 batches = self._noted() or [await self._submit(part) for part in parts]
                 await asyncio.gather(*(self._collect(batch) for batch in batches))
         except (openai.OpenAIError, ClientError) as error:
-            failure = error if isinstance(error, ClientError) else EndpointError(self._clean(str(error)))
-            for _, future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(failure)
-            self._waiting.clear()
+            self._fail(error if isinstance(error, ClientError) else EndpointError(self._clean(str(error))))
+        except Exception as error:  # of ours: whoever waits must not wait for ever
+            self._fail(error)
+
+    def _fail(self, failure: Exception) -> None:
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(failure)
+        self._waiting.clear()
 
     def _noted(self, kind: str = ".json") -> list[str]:
         """Batches (or intents) of a killed command with answers somebody waits for; a later wave may want others."""
@@ -111,9 +118,11 @@ class BatchClient(OpenAIClient):
         waiting = ((n, self._waiting[n][0]) for n in names)
         bodies = ((n, self._body(request) | self._extra(request)) for n, request in waiting)
         requests = ({"custom_id": n, "method": "POST", "url": PATH, "body": body} for n, body in bodies)
-        content = "".join(json.dumps(request) + "\n" for request in requests).encode()
         sdk = self._endpoints[0].sdk()
-        file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
+        with TemporaryFile() as content:  # on the disk: it may be 200 MB
+            content.writelines(json.dumps(request).encode() + b"\n" for request in requests)
+            content.flush()  # its size is read from the disk
+            file = await self._patiently(sdk.files.create, file=("batch.jsonl", content), purpose="batch")
         intent = uuid.uuid4().hex
         note = self._folder / (intent + INTENT)
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -149,16 +158,16 @@ class BatchClient(OpenAIClient):
             if wrong.line is not None and 1 <= wrong.line <= len(names):  # one line, for which all were sent back
                 failed[names[wrong.line - 1]] = FailedRequest(Meaning.REFUSED, f"{wrong.code}: {wrong.message}")
         for file_id in filter(None, (batch.output_file_id, batch.error_file_id)):
-            failed |= self._hand_out((await self._patiently(sdk.files.content, file_id)).text)
+            failed |= await self._patiently(self._hand_out, file_id)
         self._leave_out_refused(failed)
         for name in names:
             self._count_failure(name, failed[name])
         note.unlink()
 
-    def _hand_out(self, lines: str) -> dict[str, FailedRequest]:
-        """Answer who waits; returns what was wrong with the others, by name."""
+    async def _hand_out(self, file_id: str) -> dict[str, FailedRequest]:
+        """Answer who waits, line by line as they come; returns what was wrong with the others, by name."""
         wrong = {}
-        for line in filter(str.strip, lines.split("\n")):
+        async for line in _lines(self._endpoints[0].sdk().files.with_streaming_response.content(file_id)):
             row = json.loads(line)
             try:
                 completion = _answer(row)
@@ -202,6 +211,21 @@ class BatchClient(OpenAIClient):
                     raise EndpointError(f"{self._endpoints[0].url}: batch: {self._clean(failure.message)}") from None
                 await asyncio.sleep(failure.wait_s if failure.wait_s is not None else backoff(attempt))
         raise AssertionError("unreachable")
+
+
+async def _lines(download: AbstractAsyncContextManager[Any]) -> AsyncIterator[bytes]:
+    """Lines of a file while it is read, but empty ones. They end at newlines alone: texts hold other separators."""
+    rest = b""
+    try:
+        async with download as response:
+            async for part in response.iter_bytes():
+                *lines, rest = (rest + part).split(b"\n")
+                for line in filter(bytes.strip, lines):
+                    yield line
+    except httpx2.HTTPError as error:  # while the file is read, the SDK doesn't say so in its own words
+        raise openai.APIConnectionError(message=f"{type(error).__name__}: {error}", request=error.request) from error
+    if rest.strip():
+        yield rest
 
 
 def _answer(row: dict[str, Any]) -> Completion:

@@ -2,8 +2,8 @@
 
 Chat requests go to `chat/completions`, a begun turn of the assistant included (`client.prefill`), raw ones to
 `completions`. Stop texts also cut here, for servers that ignore or don't take them.
-Several addresses of one model share the load, each with its own limit (concurrency.py). The key comes from the
-environment variable that the configuration names, and is cut out of every message.
+Several addresses of one model share the load, each with connections and a limit of its own (connections.py). The key
+comes from the environment variable that the configuration names, and is cut out of every message.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence, Set
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
 
 import openai
@@ -21,7 +21,7 @@ from iterpref.clients.activity import Activity
 from iterpref.clients.base import Completion, Request
 from iterpref.clients.meter import Meter
 from iterpref.clients.openai import OpenAIConfig
-from iterpref.clients.openai.concurrency import Limiter
+from iterpref.clients.openai.connections import Endpoint
 from iterpref.clients.openai.failures import STOP, FailedRequest, Meaning, backoff, classify, without_key
 from iterpref.clients.openai.reply import BadReply, read_reply
 from iterpref.errors import ClientError, EndpointError, RefusedError
@@ -34,59 +34,6 @@ _MANY_STOPS = f"more than {MOST_STOPS} stop texts"
 TELL_S, TELL_UNREACHED_S = 10.0, 1.5  # least time between two words on retries
 
 
-class _Endpoint:
-    """One address, its limit, and the SDK's connection pool of the running event loop."""
-
-    def __init__(self, url: str, settings: OpenAIConfig, key: str) -> None:
-        self.url = url
-        self.limiter = Limiter(settings.concurrency)
-        self._settings = settings
-        self._key = key
-        self._pool: _Pool | None = None
-
-    async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
-        """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
-        async with asyncio.timeout(self._settings.timeout_s):
-            sdk = self.sdk()
-            create: Any = (sdk.completions if "prompt" in body else sdk.chat.completions).with_raw_response.create
-            response = await create(**body, extra_body=extra or None)
-            return bytes(response.content)
-
-    def sdk(self) -> openai.AsyncOpenAI:
-        loop = asyncio.get_running_loop()
-        if self._pool is None or self._pool.loop is not loop:
-            timeout = openai.Timeout(self._settings.timeout_s, connect=10.0)
-            key = self._key or "none"  # local servers ask for no key, and the SDK wants one
-            sdk = openai.AsyncOpenAI(base_url=self.url, api_key=key, max_retries=0, timeout=timeout)
-            closing = loop.create_task(_closed_at_the_end(sdk))
-            _CLOSING.add(closing)
-            closing.add_done_callback(_CLOSING.discard)
-            self._pool = _Pool(loop, sdk)
-        return self._pool.sdk
-
-
-class _Pool(NamedTuple):
-    """The SDK of one event loop."""
-
-    loop: asyncio.AbstractEventLoop
-    sdk: openai.AsyncOpenAI
-
-
-_CLOSING: set[asyncio.Task[None]] = set()
-"""Tasks that close SDKs. Loops hold tasks weakly, and clients may be dropped before their loop ends."""
-
-
-async def _closed_at_the_end(sdk: openai.AsyncOpenAI) -> None:
-    """Wait until the loop ends, which cancels all tasks; then close the connections that were kept alive.
-
-    Left to the garbage collector, the SDK would try it in a later loop, where they can't be closed any more.
-    """
-    try:
-        await asyncio.get_running_loop().create_future()
-    finally:
-        await sdk.close()
-
-
 class OpenAIClient:
     """Completions of one model from one or more addresses."""
 
@@ -94,7 +41,7 @@ class OpenAIClient:
         self._model = settings.model
         self._settings = settings
         self._secret = os.environ.get(settings.api_key_env, "")
-        self._endpoints = [_Endpoint(url, settings, self._secret) for url in settings.urls]
+        self._endpoints = [Endpoint(url, settings, self._secret) for url in settings.urls]
         self._omitted = set(settings.omit)
         self._reached = False  # whether anything ever answered, be it with an error
         self._told_at = 0.0
@@ -152,7 +99,7 @@ class OpenAIClient:
         """No key, for a server that very likely wants one."""
         return not self._secret and self._settings.urls[0].startswith("https://")
 
-    def _tell(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int, wait_s: float) -> None:
+    def _tell(self, endpoint: Endpoint, failure: FailedRequest, attempts: int, wait_s: float) -> None:
         """Say that a call is tried again; of many at the same time only the first."""
         now = time.monotonic()
         if now - self._told_at < (TELL_UNREACHED_S if failure.unreached else TELL_S):
@@ -165,7 +112,7 @@ class OpenAIClient:
         """Connections belong to the event loop they were made in and end with it."""
         self._endpoints.clear()
 
-    async def _once(self, endpoint: _Endpoint, request: Request) -> tuple[Completion | FailedRequest, dict[str, Any]]:
+    async def _once(self, endpoint: Endpoint, request: Request) -> tuple[Completion | FailedRequest, dict[str, Any]]:
         """What became of one request, and what was sent."""
         limiter = endpoint.limiter
         await limiter.acquire()
@@ -228,7 +175,7 @@ class OpenAIClient:
             warnings.warn(text, RuntimeWarning, stacklevel=3)
         return True
 
-    def _final(self, endpoint: _Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
+    def _final(self, endpoint: Endpoint, failure: FailedRequest, attempts: int) -> ClientError:
         said, variable = self._clean(failure.message), self._settings.api_key_env
         key = f"the key in {variable}" if self._secret else f"the key: {variable} is not set in the environment"
         if not self._reached:

@@ -77,7 +77,7 @@ def load_benchmark(
         loaded = load(definition.release, path)
     else:
         loaded = Loaded([], f"file {Path(name).name}" if definition is TASKS_FILE else "")
-    _check_ids(name, loaded.rows)
+    _check_ids(definition, loaded.rows)
     chosen = [row for row in loaded.rows if options.chooses(row)]
     rows = _of_split(definition, chosen, choice.split)[: choice.limit]
     made = definition.make(Material(rows, choice, path, sandbox))
@@ -98,12 +98,14 @@ def _of_split(definition: BenchmarkDefinition, rows: list[PublishedRow], split: 
     return found
 
 
-def _check_ids(name: str, rows: list[PublishedRow]) -> None:
+def _check_ids(definition: BenchmarkDefinition, rows: list[PublishedRow]) -> None:
     seen: set[str] = set()
     for number, row in enumerate(rows, start=1):
-        identity = str(row.get("task_id", row.get("question_id")))
+        identity = definition.task_id(row)
         if identity in seen:
-            raise RecordError(f"benchmark {name}: row {number} repeats the task {identity}; expected each task once")
+            raise RecordError(
+                f"benchmark {definition.name}: row {number} repeats the task {identity}; expected each task once"
+            )
         seen.add(identity)
 
 

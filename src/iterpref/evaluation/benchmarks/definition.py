@@ -92,7 +92,12 @@ class BenchmarkDefinition:
     Args:
         release: Where its rows are published; None for tasks that are made here or come from the user's file.
         protocol: The one its publishers use for chat models.
-        base_stops: Where a completion of its prompt ends, besides what ends any; without these it has `plain` only.
+        base_stops: Where a completion of its prompt ends, besides what ends any; without these, or with a
+            `base_prompt`, its prompts begin no program, and it has no `chat`.
+        base_prompt: What a base model continues, where its publishers have a form of their own for it.
+        read_reply: (task, reply, protocol) → the program in a reply; None: as `protocols.program_of` says.
+        repairable: Whether a model may be told which test failed; not where that is the answer.
+        public_tests: The test files whose cases the prompt shows.
         id_prefix: What its tasks' ids begin with, in lower case, so that they are known wherever they turn up.
         difficulty: What its publishers call a task, "" if nothing.
         split_of: Task id → the split that its publishers put it in; None where they know one only.
@@ -106,6 +111,10 @@ class BenchmarkDefinition:
     release: Release | None = None
     protocol: PromptProtocol = "plain"
     base_stops: tuple[str, ...] = ()
+    base_prompt: Callable[[Task], str] | None = None
+    read_reply: Callable[[Task, str, PromptProtocol], str] | None = None
+    repairable: bool = True
+    public_tests: tuple[str, ...] = ()
     id_prefix: str = ""
     difficulty: Callable[[Task], str] = by_reference
     options: type[BenchmarkOptions] = BenchmarkOptions
@@ -113,6 +122,11 @@ class BenchmarkDefinition:
     validation_split: str = ""
     preflight: bool = True
     task_id: Callable[[PublishedRow], str] = lambda row: str(row.get("task_id", row.get("question_id")))
+
+    @property
+    def begins_programs(self) -> bool:
+        """Whether its prompts are beginnings of programs."""
+        return bool(self.base_stops) and self.base_prompt is None
 
     @property
     def version(self) -> str:

@@ -2,7 +2,8 @@
 
 Jain et al., arXiv:2403.07974; `code_generation_lite`. Releases v1 to v6 each add a file, `test.jsonl` to `test6.jsonl`.
 The private tests are base64 of zlib of a pickle of JSON text; the unpickler here builds text and nothing else.
-Output is compared line by line, blanks at line ends aside; the official harness also compares numbers by value.
+How it is asked (livecodebench_prompts.py) and judged follows LiveCodeBench's own runner at commit 28fef95;
+docs/evaluation.md compares the two rule by rule.
 """
 
 import base64
@@ -20,6 +21,7 @@ from pydantic import BeforeValidator, Field
 
 from iterpref.errors import RecordError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, BenchmarkOptions, each
+from iterpref.evaluation.benchmarks.livecodebench_prompts import one_shot, program_in, question
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 from iterpref.sandbox.call_tables import CallRow, arguments, encode, write_row
@@ -29,13 +31,16 @@ _FIELDS = ("question_id", "question_content", "starter_code", "public_test_cases
            "difficulty", "contest_date")  # fmt: skip
 _FILES = ("test.jsonl", "test2.jsonl", "test3.jsonl", "test4.jsonl", "test5.jsonl", "test6.jsonl")
 _TEST_S, _TEST_WALL_S = 6.0, 30.0  # the official harness allows each test six seconds on the clock
-_IMPORTS = "\n".join(
-    f"from {name} import *"
-    for name in ("string", "re", "datetime", "collections", "heapq", "bisect", "copy", "math", "random", "statistics",
-                 "itertools", "functools", "operator", "io", "typing")
-) + "\nimport string, re, datetime, collections, heapq, bisect, copy, math, random, statistics, itertools\n" \
-    "import functools, operator, io, sys, json\n"  # fmt: skip
-_ASKED = "Solve this problem in Python; put the whole program into one fenced code block.\n\n"
+_MODULES = (
+    "string re datetime collections heapq bisect copy math random statistics itertools functools operator io sys json"
+)
+# What the runner puts before each program, in its order.
+_BEFORE = (
+    "".join(f"from {name} import *\n" for name in (*_MODULES.split(), "builtins", "typing"))
+    + "".join(f"import {name}\n" for name in _MODULES.split())
+    + "sys.setrecursionlimit(50000)\n"
+)
+PUBLIC, PRIVATE = "public.jsonl", "private.jsonl"  # the first file's tests are the examples of the question
 
 
 def _day(value: object) -> object:
@@ -97,24 +102,35 @@ def _checked(tests: Any) -> list[dict[str, str]]:
 
 def _task(row: PublishedRow) -> Task:
     try:
-        tests = [*_checked(json.loads(row["public_test_cases"])), *private_tests(row["private_test_cases"])]
         function = json.loads(row["metadata"] or "{}").get("func_name")
-        lines = list(_calls(tests) if function else _cases(tests))
+        write = _calls if function else _cases
+        given = {
+            PUBLIC: _checked(json.loads(row["public_test_cases"])),
+            PRIVATE: private_tests(row["private_test_cases"]),
+        }
+        files = [TestFile(path=path, content="\n".join(write(tests))) for path, tests in given.items() if tests]
     except ValueError as error:
         raise RecordError(f"livecodebench {row['question_id']}: {error}; expected the released file") from None
-    starter = f"\n\nUse this beginning:\n```python\n{row['starter_code']}\n```\n" if row["starter_code"] else ""
-    # The function may be a method of `Solution`, or stand alone, which then replaces this.
-    method = f"def {function}(*args):\n    return Solution().{function}(*args)\n" if function else ""
     return Task(
         task_id=row["question_id"],
-        prompt=_ASKED + row["question_content"] + starter,
-        tests=(TestFile(path="cases.jsonl", content="\n".join(lines)),),
+        prompt=question(row["question_content"], row["starter_code"]),
+        tests=tuple(files),
         style="calls" if function else "stdio",
         entry_point=function,
-        prefix=_IMPORTS + method,
-        limits=_limits(len(lines) if function else 0),
+        prefix=_BEFORE + (_method(function) if function else ""),
+        limits=_limits(sum(map(len, given.values())) if function else 0),
         split=row["difficulty"],
         origin=f"livecodebench {row['contest_date'][:10]}",
+    )
+
+
+def _method(function: str) -> str:
+    """The function as a method of one `Solution` for all calls; a program that defines it itself replaces this."""
+    return (
+        f"def {function}(*args):\n"
+        "    if '_solution' not in globals():\n"
+        "        globals()['_solution'] = Solution()\n"
+        f"    return _solution.{function}(*args)\n"
     )
 
 
@@ -125,7 +141,7 @@ def _limits(calls: int) -> Limits:
 
 
 def _calls(tests: Iterable[dict[str, str]]) -> Iterable[str]:
-    """One JSON value a line is an argument; a tuple is as good as a list."""
+    """One JSON value a line is an argument; a tuple is as good as a list, at the top alone."""
     for test in tests:
         values = [json.loads(line) for line in test["input"].split("\n") if line.strip()]
         wanted = json.loads(test["output"])
@@ -135,7 +151,7 @@ def _calls(tests: Iterable[dict[str, str]]) -> Iterable[str]:
 
 def _cases(tests: Iterable[dict[str, str]]) -> Iterable[str]:
     for test in tests:
-        yield json.dumps({"stdin": test["input"], "stdout": test["output"]})
+        yield json.dumps({"stdin": test["input"], "stdout": test["output"], "match": "numbers"})
 
 
 _release = partial(
@@ -154,6 +170,10 @@ BENCHMARKS = tuple(
         id_prefix="livecodebench",
         difficulty=lambda task: task.split,
         options=LiveCodeBenchOptions,
+        base_prompt=one_shot,
+        base_stops=("###",),
+        read_reply=program_in,
+        public_tests=(PUBLIC,),
     )
     for number in range(1, len(_FILES) + 1)
 )

@@ -14,6 +14,7 @@ FILES = (
     "mbpp",
     "bigcodebench",
     "humanevalfix",
+    "cruxeval",
     "livecodebench",
 )
 DEFINITIONS: dict[str, BenchmarkDefinition] = {

@@ -15,17 +15,42 @@ outputs; so it is no edit script: lines that moved show as removed and added. No
 
 from collections import Counter
 from collections.abc import Iterable
+from decimal import Decimal, InvalidOperation
 from itertools import islice
+from typing import Literal
 
 _WIDTH = 100  # characters of a line
 _SHOWN = 3  # lines of each side
 _BEFORE = 30  # characters of a long line before its first wrong one
 
 
+def outputs_compared(printed: str, expected: str, match: Literal["lines", "numbers"]) -> tuple[list[str], list[str]]:
+    """The lines of both as they count; the output is right where the two lists are equal.
+
+    `lines`: blanks at line ends, and empty lines at the end, don't count. `numbers`: neither do blanks and empty lines
+    before them; and a line that holds the same numbers as the expected one, however written, counts as that one.
+    """
+    if match == "lines":
+        return lines_compared(printed), lines_compared(expected)
+    got, wanted = ([line.strip() for line in text.strip().split("\n")] for text in (printed, expected))
+    if len(got) == len(wanted):
+        got = [right if line != right and _same_numbers(line, right) else line
+               for line, right in zip(got, wanted, strict=True)]  # fmt: skip
+    return got, wanted
+
+
 def lines_compared(text: str) -> list[str]:
-    """The lines as they count: blanks at line ends, and empty lines at the end, don't."""
+    """The lines as `lines` compares them."""
     kept = text.rstrip()
     return [line.rstrip() for line in kept.split("\n")] if kept else []
+
+
+def _same_numbers(left: str, right: str) -> bool:
+    """Whether two lines are as many decimal numbers of equal value; exact, since a float would round large integers."""
+    try:
+        return [Decimal(part) for part in left.split()] == [Decimal(part) for part in right.split()]
+    except InvalidOperation:  # a word, or a signalling NaN
+        return False
 
 
 def difference(got: list[str], expected: list[str]) -> str:

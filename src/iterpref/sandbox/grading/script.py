@@ -4,15 +4,16 @@ from iterpref.records import Execution, FailingCase, Isolation, TestOutcome
 
 from ..inside.values.texts import CASE_CHARS, shorten
 from ..inside.worker.wire import RawRun
+from ..reading.required_tests import StdioCase
 from .claims import Claims, Tampered, read_claims
-from .output_difference import beginning, difference, lines_compared
+from .output_difference import beginning, difference, outputs_compared
 from .verdicts import Cause, ended_early, execution, import_failure, tampered
 
 _UNREADABLE = ("SyntaxError", "IndentationError", "TabError")
 
 
-def grade_script(raw: RawRun, nonce: str, name: str, stdin: str, expected: str, rung: Isolation) -> Execution:
-    """Compare standard output with what is expected, line by line, blanks at line ends and at the end aside."""
+def grade_script(raw: RawRun, nonce: str, case: StdioCase, rung: Isolation) -> Execution:
+    """Compare standard output with what is expected, line by line, as the case's `match` says."""
     try:
         claims = read_claims(raw, nonce)
     except Tampered as error:
@@ -20,19 +21,19 @@ def grade_script(raw: RawRun, nonce: str, name: str, stdin: str, expected: str, 
     printed = raw.stdout.decode("utf-8", errors="replace")
     cause = _ended(raw, claims)
     if cause is None:
-        got, wanted = lines_compared(printed), lines_compared(expected)
+        got, wanted = outputs_compared(printed, case.stdout, case.match)
         if got != wanted:
             cause = Cause("failed", "AssertionError", difference(got, wanted))
     claims.imported = cause is None or cause.error_type not in _UNREADABLE  # a script is loaded by running it
     if cause is not None and claims.imported:
-        _say(cause, beginning("Input", stdin))
+        _say(cause, beginning("Input", case.stdin))
         if cause.verdict != "failed" and printed.strip():
             _say(cause, beginning("Printed until then", printed, 3, counted=False))
-        read, got_text, wanted_text = (shorten(text, CASE_CHARS) for text in (stdin, printed, expected))
+        read, got_text, wanted_text = (shorten(text, CASE_CHARS) for text in (case.stdin, printed, case.stdout))
         cause.case = FailingCase(kind="input", call=read, got=got_text, expected=wanted_text)
     verdict = "passed" if cause is None else "failed" if cause.verdict == "failed" else "error"
     detail = shorten(cause.text, CASE_CHARS) if cause else ""
-    outcome = TestOutcome.model_validate({"name": name, "verdict": verdict, "detail": detail})
+    outcome = TestOutcome.model_validate({"name": case.name, "verdict": verdict, "detail": detail})
     return execution(raw, claims, [outcome], cause, "oracle", rung)
 
 

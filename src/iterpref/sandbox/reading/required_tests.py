@@ -3,6 +3,7 @@
 import ast
 import doctest
 from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 from iterpref.errors import RecordError
 from iterpref.programs import syntax_tree
@@ -109,10 +110,22 @@ def checked_name(job: Job) -> str | None:
     return None
 
 
-def stdio_cases(job: Job) -> Iterator[tuple[str, str, str]]:
-    """Name, standard input and expected standard output of each case; `RecordError` if a line can't be read."""
+class StdioCase(NamedTuple):
+    """What a script reads, and what it must print; `match`: how the two outputs are compared."""
+
+    name: str
+    stdin: str
+    stdout: str
+    match: Literal["lines", "numbers"] = "lines"
+
+
+def stdio_cases(job: Job) -> Iterator[StdioCase]:
+    """Each case; `RecordError` if a line can't be read."""
     for test in job.tests:
         for number, row in json_rows(test):
             if not isinstance(row.get("stdin", ""), str) or not isinstance(row.get("stdout"), str):
                 raise RecordError(f"{test.path} line {number}: expected the texts stdin and stdout, got {sorted(row)}")
-            yield f"{test.path} line {number}", row.get("stdin", ""), row["stdout"]
+            match = row.get("match", "lines")
+            if match not in ("lines", "numbers"):
+                raise RecordError(f"{test.path} line {number}: match is {match!r}; expected lines or numbers")
+            yield StdioCase(f"{test.path} line {number}", row.get("stdin", ""), row["stdout"], match)
