@@ -32,6 +32,7 @@ UNREACHED_ATTEMPTS = 5
 MOST_STOPS = 4  # stop texts that OpenAI and vLLM take
 _MANY_STOPS = f"more than {MOST_STOPS} stop texts"
 TELL_S, TELL_UNREACHED_S = 10.0, 1.5  # least time between two words on retries
+FIRST_REST_S, MOST_REST_S = 1.0, 60.0
 
 
 class _Endpoint:
@@ -40,9 +41,24 @@ class _Endpoint:
     def __init__(self, url: str, settings: OpenAIConfig, key: str) -> None:
         self.url = url
         self.limiter = Limiter(settings.concurrency)
+        self._rests_until, self._rest_s = 0.0, FIRST_REST_S
         self._settings = settings
         self._key = key
         self._pool: _Pool | None = None
+
+    @property
+    def rests(self) -> bool:
+        """Whether its server failed a moment ago, so that others of the same model are asked first."""
+        return time.monotonic() < self._rests_until
+
+    def failed(self) -> None:
+        """Its server gave no answer: rest, twice as long each time; what fails together counts once."""
+        if not self.rests:
+            self._rests_until = time.monotonic() + self._rest_s
+            self._rest_s = min(MOST_REST_S, 2 * self._rest_s)
+
+    def answered(self) -> None:
+        self._rests_until, self._rest_s = 0.0, FIRST_REST_S
 
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
         """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
@@ -121,7 +137,7 @@ class OpenAIClient:
     async def _answer(self, request: Request) -> Completion:
         attempts, started = 0, time.monotonic()
         while True:
-            endpoint = min(self._endpoints, key=lambda e: e.limiter.load)
+            endpoint = min(self._endpoints, key=lambda e: (e.rests, e.limiter.load))
             outcome, body = await self._once(endpoint, request)
             if isinstance(outcome, Completion):
                 return outcome
@@ -131,6 +147,9 @@ class OpenAIClient:
                 continue
             if failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED):
                 raise self._final(endpoint, failure, attempts + 1)
+            if failure.of_server and self._another_than(endpoint):
+                self._tell(endpoint, failure, attempts, 0.0)
+                continue
             attempts += failure.meaning is Meaning.TRANSIENT
             # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
             wait = 0.0 if failure.wait_s is not None else backoff(attempts)
@@ -139,6 +158,11 @@ class OpenAIClient:
                 raise self._final(endpoint, failure, attempts)
             self._tell(endpoint, failure, attempts, failure.wait_s or wait)
             await asyncio.sleep(wait)
+
+    def _another_than(self, endpoint: _Endpoint) -> bool:
+        """Whether another address can be asked at once, now that this one's server failed; it is no attempt then."""
+        endpoint.failed()
+        return not all(e.rests for e in self._endpoints)
 
     @property
     def _most_attempts(self) -> int:
@@ -159,7 +183,8 @@ class OpenAIClient:
             return
         self._told_at = now
         attempt = f", attempt {attempts} of {self._most_attempts}" if failure.meaning is Meaning.TRANSIENT else ""
-        logger.warning("%s: %s%s, next in %.0f s", endpoint.url, self._clean(failure.message), attempt, wait_s)
+        going_on = f"{attempt}, next in {wait_s:.0f} s" if wait_s else "; its calls go to the other addresses"
+        logger.warning("%s: %s%s", endpoint.url, self._clean(failure.message), going_on)
 
     def close(self) -> None:
         """Connections belong to the event loop they were made in and end with it."""
@@ -181,6 +206,7 @@ class OpenAIClient:
         finally:
             limiter.release()
         self._reached = True
+        endpoint.answered()
         limiter.answered(started, completion.completion_tokens or len(completion.text) // 3)
         return completion, body
 
