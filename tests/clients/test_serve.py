@@ -12,7 +12,7 @@ import pytest
 from iterpref.clients import Request, Sampling
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.client import OpenAIClient
-from iterpref.clients.openai.serve import command, served
+from iterpref.clients.openai.serve import _gpus, command, served
 from iterpref.errors import ClientError
 from iterpref.playground.tasks import playground_tasks
 from iterpref.records import as_messages
@@ -31,7 +31,7 @@ os.execv(transformers, ["transformers", "serve", "--device", "cpu", "--dtype", "
 """
 
 ANSWERS = """#!{python}
-import http.server, json, sys
+import http.server, json, os, sys
 class Answers(http.server.BaseHTTPRequestHandler):
     def reply(self, value):
         body = json.dumps(value).encode()
@@ -44,8 +44,9 @@ class Answers(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))
         open({asked!r}, "a").write(sys.argv[2] + "\\n")
+        open({asked!r} + os.environ.get("CUDA_VISIBLE_DEVICES", ""), "a").write(str(os.getpid()) + "\\n")
         self.reply({{"choices": [{{"message": {{"role": "assistant", "content": "No."}}, "finish_reason": "stop"}}]}})
-http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answers).serve_forever()
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])), Answers).serve_forever()
 """
 
 
@@ -143,3 +144,94 @@ def test_defect_8_models_of_two_owners_are_two(tmp_path: Path, monkeypatch: pyte
         done = subprocess.run(line, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
     assert asked.read_text().split() == ["Qwen/X", "other/X"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "visible", "expected"),
+    [
+        pytest.param((), None, ["0", "1"], id="one GPU each"),
+        pytest.param((), "4,6,7", ["4", "6"], id="of those that are visible"),
+        pytest.param((), "GPU-a,GPU-b", ["GPU-a", "GPU-b"], id="by their names"),
+        pytest.param(("--tensor-parallel-size=2",), None, ["0,1", "2,3"], id="two each"),
+        pytest.param(("--tensor-parallel-size", "2", "-pp=2"), None, ["0,1,2,3", "4,5,6,7"], id="four each"),
+    ],
+)
+def test_each_server_has_gpus_of_its_own(arguments, visible, expected, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert _gpus(settings("m", servers=2, serve_args=arguments)) == expected
+    assert _gpus(settings("m", serve_args=arguments)) == [None]
+
+
+def test_fewer_gpus_than_servers_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2")
+    asked = settings(tmp_path, servers=2, serve_args=("--tensor-parallel-size=2",))
+    with (
+        pytest.raises(ClientError, match="servers=2 with 2 GPUs each need 4, but CUDA_VISIBLE_DEVICES=0,1,2 names 3"),
+        served(asked, tmp_path / "logs"),
+    ):
+        pass
+
+
+def test_servers_are_for_serve() -> None:
+    with pytest.raises(ValueError, match="servers is how many vllm are started; set serve: vllm"):
+        OpenAIConfig(model="m", servers=8)
+    assert settings("m", servers=8).at_a_time == 8 * 64
+
+
+def test_one_of_several_that_ends_early_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = f"#!{sys.executable}\nimport os, sys, time\n"
+    text += "if os.environ['CUDA_VISIBLE_DEVICES'] == '1': sys.exit('CUDA out of memory')\ntime.sleep(600)\n"
+    install(tmp_path, text, monkeypatch)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with (
+        pytest.raises(ClientError, match=r"vllm ended with status 1 before it was ready:\n.*CUDA out of memory"),
+        served(settings(tmp_path, servers=2), tmp_path / "logs"),
+    ):
+        pass
+
+
+def test_calls_of_a_server_that_dies_go_to_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three, of which one is killed when it has answered a few; none of the calls fails or is counted as an attempt."""
+    asked = tmp_path / "asked"
+    install(tmp_path, ANSWERS.format(python=sys.executable, asked=str(asked)), monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,5,6")
+    told = as_messages("Write x.")
+    requests = [Request(messages=told, sampling=Sampling(temperature=1.0), sample_index=n) for n in range(60)]
+
+    async def ask(client: OpenAIClient, some: list[Request]) -> list[str]:
+        return [completion.text for completion in await asyncio.gather(*map(client.complete, some))]
+
+    with served(settings("m", servers=3, max_attempts=1), tmp_path / "logs") as endpoint:
+        assert len(endpoint.urls) == 3
+
+        async def all_of_them() -> list[str]:
+            client = OpenAIClient(endpoint)
+            first = await ask(client, requests[:30])
+            pids = {gpu: Path(f"{asked}{gpu}").read_text().split() for gpu in "456"}
+            assert all(len(answered) >= 5 for answered in pids.values()), "all three share the load"
+            os.kill(int(pids["5"][0]), 9)
+            return first + await ask(client, requests[30:])
+
+        texts = asyncio.run(all_of_them())
+    assert texts == ["No."] * 60
+    counts = {gpu: len(Path(f"{asked}{gpu}").read_text().split()) for gpu in "456"}
+    assert sum(counts.values()) == 60
+    assert counts["5"] < min(counts["4"], counts["6"])
+    assert {path.name for path in (tmp_path / "logs").iterdir()} == {"vllm-1.log", "vllm-2.log", "vllm-3.log"}
+
+
+def test_debugging_is_spread_over_the_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = tmp_path / "asked"
+    install(tmp_path, ANSWERS.format(python=sys.executable, asked=str(asked)), monkeypatch)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    with Store.open(tmp_path / "run") as store:
+        store.put_tasks(playground_tasks("train", 8))
+    values = ("client.kind=openai", "client.model=m", "client.serve=vllm", "client.servers=2",
+              "debugging.max_iterations=0")  # fmt: skip
+    words = [word for value in values for word in ("--set", value)]
+    line = [sys.executable, "-m", "iterpref", "debug", "--run", str(tmp_path / "run"), *words]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert [len(Path(f"{asked}{gpu}").read_text().split()) for gpu in "01"] == [4, 4]

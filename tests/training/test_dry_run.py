@@ -2,6 +2,7 @@
 
 import copy
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -194,6 +195,7 @@ def test_activations_with_and_without_checkpointing():
     assert (alone.highest, alone.gradients_bytes) == ("step", 4_000_000)
 
 
+LAUNCHES = Path(__file__).parents[2] / "recipes" / "accelerate"
 FSDP = "distributed_type: FSDP\nnum_processes: 8\nfsdp_config:\n  fsdp_version: 2\n  fsdp_reshard_after_forward: "
 
 
@@ -214,6 +216,17 @@ def test_a_file_of_accelerate_says_what_is_shared(tmp_path, text, expected):
     path = tmp_path / "launch.yaml"
     path.write_text(f"compute_environment: LOCAL_MACHINE\n{text}")
     assert sharing_of(path) == expected
+
+
+@pytest.mark.parametrize("nodes", [1, 2])
+@pytest.mark.parametrize(
+    ("name", "engine", "cut"),
+    [("ddp", "ddp", ()), ("fsdp2", "fsdp", ("weights", "gradients", "optimizer")),
+     ("zero2", "deepspeed", ("gradients", "optimizer")), ("zero3", "deepspeed", ("weights", "gradients", "optimizer"))],
+)  # fmt: skip
+def test_the_files_that_come_with_us_say_what_is_shared(name, engine, cut, nodes):
+    sharing = sharing_of(LAUNCHES / f"{name}{'_2_nodes' if nodes == 2 else ''}.yaml")
+    assert sharing == Sharing(8 * nodes, engine, **dict.fromkeys(cut, 8 * nodes))
 
 
 @pytest.mark.parametrize(

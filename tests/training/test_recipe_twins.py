@@ -22,7 +22,7 @@ from iterpref.records import Message
 from iterpref.store import Store
 from iterpref.training import train
 from iterpref.training.dry_run.plan import dry_run
-from iterpref.training.dry_run.sharing import Sharing
+from iterpref.training.dry_run.sharing import sharing_of
 
 from .conftest import CHATML, example_pairs, make_pair, write_pairs
 
@@ -166,7 +166,7 @@ def test_a_recipe_is_planned_from_the_published_config(path, long_pairs, tmp_pat
     """Of the models' config.json; what is said to fit into 24 GB does, with a tenth to spare."""
     name = path.parent.name
     (tmp_path / "config.json").write_text(json.dumps(SHAPES[name]))
-    launch = Sharing(8, "deepspeed", 8, 8, 8) if "accelerate launch" in path.read_text() else Sharing()
+    launch = sharing_of(RECIPES / "accelerate/fsdp2.yaml" if "accelerate launch" in path.read_text() else None)
     plan = dry_run(long_pairs, str(tmp_path), load_config(path).training, device="cuda", flops=1e14, sharing=launch)
     added = plan.trained_parameters if path.stem != "target_rpo" else 0
     assert (plan.parameters - added) / 1e9 == pytest.approx(PUBLISHED[name], abs=0.006)

@@ -134,7 +134,7 @@ def doctor(as_json: AsJson = False) -> None:
     from iterpref.doing import doing
     from iterpref.progress import ProgressBars
     from iterpref.sandbox import RUNGS
-    from iterpref.sandbox.doctor import examine
+    from iterpref.sandbox.doctor import WITH_NAMESPACES, around_us, examine
 
     found = []
     with ProgressBars():
@@ -144,6 +144,7 @@ def doctor(as_json: AsJson = False) -> None:
     used = next(finding.isolation for finding in found if not finding.blocked)
     rows = [{"rung": f.isolation, "executions_per_s": f.executions_per_s, "blocked": f.blocked or "no",
              **({"breaks": "; ".join(f.breaks)} if f.breaks else {})} for f in found]  # fmt: skip
-    finish({"isolation": used, "rungs": rows}, as_json)
+    withheld = used not in WITH_NAMESPACES
+    finish({"isolation": used, "rungs": rows, **(around_us() if withheld else {})}, as_json)
     if used == "rlimits":
         raise IterPrefError("programs can't be isolated here; `blocked` above says what would allow it")

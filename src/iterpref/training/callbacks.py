@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from accelerate import PartialState
 from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 
 from iterpref.training import resuming
+from iterpref.training.processes import alone, from_first, wait_for_all
 from iterpref.training.resuming import METRIC, Scorer
 
 # (steps done, steps in all, the metrics logged last)
@@ -24,14 +24,14 @@ class Beginning(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             self._begin(model, state)
-        PartialState().wait_for_everyone()
+        wait_for_all()
 
 
 class CheckpointCertifier(TrainerCallback):
     """Marks a checkpoint as complete once all processes have written their part of it."""
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        PartialState().wait_for_everyone()
+        wait_for_all()
         folder = Path(args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{state.global_step}"
         if state.is_world_process_zero and folder.is_dir():
             resuming.certify(folder)
@@ -62,16 +62,21 @@ class CheckpointSelection(TrainerCallback):
         if state.is_world_process_zero:
             scores = resuming.read_scores(self._folder)
             if state.global_step in there and state.global_step not in scores:
-                metrics = dict(self._scorer(there[state.global_step]))
+                with alone():
+                    metrics = dict(self._scorer(there[state.global_step]))
                 resuming.write_scores(self._folder, {**scores, state.global_step: metrics})
                 logged = {f"validation_{name}": value for name, value in metrics.items()}
                 state.log_history.append({"step": state.global_step, **logged})
-        PartialState().wait_for_everyone()
-        best = resuming.best_step(self._folder)
+        best = from_first(self._best() if state.is_world_process_zero else None)
         if best is not None:
-            state.best_global_step = best
-            state.best_metric = resuming.read_scores(self._folder)[best][METRIC]
-            state.best_model_checkpoint = str(there[best])
+            state.best_global_step, state.best_metric, state.best_model_checkpoint = best
+
+    def _best(self) -> tuple[int, float, str] | None:
+        """Step, score and folder of the best checkpoint that is still there."""
+        best = resuming.best_step(self._folder)
+        if best is None:
+            return None
+        return best, resuming.read_scores(self._folder)[best][METRIC], str(resuming.checkpoints(self._folder)[best])
 
 
 class ProgressReporter(TrainerCallback):

@@ -18,6 +18,7 @@ from iterpref.errors import IterPrefError, TrainingError
 from iterpref.run_folder import TRAINING_RUN
 from iterpref.training.resuming import checkpoints
 from iterpref.training.settings import AdapterConfig
+from iterpref.training.sharding import whole_bytes
 
 _STAGING = ".unfinished"
 # What the writers of torch and safetensors say instead of an OSError.
@@ -68,11 +69,11 @@ def check_room(folder: Path, model: Any, args: Any, state: Any, adapter: Adapter
         TrainingError: Says what is needed and what is free.
     """
     tensors = list(model.parameters())
-    whole = sum(t.numel() * t.element_size() for t in tensors)
-    trained = sum(t.numel() * t.element_size() for t in tensors if t.requires_grad)
+    whole = sum(whole_bytes(t) for t in tensors)
+    trained = sum(whole_bytes(t) for t in tensors if t.requires_grad)
     saved = trained if adapter.use_peft else whole
     final = saved + (whole if adapter.use_peft and adapter.merge_adapter else 0)
-    checkpoint = saved + (0 if args.save_only_model else optimizer_bytes(args.optim, trained))
+    checkpoint = saved + (0 if args.save_only_model else _to_go_on(args, saved, trained))
     count = _checkpoints_to_come(args, state, len(checkpoints(folder)))
     needed, free = count * checkpoint + final, shutil.disk_usage(folder).free
     if needed > free:
@@ -82,6 +83,14 @@ def check_room(folder: Path, model: Any, args: Any, state: Any, adapter: Adapter
             "training.save_total_limit=1 keeps one checkpoint, training.save_only_model=true leaves the optimizer out "
             "of it (it can't be gone on from)"
         )
+
+
+def _to_go_on(args: Any, saved: int, trained: int) -> int:
+    """What a checkpoint has beside its model: engines that cut the model up write it a second time, in their form."""
+    kind = str(args.distributed_state.distributed_type)
+    again = saved if kind.endswith(("FSDP", "DEEPSPEED")) else 0
+    masters = 4 * trained // 2 if kind.endswith("DEEPSPEED") and (args.bf16 or args.fp16) else 0
+    return optimizer_bytes(args.optim, trained) + again + masters
 
 
 def optimizer_bytes(optimizer: str, trained: int) -> int:

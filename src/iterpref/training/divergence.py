@@ -13,6 +13,8 @@ import torch
 from transformers import TrainerCallback
 
 from iterpref.errors import TrainingError
+from iterpref.training.processes import from_all
+from iterpref.training.sharding import part_of
 
 _ADVICE = (
     "nothing was saved from there on. If the loss grew before, lower training.learning_rate; if it didn't, try "
@@ -45,9 +47,11 @@ def check_parameters(model: Any) -> None:
     Raises:
         TrainingError: Names the first such parameter.
     """
-    for name, tensor in model.named_parameters():
-        if tensor.requires_grad and not bool(torch.isfinite(tensor).all()):
-            raise TrainingError(f"training: {name} is no longer finite at the end; {_ADVICE}")
+    trained = ((name, part_of(tensor)) for name, tensor in model.named_parameters() if tensor.requires_grad)
+    bad = next((name for name, part in trained if not bool(torch.isfinite(part).all())), None)
+    found = next((name for name in from_all(bad) if name), None)  # all processes stop, or none
+    if found:
+        raise TrainingError(f"training: {found} is no longer finite at the end; {_ADVICE}")
 
 
 @contextmanager

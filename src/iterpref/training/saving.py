@@ -23,6 +23,7 @@ def save_finished(trainer: "FocalDPOTrainer", source: str, section: "TrainingSec
     """
     from iterpref.training.disk import is_full, staged
     from iterpref.training.divergence import check_parameters
+    from iterpref.training.processes import wait_for_all
 
     check_parameters(trainer.model)
     folder, first = Path(trainer.args.output_dir), trainer.is_world_process_zero()
@@ -35,17 +36,17 @@ def save_finished(trainer: "FocalDPOTrainer", source: str, section: "TrainingSec
             write_json(target / TRAINING_LOG, trainer.state.log_history, indent=1, sort_keys=True)
             resuming.write_run(target, run)
 
-    trainer.accelerator.wait_for_everyone()
+    wait_for_all()
     try:
         with staged(folder, first) as target:
-            trainer.accelerator.wait_for_everyone()
+            wait_for_all()
             write(target)
-            trainer.accelerator.wait_for_everyone()
+            wait_for_all()
     except Exception as error:
         if not is_full(error):
             raise
         raise TrainingError(_without_room(trainer, folder, write)) from error
-    trainer.accelerator.wait_for_everyone()
+    wait_for_all()
     if section.args.push_to_hub:
         trainer.push_to_hub(commit_message="Model save")
 
@@ -53,14 +54,16 @@ def save_finished(trainer: "FocalDPOTrainer", source: str, section: "TrainingSec
 def _save(trainer: "FocalDPOTrainer", source: str, section: "TrainingSection", target: Path) -> None:
     """Save the model; an adapter beside the model that it is merged into."""
     from iterpref.training.model import save_merged
+    from iterpref.training.processes import alone, wait_for_all
 
     if not section.adapter.use_peft:
         trainer.save_model(str(target), _internal_call=True)
         return
     trainer.save_model(str(target / resuming.ADAPTER_FOLDER), _internal_call=True)
-    trainer.accelerator.wait_for_everyone()
+    wait_for_all()
     if section.adapter.merge_adapter and trainer.is_world_process_zero():
-        save_merged(source, target, trainer.processing_class, section.args)
+        with alone():
+            save_merged(source, target, trainer.processing_class, section.args)
 
 
 def _without_room(trainer: "FocalDPOTrainer", folder: Path, write: Callable[[Path], None]) -> str:

@@ -161,11 +161,18 @@ def _check_group(processes: int) -> None:
 def _enter(folder: Path, run: TrainingRun, resume: bool, processes: Any) -> tuple[dict[str, Any] | None, Path | None]:
     """The summary of a finished run, or the checkpoint to go on from. Nothing is written yet."""
     _check_group(processes.num_processes)
+    from iterpref.training.processes import from_first
+
     with processes.main_process_first():
-        if not resume and (folder / TRAINING_RUN).exists():
-            return None, None
-        finished = resuming.read_run(folder, run)
-        return finished, None if finished is not None else resuming.last_checkpoint(folder)
+        found = _found(folder, run, resume)
+    return from_first(found)  # where a node doesn't see the first one's folder, it has to follow it all the same
+
+
+def _found(folder: Path, run: TrainingRun, resume: bool) -> tuple[dict[str, Any] | None, Path | None]:
+    if not resume and (folder / TRAINING_RUN).exists():
+        return None, None
+    finished = resuming.read_run(folder, run)
+    return finished, None if finished is not None else resuming.last_checkpoint(folder)
 
 
 def _beginning(folder: Path, run: TrainingRun, section: "TrainingSection", resume: bool) -> Callable[[Any, Any], None]:

@@ -15,6 +15,8 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
+from torch.distributed.fsdp import StateDictType
 from torch.utils.data import DataLoader
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from trl import DPOTrainer
@@ -40,6 +42,7 @@ from iterpref.training.metrics import name_metrics
 from iterpref.training.model import ChosenRows, check_gives_logits, load_model, load_tokenizer
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
+from iterpref.training.sharding import check_reference, saved_in_parts, shared_by_processes
 from iterpref.training.standard import focal_dataset
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
@@ -103,26 +106,24 @@ class FocalDPOTrainer(DPOTrainer):
             model = model_source(resolve_model(model), tokenizer=processing_class is None, adapter=False)
         tokenizer = processing_class or load_tokenizer(_name(model), args)
         check_given(model, _name(model), tokenizer, args, kwargs)
+        check_reference(args, adapter=kwargs.get("peft_config") is not None or isinstance(model, PeftModel))
         if tokenizer.pad_token is None:
             tokenizer.pad_token = tokenizer.eos_token
         self._method = METHODS[args.method]
         if args.trunk_attention == OFF:
             self.trunk_off_reason = "trunk_attention=off"
         self.dropped: dict[str, int] = {}
-        super().__init__(
-            _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None),
-            args=args,
-            data_collator=FocalPreferenceCollator(
-                pad_token_id=tokenizer.pad_token_id,
-                max_length=args.max_length,
-                truncation_mode=args.truncation_mode,
-                pad_to_multiple_of=args.pad_to_multiple_of,
-                trunk=args.trunk_attention != OFF,
-            ),
-            train_dataset=train_dataset,
-            processing_class=tokenizer,
-            **kwargs,
+        network = _checked_model(model, args, quantized=kwargs.get("quantization_config") is not None)
+        collator = FocalPreferenceCollator(
+            pad_token_id=tokenizer.pad_token_id,
+            max_length=args.max_length,
+            truncation_mode=args.truncation_mode,
+            pad_to_multiple_of=args.pad_to_multiple_of,
+            trunk=args.trunk_attention != OFF,
         )
+        made_of = {"data_collator": collator, "train_dataset": train_dataset, "processing_class": tokenizer, **kwargs}
+        with shared_by_processes():
+            super().__init__(network, args=args, **made_of)
         self.add_callback(DivergenceGuard())
 
     def _prepare_dataset(
@@ -237,6 +238,11 @@ class FocalDPOTrainer(DPOTrainer):
             raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")
         logger.warning(_TRUNK_IS_OFF, reason)
         self.trunk_off_reason, self.data_collator.trunk = reason, False
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save a whole model, which any server loads, also where FSDP writes the rest of a checkpoint in parts."""
+        with assigned(saved_in_parts(self.accelerator), "state_dict_type", StateDictType.FULL_STATE_DICT):
+            super().save_model(output_dir, _internal_call=_internal_call)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; where the disk has no room for it, leave it out and go on, for nothing is lost by that."""

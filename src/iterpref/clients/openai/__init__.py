@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from iterpref.clients.base import Client, ClientConfig, Price, Request
 from iterpref.clients.openai.serve import served
@@ -52,6 +52,9 @@ class OpenAIConfig(ClientConfig):
     """Seconds between two looks at a batch."""
     serve: Literal["vllm"] | None = None
     """Start `vllm serve` for `model` (a folder or hub id) and stop it afterwards; `base_url` is not used then."""
+    servers: int = Field(default=1, gt=0)
+    """How many `vllm serve` to start, which share the load, each on GPUs of its own: one, or as many as
+    `--tensor-parallel-size` and `--pipeline-parallel-size` in `serve_args` say."""
     serve_args: tuple[str, ...] = ()
     """Further arguments of `vllm serve`, such as `--tensor-parallel-size=4`."""
     serve_start_s: float = Field(default=900.0, gt=0)
@@ -75,9 +78,16 @@ class OpenAIConfig(ClientConfig):
             raise ValueError("expected at least one address")
         return value
 
+    @model_validator(mode="after")
+    def _servers_are_served(self) -> "OpenAIConfig":
+        if self.servers > 1 and self.serve is None:
+            raise ValueError("servers is how many vllm are started; set serve: vllm, or list addresses in base_url")
+        return self
+
     def describe(self) -> str:
         hosts = ", ".join(urlsplit(url).netloc for url in self.urls)
-        return f"{self.model} by vllm serve" if self.serve else f"{self.model} at {hosts}"
+        by = f"{self.servers} vllm serve" if self.servers > 1 else "vllm serve"
+        return f"{self.model} by {by}" if self.serve else f"{self.model} at {hosts}"
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -85,7 +95,7 @@ class OpenAIConfig(ClientConfig):
 
     @property
     def at_a_time(self) -> int | None:
-        return None if self.batch else self.concurrency * len(self.urls)
+        return None if self.batch else self.concurrency * (self.servers if self.serve else len(self.urls))
 
     def price(self) -> Price:
         return Price(self.prompt_usd_per_million / 1e6, self.completion_usd_per_million / 1e6)

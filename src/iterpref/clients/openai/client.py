@@ -68,7 +68,7 @@ class OpenAIClient:
     async def _answer(self, request: Request) -> Completion:
         attempts, started = 0, time.monotonic()
         while True:
-            endpoint = min(self._endpoints, key=lambda e: e.limiter.load)
+            endpoint = min(self._endpoints, key=lambda e: (e.rests, e.limiter.load))
             outcome, body = await self._once(endpoint, request)
             if isinstance(outcome, Completion):
                 return outcome
@@ -78,6 +78,9 @@ class OpenAIClient:
                 continue
             if failure.meaning not in (Meaning.TRANSIENT, Meaning.THROTTLED):
                 raise self._final(endpoint, failure, attempts + 1)
+            if failure.of_server and self._another_than(endpoint):
+                self._tell(endpoint, failure, attempts, 0.0)
+                continue
             attempts += failure.meaning is Meaning.TRANSIENT
             # What a throttling endpoint asks for is waited out in the limiter, by all requests together.
             wait = 0.0 if failure.wait_s is not None else backoff(attempts)
@@ -86,6 +89,11 @@ class OpenAIClient:
                 raise self._final(endpoint, failure, attempts)
             self._tell(endpoint, failure, attempts, failure.wait_s or wait)
             await asyncio.sleep(wait)
+
+    def _another_than(self, endpoint: Endpoint) -> bool:
+        """Whether another address can be asked at once, now that this one's server failed; it is no attempt then."""
+        endpoint.failed()
+        return not all(e.rests for e in self._endpoints)
 
     @property
     def _most_attempts(self) -> int:
@@ -106,7 +114,8 @@ class OpenAIClient:
             return
         self._told_at = now
         attempt = f", attempt {attempts} of {self._most_attempts}" if failure.meaning is Meaning.TRANSIENT else ""
-        logger.warning("%s: %s%s, next in %.0f s", endpoint.url, self._clean(failure.message), attempt, wait_s)
+        going_on = f"{attempt}, next in {wait_s:.0f} s" if wait_s else "; its calls go to the other addresses"
+        logger.warning("%s: %s%s", endpoint.url, self._clean(failure.message), going_on)
 
     def close(self) -> None:
         """Connections belong to the event loop they were made in and end with it."""
@@ -128,6 +137,7 @@ class OpenAIClient:
         finally:
             limiter.release()
         self._reached = True
+        endpoint.answered()
         limiter.answered(started, completion.completion_tokens or len(completion.text) // 3)
         return completion, body
 

@@ -1,6 +1,7 @@
 """One address of an endpoint: its connections, as many as are in flight, and how many may be (concurrency.py)."""
 
 import asyncio
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai.concurrency import Limiter
 
 POOL = 32  # connections that are kept together
+FIRST_REST_S, MOST_REST_S = 1.0, 60.0
 
 
 class Endpoint:
@@ -28,6 +30,21 @@ class Endpoint:
         self._settings = settings
         self._key = key
         self._pools: list[_Pool] = []
+        self._rests_until, self._rest_s = 0.0, FIRST_REST_S
+
+    @property
+    def rests(self) -> bool:
+        """Whether its server failed a moment ago, so that others of the same model are asked first."""
+        return time.monotonic() < self._rests_until
+
+    def failed(self) -> None:
+        """Its server gave no answer: rest, twice as long each time; what fails together counts once."""
+        if not self.rests:
+            self._rests_until = time.monotonic() + self._rest_s
+            self._rest_s = min(MOST_REST_S, 2 * self._rest_s)
+
+    def answered(self) -> None:
+        self._rests_until, self._rest_s = 0.0, FIRST_REST_S
 
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
         """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""

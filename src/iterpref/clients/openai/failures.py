@@ -50,14 +50,18 @@ class Meaning(Enum):
 
 @dataclass(frozen=True)
 class FailedRequest:
-    """A failed request: what it means, what was said, how long to wait as asked, which parameter was refused, and
-    whether no server was reached at all."""
+    """A failed request: what it means, what was said, how long to wait as asked, which parameter was refused.
+
+    `unreached`: no server was there at all. `of_server`: it may be the server that is at fault, for there was no
+    connection, or it was lost, or the status is 5xx.
+    """
 
     meaning: Meaning
     message: str
     wait_s: float | None = None
     parameter: str = ""
     unreached: bool = False
+    of_server: bool = False
 
 
 def classify(error: Exception) -> FailedRequest:
@@ -69,10 +73,10 @@ def classify(error: Exception) -> FailedRequest:
     unreached = type(error.__cause__).__name__ in ("ConnectError", "ConnectTimeout")  # of the SDK's HTTP library
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         said = "no connection in time" if unreached else "no answer in time"
-        return FailedRequest(Meaning.TRANSIENT, said, unreached=unreached)
+        return FailedRequest(Meaning.TRANSIENT, said, unreached=unreached, of_server=unreached)
     if isinstance(error, openai.APIConnectionError):
         said = f"the connection failed ({_system_reason(error)})"
-        return FailedRequest(Meaning.TRANSIENT, said, unreached=unreached)
+        return FailedRequest(Meaning.TRANSIENT, said, unreached=unreached, of_server=True)
     return FailedRequest(Meaning.TRANSIENT, str(error) or type(error).__name__)
 
 
@@ -88,7 +92,7 @@ def by_status(status: int, said: str, wait_s: float | None = None, about: str | 
     if status == 429 or (status == 503 and wait_s is not None):
         return FailedRequest(Meaning.THROTTLED, message, wait_s)
     if status in (408, 409) or status >= 500:
-        return FailedRequest(Meaning.TRANSIENT, message, wait_s)
+        return FailedRequest(Meaning.TRANSIENT, message, wait_s, of_server=status >= 500)
     if status in (401, 402, 403, 404, 405) or (status == 400 and _KEY_OR_MODEL.search(said)):
         return FailedRequest(Meaning.ENDPOINT, message)
     if status in (400, 422) and _about_stops(said, about):

@@ -56,9 +56,10 @@ def counted(plan: Plan, section: TrainingSection, sharing: Sharing, model: str) 
         if peft is None
         else (lambda made: get_peft_model(made, deepcopy(peft))),  # peft writes into it what it found,
     )
-    if cast and sharing.engine == "fsdp":  # what is cut up and trained stays as it was loaded
-        size = weights.itemsize
-        network = replace(network, parameter_bytes=size * network.parameters, trained_bytes=size * network.trained)
+    if cast and sharing.engine == "fsdp":  # what is frozen stays as it was loaded; accelerate trains in float32
+        trained = 4 * network.trained
+        frozen = weights.itemsize * (network.parameters - network.trained)
+        network = replace(network, parameter_bytes=trained + frozen, trained_bytes=trained)
     return network
 
 
