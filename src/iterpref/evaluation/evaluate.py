@@ -22,7 +22,7 @@ from iterpref.evaluation.answer_sources import AnswerSource
 from iterpref.evaluation.benchmarks import Benchmark, dataset_hash
 from iterpref.evaluation.benchmarks.evalplus import BASE, PLUS
 from iterpref.evaluation.benchmarks.releases import cache_folder
-from iterpref.executor import Executor
+from iterpref.executor import Executor, lacking_packages
 from iterpref.files import write_json
 from iterpref.records import Execution, Result, Sample, Task, fingerprint
 from iterpref.sandbox import ENGINE_VERSION, Job
@@ -112,7 +112,19 @@ def _broken(benchmark: Benchmark, sandbox: AnySandbox) -> dict[str, str]:
 def preflight(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
     """Task id → cause: of tasks whose reference does not pass here, and of those without one whose tests are wrong."""
     unknown = {task.task_id: problem_of(task) for task in tasks if not task.reference}
-    return _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
+    found = _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
+    return found | _lacking([task for task in tasks if task.task_id in found or not task.reference], sandbox)
+
+
+def _lacking(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
+    """Task id → which packages it needs that programs here don't have: no program could show that it is right."""
+    lacking = set(lacking_packages(sandbox, sorted({name for task in tasks for name in task.packages})))
+    needs = {task.task_id: [name for name in task.packages if name in lacking] for task in tasks}
+    return {
+        task_id: f"needs {', '.join(names)}, which the sandbox's Python lacks"
+        for task_id, names in needs.items()
+        if names
+    }
 
 
 def _failing_references(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
