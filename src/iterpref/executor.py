@@ -105,7 +105,7 @@ def lacking_packages(sandbox: Runs, names: Iterable[str], *, as_imported: bool =
     Args:
         names: As they are imported (sklearn) or, unless `as_imported`, installed (scikit-learn).
     """
-    wanted = [name.strip() for name in names]
+    wanted = [name.strip() for name in names if name.strip()]
     if not wanted:
         return []
     kind = "module" if as_imported else "package"

@@ -20,7 +20,7 @@ from iterpref.records import FailingCase, TestFile, fingerprint
 
 
 @dataclass(frozen=True)
-class Question:
+class Wording:
     """A question that may be worded otherwise: an example of each placeholder, and those that it can't do without; of
     alternatives, written `a|b`, one."""
 
@@ -30,8 +30,8 @@ class Question:
 
 _CASE = FailingCase(call="f(1)", got="2", expected="3")
 _TESTS = (TestFile(path="test_solution.py", content="assert f(1) == 3"),)
-QUESTIONS: dict[str, Question] = {
-    "draft_task": Question(
+QUESTIONS: dict[str, Wording] = {
+    "draft_task": Wording(
         {
             "features": "{}",
             "mandatory": "sorting",
@@ -42,19 +42,19 @@ QUESTIONS: dict[str, Question] = {
         },
         ("features|code",),
     ),
-    "draft_tests": Question(
+    "draft_tests": Wording(
         {"instruction": "Write f(x).", "tests": "unittest", "packages": ("numpy",)}, ("instruction",)
     ),
-    "extract_features": Question({"code": "x = 1", "categories": ["algorithm"]}, ("code",)),
-    "evolve_features": Question({"tree": "{}"}, ("tree",)),
-    "repair": Question({"feedback": "f(1) returned 2, expected 3"}, ("feedback",)),
-    "judge_difference": Question(
+    "extract_features": Wording({"code": "x = 1", "categories": ["algorithm"]}, ("code",)),
+    "evolve_features": Wording({"tree": "{}"}, ("tree",)),
+    "repair": Wording({"feedback": "f(1) returned 2, expected 3"}, ("feedback",)),
+    "judge_difference": Wording(
         {"task": "Write f(x).", "rejected": "x = 1", "chosen": "x = 2"}, ("rejected", "chosen")
     ),
-    "judge_tests": Question(
+    "judge_tests": Wording(
         {"task": "Write f(x).", "solution": "x = 1", "tests": "assert f(1) == 3"}, ("task", "tests")
     ),
-    "judge_contradiction": Question({"task": "Write f(x).", "tests": _TESTS, "case": _CASE}, ("task", "tests", "case")),
+    "judge_contradiction": Wording({"task": "Write f(x).", "tests": _TESTS, "case": _CASE}, ("task", "tests", "case")),
 }
 
 
@@ -139,7 +139,7 @@ def _read(path: Path) -> _Own:
     return _Own(path, text, template, uses)
 
 
-def _check(path: Path, question: Question, uses: frozenset[str]) -> None:
+def _check(path: Path, question: Wording, uses: frozenset[str]) -> None:
     known = ", ".join(question.example)
     if unknown := sorted(uses - question.example.keys()):
         raise ConfigError(f"{path}: {{{{ {unknown[0]} }}}} is no placeholder of this question; it has {known}")
