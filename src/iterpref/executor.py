@@ -5,13 +5,32 @@ back from the store; a broken tool (`sandbox_error`) is never stored, so that a 
 """
 
 import asyncio
+import json
+import threading
+from collections.abc import Iterable
 from typing import Protocol
 
-from iterpref.records import Execution, Isolation, Limits, Task, fingerprint
+from iterpref.records import Execution, Isolation, Limits, Task, TestFile, fingerprint
 from iterpref.sandbox import Job
 from iterpref.store import Store
 
 NO_PROGRAM = "NoProgram"  # error type of a reply without code
+# Reads `module NAME` or `package NAME` and prints whether Python has it; a package may be called as it is installed.
+_LOOK = """import importlib.metadata
+import importlib.util
+
+kind, name = input().split(" ", 1)
+try:
+    found = importlib.util.find_spec(name.split(".")[0].replace("-", "_")) is not None
+except (ImportError, ValueError):
+    found = False
+if kind == "package" and not found:
+    try:
+        found = importlib.metadata.distribution(name) is not None
+    except (importlib.metadata.PackageNotFoundError, ValueError):
+        pass
+print(found)
+"""
 
 
 class Runs(Protocol):
@@ -31,6 +50,19 @@ class Executor:
         self._store = store
         self._seed = seed
         self._limits = limits
+        self._packages: dict[str, bool] = {}
+        self._looking = threading.Lock()
+
+    async def lacking(self, packages: Iterable[str]) -> list[str]:
+        """Those of the packages that programs can't import here; each is looked for once. Not stored: it may change."""
+        return await asyncio.to_thread(self._lacking, sorted(set(packages))) if packages else []
+
+    def _lacking(self, packages: list[str]) -> list[str]:
+        with self._looking:
+            new = [name for name in packages if name not in self._packages]
+            lacking = lacking_packages(self._sandbox, new)
+            self._packages |= {name: name not in lacking for name in new}
+            return [name for name in packages if not self._packages[name]]
 
     async def execute(self, task: Task, program: str, *, cut: bool = False) -> tuple[str, Execution]:
         """The key of the execution in the store, and the execution; a worker thread waits for the sandbox.
@@ -65,3 +97,19 @@ class Executor:
             error_type=error_type,
             error=f"{error_type}: {why}",
         )
+
+
+def lacking_packages(sandbox: Runs, names: Iterable[str], *, as_imported: bool = False) -> list[str]:
+    """Those of some packages that the sandbox's Python doesn't have; [] where the sandbox can't say.
+
+    Args:
+        names: As they are imported (sklearn) or, unless `as_imported`, installed (scikit-learn).
+    """
+    wanted = [name.strip() for name in names if name.strip()]
+    if not wanted:
+        return []
+    kind = "module" if as_imported else "package"
+    rows = [json.dumps({"stdin": f"{kind} {name}\n", "stdout": "True\n"}) for name in wanted]
+    tests = (TestFile(path="packages.jsonl", content="\n".join(rows)),)
+    found = sandbox.run(Job(program=_LOOK, tests=tests, style="stdio"))
+    return [name for name, test in zip(wanted, found.tests, strict=False) if test.verdict == "failed"]

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import cached_property, partial, wraps
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
 from iterpref.clients import Budget, ClientConfig, Ledger, open_ledger
@@ -21,6 +21,7 @@ from iterpref.executor import Executor, Runs
 from iterpref.model_source import loading, model_source
 from iterpref.packages import need_packages
 from iterpref.playground.coder import resolve_model
+from iterpref.prompts.own import Prompts
 from iterpref.run_folder import RunFolder, again_note, settings_note
 from iterpref.sandbox import Sandbox
 from iterpref.sandbox.remote import AnySandbox, RemoteSandbox, connect
@@ -71,6 +72,11 @@ class OpenedRun:
     @property
     def folder(self) -> RunFolder:
         return RunFolder(self.store.folder)
+
+    @cached_property
+    def prompts(self) -> Prompts:
+        """The questions put to models; ConfigError where the user's can't be used."""
+        return Prompts.read(self.config.prompts)
 
     def shows(self, what: str) -> Callable[[Progress], None]:
         """Tells the progress of step `what` to whoever watches this run."""

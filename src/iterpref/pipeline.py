@@ -27,14 +27,15 @@ from iterpref.pairing import PARQUET, JudgeProgress, judge_run, pair_run, write_
 from iterpref.records import Result
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 from iterpref.synthesis.judge_tests import TestJudgeProgress, score_run
+from iterpref.synthesis.pair_features import PairFeaturesProgress, count_features_run
 from iterpref.synthesis.revise import RevisionProgress, revise_run
 from iterpref.synthesis.synthesize import SynthesisProgress, synthesize_run
 from iterpref.synthesis.validate_run import validate_run
 from iterpref.training import TrainSummary, check_keys, known_keys, train_run
 from iterpref.viewer.report import write_report
 
-__all__ = ["check", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair", "report", "revise",
-           "run_all", "score_tests", "synthesize", "train", "validate"]  # fmt: skip
+__all__ = ["check", "count_features", "debug", "diagnose", "evaluate", "export", "import_source", "judge", "pair",
+           "report", "revise", "run_all", "score_tests", "synthesize", "train", "validate"]  # fmt: skip
 
 
 def run_all(run: OpenedRun) -> None:
@@ -87,6 +88,12 @@ def validate(run: OpenedRun) -> dict[str, Any]:
 def score_tests(run: OpenedRun) -> TestJudgeProgress:
     """Tests → a model's scores for them."""
     return score_run(run)
+
+
+@stage("judge features")
+def count_features(run: OpenedRun) -> PairFeaturesProgress:
+    """Kept pairs → the features of their programs by category, named by a model."""
+    return count_features_run(run)
 
 
 @stage("revise")

@@ -7,7 +7,9 @@ model/             the trained model, its checkpoints, training_log.json, traini
 models/NAME/       the same of further trainings, `iterpref train --output NAME`
 results/           ID.json and ID.samples.jsonl of each evaluation
 report.html        the report
-reviews.jsonl      marks that people gave to pairs in `iterpref view`
+reviews.jsonl      marks that people gave to pairs in `iterpref view`, or in a sheet
+review/            sheets of `iterpref review`: pairs to read (HTML) and to mark (CSV)
+tree/              the feature tree that tasks were drawn from, with its counts, where one was grown (`synthesis.tree`)
 shards/, batches/, logs/    parts of a spread run, submitted batches, logs of servers that were started
 """
 
@@ -23,6 +25,7 @@ VALIDATION_STORE = "validation"  # what was asked and run to choose among checkp
 DEFAULT_TRAINING = "model"
 # Keys of the store's notes.
 FEATURE_TREE_NOTE = "feature_tree"
+PAIR_FEATURES_NOTE = "pair_features"
 DEMO_NOTE = "demo"
 SUITE_NOTE = "suite"
 
@@ -72,6 +75,8 @@ class RunFolder:
         self.results = path / "results"
         self.report = path / "report.html"
         self.reviews = path / "reviews.jsonl"
+        self.review = path / "review"
+        self.tree = path / "tree"
         self.shards = path / "shards"
         self.batches = path / "batches"
         self.logs = path / "logs"

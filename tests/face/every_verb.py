@@ -48,6 +48,7 @@ def commands(folder: Path) -> list[tuple[list[str], str]]:
         (["revise", *of], TRAIN),
         (["pair", *of], FINE),
         (["pair", *of, "--set", "pairing.tokenizer=playground"], TRAIN),
+        (["review", *of, "--sample", "1"], FINE),
         (["judge", *of], TRAIN),
         (["judge", "--tests", *of], TRAIN),
         (["diagnose", *of], TRAIN),

@@ -92,3 +92,19 @@ def test_counting_and_grafting() -> None:
     graft(tree, Feature.read({"algorithm": {"hashing": ["cuckoo"]}}, {}, "g"))
     assert tree.counts()["algorithm---hashing"] == 1.5  # the mean of 2 and 1
     assert tree.counts()["algorithm---hashing---cuckoo"] == 1.5
+
+
+def test_a_tree_without_counts_is_even() -> None:
+    tree = load_tree()
+    assert tree.even
+    tree.add(("algorithm", "sorting", "heap sort"))
+    assert not tree.even
+
+
+def test_a_tree_is_read_back_with_its_counts(tmp_path: Path) -> None:
+    tree = load_tree()
+    tree.add(("algorithm", "sorting", "heap sort"))
+    tree.write(tmp_path / "tree")
+    again = load_tree(tmp_path / "tree")
+    assert (again.nested(), again.counts()) == (tree.nested(), tree.counts())
+    assert again.counts()["algorithm---sorting"] == 2

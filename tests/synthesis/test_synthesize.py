@@ -14,6 +14,7 @@ from iterpref.records import Execution
 from iterpref.sandbox import Job, Sandbox
 from iterpref.store import Store
 from iterpref.synthesis.draft import Unusable, read_draft
+from iterpref.synthesis.features import load_tree
 from iterpref.synthesis.synthesize import SynthesisProgress, Synthesizer
 
 TESTS = """import unittest
@@ -134,6 +135,11 @@ def test_drafts_become_tasks(store: Store, sandbox: Sandbox) -> None:
     tasks = sorted(store.tasks(), key=lambda task: str(task.prompt))
     assert [task.prompt for task in tasks] == [f"Write double(x), number {n}." for n in (0, 3, 4, 5)]
     assert [task.reference is not None for task in tasks] == [True, False, True, True]  # number 3 fails its tests
+    drafts = [task.draft for task in tasks if task.draft]
+    assert [draft.program.endswith("return x") for draft in drafts] == [False, True, False, False]
+    assert {draft.client for draft in drafts} == {"teacher"}
+    assert all(store.call(draft.call_id, Completion) for draft in drafts)
+    assert progress.features_drawn.startswith("evenly")
     assert len(set(teacher.asked)) > 1
     assert all("computation operation" in text for text in teacher.asked)
 
@@ -195,12 +201,14 @@ def test_features_are_extracted_and_evolved(store: Store, sandbox: Sandbox, tmp_
     code.mkdir()
     (code / "a.py").write_text("import heapq\n")
     teacher = Teacher()
-    make(store, sandbox, teacher, snippets=str(code), evolve_rounds=1, evolve_parts=3)
+    progress = make(store, sandbox, teacher, snippets=str(code), evolve_rounds=1, evolve_parts=3)
+    assert progress.features_drawn == "by their frequencies, at temperature 10"
     tree = store.note("feature_tree")
     assert "heap sort of tuples" in tree["features"]["algorithm"]["sorting"]
     assert "made up" not in tree["features"], "only known categories grow"
     assert sum("grown" in below for below in tree["features"].values()) >= 2
     assert tree["frequencies"]["algorithm"] == 2
+    assert load_tree(store.folder / "tree").counts() == tree["frequencies"], "for synthesis.tree of another run"
 
 
 def test_code_inspires(store: Store, sandbox: Sandbox, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from live_runs import HOME, reader
 from small_run import HOSTILE, RIGHT, WORSE, passed, put_trajectory, result, task, trajectory, wrong
 
 from iterpref.errors import ConfigError, StoreError
-from iterpref.records import Attempt
+from iterpref.records import Attempt, DraftedProgram
 from iterpref.store import SCHEMA_VERSION, PairFilter, Store, TaskFilter
 from iterpref.viewer.diffs import beneath, beside
 from iterpref.viewer.live import ViewSettings
@@ -82,6 +82,15 @@ def test_what_a_trajectory_says(fill: Fill) -> None:
     assert re.search(r'class="line plus".*if not xs:', text)
     assert 'href="/attempts?id=own%2F1%3Adebugging&amp;first=0&amp;second=1"' in text
     assert "The tests did not pass" not in text
+
+
+def test_an_attempt_that_came_with_its_task_says_so(store: Store) -> None:
+    made = trajectory("own/1", (WORSE, wrong()), (RIGHT, passed()))
+    draft = DraftedProgram(program=made.attempts[0].completion, client="the teacher")
+    store.put_tasks([task(1).model_copy(update={"draft": draft})])
+    put_trajectory(store, made)
+    text = reader(store.folder).get("/trajectory?id=own/1:debugging").text
+    assert text.count("Drafted with the task by <code>the teacher</code>: no call was made for it.") == 1
 
 
 def test_the_overview_counts_as_the_report_does(fill: Fill) -> None:

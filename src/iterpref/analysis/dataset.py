@@ -1,7 +1,7 @@
 """What the data of a run is like: the facts of its dataset card, and distributions for its report.
 
-Distributions are counts by bin: the paper's Fig. 7 (coverage) and Table 17 (features by category), and the sizes of D⁻
-and D⁺. The card's words are in `prompts/dataset_card.jinja`.
+Distributions are counts by bin: the paper's Fig. 7 (coverage), Fig. 8 (a judge's scores) and Table 17 (features by
+category), and the sizes of D⁻ and D⁺. The card's words are in `prompts/dataset_card.jinja`.
 """
 
 import statistics
@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 from iterpref.analysis.funnel import IterationRow, PairTally, iteration_rows
 from iterpref.records import PreferencePair, TestQuality, Trajectory, merged
@@ -172,6 +173,60 @@ def coverage(qualities: Iterable[TestQuality]) -> list[Distribution]:
     return [by_tenths(name, values) for name, values in found.items() if values]
 
 
+def judge_scores(qualities: Iterable[TestQuality]) -> list[Distribution]:
+    """A judge's scores of the tests, from 1 to 5, each over the programs whose tests were judged (paper: Fig. 8)."""
+    found: dict[str, list[int]] = {}
+    for quality in qualities:
+        for name, score in quality.judge.items():
+            found.setdefault(name, []).append(score)
+    return [
+        _distribution(name, tuple((str(score), values.count(score)) for score in range(1, 6)), values)
+        for name, values in sorted(found.items())
+    ]
+
+
+@dataclass(frozen=True)
+class PairCategoryRow:
+    """One category: features that a model named in the chosen and in the rejected programs, per 1,000 of each."""
+
+    name: str
+    chosen: float
+    rejected: float
+
+
+@dataclass(frozen=True)
+class PairCategories:
+    """Features of so many kept pairs, named by a model; `mean` is over the categories."""
+
+    pairs: int
+    model: str
+    rows: list[PairCategoryRow]
+    mean: PairCategoryRow
+
+
+def pair_categories(note: Mapping[str, Any], kept: Iterable[PreferencePair]) -> PairCategories | None:
+    """The paper's Table 17 of the pairs that are kept now, the largest category first; None where none was counted.
+
+    Args:
+        note: What `iterpref judge --features` left: counts of both sides by a pair's content hash.
+    """
+    noted = note.get("pairs") or {}
+    counted = [noted[name] for name in {pair.content_hash for pair in kept} if name in noted] if noted else []
+    if not counted:
+        return None
+
+    def per_thousand(side: str, name: str) -> float:
+        found: int = sum(counts[side].get(name, 0) for counts in counted)
+        return 1000 * found / len(counted)
+
+    names = note["categories"]
+    rows = [PairCategoryRow(name, per_thousand("chosen", name), per_thousand("rejected", name)) for name in names]
+    mean = PairCategoryRow(
+        "mean", statistics.fmean(row.chosen for row in rows), statistics.fmean(row.rejected for row in rows)
+    )
+    return PairCategories(len(counted), note["model"], sorted(rows, key=lambda row: (-row.chosen, row.name)), mean)
+
+
 def differences(pairs: Iterable[PreferencePair]) -> list[Distribution]:
     """Sizes of what differs: lines and runs of lines of D⁻ and D⁺, and the share of the rejected text that is D⁻."""
     sizes: dict[str, list[int]] = {
@@ -218,7 +273,7 @@ def by_size(name: str, values: Sequence[int]) -> Distribution:
 
 
 def categories(frequencies: Mapping[str, float]) -> list[CategoryRow]:
-    """The top categories of a feature tree, the largest first; the paper's Table 17.
+    """The top categories of a feature tree, the largest first: what tasks were drawn from, not what pairs have.
 
     Args:
         frequencies: Path of a feature, its names joined by `---` → how often it was seen. A path of one name is a

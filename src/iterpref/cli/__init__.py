@@ -3,7 +3,7 @@
 Progress and messages go to standard error; with `--json` the last line of standard output is one JSON object.
 """
 
-from . import data, learning, measuring, serving, settings, suite, viewing
+from . import data, learning, measuring, reviewing, serving, settings, suite, viewing
 from .app import app, main
 
-__all__ = ["app", "data", "learning", "main", "measuring", "serving", "settings", "suite", "viewing"]
+__all__ = ["app", "data", "learning", "main", "measuring", "reviewing", "serving", "settings", "suite", "viewing"]

@@ -8,6 +8,7 @@ from typing import Annotated
 from typer import Option
 
 from iterpref.doing import doing
+from iterpref.errors import IterPrefError
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
@@ -54,19 +55,23 @@ def judge(
     set_: Overrides = None,
     as_json: AsJson = False,
     tests: Annotated[bool, Option(help="Judge the tests that `iterpref validate` measured instead.")] = False,
+    features: Annotated[bool, Option("--features", help="Count the features of pairs' programs instead.")] = False,
     retry_dead: RetryDead = False,
     again: Again = False,
 ) -> None:
     """Ask a model of each kept pair whether its difference is logical, or only format, names and comments.
 
-    Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice.
+    Reads the run's pairs. Writes judgements, which `iterpref pair` then uses; none is asked for twice. Features by
+    category are for the report.
     Example: iterpref judge --run runs/a && iterpref pair --run runs/a
     """
-    step = "score_tests" if tests else "judge"
+    if tests and features:
+        raise IterPrefError("iterpref judge: --tests and --features ask different things; give one of them")
+    step = "count_features" if features else "score_tests" if tests else "judge"
     with open_run(run, config, set_) as opened, asking(opened, step, again, retry_dead) as asked:
         from iterpref import pipeline
 
-        done = pipeline.score_tests(asked) if tests else pipeline.judge(asked)
+        done = getattr(pipeline, step)(asked)
     finish(asdict(done), as_json)
     check_calls(done.failed_calls, done.why_failed, f"{'tests' if tests else 'pairs'} could not be judged")
 

@@ -36,6 +36,9 @@ class DebuggingConfig(Section):
     """`sampling` draws independent programs instead of repairs, for comparison at equal calls."""
     max_iterations: int = Field(default=5, ge=0)
     """Repairs after the first attempt (paper: at most five); in sampling mode, further draws."""
+    drafts: bool = True
+    """Begin with the program that a task was drafted with, as the paper does, where there is one: no call for a first
+    attempt. `false` asks the model for one; sampling mode always does."""
     draws: Literal["until_passed", "all"] = "until_passed"
     """In sampling mode: stop at the first draw that passes, or make all, for pairs of passing × failing draws."""
     sampling: SamplingConfig = SamplingConfig()
@@ -100,16 +103,30 @@ class SynthesisConfig(Section):
     shape: tuple[int, ...] = (5, 2, 1, 1)
     """Features drawn per level of the tree for one task (EpiCoder)."""
     temperature: float = Field(default=10.0, gt=0)
-    """Of the draw of features: 1 follows their frequencies, 100 is nearly uniform (EpiCoder: 10)."""
+    """Of the draw of features: 1 follows their frequencies, 100 is nearly uniform (EpiCoder: 10). Nothing where a tree
+    has no counts, as the package's own: `snippets` counts features of your code into it."""
     mandatory: tuple[str, ...] = ("computation operation",)
     """Top features that are always drawn."""
+    counted_pairs: int = Field(default=1000, gt=0)
+    """Kept pairs, drawn at random, whose features `iterpref judge --features` counts (paper, Table 17: per 1,000)."""
     mandatory_leaves: int = Field(default=2, ge=0)
     """Drawn features that the task must use."""
     tests: Literal["unittest", "asserts"] = "unittest"
     """What tests the model is asked to write: unittest files (the paper's), or plain assert statements."""
+    packages: tuple[str, ...] = ()
+    """Packages that drafts may import beside the standard library, as they are imported (numpy, sklearn); the sandbox's
+    Python must have them. Drafts that import another one are dropped."""
     license: str = ""
     """Licence of the tasks made; the terms of the model that writes them decide."""
     sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()
+
+    @field_validator("packages")
+    @classmethod
+    def _as_imported(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not name.isidentifier():
+                raise ValueError(f"{name!r} can't be imported; expected names as in import statements, such as sklearn")
+        return names
 
 
 class ValidationConfig(Section):
@@ -285,6 +302,8 @@ class Config(Section):
     """Answers repairs, where another model than `client` should: a student's first attempts, a teacher's repairs."""
     judge_client: AnyClientConfig | None = None
     """Judges differences and tests; default: `client`."""
+    prompts: str | None = None
+    """Folder of templates of yours, each in the place of the shipped question of its name; docs/data.md lists them."""
     budget: BudgetConfig = BudgetConfig()
     sandbox: SandboxConfig = SandboxConfig()
     limits: Limits | None = None

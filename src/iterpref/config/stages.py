@@ -16,12 +16,13 @@ from iterpref.config import Config
 _RUNS = ("limits", "sandbox")
 READS: dict[str, tuple[str, ...]] = {
     "import": ("seed", "importing", *_RUNS),
-    "synthesize": ("seed", "client", "synthesis", "importing", *_RUNS),
-    "debug": ("seed", "client", "repair_client", "debugging", *_RUNS),
+    "synthesize": ("seed", "client", "prompts", "synthesis", "importing", *_RUNS),
+    "debug": ("seed", "client", "repair_client", "prompts", "debugging", *_RUNS),
     "validate": ("seed", "validation", *_RUNS),
-    "judge": ("client", "judge_client"),
-    "judge tests": ("client", "judge_client"),
-    "revise": ("client", "judge_client"),
+    "judge": ("client", "judge_client", "prompts"),
+    "judge tests": ("client", "judge_client", "prompts"),
+    "judge features": ("seed", "client", "judge_client", "prompts", "synthesis"),
+    "revise": ("client", "judge_client", "prompts"),
     "pair": ("seed", "pairing", *_RUNS),
     "diagnose": ("seed", "client", "diagnosis", *_RUNS),
     "train": ("seed", "model", "training"),

@@ -1,7 +1,8 @@
 """Tasks → those that no model should be asked about, with the reason: their tests can't be right.
 
-A task is left out when its tests show that no program can pass, or that every program does (`task_tests`), or when its
-own reference fails. It stays in the run. Executions are cached, so that checking again costs nothing.
+A task is left out when its tests show that no program can pass, or that every program does (`task_tests`), when it
+needs a package that the sandbox lacks, or when its own reference fails. It stays in the run. Executions are cached, so
+that checking again costs nothing.
 """
 
 from collections.abc import Callable, Iterable
@@ -47,7 +48,7 @@ async def check_each(
     check = TaskCheck(total)
 
     async def one(task: Task) -> tuple[Task, str | None]:
-        return task, problem_of(task) or await _failing_reference(task, executor)
+        return task, problem_of(task) or await _lacking(task, executor) or await _failing_reference(task, executor)
 
     async for task, cause in as_finished(map(one, tasks), AT_A_TIME):
         check.done += 1
@@ -56,6 +57,12 @@ async def check_each(
             check.bad[task.task_id] = cause
         on_progress(check)
     return check
+
+
+async def _lacking(task: Task, executor: Executor) -> str | None:
+    """Which packages a task needs and programs here don't have: then every program would fail, also a right one."""
+    lacking = await executor.lacking(task.packages)
+    return f"needs {', '.join(lacking)}, which the sandbox's Python lacks; install it there" if lacking else None
 
 
 async def _failing_reference(task: Task, executor: Executor) -> str | None:

@@ -1,5 +1,6 @@
 """Task → Trajectory: attempt, execute, show the model what failed, attempt again, until the tests pass.
 
+A task that a model drafted came with a program: that is the first attempt, and no call is made for one (paper).
 In: tasks, a ledger (model calls), an executor (sandboxed runs), a store. Out: closed trajectories in the store. A
 killed run ends in the same records when it is run again: finished trajectories are skipped, and the calls and
 executions of unfinished ones come from the store. Tests are never shown for editing: every execution uses the task's
@@ -13,15 +14,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from iterpref.clients import Ledger, Request, Sampling
+from iterpref.clients import Completion, Ledger, Request, Sampling
 from iterpref.clients.ask import as_finished
 from iterpref.config import DebuggingConfig
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import NO_PROGRAM, Executor
 from iterpref.feedback import USUAL, feedback_named
 from iterpref.programs import extract_program
-from iterpref.prompts import repair_turns
-from iterpref.records import Attempt, Execution, Message, Task, Trajectory, as_messages, fingerprint
+from iterpref.prompts.own import SHIPPED, Prompts
+from iterpref.records import Attempt, DraftedProgram, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
 from iterpref.task_tests import trim
 
@@ -69,6 +70,7 @@ class Debugger:
     """What a model reads before it tries again; default: as the settings say. Experiments pass controls of theirs."""
     repair_ledger: Ledger | None = None
     """Answers repairs; default: `ledger`. A student's own first attempts, repaired by a teacher."""
+    prompts: Prompts = SHIPPED
 
     def __post_init__(self) -> None:
         feedback_named(self.settings.feedback)
@@ -83,19 +85,24 @@ class Debugger:
         trajectory_id = self.trajectory_id(task)
         if stored := self.closed(task):
             return stored
-        stands = self._stands(self.store.trajectory(trajectory_id))
+        stands = self._stands(task, self.store.trajectory(trajectory_id))
         known = {a.iteration: a for a in self.store.attempts(trajectory_id)} if stands else {}
         attempts: list[Attempt] = []
+        keys: list[str] = []
         status: Literal["passed", "unresolved", "failed_tools"] = "unresolved"
         for iteration in range(self.settings.max_iterations + 1):
             attempt, execution_key = await self._attempt(task, iteration, attempts, known.get(iteration))
             if attempt.execution.verdict == "sandbox_error":
                 status = "failed_tools"
                 break
-            if not stands and not attempts:  # the new answer has come
-                self.store.forget_trajectory(trajectory_id)
-            self.store.put_attempt(trajectory_id, task.task_id, attempt, execution_key)
             attempts.append(attempt)
+            keys.append(execution_key)
+            unwritten = 1
+            if not stands and (iteration or self._draft(task) is None):  # the new answer has come
+                self.store.forget_trajectory(trajectory_id)
+                stands, unwritten = True, len(attempts)
+            for made, key in zip(attempts[-unwritten:], keys[-unwritten:], strict=True):
+                self.store.put_attempt(trajectory_id, task.task_id, made, key)
             if attempt.execution.passed:
                 status = "passed"
                 if not self._draws_all:
@@ -105,7 +112,7 @@ class Debugger:
             task_id=task.task_id,
             attempts=tuple(attempts),
             status=status,
-            client=" + ".join(self._names),
+            client=" + ".join(self._authors(task)),
             seed=self.seed,
             origin=self.settings.mode,
         )
@@ -115,13 +122,15 @@ class Debugger:
     def closed(self, task: Task) -> Trajectory | None:
         """The task's trajectory if nothing is left to do for it."""
         stored = self.store.trajectory(self.trajectory_id(task))
-        return stored if stored and self._stands(stored) and self._is_closed(stored) else None
+        return stored if stored and self._stands(task, stored) and self._is_closed(stored) else None
 
     def trajectory_id(self, task: Task) -> str:
         """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
         other = [] if self.settings.feedback == USUAL else [self.settings.feedback]
         other += [] if self.settings.trim else ["untrimmed"]
-        settings = fingerprint([*self._names, self.settings.sampling.model_dump(), self.seed, *other])
+        other += ["draft"] if self._draft(task) else []
+        other += [worded] if (worded := self.prompts.identity("repair")) else []
+        settings = fingerprint([*self._names(task), self.settings.sampling.model_dump(), self.seed, *other])
         return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
 
     @property
@@ -136,17 +145,27 @@ class Debugger:
     def _ledgers(self) -> list[Ledger]:
         return [self.ledger, *([self.repair_ledger] if self.repair_ledger else [])]
 
-    @property
-    def _names(self) -> list[str]:
-        return [ledger.name for ledger in self._ledgers]
+    def _names(self, task: Task) -> list[str]:
+        """The models that are asked about a task: with a draft only the one that repairs."""
+        return [ledger.name for ledger in (self._ledgers[-1:] if self._draft(task) else self._ledgers)]
+
+    def _authors(self, task: Task) -> list[str]:
+        """The models that a trajectory's programs are of: the draft's, and where it is another one the repairs'."""
+        draft, asked = self._draft(task), self._names(task)
+        return [draft.client, *asked] if draft and draft.client not in ("", *asked) else asked
+
+    def _draft(self, task: Task) -> DraftedProgram | None:
+        """The program that debugging begins with, where no call is made for a first one."""
+        return task.draft if self.settings.drafts and self.settings.mode == "debugging" else None
 
     @property
     def _draws_all(self) -> bool:
         return self.settings.mode == "sampling" and self.settings.draws == "all"
 
-    def _stands(self, trajectory: Trajectory | None) -> bool:
-        """Whether the answers it is made of are still taken: `--again` asks anew."""
-        return trajectory is None or all(self.ledger.takes(attempt.call_id) for attempt in trajectory.attempts[:1])
+    def _stands(self, task: Task, trajectory: Trajectory | None) -> bool:
+        """Whether the answers it is made of are still taken: `--again` asks anew, but for what came with the task."""
+        asked = trajectory.attempts[1 if self._draft(task) else 0 :] if trajectory else ()
+        return all(self.ledger.takes(attempt.call_id) for attempt in asked[:1])
 
     def _is_closed(self, trajectory: Trajectory) -> bool:
         if trajectory.status == "unresolved" or (trajectory.status == "passed" and self._draws_all):
@@ -157,18 +176,16 @@ class Debugger:
         self, task: Task, iteration: int, earlier: list[Attempt], known: Attempt | None
     ) -> tuple[Attempt, str]:
         """`known`: this attempt as an earlier command stored it."""
-        request = Request(
-            messages=self._messages(task, earlier),
-            sampling=Sampling(**self.settings.sampling.model_dump(), seed=self.seed),
-            # Also for repairs: a model that returned the same wrong program again must be able to answer differently.
-            sample_index=iteration,
-        )
-        ledger = self.repair_ledger if earlier and self.repair_ledger else self.ledger
-        call_id, completion = await ledger.complete(request)
+        draft = None if earlier else self._draft(task)
+        if draft:
+            call_id, completion, program = draft.call_id, Completion(text=draft.program), draft.program
+        else:
+            call_id, completion = await self._ask(task, iteration, earlier)
+            program = extract_program(completion.text, task.entry_point)
         if known is not None and known.completion == completion.text:
             program = known.program  # whatever cut it then: what a model saw of it must stay, or it would be paid anew
-        else:
-            program = self._program(task, completion.text)
+        elif self.settings.trim:
+            program = trim(task, program)
         execution_key, execution = await self.executor.execute(task, program, cut=completion.finish_reason == "length")
         last = execution.passed or iteration == self.settings.max_iterations
         attempt = Attempt(
@@ -181,9 +198,16 @@ class Debugger:
         )
         return attempt, execution_key
 
-    def _program(self, task: Task, reply: str) -> str:
-        program = extract_program(reply, task.entry_point)
-        return trim(task, program) if self.settings.trim else program
+    async def _ask(self, task: Task, iteration: int, earlier: list[Attempt]) -> tuple[str, Completion]:
+        """The call for an attempt, and the reply."""
+        request = Request(
+            messages=self._messages(task, earlier),
+            sampling=Sampling(**self.settings.sampling.model_dump(), seed=self.seed),
+            # Also for repairs: a model that returned the same wrong program again must be able to answer differently.
+            sample_index=iteration,
+        )
+        ledger = self.repair_ledger if earlier and self.repair_ledger else self.ledger
+        return await ledger.complete(request)
 
     def _told(self, task: Task, iteration: int, execution: Execution) -> str:
         if self.feedback is not None:
@@ -197,7 +221,7 @@ class Debugger:
             return prompt
         last = earlier[-1]
         feedback = last.feedback or self._told(task, last.iteration, last.execution)
-        return (*prompt, *repair_turns(last.program, last.completion, feedback))
+        return (*prompt, *self.prompts.repair_turns(last.program, last.completion, feedback))
 
 
 async def debug(

@@ -46,7 +46,7 @@ def debug_tasks(run: OpenedRun, feedback: Feedback | None = None) -> DebugProgre
     """
     settings = run.config.debugging
     total = check_tasks(run)
-    budget = run.budget()
+    prompts, budget = run.prompts, run.budget()
 
     def show(progress: DebugProgress) -> None:
         run.on_progress(settings.mode, progress.done, progress.total, f"{progress.note}{_spent(budget)}")
@@ -58,7 +58,7 @@ def debug_tasks(run: OpenedRun, feedback: Feedback | None = None) -> DebugProgre
         sandbox = run.grading_sandbox()
         tools.callback(sandbox.close)
         executor = run.executor(sandbox)
-        debugger = Debugger(ledger, executor, run.store, settings, run.config.seed, feedback, repair_ledger)
+        debugger = Debugger(ledger, executor, run.store, settings, run.config.seed, feedback, repair_ledger, prompts)
         return wait_for(with_threads(sandbox.workers, _checked(run, debugger, total, show)))
 
 

@@ -76,7 +76,7 @@ def _debug(
     run.store.put_tasks(tasks)
     with closing(run.sandbox()) as sandbox:
         ledger = Ledger(_FunctionClient(answer, name), run.store, at_a_time=at_a_time)
-        debugger = Debugger(ledger, run.executor(sandbox), run.store, settings, run.config.seed)
+        debugger = Debugger(ledger, run.executor(sandbox), run.store, settings, run.config.seed, prompts=run.prompts)
         progress = wait_for(with_threads(sandbox.workers + at_a_time, _checked(run, debugger, tasks)))
     if progress.errors:
         raise IterPrefError(f"{len(progress.errors)} of {len(tasks)} tasks failed; first: {progress.errors[0]}")

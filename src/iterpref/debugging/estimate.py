@@ -29,16 +29,22 @@ def estimate_debugging(run: OpenedRun, tokens_per_s: float | None = None) -> dic
     if settings.mode == "sampling":  # further draws are first attempts again
         repair, repair_prompt = first, prompt_tokens
 
-    def calls(repairs: float, completion: float) -> list[CallGroup]:
+    drafted, failing = _drafts(store, settings)
+    fresh = max(0, left - drafted)
+
+    def calls(repairs: float, of_failing: float, completion: float) -> list[CallGroup]:
         return [
-            CallGroup(left, prompt_tokens, completion, first),
-            CallGroup(left * repairs, repair_prompt, completion, repair),
+            CallGroup(fresh, prompt_tokens, completion, first),
+            CallGroup(fresh * repairs + failing * of_failing, repair_prompt, completion, repair),
         ]
 
-    expected = calls(sum(reached) - 1, completion_tokens)
-    most = calls(settings.max_iterations, settings.sampling.max_tokens)
+    repairs = sum(reached[1:])
+    of_failing = repairs / reached[1] if repairs and reached[1] else 0.0  # each of them reaches the first repair
+    expected = calls(repairs, of_failing, completion_tokens)
+    most = calls(settings.max_iterations, settings.max_iterations, settings.sampling.max_tokens)
     figures = estimate(expected, most, tokens_per_s)
-    return {"tasks": tasks, "tasks_left": left, **figures, "based_on": source}
+    counted = {"tasks": tasks, "tasks_left": left} | ({"drafts_left": drafted} if drafted else {})
+    return {**counted, **figures, "based_on": source}
 
 
 def _reached(store: Store, settings: DebuggingConfig, closed: int) -> tuple[list[float], str]:
@@ -51,6 +57,13 @@ def _reached(store: Store, settings: DebuggingConfig, closed: int) -> tuple[list
         return reached, "the paper's pass rates"
     made = [store.count_attempts(i) for i in range(settings.max_iterations + 1)]
     return [count / max(1, made[0]) for count in made], f"{closed} finished tasks of this run"
+
+
+def _drafts(store: Store, settings: DebuggingConfig) -> tuple[int, int]:
+    """Tasks left that begin with the program they were drafted with, and those among them whose program fails: no call
+    for the first attempt, and none at all where that passes."""
+    begins = settings.drafts and settings.mode == "debugging"
+    return store.count_drafts(settings.split, settings.mode) if begins else (0, 0)
 
 
 def _tokens(store: Store, settings: DebuggingConfig) -> tuple[float, float]:

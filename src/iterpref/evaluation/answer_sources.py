@@ -10,8 +10,10 @@ from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
 from iterpref.evaluation.repairs import check_repairs, repairs_in_words
 from iterpref.evaluation.samples import Answer, Samples
-from iterpref.prompts import repair_turns
+from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import Repair, Sample, Task
+
+_OWN = "repairs asked for by the template %.12s of one's own"
 
 
 class AnswerSource(Protocol):
@@ -45,11 +47,13 @@ class GeneratedAnswers:
         check_repairs(benchmark.definition, settings)
         self._definition = benchmark.definition
         self._settings = settings
+        self._prompts = Prompts.read(config.prompts) if settings.repairs else SHIPPED
         self._seed = config.seed
         self._protocol = protocols.chosen(benchmark.definition, settings.protocol)
         self.name = ledger.name
         manner = next((ledger.manner(self._request(task, 0)) for task in benchmark.tasks[:1]), "")
-        said = (self._protocol, _sampling_in_words(settings), manner, repairs_in_words(settings))
+        own = self._prompts.identity("repair")
+        said = (self._protocol, _sampling_in_words(settings), manner, repairs_in_words(settings), own and _OWN % own)
         self.protocol = ", ".join(filter(None, said))
         self.at_a_time = ledger.at_a_time
 
@@ -69,7 +73,7 @@ class GeneratedAnswers:
         asked = protocols.ask(task, self._definition, self._protocol)
         turns = tuple(turn for turn in asked.messages if turn.role != "assistant")  # without an answer begun for it
         request = Request(
-            messages=(*turns, *repair_turns(last.program, last.completion, feedback)),
+            messages=(*turns, *self._prompts.repair_turns(last.program, last.completion, feedback)),
             sampling=Sampling(**self._settings.sampling.model_dump(), seed=self._seed),
             # Of its own for each: a model that returned the same wrong program must be able to answer differently.
             sample_index=index + number * self._settings.samples,

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.evaluation.benchmarks.releases import cache_folder
+from iterpref.executor import lacking_packages
 from iterpref.files import write_json
 from iterpref.records import Task, fingerprint
 from iterpref.sandbox import ENGINE_VERSION, Job
@@ -17,7 +18,19 @@ from iterpref.task_tests import problem_of
 def preflight(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
     """Task id → cause: of tasks whose reference does not pass here, and of those without one whose tests are wrong."""
     unknown = {task.task_id: problem_of(task) for task in tasks if not task.reference}
-    return _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
+    found = _failing_references(tasks, sandbox) | {task_id: said for task_id, said in unknown.items() if said}
+    return found | _lacking([task for task in tasks if task.task_id in found or not task.reference], sandbox)
+
+
+def _lacking(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:
+    """Task id → which packages it needs that programs here don't have: no program could show that it is right."""
+    lacking = set(lacking_packages(sandbox, sorted({name for task in tasks for name in task.packages})))
+    needs = {task.task_id: [name for name in task.packages if name in lacking] for task in tasks}
+    return {
+        task_id: f"needs {', '.join(names)}, which the sandbox's Python lacks"
+        for task_id, names in needs.items()
+        if names
+    }
 
 
 def _failing_references(tasks: Sequence[Task], sandbox: AnySandbox) -> dict[str, str]:

@@ -14,7 +14,7 @@ from iterpref.line_diff import ChangedSpans, changed_spans
 from iterpref.pairing.decontamination import Benchmarks
 from iterpref.pairing.filters import estimated_tokens
 from iterpref.pairing.focal_pairs import focal_pairs
-from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs
+from iterpref.pairing.judge_pairs import JudgeProgress, judge_pairs, judgement_key
 from iterpref.pairing.pair import focal_pair, make_pairs
 from iterpref.pairing.pair_run import judge_run, pair_run
 from iterpref.pairing.parquet import PARQUET, write_dataset
@@ -30,6 +30,7 @@ __all__ = [
     "focal_pairs",
     "judge_pairs",
     "judge_run",
+    "judgement_key",
     "make_pairs",
     "pair_run",
     "write_dataset",

@@ -11,7 +11,8 @@ from typing import Any
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.programs import code_of
-from iterpref.prompts import json_answer, render
+from iterpref.prompts import json_answer
+from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import Message, PreferencePair, as_messages, fingerprint
 from iterpref.store import Store
 
@@ -53,8 +54,9 @@ async def judge_pairs(
     on_progress: Callable[[JudgeProgress], None] = lambda progress: None,
     *,
     again: bool = False,
+    prompts: Prompts = SHIPPED,
 ) -> JudgeProgress:
-    """Judge every pair that has no judgement yet; with `again` every pair.
+    """Judge every pair that has no judgement yet, however that was asked for; with `again` every pair.
 
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
@@ -62,7 +64,7 @@ async def judge_pairs(
     sampling = Sampling(temperature=0, max_tokens=1024)
     left = [pair for pair in pairs if again or store.judgement(judgement_key(pair)) is None]
     progress = JudgeProgress(len(pairs), known=len(pairs) - len(left))
-    questions = ((pair, Request(messages=_question(pair), sampling=sampling)) for pair in left)
+    questions = ((pair, Request(messages=_question(pair, prompts), sampling=sampling)) for pair in left)
     async for pair, answer in ask_all(ledger, questions):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
@@ -83,8 +85,8 @@ def _count(progress: JudgeProgress, store: Store, pair: PreferencePair, said: di
     progress.cosmetic += not said["logical"]
 
 
-def _question(pair: PreferencePair) -> tuple[Message, ...]:
-    text = render(
+def _question(pair: PreferencePair, prompts: Prompts) -> tuple[Message, ...]:
+    text = prompts.render(
         "judge_difference",
         task="\n\n".join(message.content for message in as_messages(pair.prompt)),
         rejected=code_of(pair.rejected),

@@ -48,5 +48,7 @@ def judge_run(run: OpenedRun) -> JudgeProgress:
     """
     pairs = list(run.store.pairs(kept=True))
     run.need(len(pairs), "kept pairs to judge", "iterpref pair makes them")
+    prompts = run.prompts
     with run.judge_ledger() as ledger:
-        return wait_for(judge_pairs(pairs, ledger, run.store, run.shows("judge"), again=run.asks_again))
+        shows = run.shows("judge")
+        return wait_for(judge_pairs(pairs, ledger, run.store, shows, again=run.asks_again, prompts=prompts))

@@ -11,9 +11,6 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined, Template
 
-from iterpref.programs import fenced
-from iterpref.records import Message
-
 _TAGGED = re.compile(r"(?s)<(?P<tag>[a-z_]+)(?:\s+path=[\"'](?P<path>[^\"'\n]+)[\"'])?>\n?(?P<body>.*?)</(?P=tag)>")
 
 
@@ -26,15 +23,6 @@ def _template(name: str) -> Template:
 def render(name: str, **values: Any) -> str:
     """The text of prompt `name` (a file name without `.jinja`); a missing value is an error."""
     return _template(name).render(**values).strip()
-
-
-def repair_turns(program: str, completion: str, feedback: str) -> tuple[Message, Message]:
-    """What follows a task that was answered wrong: the program (else the reply), and what its tests said."""
-    shown = fenced(program) if program else completion
-    return (
-        Message(role="assistant", content=shown),
-        Message(role="user", content=render("repair", feedback=feedback)),
-    )
 
 
 def json_answer(text: str, kind: type = dict) -> Any:

@@ -12,13 +12,13 @@ from .execution import Execution, FailingCase, Isolation, Phase, TestOutcome, Tr
 from .mark import ReviewMark, Word
 from .pair import FilterVerdict, ImportedPair, PreferencePair, Span, content_hash, merged
 from .result import Repair, Result, Sample
-from .task import Count, Limits, Seconds, Style, Task, TestFile, TestQuality
+from .task import Count, DraftedProgram, Limits, Seconds, Style, Task, TestFile, TestQuality
 from .trajectory import Attempt, ExportedTrajectory, Origin, Trajectory
 
 __all__ = [
-    "DIAGNOSED", "Attempt", "Continued", "Count", "Execution", "ExportedTrajectory", "FailingCase", "FilterVerdict",
-    "ImportedPair", "Isolation", "Limits", "Message", "Origin", "PairDiagnosis", "Phase", "Place", "PreferencePair",
-    "Prompt", "Record", "Repair", "Result", "ReviewMark", "Sample", "Seconds", "Span", "Style", "Task", "TestFile",
-    "TestOutcome", "TestQuality", "Text", "Trajectory", "Trust", "Verdict", "Word", "as_messages", "content_hash",
-    "fingerprint", "merged", "program_hash", "stays_inside", "well_formed",
+    "DIAGNOSED", "Attempt", "Continued", "Count", "DraftedProgram", "Execution", "ExportedTrajectory", "FailingCase",
+    "FilterVerdict", "ImportedPair", "Isolation", "Limits", "Message", "Origin", "PairDiagnosis", "Phase", "Place",
+    "PreferencePair", "Prompt", "Record", "Repair", "Result", "ReviewMark", "Sample", "Seconds", "Span", "Style",
+    "Task", "TestFile", "TestOutcome", "TestQuality", "Text", "Trajectory", "Trust", "Verdict", "Word", "as_messages",
+    "content_hash", "fingerprint", "merged", "program_hash", "stays_inside", "well_formed",
 ]  # fmt: skip

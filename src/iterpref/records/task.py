@@ -62,6 +62,17 @@ class Limits(Record):
         return {name: value for name, value in written.items() if value is not None}
 
 
+class DraftedProgram(Record):
+    """The program that a model wrote together with a task: what debugging begins with (arXiv:2503.02783, CodeFlow).
+
+    `client` names the model, `call_id` the call that both came from.
+    """
+
+    program: str
+    client: str = ""
+    call_id: str = ""
+
+
 class Task(Record):
     """A programming task with frozen tests.
 
@@ -69,8 +80,8 @@ class Task(Record):
     they are run; `entry_point` is the function that they call, where it is known; `program_path` the file that tests
     import; `packages` what programs may import beside the standard library. `limits` hold for each run. `origin`,
     `license` and `parent_task_id` say where it comes from. `prefix` is put before every program (HumanEval's imports,
-    stubs); `reference` is a known solution, never shown to a model; `split` is free text (`train`, `validation`,
-    `held_out` in the playground).
+    stubs); `reference` is a known solution, never shown to a model; `draft` the program that was written with the task,
+    right or wrong; `split` is free text (`train`, `validation`, `held_out` in the playground).
     """
 
     task_id: str
@@ -82,6 +93,7 @@ class Task(Record):
     program_path: str = "solution.py"
     limits: Limits = Limits()
     reference: str | None = None
+    draft: DraftedProgram | None = None
     packages: tuple[str, ...] = ()
     split: str = "train"
     parent_task_id: str | None = None

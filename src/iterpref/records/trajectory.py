@@ -12,8 +12,9 @@ Origin = Literal["debugging", "sampling", "import"]
 class Attempt(Record):
     """One program and what its tests said.
 
-    `iteration` counts from 0, the first program. `completion` is the model's whole reply, `program` the code in it,
-    `execution` what its tests said, `call_id` the call it came from. `feedback` is the text shown to the model for the
+    `iteration` counts from 0, the first program. `completion` is the model's whole reply (of a program that came with
+    its task, that program), `program` the code in it, `execution` what its tests said, `call_id` the call it came from.
+    `feedback` is the text shown to the model for the
     next attempt, None after the last one.
     """
 

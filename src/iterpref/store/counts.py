@@ -50,6 +50,17 @@ class Counts(Tables):
         begun = "(SELECT DISTINCT trajectory_id FROM attempts EXCEPT SELECT trajectory_id FROM trajectories)"
         return self._count(begun)
 
+    def count_drafts(self, split: str | None, origin: str) -> tuple[int, int]:
+        """Tasks that came with a program and have no finished trajectory of this origin: all, and without a reference,
+        which are those whose program fails."""
+        where, values = ("AND split = ?", (split,)) if split is not None else ("", ())
+        left = (
+            "tasks t WHERE json_extract(record, '$.draft') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM trajectories "
+            f"WHERE task_id = t.task_id AND origin = ? AND status != 'failed_tools') {where}"
+        )
+        failing = f"{left} AND json_extract(record, '$.reference') IS NULL"
+        return self._count(left, origin, *values), self._count(failing, origin, *values)
+
     def count_attempts(self, iteration: int) -> int:
         """Attempts at one iteration, of closed and open trajectories."""
         return self._count("attempts WHERE iteration = ?", iteration)

@@ -63,6 +63,10 @@ Where = tuple[str, list[object]]
 class Listings(Overview):
     """Lists of tasks and of pairs."""
 
+    def kept_pair_ids(self) -> list[str]:
+        """All ids of kept pairs, in their order."""
+        return [row[0] for row in self._rows("SELECT pair_id FROM pairs WHERE kept = 1 ORDER BY pair_id")]
+
     def task_page(self, wanted: TaskFilter, page: int = 0) -> list[str]:
         """Ids of one page, in their order."""
         ids, values = _tasks_of(wanted)

@@ -7,6 +7,7 @@ marks can be read, merged and kept under version control. A line that a killed p
 import fcntl
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -37,8 +38,8 @@ def read_marks(folder: Path) -> dict[str, ReviewMark]:
     return found
 
 
-def add_mark(folder: Path, mark: ReviewMark) -> None:
-    """Keep a mark, whole or not at all; also while others do.
+def add_marks(folder: Path, marks: Sequence[ReviewMark]) -> None:
+    """Keep marks, all of them or none; also while others do.
 
     Raises:
         StoreError: The folder can't be written to.
@@ -48,11 +49,16 @@ def add_mark(folder: Path, mark: ReviewMark) -> None:
         with path.open("ab+") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             _cut_half_line(file.fileno())
-            file.write(json.dumps(mark.model_dump(mode="json")).encode() + b"\n")
+            file.write(b"".join(json.dumps(mark.model_dump(mode="json")).encode() + b"\n" for mark in marks))
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        raise StoreError(f"{path}: can't keep the mark there ({error.strerror}); make the run writable") from None
+        raise StoreError(f"{path}: can't keep the marks there ({error.strerror}); make the run writable") from None
+
+
+def add_mark(folder: Path, mark: ReviewMark) -> None:
+    """Keep one mark; see `add_marks`."""
+    add_marks(folder, [mark])
 
 
 def _cut_half_line(file: int) -> None:

@@ -5,12 +5,16 @@ What is wrong with a reply is said in one word, for the funnel. Nothing is execu
 
 import ast
 import json
-from dataclasses import dataclass
-from typing import Literal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any, Literal
 
 from iterpref.programs import parses, syntax_tree
-from iterpref.prompts import json_answer, render, tagged
-from iterpref.records import Message, Style, Task, TestFile, fingerprint, stays_inside
+from iterpref.prompts import json_answer, tagged
+from iterpref.prompts.own import Prompts
+from iterpref.records import DraftedProgram, Message, Style, Task, TestFile, fingerprint, stays_inside
 
 Form = Literal["function", "scenario", "contest", "own"]
 FORMS: tuple[Form, ...] = ("function", "scenario", "contest")
@@ -27,14 +31,16 @@ class Idea:
     instruction: str = ""
     license: str = ""
     tests: str = "unittest"
+    packages: tuple[str, ...] = ()
 
-    @property
-    def messages(self) -> tuple[Message, ...]:
+    def messages(self, prompts: Prompts) -> tuple[Message, ...]:
+        """The question."""
+        shared: dict[str, Any] = {"tests": self.tests, "packages": self.packages}
         if self.instruction:
-            text = render("draft_tests", instruction=self.instruction, tests=self.tests)
+            text = prompts.render("draft_tests", instruction=self.instruction, **shared)
         else:
             seeds = {"features": self.features, "mandatory": self.mandatory, "code": self.code}
-            text = render("draft_task", form=self.form, tests=self.tests, **seeds)
+            text = prompts.render("draft_task", form=self.form, **shared, **seeds)
         return (Message(role="user", content=text),)
 
 
@@ -49,12 +55,22 @@ class Draft:
     task: Task
     solution: str
 
+    def by(self, client: str, call_id: str) -> "Draft":
+        """The same with the solution in the task, for debugging to begin with."""
+        program = DraftedProgram(program=self.solution, client=client, call_id=call_id)
+        return replace(self, task=self.task.model_copy(update={"draft": program}))
 
-def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> Draft:
-    """The task in a reply; `given` is the user's own instruction, which the task's must hold word for word.
+
+def read_draft(reply: str, origin: str, license: str = "", given: str = "", packages: Sequence[str] = ()) -> Draft:
+    """The task in a reply.
+
+    Args:
+        given: The user's own instruction, which the task's must hold word for word.
+        packages: What may be imported beside the standard library.
 
     Raises:
-        Unusable: A part is missing, empty, or not Python; the tests hold no test, or don't import the solution.
+        Unusable: A part is missing, empty, or not Python; it imports another package; the tests hold no test, or don't
+            import the solution.
     """
     instruction = next((body.strip() for _, body in tagged(reply, "instruction")), "")
     written = {path: _unfenced(body) for path, body in tagged(reply, "file")}
@@ -72,6 +88,9 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         raise Unusable("a path outside")
     if not all(map(parses, (solution, *(body for _, body in tests)))):
         raise Unusable("not Python")
+    needed = _third_party(solution, tests)
+    if others := sorted(needed - set(packages)):
+        raise Unusable(f"imports {others[0]:.40}")
     style: Style = "unittest" if any(_has_tests(body) for _, body in tests) else "assert"
     at_the_top = (node for _, body in tests for node in syntax_tree(body).body)
     if style == "assert" and not any(isinstance(node, ast.Assert) for node in at_the_top):
@@ -83,7 +102,7 @@ def read_draft(reply: str, origin: str, license: str = "", given: str = "") -> D
         prompt=instruction,
         tests=tuple(TestFile(path=path, content=body) for path, body in sorted(tests)),
         style=style,
-        packages=_packages(reply),
+        packages=tuple(sorted(needed | _packages(reply) & set(packages))),
         origin=origin,
         license=license,
     )
@@ -108,10 +127,24 @@ def _unfenced(body: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _packages(reply: str) -> tuple[str, ...]:
+def _packages(reply: str) -> set[str]:
+    """What the reply says it needs."""
     body = next((body for _, body in tagged(reply, "packages")), "[]")
     names = json_answer(body, list) or []
-    return tuple(sorted({name for name in names if isinstance(name, str)}))
+    return {name for name in names if isinstance(name, str)}
+
+
+def _third_party(solution: str, tests: Sequence[tuple[str, str]]) -> set[str]:
+    """Top-level modules that the files import anywhere, beside the standard library and one another."""
+    own = {"solution", *(PurePosixPath(path).parts[0].removesuffix(".py") for path, _ in tests)}
+    imported: set[str] = set()
+    for body in (solution, *(body for _, body in tests)):
+        for node in ast.walk(syntax_tree(body)):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    return imported - own - sys.stdlib_module_names
 
 
 def shown(tree: dict[str, object]) -> str:

@@ -2,7 +2,8 @@
 
 In: EpiCoder's two files (a nested tree, and counts under keys `a---b---c`), or the small tree of this package. Out:
 random subtrees, each of which steers one task. A feature is drawn with p ∝ softmax(log frequency / T) without
-replacement: T = 1 follows the frequencies, T → ∞ is uniform (EpiCoder, arXiv:2501.04694, uses 10). Pure, no model.
+replacement: T = 1 follows the frequencies, T → ∞ is uniform (EpiCoder, arXiv:2501.04694, uses 10). Nobody counted the
+package's own tree: each of its features has frequency 1, to which those found in the user's code are added. No model.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from iterpref.errors import RecordError
+from iterpref.files import write_json
 
 SEPARATOR = "---"
 MAX_DEPTH = 32
@@ -79,6 +81,18 @@ class Feature:
             found[SEPARATOR.join((*path, name))] = child.frequency
             found |= child.counts((*path, name))
         return found
+
+    @property
+    def even(self) -> bool:
+        """Whether siblings are equally frequent everywhere: then no temperature changes a draw."""
+        alike = len({child.frequency for child in self.children.values()}) <= 1
+        return alike and all(child.even for child in self.children.values())
+
+    def write(self, folder: Path) -> None:
+        """The tree and its counts as two files that `load_tree` reads."""
+        folder.mkdir(exist_ok=True)
+        write_json(folder / "features.json", self.nested(), indent=1)
+        write_json(folder / "frequency.json", self.counts(), indent=1)
 
     def sample(
         self, draw: random.Random, shape: Sequence[int], temperature: float, mandatory: Sequence[str] = ()

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.opened_run import OpenedRun
-from iterpref.prompts import json_answer, render
+from iterpref.prompts import json_answer
+from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import Task, TestQuality, as_messages, program_hash
 from iterpref.store import Store
 from iterpref.synthesis.validate_run import passing_programs
@@ -33,18 +34,21 @@ class TestJudgeProgress:
 
 def score_run(run: OpenedRun) -> TestJudgeProgress:
     """`judge_tests` of an opened run, by its judge."""
+    prompts = run.prompts
     with run.judge_ledger() as ledger:
-        return wait_for(judge_tests(run.store, ledger, again=run.asks_again))
+        return wait_for(judge_tests(run.store, ledger, again=run.asks_again, prompts=prompts))
 
 
-async def judge_tests(store: Store, ledger: Ledger, *, again: bool = False) -> TestJudgeProgress:
+async def judge_tests(
+    store: Store, ledger: Ledger, *, again: bool = False, prompts: Prompts = SHIPPED
+) -> TestJudgeProgress:
     """Score the tests of every measured task that has no scores yet; with `again` those of all.
 
     Raises:
         BudgetError, EndpointError: Judging must stop; what was judged is stored.
     """
     progress = TestJudgeProgress()
-    async for quality, answer in ask_all(ledger, _questions(store, again)):
+    async for quality, answer in ask_all(ledger, _questions(store, again, prompts)):
         if isinstance(answer, ClientError):
             progress.failed_calls += 1
             progress.why_failed = progress.why_failed or str(answer)
@@ -63,15 +67,18 @@ def read_scores(reply: str) -> dict[str, int] | None:
     return scores if len(scores) == len(SCORES) else None
 
 
-def _questions(store: Store, again: bool) -> Iterator[tuple[TestQuality, Request]]:
+def _questions(store: Store, again: bool, prompts: Prompts) -> Iterator[tuple[TestQuality, Request]]:
     for task, program in passing_programs(store):
         quality = store.quality(task.task_id, program_hash(program))
         if quality is not None and (again or not quality.judge):
-            yield quality, Request.from_user(_question(task, program), Sampling(temperature=0, max_tokens=1024))
+            yield (
+                quality,
+                Request.from_user(_question(task, program, prompts), Sampling(temperature=0, max_tokens=1024)),
+            )
 
 
-def _question(task: Task, program: str) -> str:
-    return render(
+def _question(task: Task, program: str, prompts: Prompts) -> str:
+    return prompts.render(
         "judge_tests",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),
         solution=program,

@@ -15,7 +15,8 @@ from iterpref.clients import Completion, Ledger, Request, Sampling, ask_all
 from iterpref.errors import ClientError
 from iterpref.opened_run import OpenedRun
 from iterpref.programs import syntax_tree
-from iterpref.prompts import json_answer, render, tagged
+from iterpref.prompts import json_answer, tagged
+from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import FailingCase, Task, TestFile, as_messages, fingerprint
 from iterpref.store import Store
 from iterpref.waiting import wait_for
@@ -38,11 +39,12 @@ class RevisionProgress:
 def revise_run(run: OpenedRun) -> RevisionProgress:
     """`revise_tests` of an opened run, by its judge; StoreError where nothing was debugged yet."""
     run.need(run.store.count("trajectories"), "trajectories", "iterpref debug makes them")
+    prompts = run.prompts
     with run.judge_ledger() as ledger:
-        return wait_for(revise_tests(run.store, ledger))
+        return wait_for(revise_tests(run.store, ledger, prompts))
 
 
-async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
+async def revise_tests(store: Store, ledger: Ledger, prompts: Prompts = SHIPPED) -> RevisionProgress:
     """Judge every suspect test and add the revised tasks.
 
     Raises:
@@ -51,7 +53,7 @@ async def revise_tests(store: Store, ledger: Ledger) -> RevisionProgress:
     found = list(suspects(store))
     progress = RevisionProgress(suspects=len(found))
     sampling = Sampling(temperature=0, max_tokens=4096)
-    requests = [Request.from_user(_question(*suspect), sampling) for suspect in found]
+    requests = [Request.from_user(_question(*suspect, prompts), sampling) for suspect in found]
     async for number, answer in ask_all(ledger, enumerate(requests)):
         if task := _revised(found[number][0], answer, progress):
             store.put_tasks([task])
@@ -147,8 +149,8 @@ def _is_check(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or (isinstance(called, ast.Attribute) and called.attr.startswith("assert"))
 
 
-def _question(task: Task, case: FailingCase) -> str:
-    return render(
+def _question(task: Task, case: FailingCase, prompts: Prompts) -> str:
+    return prompts.render(
         "judge_contradiction",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),
         tests=task.tests,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from iterpref.config import SynthesisConfig
 from iterpref.errors import RecordError
-from iterpref.prompts import render
+from iterpref.prompts.own import Prompts
 from iterpref.records import fingerprint
 from iterpref.synthesis.draft import FORMS, Idea, shown
 from iterpref.synthesis.features import Feature
@@ -19,10 +19,18 @@ EVOLVED_SHAPE = (2, 1, 2, 1)  # of the part that is shown for evolution (EpiCode
 SNIPPET_CHARS = 6000
 
 
+def check_prompts(settings: SynthesisConfig, prompts: Prompts) -> None:
+    """ConfigError where the user's template for drafts leaves out what these settings draw tasks from."""
+    if settings.instructions:
+        return
+    seed, key = ("code", "synthesis.inspire is on") if settings.inspire else ("features", "tasks come from features")
+    prompts.need("draft_task", seed, key)
+
+
 def own(settings: SynthesisConfig, instructions: Iterable[tuple[str, str]]) -> Iterator[Idea]:
     """An idea for each of the user's own instructions, (text, licence), up to the number of tasks."""
     for text, license in islice(instructions, settings.tasks):
-        yield Idea("own", instruction=text, license=license, tests=settings.tests)
+        yield Idea("own", instruction=text, license=license, tests=settings.tests, packages=settings.packages)
 
 
 def sampled(settings: SynthesisConfig, seed: int, tree: Feature) -> Iterator[Idea]:
@@ -33,7 +41,7 @@ def sampled(settings: SynthesisConfig, seed: int, tree: Feature) -> Iterator[Ide
         leaves = [path[-1] for path in part.paths()]
         musts = draw.sample(leaves, min(settings.mandatory_leaves, len(leaves)))
         features = {"features": shown(part.nested()), "mandatory": " and ".join(musts)}
-        yield Idea(draw.choice(FORMS), tests=settings.tests, **features)
+        yield Idea(draw.choice(FORMS), tests=settings.tests, packages=settings.packages, **features)
 
 
 def inspired(settings: SynthesisConfig, seed: int) -> Iterator[Idea]:
@@ -45,19 +53,22 @@ def inspired(settings: SynthesisConfig, seed: int) -> Iterator[Idea]:
     texts = snippets(settings)
     for number in range(settings.tasks):
         draw = random.Random(fingerprint([seed, "inspire", number]))
-        yield Idea(draw.choice(FORMS), code=texts[number % len(texts)], tests=settings.tests)
+        yield Idea(
+            draw.choice(FORMS), code=texts[number % len(texts)], tests=settings.tests, packages=settings.packages
+        )
 
 
-def extractions(settings: SynthesisConfig, tree: Feature) -> list[str]:
+def extractions(settings: SynthesisConfig, tree: Feature, prompts: Prompts) -> list[str]:
     """The questions for the features of the user's code; RecordError: see `snippets`."""
-    return [render("extract_features", code=code, categories=list(tree.children)) for code in snippets(settings)]
+    names = list(tree.children)
+    return [prompts.render("extract_features", code=code, categories=names) for code in snippets(settings)]
 
 
-def evolutions(settings: SynthesisConfig, seed: int, tree: Feature, round_number: int) -> list[str]:
+def evolutions(settings: SynthesisConfig, seed: int, tree: Feature, round_number: int, prompts: Prompts) -> list[str]:
     """The questions that widen and deepen random parts of the tree."""
     draw = random.Random(fingerprint([seed, "evolve", round_number]))
     parts = [tree.sample(draw, EVOLVED_SHAPE, settings.temperature) for _ in range(settings.evolve_parts)]
-    return [render("evolve_features", tree=shown(part.nested())) for part in parts]
+    return [prompts.render("evolve_features", tree=shown(part.nested())) for part in parts]
 
 
 def snippets(settings: SynthesisConfig) -> list[str]:

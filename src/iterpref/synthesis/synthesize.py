@@ -3,8 +3,8 @@
 Seeds are a feature tree (the package's, or one in EpiCoder's format), features extracted from code, code itself
 (`inspire`, as in OSS-Instruct), or the user's own instructions, which get a solution and tests. All draws follow from
 the seed and all calls go through the ledger, so a killed command ends in the same tasks when it is run again. A draft
-whose own solution fails its tests is kept too: debugging repairs the solution, as the paper does; whether its tests are
-at fault shows later.
+whose own solution fails its tests is kept too: debugging begins with the drafted solution and repairs it, as the paper
+does; whether its tests are at fault shows later.
 """
 
 import asyncio
@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from iterpref.clients import Ledger, Request, Sampling, ask_all
 from iterpref.clients.ask import as_finished
 from iterpref.config import SynthesisConfig
-from iterpref.errors import ClientError, EndpointError, RecordError, SandboxError
-from iterpref.executor import Executor
+from iterpref.errors import ClientError, ConfigError, EndpointError, RecordError, SandboxError
+from iterpref.executor import Executor, lacking_packages
 from iterpref.opened_run import OpenedRun
 from iterpref.prompts import json_answer
+from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import Task
-from iterpref.run_folder import FEATURE_TREE_NOTE
+from iterpref.run_folder import FEATURE_TREE_NOTE, RunFolder
+from iterpref.sandbox.remote import AnySandbox
 from iterpref.store import Store
 from iterpref.synthesis import seeds
 from iterpref.synthesis.draft import Draft, Idea, Unusable, read_draft
@@ -27,11 +29,12 @@ from iterpref.synthesis.features import Feature, load_tree
 from iterpref.waiting import wait_for
 
 RUN_AT_A_TIME = 256  # beside the drafts that are asked for, so that slow solutions don't keep the model waiting
+_EVENLY = "evenly: this tree has no counts, so synthesis.temperature changes nothing; synthesis.snippets counts"
 
 
 @dataclass
 class SynthesisProgress:
-    """Counts of one synthesis; `unusable` holds why replies were no tasks."""
+    """Counts of one synthesis; `unusable`: why replies were no tasks; `features_drawn`: how, where a tree was used."""
 
     total: int
     done: int = 0
@@ -40,6 +43,7 @@ class SynthesisProgress:
     failed_calls: int = 0
     why_failed: str = ""
     unusable: dict[str, int] = field(default_factory=dict)
+    features_drawn: str = ""
 
     @property
     def note(self) -> str:
@@ -51,9 +55,22 @@ def synthesize_run(run: OpenedRun, own: Iterable[tuple[str, str]] = ()) -> Synth
 
     Raises: as `Synthesizer.run`.
     """
-    with run.ledger(run.config.client) as ledger, run.sandbox() as sandbox:
-        synthesizer = Synthesizer(ledger, run.executor(sandbox), run.store, run.config.synthesis, run.config.seed, own)
-        return wait_for(synthesizer.run(run.shows("synthesize")))
+    prompts, settings = run.prompts, run.config.synthesis
+    seeds.check_prompts(settings, prompts)
+    with run.sandbox() as sandbox:
+        _check_packages(settings, sandbox)
+        with run.ledger(run.config.client) as ledger:
+            synthesizer = Synthesizer(ledger, run.executor(sandbox), run.store, settings, run.config.seed, own, prompts)
+            return wait_for(synthesizer.run(run.shows("synthesize")))
+
+
+def _check_packages(settings: SynthesisConfig, sandbox: AnySandbox) -> None:
+    """ConfigError where drafts may import what no program can import here."""
+    if lacking := lacking_packages(sandbox, settings.packages, as_imported=True):
+        raise ConfigError(
+            f"synthesis.packages: the sandbox's Python has no module {', '.join(lacking)}; install it beside iterpref "
+            "(of a service, where that runs), or take it off the list. Names are those of import statements"
+        )
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,7 @@ class Synthesizer:
     seed: int = 0
     instructions: Iterable[tuple[str, str]] = ()
     """The user's own: (text, licence); with any, features and snippets are not used."""
+    prompts: Prompts = SHIPPED
 
     async def run(self, on_progress: Callable[[SynthesisProgress], None] = lambda p: None) -> SynthesisProgress:
         """Make tasks; writes them, and the tree they came from, into the run.
@@ -75,8 +93,8 @@ class Synthesizer:
             RecordError: Seeds that can't be read.
             BudgetError, EndpointError, SandboxError: It must stop; what was answered is stored and not asked for again.
         """
-        total, ideas = await self._ideas()
-        progress = SynthesisProgress(total)
+        total, ideas, drawn = await self._ideas()
+        progress = SynthesisProgress(total, features_drawn=drawn)
         paid: set[asyncio.Task[Task]] = set()
         work = (self._draft(idea, number, progress, paid) for number, idea in enumerate(ideas))
         made: set[str] = set()
@@ -92,14 +110,17 @@ class Synthesizer:
             await asyncio.gather(*paid, return_exceptions=True)
         return progress
 
-    async def _ideas(self) -> tuple[int, Iterable[Idea]]:
-        """How many there are, and each when it is its turn: a hundred thousand prompts are never held at once."""
+    async def _ideas(self) -> tuple[int, Iterable[Idea], str]:
+        """How many there are; each when it is its turn, for a hundred thousand prompts are never held at once; and how
+        features were drawn for them, "" where none were."""
         if self.settings.instructions:
             own = list(seeds.own(self.settings, self.instructions))
-            return len(own), own
+            return len(own), own, ""
         if self.settings.inspire:
-            return self.settings.tasks, seeds.inspired(self.settings, self.seed)
-        return self.settings.tasks, seeds.sampled(self.settings, self.seed, await self._tree())
+            return self.settings.tasks, seeds.inspired(self.settings, self.seed), ""
+        tree = await self._tree()
+        drawn = _EVENLY if tree.even else f"by their frequencies, at temperature {self.settings.temperature:g}"
+        return self.settings.tasks, seeds.sampled(self.settings, self.seed, tree), drawn
 
     async def _tree(self) -> Feature:
         tree = load_tree(self.settings.tree)
@@ -108,11 +129,13 @@ class Synthesizer:
         for round_number in range(self.settings.evolve_rounds):
             await self._evolve(tree, round_number)
         self.store.put_note(FEATURE_TREE_NOTE, {"features": tree.nested(), "frequencies": tree.counts()})
+        if self.settings.snippets or self.settings.evolve_rounds:
+            tree.write(RunFolder(self.store.folder).tree)
         return tree
 
     async def _extract(self, tree: Feature) -> None:
         """Count the features of the user's code into the tree."""
-        for answer in await self._ask_all(seeds.extractions(self.settings, tree)):
+        for answer in await self._ask_all(seeds.extractions(self.settings, tree, self.prompts)):
             with_counts = _tree_in(answer)
             for path in with_counts.paths() if with_counts else ():
                 if path[0] in tree.children:
@@ -120,7 +143,8 @@ class Synthesizer:
 
     async def _evolve(self, tree: Feature, round_number: int) -> None:
         """Widen and deepen random parts; a new feature is as frequent as its siblings on average."""
-        for answer in await self._ask_all(seeds.evolutions(self.settings, self.seed, tree, round_number)):
+        questions = seeds.evolutions(self.settings, self.seed, tree, round_number, self.prompts)
+        for answer in await self._ask_all(questions):
             if grown := _tree_in(answer):
                 graft(tree, grown)
 
@@ -130,10 +154,11 @@ class Synthesizer:
         """One draft, stored as it comes; it is in `paid` from its answer until then."""
         sampling = Sampling(**self.settings.sampling.model_dump(), seed=self.seed)
         try:
-            request = Request(messages=idea.messages, sampling=sampling, sample_index=number)
-            _, completion = await self.ledger.complete(request)
-            license = idea.license or self.settings.license
-            draft = read_draft(completion.text, f"{self.ledger.name}/{idea.form}", license, idea.instruction)
+            request = Request(messages=idea.messages(self.prompts), sampling=sampling, sample_index=number)
+            call_id, completion = await self.ledger.complete(request)
+            license, origin = idea.license or self.settings.license, f"{self.ledger.name}/{idea.form}"
+            drafted = read_draft(completion.text, origin, license, idea.instruction, idea.packages)
+            draft = drafted.by(self.ledger.name, call_id)
         except Unusable as reason:
             progress.unusable[str(reason)] = progress.unusable.get(str(reason), 0) + 1
             return None
@@ -148,7 +173,7 @@ class Synthesizer:
         return await asyncio.shield(keeping)
 
     async def _keep(self, draft: Draft, progress: SynthesisProgress) -> Task:
-        """Store the task of a draft, with its solution where that passes.
+        """Store the task of a draft, with its solution; where that passes it is the task's reference, too.
 
         Raises:
             SandboxError: The sandbox broke twice. A task stored without a word on its solution would stay so for ever.

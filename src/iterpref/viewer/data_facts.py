@@ -7,13 +7,16 @@ from iterpref.analysis import diagnosis
 from iterpref.analysis.dataset import (
     CategoryRow,
     Distribution,
+    PairCategories,
     UnmeasuredRow,
     categories,
     coverage,
+    judge_scores,
+    pair_categories,
     unmeasured,
 )
 from iterpref.records import Place
-from iterpref.run_folder import FEATURE_TREE_NOTE
+from iterpref.run_folder import FEATURE_TREE_NOTE, PAIR_FEATURES_NOTE
 from iterpref.store import Store
 
 from .charts import Bars, bars_chart
@@ -28,9 +31,11 @@ class DataFacts:
 
     coverage: list[tuple[Distribution, Bars]]
     unmeasured: list[UnmeasuredRow]
+    scores: list[tuple[Distribution, Bars]]
     differences: list[tuple[Distribution, Bars]]
     categories: list[CategoryRow]
     more_categories: int
+    pair_categories: PairCategories | None
     diagnoses: list[diagnosis.DiagnosisRows]
     places: dict[Place, str]
 
@@ -43,12 +48,19 @@ def data_facts(store: Store, pairs: PairFacts) -> DataFacts:
     return DataFacts(
         coverage=_with_bars(coverage(qualities), "programs that pass"),
         unmeasured=unmeasured(qualities),
+        scores=_with_bars(judge_scores(qualities), "programs"),
         differences=_with_bars(pairs.differences, "pairs"),
         categories=found[:_MOST_CATEGORIES],
         more_categories=max(0, len(found) - _MOST_CATEGORIES),
+        pair_categories=_of_pairs(store),
         diagnoses=diagnosis.diagnosis_rows(diagnosis.diagnoses_of_pairs(store)),
         places=diagnosis.PLACES,
     )
+
+
+def _of_pairs(store: Store) -> PairCategories | None:
+    note = store.note(PAIR_FEATURES_NOTE)
+    return pair_categories(note, store.pairs(kept=True)) if note else None
 
 
 def _with_bars(found: Sequence[Distribution], what: str) -> list[tuple[Distribution, Bars]]:

@@ -45,7 +45,7 @@ def examples(store: Store, facts: PairFacts) -> Examples:
     """Of each kind the pair with the smallest difference: one can see at once what it teaches."""
     by_kind = [[size[-2:] for size in facts.smallest[kind]] for kind, _ in facts.kinds.most_common()]
     pairs = [pair for pair_id in _chosen(by_kind) if (pair := store.pair(pair_id)) is not None]
-    shown = [_example(store, pair, facts.kinds[pair.error_type]) for pair in pairs]
+    shown = [example_of(store, pair, facts.kinds[pair.error_type]) for pair in pairs]
     return Examples(shown, facts.kinds.total(), len(facts.kinds))
 
 
@@ -63,7 +63,8 @@ def _chosen(kinds: list[list[tuple[str, str]]]) -> Iterator[str]:
                 yield found[0]
 
 
-def _example(store: Store, pair: PreferencePair, of_kind: int) -> Example:
+def example_of(store: Store, pair: PreferencePair, of_kind: int = 1) -> Example:
+    """A pair with what there is to see of it."""
     trajectory = store.trajectory(pair.trajectory_id) if pair.trajectory_id else None
     attempts = trajectory.attempts if trajectory else ()
     failed = next((a for a in attempts if a.iteration == pair.rejected_iteration), None)
