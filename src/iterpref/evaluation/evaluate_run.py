@@ -12,6 +12,7 @@ from iterpref.evaluation.answer_sources import AnswerSource, GeneratedAnswers, R
 from iterpref.evaluation.benchmarks import Benchmark, TaskChoice, load_benchmark
 from iterpref.evaluation.evaluate import evaluate
 from iterpref.evaluation.protocols import chosen
+from iterpref.evaluation.repairs import check_repairs
 from iterpref.evaluation.samples import read_samples, write_result
 from iterpref.opened_run import OpenedRun
 from iterpref.records import Result, Task
@@ -31,6 +32,7 @@ def evaluate_model(run: OpenedRun, model: str) -> Result:
         client = client.model_copy(update={"model": model})
     with run.sandbox() as sandbox:
         benchmark = benchmark_of(run, sandbox)  # a mistake in its name should not wait for a model to load
+        check_repairs(benchmark.definition, settings)
         raw = chosen(benchmark.definition, settings.protocol) == "base"
         with run.ledger(client, raw=raw) as ledger:
             return _score(run, benchmark, GeneratedAnswers(ledger, benchmark, run.config), sandbox)
