@@ -14,10 +14,12 @@ install: $(INSTALLED)
 
 # torch goes first and alone: with the pinned version in place nothing else pulls a build of several gigabytes.
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing into $(VENV): some minutes"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[train,serve,dev]'
-	touch $(INSTALLED)
+	@touch $(INSTALLED)
+	@echo "Installed. Next: make demo, or $(BIN)/iterpref --help"
 
 demo: install
 	$(ENV) $(BIN)/iterpref demo --run runs/demo

@@ -3,13 +3,13 @@
 import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from typer import Option
 
 from iterpref.doing import doing
 from iterpref.errors import IterPrefError
-from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
+from iterpref.run_folder import DEFAULT_TRAINING, RunFolder, settings_note
 
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
 from .asking import Again, RetryDead, asking, check_calls
@@ -17,6 +17,9 @@ from .opening import begin, open_run
 from .output import finish
 from .planning import planned
 from .stopping import stoppable
+
+if TYPE_CHECKING:
+    from iterpref.opened_run import OpenedRun
 
 
 @verb()
@@ -39,13 +42,33 @@ def pair(
     with open_run(run, config, set_) as opened:
         from iterpref import pipeline
         from iterpref.store import read_marks
+        from iterpref.training.reading import DRAWS_GIVE_PAIRS
 
+        if config is None and not any(word.startswith("pairing.source=") for word in set_ or []):
+            _check_source(opened)
         tally = pipeline.pair(opened)
         unused = opened.config.pairing.reviewed == "ignore" and any(m.mark for m in read_marks(run).values())
     left = {row.name: row.left for row in tally.funnel}
     dropped = {row.name: dict(row.reasons) for row in tally.funnel if row.dropped}
-    told = {"note": "review marks are kept in this run and were not used; --reviewed uses them"} if unused else {}
+    notes = ["review marks are kept in this run and were not used; --reviewed uses them"] if unused else []
+    if not tally.pairs:
+        notes.append(f"no failing program was followed by one that passes; {DRAWS_GIVE_PAIRS}")
+    told = {"note": "; ".join(notes)} if notes else {}
     finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped} | told, as_json)
+
+
+def _check_source(opened: "OpenedRun") -> None:
+    """Refuse to replace pairs of draws by pairs of debugging, or the other way round, where nobody said so now."""
+    noted, source = opened.store.note(settings_note("pair")) or [], opened.config.pairing.source
+    before = noted[-1]["settings"]["pairing"]["source"] if noted else source
+    kept = opened.store.count_kept_pairs()
+    if kept and before != source:
+        place = opened.store.folder
+        raise IterPrefError(
+            f"{place}: its {kept} kept pairs were made with pairing.source={before}, and the settings now say "
+            f"{source}, which would replace them; add --set pairing.source={before} (or ={source}), or keep it for this run: "
+            f"iterpref config --run {place} set pairing.source={before}"
+        )
 
 
 @verb()

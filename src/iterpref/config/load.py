@@ -22,7 +22,7 @@ from iterpref.config.keys import (
     literals,
     place_of,
 )
-from iterpref.config.written import as_written, put_texts_back, put_written
+from iterpref.config.written import OneOfEach, as_written, put_texts_back, put_written
 from iterpref.errors import ConfigError
 
 
@@ -105,7 +105,7 @@ def _read_yaml(path: Path) -> tuple[Values, Values]:
     """The file's values, and the same with every scalar as it is written."""
     try:
         text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=OneOfEach)
     except OSError as error:
         raise ConfigError(f"{path}: can't read this config file ({error.strerror}); check the path") from None
     except yaml.YAMLError as error:

@@ -15,6 +15,18 @@ from iterpref.config.keys import Values, place_of
 _READ_OTHERWISE = (bool, int, float, datetime.date)
 
 
+class OneOfEach(yaml.SafeLoader):
+    """Refuses a key that stands twice in one mapping, of which YAML's own loader would take the last in silence."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands here twice", key.start_mark)
+            seen.add(key.value if isinstance(key.value, str) else id(key))
+        return super().construct_mapping(node, deep)
+
+
 def as_written(text: str) -> Any:
     """A YAML document with all its scalars as text."""
     return yaml.load(text, Loader=yaml.BaseLoader)

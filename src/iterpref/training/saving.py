@@ -23,6 +23,7 @@ def save_finished(trainer: "FocalDPOTrainer", source: str, section: "TrainingSec
     """
     from iterpref.training.disk import is_full, staged
     from iterpref.training.divergence import check_parameters
+    from iterpref.training.model_card import model_card
     from iterpref.training.processes import wait_for_all
 
     check_parameters(trainer.model)
@@ -33,6 +34,7 @@ def save_finished(trainer: "FocalDPOTrainer", source: str, section: "TrainingSec
     def write(target: Path) -> None:
         _save(trainer, source, section, target)
         if first:
+            (target / "README.md").write_text(model_card(trainer), encoding="utf-8")
             write_json(target / TRAINING_LOG, trainer.state.log_history, indent=1, sort_keys=True)
             resuming.write_run(target, run)
 

@@ -40,6 +40,7 @@ from iterpref.training.divergence import DivergenceGuard, check_loss, without_cu
 from iterpref.training.methods import METHODS
 from iterpref.training.metrics import name_metrics
 from iterpref.training.model import ChosenRows, check_gives_logits, load_model, load_tokenizer
+from iterpref.training.model_card import model_card
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
 from iterpref.training.sharding import check_reference, saved_in_parts, shared_by_processes
@@ -253,6 +254,13 @@ class FocalDPOTrainer(DPOTrainer):
                 raise
             shutil.rmtree(Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
             logger.warning(_NO_ROOM, self.args.output_dir, self.state.global_step)
+
+    def create_model_card(
+        self, model_name: str | None = None, dataset_name: str | None = None, tags: Any = None
+    ) -> None:
+        """README.md of what is trained, in place of TRL's, which knows no method but DPO."""
+        if self.is_world_process_zero():
+            (Path(self.args.output_dir) / "README.md").write_text(model_card(self), encoding="utf-8")
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]

@@ -11,7 +11,7 @@ from iterpref.analysis.compare import Comparison, Entrant, Matrix
 from iterpref.files import write_text
 
 from .names import model_labels
-from .numbers import p_value, percent, points
+from .numbers import interval, p_value, percent, points
 from .rendering import static_page
 from .sides import outcomes
 from .texts import TextRoom
@@ -30,8 +30,8 @@ def as_markdown(matrix: Matrix) -> str:
         for benchmark, values in matrix.values.items()
     ]
     tables = [f"pass@{matrix.k}", "", *_table(head, rows), "", "Differences in points, second minus first", ""]
-    interval = f"{matrix.level:.0%} interval".replace("%", " %")
-    head = ["benchmark", "first", "second", "difference", interval, "McNemar p", "Holm p", "won", "lost", "both",
+    bounds = f"{matrix.level:.0%} interval".replace("%", " %")
+    head = ["benchmark", "first", "second", "difference", bounds, "McNemar p", "Holm p", "won", "lost", "both",
             "neither"]  # fmt: skip
     tables += _table(head, [_row(comparison) for comparison in matrix.comparisons])
     tables += ["", *(f"Not compared: {why}." for why in matrix.not_compared)] if matrix.not_compared else []
@@ -70,9 +70,8 @@ def _sections(matrix: Matrix, labels: Mapping[str, str]) -> list[tuple[str, str]
 
 def _row(c: Comparison) -> list[str]:
     counts = [str(len(tasks)) for tasks in (c.won, c.lost, c.both, c.neither)]
-    interval = f"{points(c.low)} to {points(c.high)}"
-    return [c.benchmark, c.first, c.second, points(c.difference), interval, p_value(c.mcnemar_p), p_value(c.holm_p),
-            *counts]  # fmt: skip
+    found = [points(c.difference), interval(c.low, c.high), p_value(c.mcnemar_p), p_value(c.holm_p)]
+    return [c.benchmark, c.first, c.second, *found, *counts]
 
 
 def _table(head: list[str], rows: list[list[str]]) -> list[str]:

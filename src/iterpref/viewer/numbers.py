@@ -22,6 +22,11 @@ def points(difference: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", MINUS)
 
 
+def interval(low: float, high: float) -> str:
+    """`−1.2 to +4.9` points; a dash where nothing differed, which bounds nothing."""
+    return "–" if low == high else f"{points(low)} to {points(high)}"
+
+
 def p_value(p: float | None) -> str:
     """Two significant digits, in powers of ten when small; a dash where there is no test."""
     if p is None:

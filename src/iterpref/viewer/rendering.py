@@ -14,10 +14,23 @@ from markupsafe import Markup
 import iterpref
 from iterpref.visible import one_line, shown
 
-from .numbers import amount, duration, grouped, how_many, p_value, percent, points
+from .numbers import amount, duration, grouped, how_many, interval, p_value, percent, points
 from .texts import DiffLine, ShownLine, TextRoom, plain_lines, short_id
 
-_FILTERS = (percent, points, p_value, duration, amount, grouped, how_many, shown, one_line, short_id, plain_lines)
+_FILTERS = (
+    percent,
+    points,
+    interval,
+    p_value,
+    duration,
+    amount,
+    grouped,
+    how_many,
+    shown,
+    one_line,
+    short_id,
+    plain_lines,
+)
 _NO_PAGE = TextRoom()  # of live pages: each text is bounded, all of them together aren't
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from iterpref.analysis.suite import PAPER_COLUMNS, Difference, SuiteRow, SuiteTable
-from iterpref.viewer.numbers import MINUS, points
+from iterpref.viewer.numbers import MINUS, interval, points
 
 MARKDOWN_BEGINS, LATEX_BEGINS = "| model |", "% iterpref suite"  # by which a file is known that may be replaced
 _AVERAGE = "Avg"
@@ -59,7 +59,7 @@ def _differences(table: SuiteTable, row: SuiteRow) -> list[str]:
 def _difference(difference: Difference | None) -> str:
     if difference is None:
         return ""
-    return f"{points(difference.value)} ({points(difference.low)} to {points(difference.high)})"
+    return f"{points(difference.value)} ({interval(difference.low, difference.high)})"
 
 
 def _best(table: SuiteTable) -> list[str]:
