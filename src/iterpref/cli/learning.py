@@ -66,8 +66,8 @@ def _check_source(opened: "OpenedRun") -> None:
         place = opened.store.folder
         raise IterPrefError(
             f"{place}: its {kept} kept pairs were made with pairing.source={before}, and the settings now say "
-            f"{source}, which would replace them; add --set pairing.source={before} (or ={source}), or keep it for this run: "
-            f"iterpref config --run {place} set pairing.source={before}"
+            f"{source}, which would replace them; add --set pairing.source={before} (or ={source}), or keep it for this "
+            f"run: iterpref config --run {place} set pairing.source={before}"
         )
 
 

@@ -89,8 +89,9 @@ def _to_go_on(args: Any, saved: int, trained: int) -> int:
     """What a checkpoint has beside its model: engines that cut the model up write it a second time, in their form."""
     kind = str(args.distributed_state.distributed_type)
     again = saved if kind.endswith(("FSDP", "DEEPSPEED")) else 0
-    masters = 4 * trained // 2 if kind.endswith("DEEPSPEED") and (args.bf16 or args.fp16) else 0
-    return optimizer_bytes(args.optim, trained) + again + masters
+    if kind.endswith("DEEPSPEED") and (args.bf16 or args.fp16):  # it has weights of 16 bits, and a copy in float32
+        return again + 2 * trained + optimizer_bytes(args.optim, 2 * trained)
+    return again + optimizer_bytes(args.optim, trained)
 
 
 def optimizer_bytes(optimizer: str, trained: int) -> int:

@@ -160,9 +160,9 @@ def _check_group(processes: int) -> None:
 
 def _enter(folder: Path, run: TrainingRun, resume: bool, processes: Any) -> tuple[dict[str, Any] | None, Path | None]:
     """The summary of a finished run, or the checkpoint to go on from. Nothing is written yet."""
-    _check_group(processes.num_processes)
     from iterpref.training.processes import from_first
 
+    _check_group(processes.num_processes)
     with processes.main_process_first():
         found = _found(folder, run, resume)
     return from_first(found)  # where a node doesn't see the first one's folder, it has to follow it all the same
