@@ -110,7 +110,7 @@ WRITTEN = """\
 | --- | ---: | ---: | ---: |
 | a_b | 25.0 | 50.0 | 37.5 |
 | c\\|50% | 75.0 | 50.0 | 62.5 |
-|  | +50.0 (0.0 to +100.0) | 0.0 (0.0 to 0.0) | +25.0 (0.0 to +50.0) |
+|  | +50.0 (0.0 to +100.0) | 0.0 (–) | +25.0 (0.0 to +50.0) |
 
 - pass@1 in percent; tasks: HE 4, MB+ 2
 - below a row: points over a_b with the 95 % interval of a paired bootstrap over tasks
@@ -123,7 +123,7 @@ Model & HE & MB+ & Avg \\
 \midrule
 a\_b & 25.0 & \textbf{50.0} & 37.5 \\
 c|50\% & \textbf{75.0} & \textbf{50.0} & \textbf{62.5} \\
- & {\scriptsize +50.0 (0.0 to +100.0)} & {\scriptsize 0.0 (0.0 to 0.0)} & {\scriptsize +25.0 (0.0 to +50.0)} \\
+ & {\scriptsize +50.0 (0.0 to +100.0)} & {\scriptsize 0.0 (--)} & {\scriptsize +25.0 (0.0 to +50.0)} \\
 """
 
 

@@ -21,6 +21,11 @@ from .stopping import stoppable
 if TYPE_CHECKING:
     from iterpref.opened_run import OpenedRun
 
+_NO_PAIRS = (
+    "no failing program was followed by one that passes; draws may give pairs: iterpref debug --set "
+    "debugging.mode=sampling --set debugging.draws=all, then iterpref pair --set pairing.source=sampling"
+)
+
 
 @verb()
 def pair(
@@ -42,7 +47,6 @@ def pair(
     with open_run(run, config, set_) as opened:
         from iterpref import pipeline
         from iterpref.store import read_marks
-        from iterpref.training.reading import DRAWS_GIVE_PAIRS
 
         if config is None and not any(word.startswith("pairing.source=") for word in set_ or []):
             _check_source(opened)
@@ -52,7 +56,7 @@ def pair(
     dropped = {row.name: dict(row.reasons) for row in tally.funnel if row.dropped}
     notes = ["review marks are kept in this run and were not used; --reviewed uses them"] if unused else []
     if not tally.pairs:
-        notes.append(f"no failing program was followed by one that passes; {DRAWS_GIVE_PAIRS}")
+        notes.append(_NO_PAIRS)
     told = {"note": "; ".join(notes)} if notes else {}
     finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped} | told, as_json)
 
@@ -66,8 +70,8 @@ def _check_source(opened: "OpenedRun") -> None:
         place = opened.store.folder
         raise IterPrefError(
             f"{place}: its {kept} kept pairs were made with pairing.source={before}, and the settings now say "
-            f"{source}, which would replace them; add --set pairing.source={before} (or ={source}), or keep it for this "
-            f"run: iterpref config --run {place} set pairing.source={before}"
+            f"{source}, which would replace them; add --set pairing.source={before} (or ={source}), or keep it for "
+            f"this run: iterpref config --run {place} set pairing.source={before}"
         )
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import iterpref
+from iterpref import __version__
 
 if TYPE_CHECKING:
     from iterpref.training.trainer import FocalDPOTrainer
@@ -28,7 +28,7 @@ library_name: transformers
 
 {name} after {trainer.state.global_step} steps of `{args.method}` on {len(trainer.train_dataset):,} preference pairs: a
 program that passes its tests, and one that fails them, of which focal methods penalise the wrong lines alone
-([arXiv:2503.02783]({PAPER})). Made by iterpref {iterpref.__version__}; `training_log.json` has every step.
+([arXiv:2503.02783]({PAPER})). Made by iterpref {__version__}; `training_log.json` has every step.
 
 {settings}
 

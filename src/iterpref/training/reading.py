@@ -27,10 +27,6 @@ class TrainingPair(Record):
     rejected_spans: tuple[Span, ...]
 
 
-DRAWS_GIVE_PAIRS = (
-    "draws may give some: iterpref debug --set debugging.mode=sampling --set debugging.draws=all, then iterpref pair "
-    "--set pairing.source=sampling"
-)
 _HASH = "content_hash"
 _COLUMNS = [*TrainingPair.model_fields, _HASH]
 # What `iteration_weight` and `curriculum` read; pairs of a run have it.
@@ -44,10 +40,7 @@ def check_pairs_are_there(path: str | Path) -> None:
         RecordError: No Parquet files, one that can't be read, or no rows in them.
     """
     if sum(_schema(file)[1] for file in _files(path)) == 0:
-        raise RecordError(
-            f"{path}: no pairs to train on (0 rows); `iterpref pair` says what became of them, and where no repair "
-            f"passed {DRAWS_GIVE_PAIRS}"
-        )
+        raise RecordError(f"{path}: no pairs to train on (0 rows); `iterpref pair` says why, and what gives some")
 
 
 def read_pairs(path: str | Path) -> "Dataset":
