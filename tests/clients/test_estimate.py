@@ -10,6 +10,7 @@ from iterpref.cli import app
 from iterpref.clients.base import Price
 from iterpref.clients.estimate import CallGroup, estimate
 from iterpref.playground.tasks import playground_tasks
+from iterpref.prompts.own import SHIPPED
 from iterpref.store import Store
 from iterpref.synthesis.draft import Idea
 
@@ -70,7 +71,7 @@ def test_synthesis_from_code_and_from_instructions(tmp_path: Path) -> None:
     assert asked(*run, *code, "--set", "synthesis.inspire=true")["expected_calls"] == 5
     mine = asked(*run, "--set", f"synthesis.instructions={rows}")
     assert mine["expected_calls"] == 3
-    one = len(Idea("own", instruction="Write f0.").messages[0].content.encode()) / 3
+    one = len(Idea("own", instruction="Write f0.").messages(SHIPPED)[0].content.encode()) / 3
     assert mine["expected_prompt_tokens"] == round(3 * one)
     assert mine["expected_usd"] == 0  # a model in this process costs nothing
 

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from typer import Option
 
@@ -11,6 +11,9 @@ from iterpref.errors import IterPrefError
 from .app import AsJson, RunOption, verb
 from .opening import must_exist
 from .output import finish
+
+if TYPE_CHECKING:
+    from iterpref.store import Store
 
 
 @verb()
@@ -34,18 +37,18 @@ def review(
     from iterpref.store import Store
 
     with Store.open(run, write=False) as store:
-        summary = _written(store, sample, seed) if sample is not None else _read(store, read)
+        summary = _read(store, read) if read is not None else _written(store, sample or 0, seed)
     finish(summary, as_json)
 
 
-def _written(store: Any, sample: int, seed: int) -> dict[str, Any]:
+def _written(store: "Store", sample: int, seed: int) -> dict[str, Any]:
     from iterpref.viewer.review_sheet import write_sheet
 
     sheet = write_sheet(store, sample, seed)
     return {"pairs": sheet.pairs, "of_kept": sheet.kept, "read": str(sheet.page), "fill_in": str(sheet.table)}
 
 
-def _read(store: Any, path: Any) -> dict[str, Any]:
+def _read(store: "Store", path: Path) -> dict[str, Any]:
     from iterpref.viewer.review_marks import read_sheet
 
     found = read_sheet(store, path)

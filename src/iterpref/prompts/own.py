@@ -8,6 +8,7 @@ has to ask for the same parts as the shipped one.
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,7 +37,7 @@ QUESTIONS: dict[str, Wording] = {
         {
             "features": "{}",
             "mandatory": "sorting",
-            "code": "",
+            "code": "x = 1",
             "form": "function",
             "tests": "unittest",
             "packages": ("numpy",),
@@ -107,9 +108,9 @@ class Prompts:
         return Message(role="assistant", content=shown), Message(role="user", content=asked)
 
     def identity(self, name: str) -> str:
-        """What a question's wording adds to an identity; "" for the shipped one."""
+        """What a question's wording adds to an identity; "" for the shipped one, and for a copy of it."""
         own = self._own.get(name)
-        return fingerprint([own.text]) if own else ""
+        return fingerprint([own.text]) if own and own.text.strip() != _shipped(name).strip() else ""
 
     def need(self, name: str, placeholder: str, why: str) -> None:
         """ConfigError where the user's template leaves out what these settings are about."""
@@ -119,6 +120,10 @@ class Prompts:
 
 
 SHIPPED = Prompts()
+
+
+def _shipped(name: str) -> str:
+    return files("iterpref.prompts").joinpath(f"{name}.jinja").read_text(encoding="utf-8")
 
 
 def _files() -> str:
