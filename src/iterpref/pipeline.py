@@ -15,8 +15,8 @@ from iterpref.analysis.funnel import PairTally
 from iterpref.config import Config
 from iterpref.debugging.check_tasks import TaskCheck, check_run
 from iterpref.debugging.debug import DebugProgress
-from iterpref.debugging.debug_run import check_tasks, debug_tasks
-from iterpref.debugging.shards import debug_in_shards
+from iterpref.debugging.debug_run import check_tasks
+from iterpref.debugging.shards import debug_run
 from iterpref.diagnosis import DiagnosisProgress, diagnose_run
 from iterpref.evaluation import CheckpointScorer, evaluate_model, evaluate_samples, stronger_tasks
 from iterpref.exporting import DATA_FILE, Export, ExportFormat, dataset_card, export_pairs, format_named
@@ -27,7 +27,7 @@ from iterpref.pairing import PARQUET, JudgeProgress, judge_run, pair_run, write_
 from iterpref.records import Result
 from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 from iterpref.synthesis.judge_tests import TestJudgeProgress, score_run
-from iterpref.synthesis.pair_features import PairFeaturesProgress, count_features_run
+from iterpref.synthesis.pair_features import count_features_run
 from iterpref.synthesis.revise import RevisionProgress, revise_run
 from iterpref.synthesis.synthesize import SynthesisProgress, synthesize_run
 from iterpref.synthesis.validate_run import validate_run
@@ -39,8 +39,7 @@ __all__ = ["check", "count_features", "debug", "diagnose", "evaluate", "export",
 
 
 def run_all(run: OpenedRun) -> None:
-    """The main job, every arrow once; what is done is not done again. Without tasks, or with keys of `training:` that
-    can't be used, it raises StoreError or ConfigError before it evaluates anything."""
+    """The main job, every arrow once; what is done is not done again. Tasks and `training:` are checked first."""
     check_tasks(run)
     check_keys(run.config.training, known_keys())
     evaluate(run, run.config.model)
@@ -72,15 +71,12 @@ def check(run: OpenedRun) -> TaskCheck:
 @stage("debug")
 def debug(run: OpenedRun) -> DebugProgress:
     """Tasks → trajectories: programs, what their tests said, and repairs until they pass."""
-    if run.config.parallel.backend != "serial" and run.config.parallel.what == "shards":
-        debug_in_shards(run)  # the pass over all tasks that follows finds nothing left to do
-    return debug_tasks(run)
+    return debug_run(run)
 
 
 @stage("validate")
 def validate(run: OpenedRun) -> dict[str, Any]:
     """Tasks → how far their tests can be trusted, by the programs that pass them; and by those that fail."""
-    run.need(run.store.count_tasks(), "tasks to measure", "iterpref import brings some")
     return validate_run(run, stronger_tasks(run))
 
 
@@ -90,10 +86,8 @@ def score_tests(run: OpenedRun) -> TestJudgeProgress:
     return score_run(run)
 
 
-@stage("judge features")
-def count_features(run: OpenedRun) -> PairFeaturesProgress:
-    """Kept pairs → the features of their programs by category, named by a model."""
-    return count_features_run(run)
+# Kept pairs → the features of their programs by category, named by a model.
+count_features = stage("judge features")(count_features_run)
 
 
 @stage("revise")
@@ -136,8 +130,7 @@ def export(
 def train(
     folder: RunFolder, config: Config, show: OnProgress = quiet, name: str = DEFAULT_TRAINING, restart: bool = False
 ) -> TrainSummary:
-    """Pairs → a model in `model/`, or for another `name` in `models/`; `restart` deletes the training that is there.
-    Opens no database, so that it works on every node of a launcher."""
+    """Pairs → a model in `model/`, or another `name` in `models/`. Opens no database: any node of a launcher can."""
     return train_run(folder, config, CheckpointScorer, show, name, restart)
 
 

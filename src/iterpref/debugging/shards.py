@@ -28,6 +28,13 @@ _ONLY_SPEED = {"sandbox.workers", "sandbox.service", "debugging.concurrency"} | 
 }  # fmt: skip
 
 
+def debug_run(run: OpenedRun) -> DebugProgress:
+    """Debug the run's tasks, in shards where the configuration says so; see `debug_tasks`."""
+    if run.config.parallel.backend != "serial" and run.config.parallel.what == "shards":
+        debug_in_shards(run)  # the pass over all tasks that follows finds nothing left to do
+    return debug_tasks(run)
+
+
 def debug_in_shards(run: OpenedRun) -> None:
     """Debug all shards and bring them together."""
     parallel = run.config.parallel

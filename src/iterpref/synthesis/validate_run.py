@@ -19,6 +19,7 @@ def validate_run(run: OpenedRun, stronger: Mapping[str, Task]) -> dict[str, Any]
 
     `stronger`: tasks with stronger tests, by the id of the task they are for. Returns the summary of all measured now.
     """
+    run.need(run.store.count_tasks(), "tasks to measure", "iterpref import brings some")
     settings, store = run.config.validation, run.store
     validator = Validator(settings, run.sandbox, run.config.seed, stronger, run.config.limits)
 

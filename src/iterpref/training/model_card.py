@@ -1,9 +1,8 @@
 """What stands in a trained model's README.md: what it was made of, by which method, and how to load it."""
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-from iterpref import __version__
 
 if TYPE_CHECKING:
     from iterpref.training.trainer import FocalDPOTrainer
@@ -28,7 +27,7 @@ library_name: transformers
 
 {name} after {trainer.state.global_step} steps of `{args.method}` on {len(trainer.train_dataset):,} preference pairs: a
 program that passes its tests, and one that fails them, of which focal methods penalise the wrong lines alone
-([arXiv:2503.02783]({PAPER})). Made by iterpref {__version__}; `training_log.json` has every step.
+([arXiv:2503.02783]({PAPER})). Made by iterpref {version("iterpref")}; `training_log.json` has every step.
 
 {settings}
 
