@@ -216,8 +216,7 @@ def pair_categories(note: Mapping[str, Any], kept: Iterable[PreferencePair]) -> 
         return None
 
     def per_thousand(side: str, name: str) -> float:
-        found: int = sum(counts[side].get(name, 0) for counts in counted)
-        return 1000 * found / len(counted)
+        return 1000 * float(sum(counts[side].get(name, 0) for counts in counted)) / len(counted)
 
     names = note["categories"]
     rows = [PairCategoryRow(name, per_thousand("chosen", name), per_thousand("rejected", name)) for name in names]
