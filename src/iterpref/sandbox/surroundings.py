@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 
-class Place(NamedTuple):
+class Surrounding(NamedTuple):
     """`there`: by the environment's variables and a root directory. `ask`: what would allow namespaces in it."""
 
     name: str
@@ -39,16 +39,16 @@ _SLURM = (
     "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); under Pyxis or Enroot what Docker needs as well"
 )
 # Several may be around each other; a pod's files may be Docker's.
-PLACES = (
-    Place("Slurm job", lambda environment, root: "SLURM_JOB_ID" in environment, _SLURM),
-    Place("Kubernetes pod", lambda environment, root: "KUBERNETES_SERVICE_HOST" in environment, _KUBERNETES),
-    Place(
+SURROUNDINGS = (
+    Surrounding("Slurm job", lambda environment, root: "SLURM_JOB_ID" in environment, _SLURM),
+    Surrounding("Kubernetes pod", lambda environment, root: "KUBERNETES_SERVICE_HOST" in environment, _KUBERNETES),
+    Surrounding(
         "Apptainer image",
         lambda environment, root: bool({"APPTAINER_CONTAINER", "SINGULARITY_CONTAINER"} & {*environment}),
         _APPTAINER,
     ),
-    Place("Podman container", lambda environment, root: (root / "run/.containerenv").exists(), _DOCKER),
-    Place("Docker container", lambda environment, root: (root / ".dockerenv").exists(), _DOCKER),
+    Surrounding("Podman container", lambda environment, root: (root / "run/.containerenv").exists(), _DOCKER),
+    Surrounding("Docker container", lambda environment, root: (root / ".dockerenv").exists(), _DOCKER),
 )
 OTHERWISE = (
     "where that can't be had, landlock, if it is not blocked, holds programs by itself; or let another machine run "
@@ -56,9 +56,9 @@ OTHERWISE = (
 )
 
 
-def places(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> list[Place]:
+def places(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> list[Surrounding]:
     """What is around this process, the outer ones first; nothing where no sign is known."""
-    found = [place for place in PLACES if place.there(environment, root)]
+    found = [place for place in SURROUNDINGS if place.there(environment, root)]
     in_pod = any(place.name == "Kubernetes pod" for place in found)
     return [place for place in found if not (in_pod and place.ask == _DOCKER)]
 
