@@ -39,7 +39,7 @@ _SLURM = (
     "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu); under Pyxis or Enroot what Docker needs as well"
 )
 # Several may be around each other; a pod's files may be Docker's.
-PLACES = (
+SURROUNDINGS = (
     Surrounding("Slurm job", lambda environment, root: "SLURM_JOB_ID" in environment, _SLURM),
     Surrounding("Kubernetes pod", lambda environment, root: "KUBERNETES_SERVICE_HOST" in environment, _KUBERNETES),
     Surrounding(
@@ -58,7 +58,7 @@ OTHERWISE = (
 
 def places(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> list[Surrounding]:
     """What is around this process, the outer ones first; nothing where no sign is known."""
-    found = [place for place in PLACES if place.there(environment, root)]
+    found = [place for place in SURROUNDINGS if place.there(environment, root)]
     in_pod = any(place.name == "Kubernetes pod" for place in found)
     return [place for place in found if not (in_pod and place.ask == _DOCKER)]
 
