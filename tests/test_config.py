@@ -207,6 +207,8 @@ def test_a_client_without_a_price_cannot_be_made() -> None:
     [
         ("- a\n- b\n", "expected a mapping"),
         ("a: [1\n", "not valid YAML"),
+        ("seed: 1\nseed: 2\n", "seed stands here twice"),
+        ("training:\n  beta: 1\n  alpha: 1\n  beta: 2\n", "beta stands here twice"),
         ("sandbox: {worker: 1}\n", "sandbox.workers?"),
     ],
 )

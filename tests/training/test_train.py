@@ -68,6 +68,9 @@ def test_what_a_run_leaves_behind(tmp_path, run, workshop):
     assert log[-2]["loss"] < log[0]["loss"]
     trained = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
     assert len(AutoTokenizer.from_pretrained(tmp_path / "out")) == trained.config.vocab_size
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "after 6 steps of `target_rpo` on 6 preference pairs" in card
+    assert "base_model" not in card and "library_name: transformers" in card  # of a folder here nobody knows anything
     before = weights(Path(workshop(chat=True)[0]))
     assert any(not torch.equal(before[name], value) for name, value in weights(tmp_path / "out").items())
 
