@@ -75,6 +75,11 @@ def test_defect_21_each_help_says_how_long_a_setting_holds(verb: str) -> None:
 def test_stumble_1_the_settings_of_a_run_are_changed_on_purpose(run: Path) -> None:
     result = iterpref("config", "--run", run, "set", "pairing.negatives=each", "evaluation.client.kind=openai")
     assert result.exit_code == 0
+    assert set(result.output.splitlines()[-3:]) == {  # what differs from the defaults, and not ninety lines
+        "seed: 3  # default: 0",
+        "pairing.negatives: each  # default: random",
+        "evaluation.client.kind: openai  # default: null",
+    }
     values = yaml.safe_load(kept(run))
     assert (values["seed"], values["pairing"]["negatives"]) == (3, "each")
     assert values["evaluation"]["client"]["kind"] == "openai"

@@ -1,4 +1,4 @@
-"""`iterpref pair`: what it says where there are no pairs, and that it replaces pairs of another source only if told so."""
+"""`iterpref pair`: what it says where there are no pairs, and that it replaces those of another source only if told."""
 
 from pathlib import Path
 

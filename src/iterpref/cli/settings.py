@@ -48,4 +48,4 @@ def config_(
         changed = {key: value for key, value, _ in differences(resolved)}
         finish({"config": resolved.model_dump(mode="json"), "changed": changed}, as_json)
     else:
-        print(annotated(resolved), end="")
+        print(annotated(resolved, only_changed=asked == "set"), end="")

@@ -60,9 +60,12 @@ def _differences(section: BaseModel, defaults: BaseModel, prefix: str) -> Iterat
             yield key, values[name], usual[name]
 
 
-def annotated(config: Config) -> str:
-    """The configuration as YAML; what is not at its default says what that is."""
+def annotated(config: Config, *, only_changed: bool = False) -> str:
+    """The configuration as YAML; what is not at its default says what that is. Or a line for each key of that alone."""
     changed = {key: default for key, _, default in differences(config)}
+    if only_changed:
+        rows = differences(config)
+        return "".join(f"{key}: {_text(value)}  # default: {_text(default)}\n" for key, value, default in rows)
     return "\n".join(_lines(config.model_dump(mode="json"), changed, "", "")) + "\n"
 
 
