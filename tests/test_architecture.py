@@ -33,7 +33,7 @@ LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
 
 # As docs/design.md lists: of these packages, others import what `__all__` of the face names, and these modules only.
 PUBLIC = {
-    "iterpref.sandbox": {f"iterpref.sandbox.{name}" for name in ("call_tables", "doctor", "remote")},
+    "iterpref.sandbox": {f"iterpref.sandbox.{name}" for name in ("call_tables", "doctor", "remote", "surroundings")},
     "iterpref.training": set(),
     "iterpref.pairing": set(),
     "iterpref.evaluation": set(),

@@ -58,6 +58,7 @@ def commands(folder: Path) -> list[tuple[list[str], str]]:
         (["demo", "--quick", "--run", str(folder / "demo"), *SIZE], TRAIN),
         (["evaluate", *of, *benchmark], TRAIN),
         (["evaluate", *of, *benchmark, *samples], FINE),
+        (["suite", *of, "--benchmark", "playground", "--set", "evaluation.tasks=2"], TRAIN),
         (["compare", run], FINE),
         (["export", str(folder / "out"), *of, "--format", "trl"], FINE),
         (["export", str(folder / "pushed"), *of, "--format", "trl", "--push", "owner/name"], TRAIN),

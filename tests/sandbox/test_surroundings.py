@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iterpref.sandbox.doctor import around_us
-from iterpref.sandbox.surroundings import obstacles, places
+from iterpref.sandbox.surroundings import around_us, obstacles, places
 
 STATUS = "Name:\tpython\nSeccomp:\t{seccomp}\nNoNewPrivs:\t1\n"
 MOUNT = "25 24 0:22 / {at} rw,nosuid - proc proc rw\n"

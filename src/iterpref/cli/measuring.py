@@ -134,7 +134,8 @@ def doctor(as_json: AsJson = False) -> None:
     from iterpref.doing import doing
     from iterpref.progress import ProgressBars
     from iterpref.sandbox import RUNGS
-    from iterpref.sandbox.doctor import WITH_NAMESPACES, around_us, examine
+    from iterpref.sandbox.doctor import examine
+    from iterpref.sandbox.surroundings import WITH_NAMESPACES, around_us
 
     found = []
     with ProgressBars():

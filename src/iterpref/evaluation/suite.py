@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from iterpref.clients import LocalConfig
 from iterpref.config import EvaluationConfig
-from iterpref.errors import BudgetError, ConfigError, EndpointError, IterPrefError, StoppedError
+from iterpref.errors import BudgetError, ConfigError, EndpointError, IterPrefError, MissingPackageError, StoppedError
 from iterpref.evaluation.benchmarks import dataset_hash
 from iterpref.evaluation.benchmarks.registry import find
 from iterpref.evaluation.evaluate import count_refused
@@ -25,7 +25,7 @@ from iterpref.playground.coder import resolve_model
 from iterpref.records import Result, fingerprint
 from iterpref.run_folder import SUITE_NOTE
 
-_STOPPING = (BudgetError, EndpointError, StoppedError)
+_STOPPING = (BudgetError, EndpointError, MissingPackageError, StoppedError)
 
 
 @dataclass(frozen=True)

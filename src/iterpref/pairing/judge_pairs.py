@@ -85,7 +85,7 @@ def _count(progress: JudgeProgress, store: Store, pair: PreferencePair, said: di
     progress.cosmetic += not said["logical"]
 
 
-def _question(pair: PreferencePair, prompts: Prompts) -> tuple[Message, ...]:
+def _question(pair: PreferencePair, prompts: Prompts = SHIPPED) -> tuple[Message, ...]:
     text = prompts.render(
         "judge_difference",
         task="\n\n".join(message.content for message in as_messages(pair.prompt)),

@@ -8,9 +8,6 @@ from iterpref.errors import SandboxError
 from iterpref.records import Isolation
 
 from . import RUNGS, Job, Sandbox, TestFile
-from .surroundings import OTHERWISE, obstacles, places
-
-WITH_NAMESPACES = ("zygote_cgroup", "zygote", "bubblewrap")
 
 
 @dataclass(frozen=True)
@@ -51,10 +48,3 @@ def examine(rung: Isolation, measure_s: float = 1.0) -> Finding:
             sandbox.run(job)
             runs += 1
         return Finding(rung, "", round(runs / (time.perf_counter() - started), 1))
-
-
-def around_us() -> dict[str, str | dict[str, str]]:
-    """For where no namespaces can be had: what is around this process, and what to ask its administrator for."""
-    asks = {place.name: f"ask its administrator to {place.ask}" for place in places()}
-    seen = "; ".join(obstacles())
-    return {**({"around": asks} if asks else {}), **({"seen": seen} if seen else {}), "otherwise": OTHERWISE}

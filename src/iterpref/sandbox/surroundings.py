@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+WITH_NAMESPACES = ("zygote_cgroup", "zygote", "bubblewrap")
+
 
 class Surrounding(NamedTuple):
     """`there`: by the environment's variables and a root directory. `ask`: what would allow namespaces in it."""
@@ -54,6 +56,13 @@ OTHERWISE = (
     "where that can't be had, landlock, if it is not blocked, holds programs by itself; or let another machine run "
     "them (iterpref serve, and sandbox.service here)"
 )
+
+
+def around_us() -> dict[str, str | dict[str, str]]:
+    """For where no namespaces can be had: what is around this process, and what to ask its administrator for."""
+    asks = {place.name: f"ask its administrator to {place.ask}" for place in places()}
+    seen = "; ".join(obstacles())
+    return {**({"around": asks} if asks else {}), **({"seen": seen} if seen else {}), "otherwise": OTHERWISE}
 
 
 def places(environment: Mapping[str, str] = os.environ, root: Path = Path("/")) -> list[Surrounding]:

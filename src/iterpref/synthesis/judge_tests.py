@@ -77,7 +77,7 @@ def _questions(store: Store, again: bool, prompts: Prompts) -> Iterator[tuple[Te
             )
 
 
-def _question(task: Task, program: str, prompts: Prompts) -> str:
+def _question(task: Task, program: str, prompts: Prompts = SHIPPED) -> str:
     return prompts.render(
         "judge_tests",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),

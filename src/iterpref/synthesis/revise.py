@@ -149,7 +149,7 @@ def _is_check(node: ast.AST) -> bool:
     return isinstance(node, ast.Assert) or (isinstance(called, ast.Attribute) and called.attr.startswith("assert"))
 
 
-def _question(task: Task, case: FailingCase, prompts: Prompts) -> str:
+def _question(task: Task, case: FailingCase, prompts: Prompts = SHIPPED) -> str:
     return prompts.render(
         "judge_contradiction",
         task="\n\n".join(message.content for message in as_messages(task.prompt)),

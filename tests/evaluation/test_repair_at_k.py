@@ -15,7 +15,7 @@ from iterpref.errors import ConfigError
 from iterpref.evaluation import Benchmark, GeneratedAnswers, RecordedAnswers, evaluate, load_benchmark, read_samples
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
 from iterpref.programs import fenced
-from iterpref.prompts import repair_turns
+from iterpref.prompts.own import SHIPPED
 from iterpref.records import Result, Task, TestFile, as_messages
 from iterpref.sandbox import Sandbox
 from iterpref.store import Store
@@ -50,7 +50,7 @@ class Model:
                 messages = as_messages(asked.prompt)
                 if number:
                     before = programs[number - 1]
-                    messages = (*messages, *repair_turns(before, "", self._told[before]))
+                    messages = (*messages, *SHIPPED.repair_turns(before, "", self._told[before]))
                 row = {"messages": [turn.model_dump() for turn in messages], "completion": fenced(program)}
                 file.write(json.dumps(row) + "\n")
 
@@ -150,7 +150,7 @@ def test_samples_are_repaired_each_by_itself(tmp_path: Path, store: Store, sandb
     model = Model(tmp_path, TOLD)
     asked = task("a")
     turns = [turn.model_dump() for turn in as_messages(asked.prompt)]
-    repair = [*turns, *(turn.model_dump() for turn in repair_turns(WRONG, "", TOLD[WRONG]))]
+    repair = [*turns, *(turn.model_dump() for turn in SHIPPED.repair_turns(WRONG, "", TOLD[WRONG]))]
     rows = [{"messages": turns, "completions": [fenced(WRONG), fenced(RIGHT)]},
             {"messages": repair, "sample_index": 2, "completion": fenced(RIGHT)}]  # fmt: skip
     (tmp_path / "recording.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
