@@ -2,7 +2,7 @@
 
 import pytest
 
-from iterpref.analysis.dataset import by_size, by_tenths, categories, coverage, differences
+from iterpref.analysis.distributions import by_size, by_tenths, categories, coverage, differences
 from iterpref.records import PreferencePair, Span, TestQuality, merged
 from iterpref.synthesis.features import load_tree
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from iterpref.analysis.dataset import PairCategoryRow, judge_scores, pair_categories
+from iterpref.analysis.distributions import PairCategoryRow, judge_scores, pair_categories
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.config import Config, SynthesisConfig
 from iterpref.errors import BudgetError, ClientError, StoreError

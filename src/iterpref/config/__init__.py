@@ -14,19 +14,11 @@ from iterpref.records import Limits, Style
 from iterpref.rows import DatasetPart
 from iterpref.section import Section
 
+from .pairing import PairingConfig as PairingConfig
+from .sampling import SamplingConfig as SamplingConfig
 from .sandboxes import SandboxConfig as SandboxConfig
 from .suites import SuiteConfig
-
-
-class SamplingConfig(Section):
-    """How a model is asked for one completion."""
-
-    temperature: float = Field(default=0.8, ge=0)
-    """0 is greedy decoding."""
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    """Nucleus: the smallest set of tokens whose probability reaches this share."""
-    max_tokens: int = Field(default=1024, gt=0)
-    """New tokens per completion."""
+from .synthesis import SynthesisConfig as SynthesisConfig
 
 
 class DebuggingConfig(Section):
@@ -76,59 +68,6 @@ class ImportingConfig(Section):
         return DatasetPart(self.split, self.config_name, self.revision)
 
 
-class SynthesisSamplingConfig(SamplingConfig):
-    """The same, with room for a task, a solution and tests."""
-
-    max_tokens: int = Field(default=4096, gt=0, description="New tokens per completion.")
-
-
-class SynthesisConfig(Section):
-    """Seeds → tasks, drafted by a model."""
-
-    tasks: int = Field(default=100, gt=0)
-    """Drafts to ask for."""
-    tree: str | None = None
-    """Feature tree: a JSON file, or a folder with EpiCoder's two files; default: the small one of this package."""
-    snippets: str | None = None
-    """Folder of Python files whose features are extracted into the tree."""
-    instructions: str | None = None
-    """JSONL, Parquet, a folder or a hub dataset of tasks without tests (`importing.columns.prompt`): the model writes
-    solution and tests for the first `tasks` of them, instead of tasks from features."""
-    inspire: bool = False
-    """Show the snippets themselves to the model that drafts, instead of features (OSS-Instruct)."""
-    evolve_rounds: int = Field(default=0, ge=0)
-    """How often random parts of the tree are deepened and widened by the model."""
-    evolve_parts: int = Field(default=8, gt=0)
-    """Parts per round."""
-    shape: tuple[int, ...] = (5, 2, 1, 1)
-    """Features drawn per level of the tree for one task (EpiCoder)."""
-    temperature: float = Field(default=10.0, gt=0)
-    """Of the draw of features: 1 follows their frequencies, 100 is nearly uniform (EpiCoder: 10). Nothing where a tree
-    has no counts, as the package's own: `snippets` counts features of your code into it."""
-    mandatory: tuple[str, ...] = ("computation operation",)
-    """Top features that are always drawn."""
-    counted_pairs: int = Field(default=1000, gt=0)
-    """Kept pairs, drawn at random, whose features `iterpref judge --features` counts (paper, Table 17: per 1,000)."""
-    mandatory_leaves: int = Field(default=2, ge=0)
-    """Drawn features that the task must use."""
-    tests: Literal["unittest", "asserts"] = "unittest"
-    """What tests the model is asked to write: unittest files (the paper's), or plain assert statements."""
-    packages: tuple[str, ...] = ()
-    """Packages that drafts may import beside the standard library, as they are imported (numpy, sklearn); the sandbox's
-    Python must have them. Drafts that import another one are dropped."""
-    license: str = ""
-    """Licence of the tasks made; the terms of the model that writes them decide."""
-    sampling: SynthesisSamplingConfig = SynthesisSamplingConfig()
-
-    @field_validator("packages")
-    @classmethod
-    def _as_imported(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        for name in names:
-            if not name.isidentifier():
-                raise ValueError(f"{name!r} can't be imported; expected names as in import statements, such as sklearn")
-        return names
-
-
 class ValidationConfig(Section):
     """How far tests can be trusted (`iterpref validate`); what counts is decided in `pairing`."""
 
@@ -143,59 +82,6 @@ class ValidationConfig(Section):
     pass these too, or its pairs are dropped."""
     stronger_path: str | None = None
     """Local file of that benchmark; default: as for `evaluation.path`."""
-
-
-class PairingConfig(Section):
-    """Trajectories → focal preference pairs (arXiv:2503.02783, Algorithm 1)."""
-
-    negatives: Literal["random", "first", "last", "each"] = "random"
-    """Which failing versions become `rejected`: one at random (the paper's choice), the first, the last, or each."""
-    empty_removed: Literal["drop", "full", "anchor", "error"] = "drop"
-    """A fix that only inserts lines leaves nothing to penalise: drop the pair, penalise the whole program, penalise the
-    place where the lines were skipped (`anchor`), or stop."""
-    diff: Literal["lcs", "prefix_suffix"] = "lcs"
-    """Which lines differ: those off the longest common subsequence, or all between common beginning and end."""
-    failing_path: bool = False
-    """Cut D⁻ down to the lines that ran in the failing call, by a trace in the sandbox (one run more per failing
-    program); where none of them ran, or that can't be told, D⁻ stays whole."""
-    max_removed_lines: int = Field(default=20, gt=0)
-    """Pairs with more wrong lines than this are dropped (paper: 20)."""
-    max_tokens: int = Field(default=2048, gt=0)
-    """Pairs with a longer program on either side are dropped (paper: 2,048)."""
-    other_languages: bool = False
-    """Keep pairs whose code is in another language, too; the filters on comments and syntax trees see Python only."""
-    tokenizer: str | None = None
-    """`playground`, a folder or a hub id to count tokens with; default: estimated, three bytes a token."""
-    source: Literal["debugging", "sampling"] = "debugging"
-    """`sampling` pairs passing with failing draws of sampling runs (Code-Optimise's PvF, PLUM), to compare."""
-    min_line_coverage: float | None = Field(default=None, ge=0, le=1)
-    """Least share of the chosen program's lines that its tests reach; `iterpref validate` measures it."""
-    min_branch_coverage: float | None = Field(default=None, ge=0, le=1)
-    """The same for branches."""
-    min_mutation_score: float | None = Field(default=None, ge=0, le=1)
-    """Least share of programs with one small fault that the tests notice."""
-    unmeasured: Literal["keep", "drop"] = "keep"
-    """Pairs of which `iterpref validate` could not measure what they are held to, be it a threshold above or whether
-    stubs pass: a program that starts processes has no coverage, one without an operator no mutant. `keep`: nothing
-    speaks against them, and their verdict says what is missing. Pairs that were never validated fail a threshold."""
-    min_judge_score: int | None = Field(default=None, ge=1, le=5)
-    """Least of the judge's three scores for the tests; `iterpref judge --tests` asks for them."""
-    require_judge: bool = False
-    """Drop pairs that `iterpref judge` did not judge; those it calls cosmetic are dropped anyway."""
-    diagnosed: float | None = Field(default=None, gt=0, le=1)
-    """Keep only pairs whose D⁻ holds the fault: with D⁻ in it, this much less of what a model continues passes. Pairs
-    without a diagnosis (`iterpref diagnose`) are dropped then."""
-    reviewed: Literal["ignore", "not_rejected", "accepted"] = "ignore"
-    """Marks given in `iterpref view`: `not_rejected` drops pairs marked reject, `accepted` keeps only those marked
-    accept. A mark counts for the very pair that was looked at, and not if it is made anew with other text or lines."""
-    near_duplicates: float | None = Field(default=None, gt=0, le=1)
-    """Drop pairs at least this similar to an earlier one (Jaccard index of five tokens in a row); default: keep."""
-    other_runs: tuple[str, ...] = ()
-    """Run folders whose kept pairs count as earlier ones."""
-    benchmarks: tuple[str, ...] = ()
-    """JSONL files of benchmarks; pairs close to one of their tasks are dropped, and listed in the card."""
-    prompt_format: Literal["messages", "text"] = "messages"
-    """`messages` puts the prompt through the model's chat template in training; `text` is for base models."""
 
 
 class DiagnosisConfig(Section):

@@ -4,16 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iterpref.analysis import diagnosis
-from iterpref.analysis.dataset import (
+from iterpref.analysis.dataset import UnmeasuredRow, unmeasured
+from iterpref.analysis.distributions import (
     CategoryRow,
     Distribution,
     PairCategories,
-    UnmeasuredRow,
     categories,
     coverage,
     judge_scores,
     pair_categories,
-    unmeasured,
 )
 from iterpref.records import Place
 from iterpref.run_folder import FEATURE_TREE_NOTE, PAIR_FEATURES_NOTE

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from iterpref.analysis.dataset import Distribution, differences
+from iterpref.analysis.distributions import Distribution, differences
 from iterpref.analysis.funnel import PairTally
 from iterpref.records import PreferencePair
 from iterpref.store import Store
