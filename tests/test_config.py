@@ -202,6 +202,17 @@ def test_a_client_without_a_price_cannot_be_made() -> None:
         Unpriced.model_validate({"model": "m"})
 
 
+def test_yaml_may_still_merge(tmp_path: Path) -> None:
+    """A merged key that is given anew is no key that stands twice, however often the mapping is used."""
+    text = (
+        "client: &a {kind: local, model: x}\njudge_client: &b {<<: *a, model: y}\nrepair_client: {<<: *b, model: z}\n"
+    )
+    (tmp_path / "c.yaml").write_text(text)
+    config = load_config(tmp_path / "c.yaml")
+    clients = (config.client, config.judge_client, config.repair_client)
+    assert [client and client.model_dump()["model"] for client in clients] == ["x", "y", "z"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

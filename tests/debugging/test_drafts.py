@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,18 +21,6 @@ from iterpref.sandbox import Sandbox
 from iterpref.store import Store
 
 USAGE = f"{WRONG}\n\nprint(f(2))"
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=2) as opened:
-        yield opened
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(tmp_path / "run") as opened:
-        yield opened
 
 
 @pytest.fixture

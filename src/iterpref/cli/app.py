@@ -53,6 +53,13 @@ _FIRST = "a new run keeps it; else for this command only"
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help=f"YAML file in place of the run's own settings, {_ONCE}.")
 ]
+Models = Annotated[
+    Repeatable,
+    typer.Option(
+        "--model",
+        help="Folder, hub id, name of a training, or an endpoint's model; repeatable; default: the config's.",
+    ),
+]
 Overrides = Annotated[Repeatable, typer.Option("--set", help=f"One setting, as stage.key=value, {_ONCE}; repeatable.")]
 FirstConfigFile = Annotated[
     Path | None, typer.Option("--config", "-c", help=f"YAML file in place of the run's own settings; {_FIRST}.")

@@ -9,7 +9,7 @@ from typer import Option
 
 from iterpref.doing import doing
 from iterpref.errors import IterPrefError
-from iterpref.run_folder import DEFAULT_TRAINING, RunFolder, settings_note
+from iterpref.run_folder import DEFAULT_TRAINING, RunFolder
 
 from .app import AsJson, ConfigFile, NewRunOption, Overrides, RunOption, verb
 from .asking import Again, RetryDead, asking, check_calls
@@ -21,10 +21,12 @@ from .stopping import stoppable
 if TYPE_CHECKING:
     from iterpref.opened_run import OpenedRun
 
-_NO_PAIRS = (
-    "no failing program was followed by one that passes; draws may give pairs: iterpref debug --set "
-    "debugging.mode=sampling --set debugging.draws=all, then iterpref pair --set pairing.source=sampling"
-)
+_NO_PAIRS = {
+    "debugging": "no failing program was followed by one that passes; draws may give pairs: iterpref debug --set "
+    "debugging.mode=sampling --set debugging.draws=all, then iterpref pair --set pairing.source=sampling",
+    "sampling": "no task has a draw that passes beside one that fails; iterpref debug --set debugging.mode=sampling "
+    "--set debugging.draws=all makes all of them",
+}
 
 
 @verb()
@@ -56,17 +58,18 @@ def pair(
     dropped = {row.name: dict(row.reasons) for row in tally.funnel if row.dropped}
     notes = ["review marks are kept in this run and were not used; --reviewed uses them"] if unused else []
     if not tally.pairs:
-        notes.append(_NO_PAIRS)
+        notes.append(_NO_PAIRS[opened.config.pairing.source])
     told = {"note": "; ".join(notes)} if notes else {}
     finish({"pairs": tally.pairs, "kept": tally.kept, "left": left, "dropped": dropped} | told, as_json)
 
 
 def _check_source(opened: "OpenedRun") -> None:
     """Refuse to replace pairs of draws by pairs of debugging, or the other way round, where nobody said so now."""
-    noted, source = opened.store.note(settings_note("pair")) or [], opened.config.pairing.source
-    before = noted[-1]["settings"]["pairing"]["source"] if noted else source
+    from iterpref.viewer.run_facts import pairs_source
+
+    before, source = pairs_source(opened.store), opened.config.pairing.source
     kept = opened.store.count_kept_pairs()
-    if kept and before != source:
+    if kept and before not in (None, source):
         place = opened.store.folder
         raise IterPrefError(
             f"{place}: its {kept} kept pairs were made with pairing.source={before}, and the settings now say "

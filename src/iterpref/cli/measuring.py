@@ -7,9 +7,9 @@ from typer import Argument, Option
 
 from iterpref.errors import IterPrefError
 
-from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, RunOption, verb
+from .app import AsJson, FirstConfigFile, FirstOverrides, Models, NewRunOption, RunOption, verb
 from .asking import Again, RetryDead, asking
-from .opening import Repeatable, open_run
+from .opening import open_run
 from .output import finish, say_markdown, with_causes
 
 
@@ -19,10 +19,7 @@ def evaluate(
     config: FirstConfigFile = None,
     set_: FirstOverrides = None,
     as_json: AsJson = False,
-    model: Annotated[
-        Repeatable,
-        Option(help="Folder, hub id, name of a training, or an endpoint's model; repeatable; default: the config's."),
-    ] = None,
+    model: Models = None,
     samples: Annotated[
         list[Path] | None,
         Option(help="Score this file of completions (EvalPlus, BigCodeBench, LiveCodeBench); repeatable."),

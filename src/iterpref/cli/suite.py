@@ -9,7 +9,7 @@ from typer import Option
 from iterpref.errors import ConfigError, IterPrefError
 from iterpref.files import write_text
 
-from .app import AsJson, FirstConfigFile, FirstOverrides, NewRunOption, verb
+from .app import AsJson, FirstConfigFile, FirstOverrides, Models, NewRunOption, verb
 from .asking import Again, RetryDead, asking
 from .opening import Repeatable, open_run
 from .output import finish, say_markdown
@@ -25,10 +25,7 @@ def suite(
     config: FirstConfigFile = None,
     set_: FirstOverrides = None,
     as_json: AsJson = False,
-    model: Annotated[
-        Repeatable,
-        Option(help="Folder, hub id, name of a training, or an endpoint's model; repeatable; default: the config's."),
-    ] = None,
+    model: Models = None,
     benchmark: Annotated[
         Repeatable, Option(help="Only this benchmark; repeatable; default: suite.benchmarks, else the paper's nine.")
     ] = None,

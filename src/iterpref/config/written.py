@@ -18,13 +18,14 @@ _READ_OTHERWISE = (bool, int, float, datetime.date)
 class OneOfEach(yaml.SafeLoader):
     """Refuses a key that stands twice in one mapping, of which YAML's own loader would take the last in silence."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
         seen = set()
         for key, _ in node.value:
-            if key.tag != "tag:yaml.org,2002:merge" and key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"{key.value} stands here twice", key.start_mark)
+            if isinstance(key.value, str) and key.value in seen:
+                raise yaml.composer.ComposerError(None, None, f"{key.value} stands here twice", key.start_mark)
             seen.add(key.value if isinstance(key.value, str) else id(key))
-        return super().construct_mapping(node, deep)
+        return node
 
 
 def as_written(text: str) -> Any:

@@ -35,6 +35,12 @@ def sources(store: Store) -> list[str]:
     return [key.removeprefix(prefix) for key in store.notes(prefix)]
 
 
+def pairs_source(store: Store) -> str | None:
+    """What the run's pairs were made of, `debugging` or `sampling`; None before any pairing."""
+    noted = store.note(settings_note("pair"))
+    return str(noted[-1]["settings"]["pairing"]["source"]) if noted else None
+
+
 def _noted(store: Store, stage: str) -> Iterator[tuple[str, dict[str, Any]]]:
     if stage != "train":
         every = store.note(settings_note(stage)) or []

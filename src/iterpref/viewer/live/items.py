@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, HTTPException, Query, Response
 
 from iterpref.records import PreferencePair, Trajectory, as_messages
-from iterpref.run_folder import settings_note
 from iterpref.store import PairFilter, Store, TaskFilter, read_marks
 from iterpref.viewer.diffs import sides_of
+from iterpref.viewer.run_facts import pairs_source
 from iterpref.viewer.steps import feedback_on, trajectory_steps
 
 from .lists import PairQuery, TaskQuery
@@ -103,19 +103,13 @@ def _pair(store: Store, name: str, query: PairQuery) -> dict[str, Any]:
         "rejected": rejected,
         "chosen": chosen,
         "mark": mark,
-        "of_draws": _of_draws(store),
+        "of_draws": pairs_source(store) == "sampling",
         "outdated": mark is not None and mark.content_hash != found.content_hash,
         "query": query.given(),
         "before": before,
         "after": after,
         "siblings": store.count_listed_pairs(PairFilter(text=found.task_id)),
     }
-
-
-def _of_draws(store: Store) -> bool:
-    """Whether the pairs were made of draws, which a command that makes them anew has to be told."""
-    noted = store.note(settings_note("pair"))
-    return bool(noted) and noted[-1]["settings"]["pairing"]["source"] == "sampling"
 
 
 def _said(store: Store, pair: PreferencePair) -> str:
