@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from iterpref.clients import Completion, Ledger, Request, Sampling
+from iterpref.clients import Client, Completion, Ledger, Request, Sampling
 from iterpref.clients.replay import ReplayClient
 from iterpref.errors import ClientError
 from iterpref.records import Message
@@ -108,6 +108,54 @@ def test_an_error_that_nobody_waits_for_any_more_is_not_printed(store: Store, re
         return printed
 
     assert asyncio.run(stopped_first()) == []
+
+
+class Endless(Client):
+    """Answers no call, and notes which were stopped."""
+
+    name = "endless"
+
+    def __init__(self) -> None:
+        self.stopped: list[int] = []
+
+    async def complete(self, request: Request) -> Completion:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)  # as an HTTP client closes its connection
+            self.stopped.append(request.sample_index)
+        raise AssertionError
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_ended(store: Store) -> None:
+    """Before the stage ends: the event loop's end cancels an HTTP client's own tasks, too, which they don't survive."""
+    client = Endless()
+
+    async def stopped() -> list[int]:
+        ledger = Ledger(client, store)
+        waiters = [asyncio.ensure_future(ledger.complete(Request(messages=HELLO, sample_index=i))) for i in (0, 0, 1)]
+        await asyncio.sleep(0.01)
+        waiters[0].cancel()
+        waiters[2].cancel()
+        await asyncio.gather(waiters[0], waiters[2], return_exceptions=True)
+        ended = list(client.stopped)
+        waiters[1].cancel()
+        await asyncio.gather(waiters[1], return_exceptions=True)
+        return ended
+
+    assert asyncio.run(stopped()) == [1]
+    assert client.stopped == [1, 0]
+
+
+def test_a_call_that_was_ended_may_be_asked_again_at_once(store: Store, recording: Path) -> None:
+    async def again() -> str:
+        ledger = Ledger(Counted(recording), store)
+        waiter = asyncio.ensure_future(ledger.complete(Request(messages=HELLO)))
+        await asyncio.sleep(0)
+        waiter.cancel()
+        return (await ledger.complete(Request(messages=HELLO)))[1].text
+
+    assert asyncio.run(again()) == "a"
 
 
 def test_a_line_may_hold_other_line_separators(store: Store, tmp_path: Path) -> None:

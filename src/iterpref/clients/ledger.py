@@ -11,6 +11,7 @@ exceeded by calls in flight.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -108,6 +109,7 @@ class Ledger:
     paid: int = field(default=0, init=False)
     cached: int = field(default=0, init=False)
     _in_flight: dict[str, asyncio.Task[Completion]] = field(default_factory=dict, init=False)
+    _waiting: Counter[asyncio.Task[Completion]] = field(default_factory=Counter, init=False)
     _dead_in_a_row: list[str] = field(default_factory=list, init=False)
 
     @property
@@ -145,14 +147,33 @@ class Ledger:
         if key not in self._in_flight:
             self._in_flight[key] = asyncio.create_task(self._pay(key, request))
             self._in_flight[key].add_done_callback(partial(self._ended, key))
-        return key, await asyncio.shield(self._in_flight[key])
+        return key, await self._answer(key, self._in_flight[key])
+
+    async def _answer(self, key: str, call: asyncio.Task[Completion]) -> Completion:
+        """Wait for a call, maybe with others. Whoever is the last to be stopped ends it, and waits for its end.
+
+        A call left to the end of the event loop would be cancelled there with all that its HTTP client has begun, and
+        anyio's tasks (4.16) don't survive that before their first step: each leaves a coroutine that nobody awaits.
+        """
+        self._waiting[call] += 1
+        try:
+            return await asyncio.shield(call)
+        finally:
+            self._waiting[call] -= 1
+            if not self._waiting[call]:
+                del self._waiting[call]
+                if not call.done():
+                    del self._in_flight[key]  # whoever asks from now on begins another
+                    call.cancel()
+                    await asyncio.wait([call])
 
     def takes(self, call_id: str) -> bool:
         """Whether what came of a call made before still stands: not where calls up to it are made again."""
         return not self.since or self.store.is_later(call_id, self.since)
 
     def _ended(self, key: str, call: asyncio.Task[Completion]) -> None:
-        del self._in_flight[key]
+        if self._in_flight.get(key) is call:
+            del self._in_flight[key]
         if not call.cancelled():
             call.exception()  # read here: whoever waited may have been stopped by another call's error meanwhile
 
