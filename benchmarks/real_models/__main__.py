@@ -30,7 +30,7 @@ from .jobs import run_in_processes, this_command
 from .lab import Lab
 from .pairs import TRAINING
 from .plan import FULL, HUB_ID, MBPP, QUICK, Experiment, Rates, Scale, expected
-from .published import DATA, ROOT, take_published, write_pairs
+from .published import DATA, ROOT, take_published, with_published, write_pairs
 from .records import Records
 from .steps import needed_by, steps
 from .tables import tables
@@ -146,7 +146,7 @@ def _write_tables(path: Path, folder: Path, records: Records) -> None:
 def _publish(records: Records, work: Path, scale: Scale) -> None:
     if replace(scale, rates=FULL.rates) != FULL:
         sys.exit(f"error: {PAGE} shows the experiment that was fixed before; {scale.name} is another")
-    found = records.all()
+    found = with_published(records.all())
     page = ROOT / PAGE
     write_text(page, filled(page.read_text(encoding="utf-8"), tables(found) | pictures(found, "figures/")))
     for name, chart in charts(found).items():

@@ -1,6 +1,7 @@
 """READ FIRST: what is run on a real model, in which order, on how much, and about how long each step takes.
 
-    debugging → controls of the first repair → pairs → trainings (method × rate) → choice by validation → benchmarks
+    debugging → controls of the first repair → pairs → diagnosis of the pairs
+                                               pairs → trainings (method × rate) → choice by validation → benchmarks
 
 `FULL` is fixed before the runs (docs/real-models.md). Each step leaves a record in the work folder and is skipped when
 it is there; what a step had paid when it was killed lies in its run folder. Not here: how a step is done (steps.py).
@@ -111,6 +112,7 @@ PROMPT, REPAIR, ANSWER, BENCHMARK_ANSWER, PAIR = 130, 420, 160, 120, 400
 REACHED = (1.0, 0.55, 0.47, 0.43, 0.40, 0.38)
 DRAWN = (1.0, 0.55, 0.42, 0.36, 0.32, 0.29)
 TASKS, VALIDATION, EVALUATED = 374, 90, 164 + 224
+CONTINUATIONS = 7  # of a pair: two from each of three or four places, the rest of an answer each
 REPAIRER_COST = 3.0  # an answer of the 1.5B takes about three of the 0.5B
 
 
@@ -132,6 +134,8 @@ def expected(experiment: Experiment) -> dict[str, Tokens]:
         steps["repairer"] = Tokens(control.prompt * REPAIRER_COST, control.answer * REPAIRER_COST)
     validated = _asked(min(scale.validation or VALIDATION, VALIDATION))
     steps["pairs"] = Tokens()
+    begun = scale.pairs * CONTINUATIONS
+    steps["diagnosis"] = Tokens(begun * PROMPT, begun * ANSWER / 2)
     for method, rate in experiment.trainings():
         trained = Tokens(validated.prompt, validated.answer, scale.pairs * PAIR)
         steps[f"train-{training_name(method, rate)}"] = trained

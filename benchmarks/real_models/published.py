@@ -22,7 +22,7 @@ from .records import Record
 
 ROOT = Path(__file__).parents[2]
 DATA, PAIRS = ROOT / "benchmarks/data/real_models.json", ROOT / "benchmarks/data/real_models_pairs.jsonl"
-_LATER = ("train", "validate", "evaluate")  # steps that are run anew
+_LATER = ("diagnosis", "train", "validate", "evaluate")  # steps that are run anew
 
 
 def write_pairs(work: Path, path: Path = PAIRS) -> None:
@@ -45,6 +45,12 @@ def take_published(lab: Lab, records: Path = DATA, pairs: Path = PAIRS) -> None:
     for step, record in found.items():
         if not step.startswith(_LATER):
             lab.records.put(step, record)
+
+
+def with_published(found: dict[str, Record], records: Path = DATA) -> dict[str, Record]:
+    """Records of a folder; where its pairs are the published ones, with those of the steps that it didn't run anew."""
+    published: dict[str, Record] = json.loads(records.read_text(encoding="utf-8"))
+    return published | found if "pairs" in found and found["pairs"] == published.get("pairs") else found
 
 
 def _with_prompts(lab: Lab, path: Path) -> list[PreferencePair]:

@@ -8,6 +8,7 @@ from functools import partial
 
 from . import debugging
 from .data import benchmark_tasks
+from .diagnosis import diagnosis
 from .evaluation import evaluate
 from .lab import Lab
 from .pairs import own_pairs
@@ -28,7 +29,7 @@ def steps(experiment: Experiment) -> dict[str, Step]:
     }
     if experiment.repairer:
         found["repairer"] = debugging.repairer
-    found["pairs"] = own_pairs
+    found |= {"pairs": own_pairs, "diagnosis": diagnosis}
     for method, rate in experiment.trainings():
         found[f"train-{training_name(method, rate)}"] = partial(train, method=method, rate=rate)
     found["validate-base"] = validate_base
@@ -44,7 +45,7 @@ def needed_by(step: str, names: Collection[str]) -> set[str]:
         return {"debugging"}
     if kind == "pairs":
         return {"debugging", "sampling"}
-    if kind == "train":
+    if kind in ("diagnosis", "train"):
         return {"pairs"}
     if kind == "evaluate":  # a method's rate is chosen among all of its trainings
         return {name for name in names if name.startswith(f"train-{entrant}-")}

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from benchmarks.pages import NOT_RUN, Rows, markdown, percent
 
 from iterpref.analysis.compare import mcnemar_p
+from iterpref.analysis.diagnosis import PLACES
 from iterpref.analysis.taxonomy import KINDS, PAPER_KINDS
+from iterpref.statistics import mean_and_error
 
 from .evaluation import Paired, counted, fixed_tests, paired, smallest_difference
 from .plan import BENCHMARKS, METHODS
@@ -18,6 +20,7 @@ from .training import choose_rate, scores_of
 
 ARMS = {"removed": "feedback removed", "shuffled": "another task's feedback", "sampling": "one more draw",
         "repairer": "repaired by the larger model"}  # fmt: skip
+VERDICTS = {"holds": "pairs whose D⁻ holds the fault", "passes_after": "… that pass after D⁻", "undecided": "undecided"}
 DIFFERING = (0.05, 0.1, 0.15, 0.2)
 Found = Mapping[str, Record]
 
@@ -25,8 +28,8 @@ Found = Mapping[str, Record]
 def tables(records: Found) -> dict[str, str]:
     """Name → table, or that it was not run."""
     made: dict[str, str] = {}
-    for make in (_tasks, _detectable, _calls, _iterations, _first_repair, _failures, _yield, _funnel, _rates, _scores,
-                 _tests, _paired, _kinds):  # fmt: skip
+    for make in (_tasks, _detectable, _calls, _iterations, _first_repair, _failures, _yield, _funnel, _diagnosis,
+                 _rates, _scores, _tests, _paired, _kinds):  # fmt: skip
         name = make.__name__.removeprefix("_").replace("_", "-")
         try:
             made[name] = make(records) or NOT_RUN
@@ -132,6 +135,26 @@ def _funnel(records: Found) -> str:
         for way, funnel in funnels.items()
     ]
     return markdown(["pairs of", "found", *names, "kept", "trained on"], rows)
+
+
+def _diagnosis(records: Found) -> str:
+    """Continuations that pass, by where they begin: of all pairs, and of those of debugging and of sampling."""
+    pairs = records["diagnosis"]["pairs"]
+    groups = {"all": pairs} | {way: [row for row in pairs if row["origin"] == way] for way in ("debugging", "sampling")}
+    rows: Rows = [
+        [said, *(_shares([row[place] for row in found if row[place] is not None]) for found in groups.values())]
+        for place, said in PLACES.items()
+    ]
+    for verdict, said in VERDICTS.items():
+        rows.append([said, *(sum(row["verdict"] == verdict for row in found) for found in groups.values())])
+    return markdown(["continued", *(f"{way} ({len(found)})" for way, found in groups.items())], rows)
+
+
+def _shares(shares: Sequence[float]) -> str:
+    if len(shares) < 2:
+        return percent(shares[0]) if shares else ""
+    mean, error = mean_and_error(shares)
+    return f"{percent(mean)} (± {percent(error or 0)})"
 
 
 def _rates(records: Found) -> str:

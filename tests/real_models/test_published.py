@@ -1,14 +1,16 @@
 """The published pairs: written without their prompts, and whole again from MBPP's file."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from benchmarks.real_models.data import training_file
+from benchmarks.real_models.diagnosis import diagnosis
 from benchmarks.real_models.lab import Lab
 from benchmarks.real_models.pairs import TRAINING
 from benchmarks.real_models.plan import FULL, Experiment
-from benchmarks.real_models.published import DATA, take_published, write_pairs
+from benchmarks.real_models.published import DATA, take_published, with_published, write_pairs
 from benchmarks.real_models.records import Records
 
 from iterpref import pipeline
@@ -19,6 +21,8 @@ from iterpref.run_folder import RunFolder
 from iterpref.training.reading import read_pairs
 
 from .small_data import write_data
+
+SMALL = ("sandbox.min_isolation=rlimits", "diagnosis.sampling.max_tokens=24")
 
 
 def lab(work: Path, mbpp: str) -> Lab:
@@ -62,6 +66,30 @@ def test_they_come_back_as_they_were(tmp_path: Path, mbpp: str) -> None:
     second.records.put("pairs", {"own": True})
     take_published(second, records, file)
     assert second.records["pairs"] == {"own": True}, "a folder with pairs keeps its own"
+
+
+def test_steps_that_were_not_run_anew_keep_their_published_records(tmp_path: Path) -> None:
+    records = tmp_path / "records.json"
+    records.write_text(
+        json.dumps({"pairs": {"chosen": ["p"]}, "train-dpo-0.1": {"old": 1}, "evaluate-base": {"old": 1}})
+    )
+    anew = {"pairs": {"chosen": ["p"]}, "train-dpo-0.1": {"new": 1}}
+    assert with_published(anew, records) == anew | {"evaluate-base": {"old": 1}}
+    others = {"pairs": {"chosen": ["q"]}}
+    assert with_published(others, records) == others
+    assert with_published({}, records) == {}
+
+
+def test_the_pairs_are_continued_by_the_model(tmp_path: Path, mbpp: str) -> None:
+    """The playground's coder knows nothing of these tasks: what it writes is run, and fails."""
+    made = with_pairs(tmp_path / "work", mbpp)
+    ids = [row["pair_id"] for row in read_pairs(RunFolder(made.folder(TRAINING)).pairs).to_list()]
+    made.records.put("pairs", {"chosen": [[ids[0], "debugging"], [ids[1], "sampling"], [ids[2], "sampling"]]})
+    made = replace(made, experiment=replace(made.experiment, settings=SMALL))
+    found = diagnosis(made)
+    chosen = made.records["pairs"]["chosen"]
+    assert [[row["pair"], row["origin"]] for row in found["pairs"]] == chosen and not found["failed"]
+    assert all(row["after_added"] == row["after_removed"] == 0 for row in found["pairs"])
 
 
 def test_bad_input_other_tasks_than_the_pairs_were_made_of(tmp_path: Path, mbpp: str) -> None:

@@ -15,6 +15,7 @@ from iterpref.clients.openai.concurrency import Limiter
 
 POOL = 32  # connections that are kept together
 FIRST_REST_S, MOST_REST_S = 1.0, 60.0
+_UNREAD: Any = {"headers": {"X-Stainless-Raw-Response": "true"}}  # what the SDK's `with_raw_response` says, too
 
 
 class Endpoint:
@@ -47,11 +48,14 @@ class Endpoint:
         self._rests_until, self._rest_s = 0.0, FIRST_REST_S
 
     async def post(self, body: dict[str, Any], extra: dict[str, Any]) -> bytes:
-        """One HTTP request; the whole of it, a body that drips included, ends within the timeout."""
+        """One HTTP request; the whole of it, a body that drips included, ends within the timeout.
+
+        Not through the SDK's typed methods: walking through the body by its types takes a quarter of a call's time.
+        """
+        path = "/completions" if "prompt" in body else "/chat/completions"
         async with asyncio.timeout(self._settings.timeout_s):
             with self._least_busy().used() as sdk:
-                create: Any = (sdk.completions if "prompt" in body else sdk.chat.completions).with_raw_response.create
-                response = await create(**body, extra_body=extra or None)
+                response: Any = await sdk.post(path, cast_to=object, body={**body, **extra}, options=_UNREAD)
                 return bytes(response.content)
 
     def sdk(self) -> openai.AsyncOpenAI:
