@@ -25,8 +25,8 @@ _COLOURS = re.compile(r"\x1b\[[\d;]*m")
 # What is said of work under way, most of it on busy machines only.
 _PROGRESS = re.compile(r"^[\w ]+: \d+/\d+\b|^[a-z][\w ]*,? [\d:]+( s)?$|^working$|^$")
 _HEREDOC = re.compile(r"<<'(\w+)'")
-# Hashes, sizes in other units, times and numbers: what may differ between two machines.
-_VARIABLE = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|[+−-]?\d[\d.,:]*(?:e-?\d+)?")
+# Hashes, also those that a narrow column breaks, sizes in other units, times and numbers: what machines may differ in.
+_VARIABLE = re.compile(r"\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b|(?<=:)[0-9a-f]+\b|[+−-]?\d[\d.,:]*(?:e-?\d+)?")
 
 
 @dataclass(frozen=True)
