@@ -138,9 +138,10 @@ def _funnel(records: Found) -> str:
 
 
 def _diagnosis(records: Found) -> str:
-    """Continuations that pass, by where they begin: of all pairs, and of those of debugging and of sampling."""
+    """Continuations that pass, by where they begin: of all pairs, of each way's, and where lines follow D⁻."""
     pairs = records["diagnosis"]["pairs"]
     groups = {"all": pairs} | {way: [row for row in pairs if row["origin"] == way] for way in ("debugging", "sampling")}
+    groups["lines left after D⁻"] = [row for row in pairs if row["goes_on"]]
     rows: Rows = [
         [said, *(_shares([row[place] for row in found if row[place] is not None]) for found in groups.values())]
         for place, said in PLACES.items()

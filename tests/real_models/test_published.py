@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from benchmarks.real_models.data import training_file
-from benchmarks.real_models.diagnosis import diagnosis
+from benchmarks.real_models.diagnosis import diagnosis, goes_on
 from benchmarks.real_models.lab import Lab
 from benchmarks.real_models.pairs import TRAINING
 from benchmarks.real_models.plan import FULL, Experiment
@@ -14,6 +14,7 @@ from benchmarks.real_models.published import DATA, take_published, with_publishe
 from benchmarks.real_models.records import Records
 
 from iterpref import pipeline
+from iterpref.config import PairingConfig
 from iterpref.errors import RecordError
 from iterpref.pairing import focal_pair, write_dataset
 from iterpref.records import ImportedPair, as_messages
@@ -90,6 +91,17 @@ def test_the_pairs_are_continued_by_the_model(tmp_path: Path, mbpp: str) -> None
     chosen = made.records["pairs"]["chosen"]
     assert [[row["pair"], row["origin"]] for row in found["pairs"]] == chosen and not found["failed"]
     assert all(row["after_added"] == row["after_removed"] == 0 for row in found["pairs"])
+    assert not any(row["goes_on"] for row in found["pairs"]), "`return` is the last line of each"
+
+
+@pytest.mark.parametrize(
+    ("rejected", "more"),
+    [("```python\na = 2\nb = 1\n```", True), ("a = 2\n\n", False), ("```python\na = 2\n```\nDone.", False)],
+)
+def test_whether_lines_follow_the_wrong_ones(rejected: str, more: bool) -> None:
+    text = ImportedPair(pair_id="p", task_id="t", prompt=as_messages("Write."), source="here",
+                        chosen=rejected.replace("2", "1"), rejected=rejected)  # fmt: skip
+    assert goes_on(focal_pair(text, PairingConfig())) is more
 
 
 def test_bad_input_other_tasks_than_the_pairs_were_made_of(tmp_path: Path, mbpp: str) -> None:
