@@ -209,6 +209,8 @@ def main() -> None:
         what, job = options.worker
         print(json.dumps({"predict": predict, "measure": measure}[what](json.loads(job))))
         return
+    if options.work:
+        options.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         work = Path(folder)
         rows: Any = (
