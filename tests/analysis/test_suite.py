@@ -137,3 +137,12 @@ def test_how_it_is_written() -> None:
     assert latex.startswith(LATEX)
     assert latex.endswith("\\bottomrule\n\\end{tabular}\n" + latex.split("\\end{tabular}\n")[1])
     assert all(line.startswith("%") for line in latex.split("\\end{tabular}\n")[1].splitlines())
+
+
+def test_why_a_cell_is_empty_is_one_line() -> None:
+    """Whatever a server's last words were: LaTeX would set the second one as text."""
+    made = suite_table({"m": {}}, ["own"], "m", missing=["m on own: vllm ended:\nCUDA error\n50 % of 80 GB"])
+    behind = as_latex(made).split("\\end{tabular}\n")[1].splitlines()
+    assert all(line.startswith("%") for line in behind)
+    assert behind[-1] == "% m on own: vllm ended: CUDA error 50 % of 80 GB"
+    assert as_markdown(made).splitlines()[-1] == "- m on own: vllm ended: CUDA error 50 % of 80 GB."

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from endpoints import Scripted, completion
 from typer.testing import CliRunner
 
 from iterpref.cli import app
@@ -106,3 +107,33 @@ def test_bad_input_seeds_that_can_not_be_read(tmp_path: Path) -> None:
     )
     assert "synthesis.snippets: gone: expected a folder with .py files" in str(told.exception)
     assert not (tmp_path / "run").exists()
+
+
+def test_an_estimate_is_of_what_debugging_then_asks(tmp_path: Path) -> None:
+    """Four tasks that one model didn't solve in two iterations: nothing is left; with other settings it is."""
+    run = tmp_path / "run"
+    with Store.open(run) as store:
+        store.put_tasks(playground_tasks("train", 4))
+
+    def words(url: str, *more: str) -> list[str]:
+        values = ["client.kind=openai", "client.model=m", f"client.base_url={url}", "debugging.max_iterations=1", *more]
+        return ["debug", "--run", str(run), *(word for value in values for word in ("--set", value))]
+
+    with Scripted(lambda body: (200, completion("```python\nx = 1\n```"))) as server:
+        assert CliRunner().invoke(app, words(server.url)).exit_code == 0
+        assert server.requests == 8
+        done = asked(*words(server.url))
+        assert (done["tasks_left"], done["expected_calls"]) == (0, 0)
+        for change, calls in {
+            "debugging.max_iterations=3": 8,
+            "debugging.sampling.temperature=0.5": 8,
+            "client.model=teacher": 8,
+            "seed=7": 8,
+            "repair_client={kind: openai, model: teacher}": 8,
+        }.items():
+            said = asked(*words(server.url, change))
+            assert (change, said["tasks_left"], said["most_calls"]) == (change, 4, calls)
+        assert CliRunner().invoke(app, words(server.url, "debugging.max_iterations=3")).exit_code == 0
+        assert server.requests == 16
+    elsewhere = asked(*words("http://127.0.0.1:9/v1"))
+    assert (elsewhere["tasks_left"], elsewhere["based_on"]) == (4, "the paper's pass rates")

@@ -195,3 +195,14 @@ def test_defect_7_another_way_to_begin_a_turn(tmp_path: Path) -> None:
 
 def test_hub_ids_of_two_owners_are_two() -> None:
     assert _identity("Qwen/X", None) != _identity("other/X", None)
+
+
+@pytest.mark.parametrize(("root", "said"), [("/models/b", 1), ("/models/a", 0), (None, 0)])
+def test_addresses_that_serve_other_weights_are_told(root: str | None, said: int, caplog: Any) -> None:
+    with Scripted(lambda _: (200, completion(""))) as one, Scripted(lambda _: (200, completion(""))) as other:
+        one.models = [{"id": "m", "root": "/models/a"}]
+        other.models = [{"id": "m", "root": root}] if root else None
+        away = "http://127.0.0.1:9/v1"
+        OpenAIConfig(model="m", base_url=(one.url, other.url, away)).weights()
+    expected = f"{one.url} serves m with root /models/a, but {other.url} with /models/b; if these are other weights"
+    assert [expected in message for message in caplog.messages] == [True] * said

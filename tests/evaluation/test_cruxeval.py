@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from iterpref.errors import RecordError
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.benchmarks.cruxeval import answering
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
@@ -69,6 +70,13 @@ def test_answers(tmp_path: Path, sandbox: Sandbox, letter: str, reply: str, righ
     task = tasks(tmp_path, letter)[0]
     program = program_of(task, reply, "plain", DEFINITIONS[f"cruxeval-{letter}"])
     assert (bool(program) and sandbox.run(Job.from_task(task, program)).passed) == right
+
+
+@pytest.mark.parametrize("field", ["code", "input", "output", "id"])
+def test_bad_input_a_field_that_is_no_text(tmp_path: Path, field: str) -> None:
+    (tmp_path / "rows.jsonl").write_text(json.dumps(ROWS[0] | {field: 3}))
+    with pytest.raises(RecordError, match=rf"rows.jsonl:1: {field} is a number, expected a text"):
+        load_benchmark("cruxeval-o", path=str(tmp_path / "rows.jsonl"))
 
 
 @pytest.mark.slow

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from iterpref.errors import RecordError
 from iterpref.evaluation.benchmarks import load_benchmark
 from iterpref.evaluation.benchmarks.registry import DEFINITIONS
 from iterpref.evaluation.protocols import ask, program_of
@@ -258,3 +259,24 @@ def test_the_runner_asks_the_same(runner: Path, tmp_path: Path) -> None:
         here = ask(task, LIVE, "base").messages[0].content
         assert here.rpartition("### Question")[2] == base.rpartition("### Question")[2], "all but the example"
         assert here.count("###") == base.count("###")
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"contest_date": None}, r"test.jsonl:1: contest_date is null, expected a text"),
+        ({"difficulty": 3}, r"test.jsonl:1: difficulty is a number, expected a text"),
+        ({"private_test_cases": []}, r"test.jsonl:1: private_test_cases is a list, expected a text"),
+        ({"metadata": "null"}, r"the row of task q: 'NoneType' object has no attribute 'get'; expected the released"),
+        ({"metadata": '{"func_name": 3}'}, r"the row of task q: Input should be a valid string"),
+        ({"private_test_cases": DEEP}, r"the row of task q: maximum recursion depth"),
+        ({"private_test_cases": '[{"input": 1, "output": "1"}]'}, r"input and output, both text"),
+        ({"private_test_cases": "[]"}, r"the row of task q: .*no tests"),
+    ],
+)
+def test_bad_input_a_row_of_another_form(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecordError, match=message):
+        task_of(tmp_path, row(None, ("1", "1")) | change)

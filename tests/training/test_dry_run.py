@@ -6,16 +6,19 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from peft import LoraConfig, get_peft_model
+from torch.utils.data import BatchSampler
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Qwen2Config, Starcoder2Config
 from typer.testing import CliRunner
 
 from iterpref.cli import app
-from iterpref.errors import ClientError, ConfigError
+from iterpref.errors import ClientError, ConfigError, TrainingError
 from iterpref.training import train
+from iterpref.training.config import FocalDPOConfig
 from iterpref.training.dry_run.counting import Network, Saved, _count, count
-from iterpref.training.dry_run.loads import Load
+from iterpref.training.dry_run.loads import Load, course
 from iterpref.training.dry_run.memory import Keeping, memory_of
 from iterpref.training.dry_run.plan import dry_run
 from iterpref.training.dry_run.sharing import Sharing, sharing_of
@@ -116,6 +119,56 @@ def test_a_dry_run_says_what_training_then_does(pairs, workshop, tmp_path):
     assert min(ratios) <= said.tokens_per_step_without_trunk / said.tokens_per_step <= 1.3 * max(ratios)  # with padding
     assert said.training["warmup_steps"] == said.steps / 2
     assert said.memory.weights_bytes == said.memory.reference_bytes == 4 * said.parameters
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        pytest.param({"gradient_accumulation_steps": 16, "max_steps": 3}, id="a step ends with the epoch"),
+        pytest.param({"gradient_accumulation_steps": 2, "max_steps": 5}, id="max_steps within an epoch"),
+        pytest.param({"num_train_epochs": 1.5}, id="a part of an epoch"),
+        pytest.param({"dataloader_drop_last": True, "group_pairs": False}, id="a short batch is left out"),
+        pytest.param({"dataloader_drop_last": True}, id="of ours none is left out"),
+        pytest.param({"curriculum": "frequent_first", "num_train_epochs": 2}, id="batches that come again"),
+    ],
+)
+def test_steps_and_epochs_are_those_of_training(pairs, workshop, tmp_path, settings):
+    """Eight pairs in batches of three."""
+    model = workshop(chat=True)[0]
+    settings = {"per_device_train_batch_size": 3, "save_strategy": "no", "report_to": "none", **settings}
+    said = dry_run(pairs, model, settings, flops=1e12)
+    done = train(pairs, model, tmp_path / "out", settings)
+    assert (said.steps, said.epochs) == (done.steps, pytest.approx(done.epochs, abs=1e-3))
+
+
+def test_pairs_of_a_step_and_what_processes_repeat(pairs, workshop):
+    model, few = workshop(chat=True)[0], {"per_device_train_batch_size": 3, "group_pairs": False}
+    alone = dry_run(pairs, model, {**few, "gradient_accumulation_steps": 128}, flops=1e12)
+    assert (alone.steps, alone.pairs_per_step) == (3, 8.0)
+    short = dry_run(pairs, model, {**few, "dataloader_drop_last": True, "num_train_epochs": 1}, flops=1e12)
+    assert (short.steps, short.pairs_per_step) == (2, 3.0)
+    eight = dry_run(pairs, model, {**few, "num_train_epochs": 1}, flops=1e12, sharing=Sharing(8, "ddp"))
+    assert (eight.steps, eight.epochs, eight.pairs_per_step) == (1, 1.0, 21.33)
+    assert eight.step_s == pytest.approx(alone.step_s / 3, rel=0.1)  # all eight run one batch
+    assert "an epoch has 3 batches for 8 processes; in its last round 5 of them repeat one" in eight.notes[-1]
+    with pytest.raises(TrainingError, match="dataloader_drop_last leaves no step: 2 whole batches for 8 processes"):
+        dry_run(pairs, model, {**few, "dataloader_drop_last": True}, flops=1e12, sharing=Sharing(8, "ddp"))
+
+
+@pytest.mark.parametrize("batches", [1, 3, 8, 9, 17])
+@pytest.mark.parametrize("processes", [1, 2, 8])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_batches_that_processes_run_are_accelerates(batches, processes, drop_last):
+    rows = BatchSampler(range(2 * batches), 2, drop_last)
+    shards = [BatchSamplerShard(rows, processes, index) for index in range(processes)]
+    run = sum(len(list(shard)) for shard in shards)
+    args = FocalDPOConfig(output_dir="x", num_train_epochs=2, dataloader_drop_last=drop_last)
+    if run:
+        assert course(batches, args, processes).batches == 2 * run
+        assert course(batches, args, processes).steps == 2 * len(shards[0])
+    else:
+        with pytest.raises(TrainingError, match="leaves no step"):
+            course(batches, args, processes)
 
 
 def test_a_config_alone_is_enough(pairs, tmp_path):
@@ -286,9 +339,14 @@ def test_the_command_writes_nothing(run, workshop, tmp_path):
         (["--device", "cuda"], "say it: --flops NUMBER"),
         (["--flops", "0"], "--flops 0: expected more than 0"),
         (["--set", "training.methud=dpo"], "did you mean method"),
+        (["--set", "training.model_init_kwargs.dtype=bfloat17"], "dtype=bfloat17 is unknown; expected auto, bfloat16"),
+        (["--set", "training.model_init_kwargs.torch_dtype=bfloat16"], "torch_dtype is not read; its name is dtype"),
+        (["--set", "training.eval_strategy=steps"], "eval_strategy=steps needs pairs to evaluate on"),
+        (["--set", "training.use_peft=true", "--set", "training.lora_target_modules=nope"],
+         "the adapter doesn't fit the model: Target modules nope not found"),
         (["--launch", "gone.yaml"], "--launch gone.yaml: can't be read"),
     ],
-)
+)  # fmt: skip
 def test_bad_input_to_a_dry_run(run, options, message):
     result = command(run, *options)
     assert result.exit_code == 1

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -291,10 +292,24 @@ def test_another_trl_is_refused(run, monkeypatch):
 
 
 def test_settings_that_trl_refuses_are_told(run):
-    with pytest.raises(TrainingError, match=r"can't start with these settings: .*eval_dataset"):
+    with pytest.raises(ConfigError, match=r"eval_strategy=\w+ needs pairs to evaluate on"):
         run(eval_strategy="epoch")
     with pytest.raises(TrainingError, match=r"can't start with these settings: .*nosuch"):
         run("other", report_to="nosuch")
+
+
+@pytest.mark.parametrize(
+    ("package", "settings", "error", "message"),
+    [
+        ("bitsandbytes", {"optim": "adamw_bnb_8bit"}, TrainingError, r"can't start .*install `bitsandbytes`"),
+        ("deepspeed", {"deepspeed": "ds.json"}, ConfigError, r"training: .*deepspeed.* was not found"),
+    ],
+)
+def test_a_package_that_a_setting_needs(run, package, settings, error, message):
+    if find_spec(package) is not None:
+        pytest.skip(f"{package} is installed")
+    with pytest.raises(error, match=message):
+        run(**settings)
 
 
 def test_checkpoints_of_others_are_not_touched(tmp_path, run):

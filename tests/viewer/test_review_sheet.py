@@ -91,14 +91,25 @@ def test_what_was_filled_in_becomes_marks_once(folder: Path, delimiter: str) -> 
     assert [row["mark"] for row in sheet(folder)[1]][:2] == ["accept", "reject"], "a sheet drawn anew has them"
 
 
+def test_a_row_that_stands_there_twice_counts_once(folder: Path) -> None:
+    table, made = sheet(folder)
+    made[0] |= {"mark": "accept"}
+    made[1] |= {"mark": "reject"}
+    fill_in(table, [*made, made[0]])
+    told = review(folder, "--read", str(table))
+    assert (told["marks"], told["new"], told["empty_rows"]) == (2, 2, len(made) - 2)
+    assert told["accepted"]["of"] == 2
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         pytest.param({"mark": "ok"}, r"line 2: mark is 'ok', expected accept, reject or nothing", id="word"),
         pytest.param({"mark": "accept", "pair_id": "x#1"}, r"line 2: the run has no pair 'x#1'", id="pair"),
-        pytest.param({"mark": "accept", "content_hash": "0"}, r"line 2: pair .* was made anew", id="changed"),
+        pytest.param({"mark": "accept", "content_hash": "1.2E+23"},
+                     r"line 2: pair .* content_hash '1.2E\+23', in the run '\w+': it was made anew", id="changed"),
     ],
-)
+)  # fmt: skip
 def test_a_row_that_can_not_be_used_keeps_nothing(folder: Path, change: dict[str, str], said: str) -> None:
     table, made = sheet(folder)
     made[0] |= change
@@ -116,6 +127,7 @@ def test_a_row_that_can_not_be_used_keeps_nothing(folder: Path, change: dict[str
         pytest.param(b"a,b\n1,2\n", "without the column mark", id="columns"),
         pytest.param("mark,note\nä".encode("latin-1"), "not text in UTF-8", id="encoding"),
         pytest.param(b"", "without the column mark", id="empty"),
+        pytest.param(b"mark,note,pair_id,content_hash,mark\n", "has the column mark twice", id="two columns"),
     ],
 )
 def test_a_file_that_is_no_sheet(folder: Path, content: bytes, said: str) -> None:

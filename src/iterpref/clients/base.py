@@ -116,6 +116,11 @@ class ClientConfig(Section, ABC):
         return f"{self.model} ({self.kind})"
 
     @property
+    def known_as(self) -> str:
+        """What its client's name begins with, as far as that is known before it is opened."""
+        return f"{self.kind}:"
+
+    @property
     @abstractmethod
     def at_a_time(self) -> int | None:
         """Requests to ask together, so that the client is never idle; None: all there are, as one wave."""

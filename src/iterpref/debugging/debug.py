@@ -10,7 +10,7 @@ own, whatever the model wrote.
 Paper: arXiv:2503.02783, section on CodeFlow; at most five repairs. Not here: which version becomes chosen (`pairing`).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -126,12 +126,9 @@ class Debugger:
 
     def trajectory_id(self, task: Task) -> str:
         """Task, mode, and a hash of what the programs depend on; more iterations continue the same trajectory."""
-        other = [] if self.settings.feedback == USUAL else [self.settings.feedback]
-        other += [] if self.settings.trim else ["untrimmed"]
-        other += ["draft"] if self._draft(task) else []
-        other += [worded] if (worded := self.prompts.identity("repair")) else []
-        settings = fingerprint([*self._names(task), self.settings.sampling.model_dump(), self.seed, *other])
-        return f"{task.task_id}:{self.settings.mode}:{settings[:8]}"
+        drafted = self._draft(task) is not None
+        settings = settings_identity(self._names(task), self.settings, self.seed, drafted, self.prompts)
+        return f"{task.task_id}:{self.settings.mode}:{settings}"
 
     @property
     def at_a_time(self) -> int | None:
@@ -222,6 +219,17 @@ class Debugger:
         last = earlier[-1]
         feedback = last.feedback or self._told(task, last.iteration, last.execution)
         return (*prompt, *self.prompts.repair_turns(last.program, last.completion, feedback))
+
+
+def settings_identity(
+    names: Sequence[str], settings: DebuggingConfig, seed: int, drafted: bool, prompts: Prompts
+) -> str:
+    """What programs depend on beside their task: the models that are asked, and how; ends a trajectory's id."""
+    other = [] if settings.feedback == USUAL else [settings.feedback]
+    other += [] if settings.trim else ["untrimmed"]
+    other += ["draft"] if drafted else []
+    other += [worded] if (worded := prompts.identity("repair")) else []
+    return fingerprint([*names, settings.sampling.model_dump(), seed, *other])[:8]
 
 
 async def debug(

@@ -9,7 +9,7 @@ at the end.
 from iterpref.rows.columns import Columns, source_name
 from iterpref.rows.explain import did_you_mean, explain
 from iterpref.rows.files import count_lines, read_rows
-from iterpref.rows.row import BrokenRow, RefusedRows, SourceRow, UnreadableSource
+from iterpref.rows.row import BrokenRow, RefusedRows, SourceRow, UnreadableSource, kind_in_words
 from iterpref.rows.sources import DEFAULT_PART, DatasetPart, hub_rows, is_hub_id, source_rows
 from iterpref.rows.tasks import (
     TASK_COLUMNS,
@@ -37,6 +37,7 @@ __all__ = [
     "hub_rows",
     "in_schema",
     "is_hub_id",
+    "kind_in_words",
     "python_style",
     "read_rows",
     "schema_task",

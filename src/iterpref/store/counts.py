@@ -3,13 +3,24 @@
 Not here: the records themselves (store.py), what calls cost (calls.py).
 """
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from .tables import Tables
 
 Counted = Literal[
     "tasks", "calls", "dead_letters", "executions", "trajectories", "imported_pairs", "pairs", "results", "texts"
 ]
+
+
+class FinishedTask(NamedTuple):
+    """A closed trajectory, without its texts; `attempts` is their number."""
+
+    trajectory_id: str
+    task_id: str
+    passed: bool
+    client: str
+    attempts: int
 
 
 class Counts(Tables):
@@ -50,16 +61,31 @@ class Counts(Tables):
         begun = "(SELECT DISTINCT trajectory_id FROM attempts EXCEPT SELECT trajectory_id FROM trajectories)"
         return self._count(begun)
 
-    def count_drafts(self, split: str | None, origin: str) -> tuple[int, int]:
-        """Tasks that came with a program and have no finished trajectory of this origin: all, and without a reference,
-        which are those whose program fails."""
+    def drafts(self, split: str | None) -> dict[str, bool]:
+        """Ids of tasks that came with a program → whether it fails, which those without a reference do."""
         where, values = ("AND split = ?", (split,)) if split is not None else ("", ())
-        left = (
-            "tasks t WHERE json_extract(record, '$.draft') IS NOT NULL AND NOT EXISTS (SELECT 1 FROM trajectories "
-            f"WHERE task_id = t.task_id AND origin = ? AND status != 'failed_tools') {where}"
+        return {
+            task: bool(failing)
+            for task, failing in self._rows(
+                "SELECT task_id, json_extract(record, '$.reference') IS NULL FROM tasks "
+                f"WHERE json_extract(record, '$.draft') IS NOT NULL {where}",
+                *values,
+            )
+        }
+
+    def finished(self, origin: str, split: str | None) -> Iterator[FinishedTask]:
+        """The closed trajectories of an origin whose tools did not fail."""
+        where, values = ("AND k.split = ?", (split,)) if split is not None else ("", ())
+        rows = self._rows(
+            "SELECT t.trajectory_id, t.task_id, t.status = 'passed', json_extract(t.record, '$.client'), "
+            "(SELECT count(*) FROM attempts a WHERE a.trajectory_id = t.trajectory_id) FROM trajectories t "
+            f"JOIN tasks k USING (task_id) WHERE t.origin = ? AND t.status != 'failed_tools' {where}",
+            origin,
+            *values,
         )
-        failing = f"{left} AND json_extract(record, '$.reference') IS NULL"
-        return self._count(left, origin, *values), self._count(failing, origin, *values)
+        return (
+            FinishedTask(name, task, bool(passed), client, attempts) for name, task, passed, client, attempts in rows
+        )
 
     def count_attempts(self, iteration: int) -> int:
         """Attempts at one iteration, of closed and open trajectories."""

@@ -127,8 +127,8 @@ class FocalDPOConfig(DPOConfig):
             self.precompute_ref_log_probs = True  # the trainer takes "precomputed" zeros, so none is loaded or run
         try:
             super().__post_init__()
-        except ValueError as error:
-            raise ConfigError(f"training: {error}") from error
+        except (ValueError, ImportError) as error:  # a package that a setting needs
+            raise ConfigError(f"training: {' '.join(str(error).split())}") from error
 
     def _fill_losses(self) -> None:
         method = METHODS[self.method]

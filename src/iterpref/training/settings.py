@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import torch
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from trl import ModelConfig
 
@@ -17,6 +18,7 @@ from iterpref.training.config import FocalDPOConfig, setting
 from iterpref.training.keys import ELSEWHERE, SET_BY_RUN, check_keys
 from iterpref.training.resuming import read_selection
 
+_DTYPES = ("auto", "bfloat16", "float16", "float32")
 _LISTS = ("loss_type", "lora_target_modules")
 
 
@@ -53,6 +55,12 @@ def parse_training(values: Mapping[str, Any], output_dir: Path) -> TrainingSecti
     args = FocalDPOConfig(output_dir=str(output_dir), **{k: v for k, v in checked.items() if k not in about_adapters})
     adapter = _adapter({k: v for k, v in checked.items() if k in about_adapters})
     selection = read_selection(chosen_by)
+    _check_dtype(args.model_init_kwargs or {})
+    if args.eval_strategy != "no":
+        raise ConfigError(
+            f"training: eval_strategy={args.eval_strategy.value} needs pairs to evaluate on, and a run has none; leave "
+            "it out (training.selection scores checkpoints on a benchmark)"
+        )
     if selection and args.save_strategy not in ("steps", "epoch"):
         raise ConfigError(
             f"training: selection chooses among checkpoints, but save_strategy={args.save_strategy.value} makes none; "
@@ -65,6 +73,15 @@ def _kinds(settings: type[Any], without: Sequence[str]) -> dict[str, Any]:
     """Field → type of what a section may say about a dataclass."""
     hints = get_type_hints(settings)
     return {f.name: hints[f.name] for f in fields(settings) if f.init and f.name not in without}
+
+
+def _check_dtype(options: Mapping[str, Any]) -> None:
+    """Refuse what TRL would refuse later, or not see, and load the model in float32."""
+    if "torch_dtype" in options:
+        raise ConfigError("training: model_init_kwargs.torch_dtype is not read; its name is dtype")
+    dtype = options.get("dtype")
+    if not (dtype is None or isinstance(dtype, torch.dtype) or dtype in _DTYPES):
+        raise ConfigError(f"training: model_init_kwargs.dtype={dtype} is unknown; expected {', '.join(_DTYPES)}")
 
 
 def _adapter(values: Mapping[str, Any]) -> AdapterConfig:

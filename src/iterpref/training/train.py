@@ -247,10 +247,10 @@ def _callbacks(
 
 
 def _train(trainer: "FocalDPOTrainer", checkpoint: Path | None) -> None:
-    """All steps; a ValueError before the first is about the settings."""
+    """All steps; a ValueError before the first is about the settings, as is a package that an optimizer lacks."""
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:
         if trainer.state.global_step:
             raise
         with _settings_of_others():

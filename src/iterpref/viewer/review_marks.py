@@ -66,13 +66,13 @@ def read_sheet(store: Store, path: Path) -> SheetReading:
         StoreError: The marks can't be kept.
     """
     rows = rows_of(path)
-    given = [row for row in rows if row.mark or row.note]
+    given = list({row.pair_id: row for row in rows if row.mark or row.note}.values())  # a row may stand there twice
     pairs = _checked(store, path, rows)
     before, at = read_marks(store.folder), datetime.now(UTC).isoformat(timespec="seconds")
     new = [row for row in given if not row.is_in(before)]
-    add_marks(store.folder, [_mark(row, before, at) for row in {row.pair_id: row for row in new}.values()])
+    add_marks(store.folder, [_mark(row, before, at) for row in new])
     judged = [(row.word(before.get(row.pair_id)), _judged(store, pairs[row.pair_id])) for row in given]
-    return SheetReading(len(given), len(new), len(rows) - len(given), agreement(judged))
+    return SheetReading(len(given), len(new), sum(not (row.mark or row.note) for row in rows), agreement(judged))
 
 
 def rows_of(path: Path) -> list[SheetRow]:
@@ -91,6 +91,9 @@ def rows_of(path: Path) -> list[SheetRow]:
     table = csv.reader(io.StringIO(text, newline=""), delimiter=max(_DELIMITERS, key=head.count), strict=True)
     try:
         names = [name.strip().lower() for name in next(table, [])]
+        twice = [name for name in COLUMNS if names.count(name) > 1]
+        if twice:
+            raise RecordError(f"{path}: has the column {twice[0]} twice; remove one of them, so that it is clear which")
         missing = [name for name in COLUMNS[1:] if name not in names]
         if missing:
             raise RecordError(f"{path}: without the column {missing[0]}; its first row must name {', '.join(COLUMNS)}")
@@ -131,9 +134,16 @@ def _problem(row: SheetRow, pair: PreferencePair | None, first: Mapping[str, She
     if row.mark not in _WORDS:
         return f"mark is {row.mark!r:.60}, expected accept, reject or nothing"
     if pair is None:
-        return f"the run has no pair {row.pair_id!r:.200}; draw the sheet anew if pairs were made anew"
+        return (
+            f"the run has no pair {row.pair_id!r:.200}; draw the sheet anew if pairs were made anew, or write the id "
+            "back if a spreadsheet changed it"
+        )
     if (row.mark or row.note) and row.content_hash != pair.content_hash:
-        return f"pair {row.pair_id:.200} was made anew with other text or lines since the sheet; look once more"
+        return (
+            f"pair {row.pair_id:.200} has content_hash {row.content_hash[:40]!r}, in the run {pair.content_hash!r}: it "
+            "was made anew with other text or lines since the sheet (look once more), or a spreadsheet took the hash "
+            "for a number (write it back)"
+        )
     other = first.get(row.pair_id)
     if other is not None and (row.mark or row.note) and (row.mark, row.note) != (other.mark, other.note):
         return f"pair {row.pair_id:.200} has another mark or note in line {other.line}; keep one of them"

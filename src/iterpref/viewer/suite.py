@@ -21,7 +21,7 @@ def as_markdown(table: SuiteTable) -> str:
         lines.append(_line([_shown(row.model), *_cells(table, row)]))
         if row.model != table.baseline:
             lines.append(_line(["", *_differences(table, row)]))
-    said = [*_notes(table), *(f"{why}." for why in table.missing)]
+    said = [*_notes(table), *(f"{why}." for why in _missing(table))]
     return "\n".join([*lines, "", *(f"- {note}" for note in said)]) + "\n"
 
 
@@ -38,7 +38,7 @@ def as_latex(table: SuiteTable) -> str:
         if row.model != table.baseline:
             small = [f"{{\\scriptsize {_dashes(text)}}}" for text in _differences(table, row)]
             lines.append(" & ".join(["", *small]) + r" \\")
-    notes = [f"% {note}" for note in (*_notes(table), *table.missing)]
+    notes = [f"% {note}" for note in (*_notes(table), *_missing(table))]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}", *map(_dashes, notes)]) + "\n"
 
 
@@ -78,6 +78,11 @@ def _notes(table: SuiteTable) -> Iterator[str]:
     if table.broken:
         left = ", ".join(f"{column(name)} {count}" for name, count in table.broken.items())
         yield f"left out, because their own solution fails on this machine: {left}"
+
+
+def _missing(table: SuiteTable) -> list[str]:
+    """Why cells are empty, a line each: a server's last words may be many, and of LaTeX only one would be a comment."""
+    return [" ".join(why.split()) for why in table.missing]
 
 
 def _percent(value: float | None) -> str:

@@ -44,6 +44,10 @@ class LocalConfig(ClientConfig):
         return f"chat template {template_identity(self.chat_template)} where there is none"
 
     @property
+    def known_as(self) -> str:
+        return f"local:{Path(resolve_model(self.model)).name}:"
+
+    @property
     def at_a_time(self) -> int:
         return 4 * self.batch_size  # always some that wait, and wherever one ends another begins
 

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from iterpref.clients.base import Client, ClientConfig, Price, Request
 from iterpref.clients.openai.serve import served
+from iterpref.records import fingerprint
 from iterpref.run_folder import RunFolder
 
 
@@ -88,6 +89,20 @@ class OpenAIConfig(ClientConfig):
         hosts = ", ".join(urlsplit(url).netloc for url in self.urls)
         by = f"{self.servers} vllm serve" if self.servers > 1 else "vllm serve"
         return f"{self.model} by {by}" if self.serve else f"{self.model} at {hosts}"
+
+    @property
+    def known_as(self) -> str:
+        """Model, address and whatever else changes the answers."""
+        if self.identity is None and self.serve:
+            return f"openai:{Path(self.model).name}"
+        revision = f":{self.revision}" if self.revision else ""
+        return f"openai:{self.identity or self._place}{revision}"
+
+    @property
+    def _place(self) -> str:
+        at = urlsplit(self.urls[0])
+        suffix = f":{fingerprint(self.extra_body)[:8]}" if self.extra_body else ""
+        return f"{self.model}@{at.hostname}{f':{at.port}' if at.port else ''}{at.path.rstrip('/')}{suffix}"
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -13,7 +13,6 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
-from urllib.parse import urlsplit
 
 import openai
 
@@ -46,8 +45,7 @@ class OpenAIClient:
         self._reached = False  # whether anything ever answered, be it with an error
         self._told_at = 0.0
         self._meter, self._tokens = Meter(), 0
-        revision = f":{settings.revision}" if settings.revision else ""
-        self.name = f"openai:{settings.identity or _identity(settings)}{revision}"
+        self.name = settings.known_as
 
     async def complete(self, request: Request) -> Completion:
         self._meter.asked += 1
@@ -229,10 +227,3 @@ def _fewer(stops: Sequence[str]) -> list[str]:
 
 def _begun(request: Request) -> bool:
     return not request.raw and request.messages[-1].role == "assistant"
-
-
-def _identity(settings: OpenAIConfig) -> str:
-    """Model, address and whatever else changes the answers."""
-    parts = urlsplit(settings.urls[0])
-    suffix = f":{fingerprint(settings.extra_body)[:8]}" if settings.extra_body else ""
-    return f"{settings.model}@{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path.rstrip('/')}{suffix}"

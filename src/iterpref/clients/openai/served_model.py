@@ -7,9 +7,12 @@ counts: also where the server lists other models (`transformers serve` lists its
 """
 
 import json
+import logging
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +23,7 @@ from iterpref.errors import EndpointError
 from iterpref.model_identity import folder_identity
 from iterpref.records import fingerprint
 
+logger = logging.getLogger(__name__)
 ASK_S = 5.0
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 _QUESTION = "Write a Python function that reverses the words of a sentence."
@@ -40,6 +44,7 @@ def told_weights(settings: OpenAIConfig) -> str | None:
         return None
     except (ValueError, KeyError, TypeError):
         pass  # no list of models, or not one of this name
+    _say_if_others_differ(card, settings)
     told = _told({"id": settings.model, **card}, urlsplit(url).hostname in _LOCAL)
     if settings.fingerprint:
         answered = _answered(url, settings)
@@ -47,6 +52,21 @@ def told_weights(settings: OpenAIConfig) -> str | None:
             return None
         told |= answered
     return fingerprint(told)[:8] if told else silent
+
+
+def _say_if_others_differ(card: Mapping[str, Any], settings: OpenAIConfig) -> None:
+    """Warn where another address says that it serves something else under the same name: answers of both are filed as
+    those of the first. No error, for folders of the same weights may have other names elsewhere."""
+    for url in settings.urls[1:] if card else ():
+        with suppress(OSError, ValueError, KeyError, TypeError):  # it is away, or says nothing of this model
+            other = _card(url.rstrip("/"), settings)
+            for name in _TELLING:
+                if name in card and name in other and card[name] != other[name]:
+                    logger.warning(
+                        "%s serves %s with %s %s, but %s with %s; if these are other weights, their answers are mixed "
+                        "here: leave one address out",
+                        *(settings.urls[0], settings.model, name, card[name], url, other[name]),
+                    )
 
 
 def _answered(url: str, settings: OpenAIConfig) -> dict[str, str] | None:

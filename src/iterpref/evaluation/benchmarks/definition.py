@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from iterpref.config import Config, ImportingConfig
-from iterpref.errors import ConfigError
+from iterpref.errors import ConfigError, RecordError
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.programs import length_label, syntax_tree, without_docstrings
 from iterpref.records import Task
@@ -154,5 +154,14 @@ class BenchmarkDefinition:
 
 
 def each(task: Callable[[PublishedRow], Task]) -> Callable[[Material], MadeTasks]:
-    """The usual way: one row, one task."""
-    return lambda material: MadeTasks([task(row) for row in material.rows], {})
+    """The usual way: one row, one task. RecordError for a row that isn't of the published form."""
+
+    def make(row: PublishedRow) -> Task:
+        try:
+            return task(row)
+        except (TypeError, AttributeError, LookupError, ValueError, RecursionError) as error:
+            why = error.errors()[0]["msg"] if isinstance(error, ValidationError) else " ".join(str(error).split())
+            name = row.get("task_id", row.get("question_id", row.get("id")))
+            raise RecordError(f"the row of task {name}: {why:.300}; expected the released file") from None
+
+    return lambda material: MadeTasks([make(row) for row in material.rows], {})

@@ -18,7 +18,8 @@ from iterpref.evaluation.benchmarks.releases import PublishedRow
 from iterpref.records import Limits, Task, TestFile, fingerprint
 from iterpref.sandbox.call_tables import CallRow, arguments, decode, write_row
 
-FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", "base_input", "plus_input", "atol")
+VALUES = ("base_input", "plus_input", "atol")
+FIELDS = ("task_id", "prompt", "entry_point", "canonical_solution", *VALUES)
 BASE, PLUS = "base.jsonl", "plus.jsonl"
 FLOAT_ATOL = 1e-6  # EvalPlus's, where floats are expected and the task names no tolerance
 REFERENCE_FACTOR = 4.0  # EvalPlus allows each call four times the reference's time,

@@ -7,7 +7,7 @@ arXiv:2305.01210; HumanEval/32 (`find_zero`) is judged by whether the result is 
 from functools import partial
 
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, each
-from iterpref.evaluation.benchmarks.evalplus import FIELDS, EvalPlusDataset, evalplus_tasks
+from iterpref.evaluation.benchmarks.evalplus import FIELDS, VALUES, EvalPlusDataset, evalplus_tasks
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 
@@ -24,6 +24,7 @@ _HUMANEVAL_PLUS = Release(
     version="v0.1.10",
     variables=("ITERPREF_HUMANEVAL_PLUS_PATH", "HUMANEVAL_OVERRIDE_PATH"),
     fields=FIELDS,
+    other=VALUES,
     url="https://github.com/evalplus/humanevalplus_release/releases/download/v0.1.10/HumanEvalPlus.jsonl.gz",
 )
 _LIMITS = Limits(cpu_s=5.0, wall_s=30.0)

@@ -19,7 +19,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from iterpref.errors import RecordError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, BenchmarkOptions, each
 from iterpref.evaluation.benchmarks.livecodebench_prompts import one_shot, program_in, question
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
@@ -95,22 +94,23 @@ def private_tests(packed: str) -> list[dict[str, str]]:
 
 
 def _checked(tests: Any) -> list[dict[str, str]]:
-    if not isinstance(tests, list) or not all(isinstance(t, dict) and {"input", "output"} <= t.keys() for t in tests):
-        raise ValueError("expected a list of objects with input and output")
+    if not isinstance(tests, list) or not all(map(_is_test, tests)):
+        raise ValueError("expected a list of objects with input and output, both text")
     return tests
 
 
+def _is_test(test: Any) -> bool:
+    return isinstance(test, dict) and all(isinstance(test.get(side), str) for side in ("input", "output"))
+
+
 def _task(row: PublishedRow) -> Task:
-    try:
-        function = json.loads(row["metadata"] or "{}").get("func_name")
-        write = _calls if function else _cases
-        given = {
-            PUBLIC: _checked(json.loads(row["public_test_cases"])),
-            PRIVATE: private_tests(row["private_test_cases"]),
-        }
-        files = [TestFile(path=path, content="\n".join(write(tests))) for path, tests in given.items() if tests]
-    except ValueError as error:
-        raise RecordError(f"livecodebench {row['question_id']}: {error}; expected the released file") from None
+    function = json.loads(row["metadata"] or "{}").get("func_name")
+    write = _calls if function else _cases
+    given = {
+        PUBLIC: _checked(json.loads(row["public_test_cases"])),
+        PRIVATE: private_tests(row["private_test_cases"]),
+    }
+    files = [TestFile(path=path, content="\n".join(write(tests))) for path, tests in given.items() if tests]
     return Task(
         task_id=row["question_id"],
         prompt=question(row["question_content"], row["starter_code"]),

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, each
-from iterpref.evaluation.benchmarks.evalplus import FIELDS, EvalPlusDataset, evalplus_tasks
+from iterpref.evaluation.benchmarks.evalplus import FIELDS, VALUES, EvalPlusDataset, evalplus_tasks
 from iterpref.evaluation.benchmarks.releases import PublishedRow, Release
 from iterpref.records import Limits, Task, TestFile
 
@@ -28,12 +28,14 @@ _FULL = _original(
     name="mbpp-full",
     variables=("ITERPREF_MBPP_FULL_PATH",),
     fields=("task_id", "text", "code", "test_list", "test_setup_code"),
+    other=("task_id", "test_list"),
     config="full",
 )
 _SANITIZED = _original(
     name="mbpp-sanitized",
     variables=("ITERPREF_MBPP_SANITIZED_PATH",),
     fields=("task_id", "prompt", "code", "test_list", "test_imports"),
+    other=("task_id", "test_list", "test_imports"),
     config="sanitized",
 )
 _PLUS = Release(
@@ -41,6 +43,7 @@ _PLUS = Release(
     version="v0.2.0",
     variables=("ITERPREF_MBPP_PLUS_PATH", "MBPP_OVERRIDE_PATH"),
     fields=FIELDS,
+    other=VALUES,
     url="https://github.com/evalplus/mbppplus_release/releases/download/v0.2.0/MbppPlus.jsonl.gz",
 )
 _LIMITS = Limits(cpu_s=5.0, wall_s=30.0)

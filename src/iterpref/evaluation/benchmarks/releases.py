@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from iterpref.errors import ConfigError, RecordError
 from iterpref.files import whole
-from iterpref.rows import BrokenRow, DatasetPart, SourceRow, UnreadableSource, hub_rows, read_rows
+from iterpref.rows import BrokenRow, DatasetPart, SourceRow, UnreadableSource, hub_rows, kind_in_words, read_rows
 
 PublishedRow = dict[str, Any]
 _DOWNLOAD_S = 60.0
@@ -26,7 +26,7 @@ class Release:
     Args:
         version: What `url` or `hub` gives; a file of one's own may be another.
         variables: Environment variables that may name a local file, the first one set wins.
-        fields: Columns that each row must have.
+        fields: Columns that each row must have, text but for the `other` ones.
         url: A file to download.
         hub: Data set id, where there is no plain file; with its `revision` (a commit), `split` and `config`.
         files: Of the hub data set, where they are read instead of a split; a path may name a folder that has them.
@@ -36,12 +36,21 @@ class Release:
     version: str
     variables: tuple[str, ...]
     fields: tuple[str, ...]
+    other: tuple[str, ...] = ()
     url: str = ""
     hub: str = ""
     revision: str = ""
     split: str = "test"
     config: str | None = None
     files: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The columns that hold text."""
+        return tuple(name for name in self.fields if name not in self.other)
+
+
+_ANY = Release(name="", version="", variables=(), fields=())
 
 
 class Loaded(NamedTuple):
@@ -61,13 +70,13 @@ def load(release: Release, path: str | None = None) -> Loaded:
     named = path or next((os.environ[name] for name in release.variables if os.environ.get(name)), None)
     chosen = Path(named) if named else None
     if chosen and not (release.files and chosen.is_dir()):
-        rows, place = read_file(chosen, release.fields), f"file {chosen.name}"
+        rows, place = read_file(chosen, release), f"file {chosen.name}"
     elif release.files:
         paths = [chosen / name if chosen else _file_of_hub(release, name) for name in release.files]
-        rows = [row for each in paths for row in read_file(each, release.fields)]
+        rows = [row for each in paths for row in read_file(each, release)]
         place = f"{release.hub} {', '.join(release.files)}"
     elif release.url:
-        rows = read_file(_downloaded(release), release.fields)
+        rows = read_file(_downloaded(release), release)
         place = f"release {release.version} ({release.url})"
     else:
         rows = _from_hub(release)
@@ -77,15 +86,15 @@ def load(release: Release, path: str | None = None) -> Loaded:
     return Loaded(rows, place)
 
 
-def read_file(path: Path, fields: tuple[str, ...] = ()) -> list[PublishedRow]:
-    """The objects of a local file.
+def read_file(path: Path, release: Release = _ANY) -> list[PublishedRow]:
+    """The objects of a local file, as rows of a release.
 
     Raises:
         ConfigError: The file can't be read.
-        RecordError: A line is not a JSON object, or lacks a field; with its number.
+        RecordError: A line is not a JSON object, or lacks a field, or has no text in it; with its number.
     """
     try:
-        return _checked(read_rows(path, name=str(path)), fields)
+        return _checked(read_rows(path, name=str(path)), release)
     except UnreadableSource as error:
         raise ConfigError(str(error)) from None
     except BrokenRow as error:
@@ -95,7 +104,7 @@ def read_file(path: Path, fields: tuple[str, ...] = ()) -> list[PublishedRow]:
         if error.value is None:
             raise RecordError(f"{where}: not JSON ({error.reason}); expected one object a line") from None
         kind = type(error.value).__name__
-        raise RecordError(f"{where}: got {kind}, expected an object with {', '.join(fields)}") from None
+        raise RecordError(f"{where}: got {kind}, expected an object with {', '.join(release.fields)}") from None
 
 
 def cache_folder() -> Path:
@@ -105,13 +114,16 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else base / "iterpref"
 
 
-def _checked(rows: Iterable[SourceRow], fields: tuple[str, ...]) -> list[PublishedRow]:
+def _checked(rows: Iterable[SourceRow], release: Release) -> list[PublishedRow]:
     found = []
     for row in rows:
-        missing = [name for name in fields if name not in row.values]
+        missing = [name for name in release.fields if name not in row.values]
         if missing:
-            got = ", ".join(sorted(row.values))
-            raise RecordError(f"{row.where}: without {', '.join(missing)}; got {got}, expected {', '.join(fields)}")
+            got, expected = ", ".join(sorted(row.values)), ", ".join(release.fields)
+            raise RecordError(f"{row.where}: without {', '.join(missing)}; got {got}, expected {expected}")
+        odd = next((name for name in release.texts if not isinstance(row.values[name], str)), None)
+        if odd:
+            raise RecordError(f"{row.where}: {odd} is {kind_in_words(row.values[odd])}, expected a text")
         found.append(row.values)
     return found
 
@@ -142,7 +154,7 @@ def _file_of_hub(release: Release, name: str) -> Path:
 def _from_hub(release: Release) -> list[PublishedRow]:
     rows = hub_rows(release.hub, DatasetPart(release.split, release.config, release.revision))
     try:
-        return _checked(rows, release.fields)
+        return _checked(rows, release)
     except UnreadableSource as error:
         raise _unreachable(release, release.hub, error.reason or error) from None
 

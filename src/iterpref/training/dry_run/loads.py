@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from iterpref.errors import TrainingError
 from iterpref.training.batching import batch_rows, group_batches
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.methods import METHODS
@@ -34,12 +35,25 @@ class Load:
     unshared: int
 
 
+@dataclass(frozen=True)
+class Course:
+    """Optimizer steps of a training, batches that all processes run together, and epochs.
+
+    A process that has no batch of its own in an epoch's last round repeats one (accelerate's `even_batches`).
+    """
+
+    steps: int
+    batches: int
+    epochs: float
+
+
 def epoch_batches(dataset: Any, args: FocalDPOConfig) -> list[list[int]]:
     """The row numbers of each batch of an epoch, all processes together."""
     if args.groups_pairs:
         return list(group_batches(dataset, args, args.per_device_train_batch_size, dataset["kind"]))
     order, size = np.random.default_rng(args.seed).permutation(len(dataset)).tolist(), args.per_device_train_batch_size
-    return [order[at : at + size] for at in range(0, len(order), size)]
+    kept = len(order) - len(order) % size if args.dataloader_drop_last else len(order)
+    return [order[at : at + size] for at in range(0, kept, size)]
 
 
 def batch_loads(dataset: Any, batches: Sequence[list[int]], args: FocalDPOConfig, *, trunk: bool, compact: bool
@@ -63,13 +77,23 @@ def batch_loads(dataset: Any, batches: Sequence[list[int]], args: FocalDPOConfig
             yield Load(unshared, unshared * max(ends), 0, unshared, predictions, unshared)
 
 
-def updates(batches: int, args: FocalDPOConfig, processes: int) -> int:
-    """Optimizer steps of a whole training, as transformers' trainer counts them."""
-    if args.max_steps > 0:
-        return args.max_steps
+def course(batches: int, args: FocalDPOConfig, processes: int) -> Course:
+    """A whole training, as transformers' trainer counts it.
+
+    Raises:
+        TrainingError: No process has a batch.
+    """
     per_process = batches // processes if args.dataloader_drop_last else math.ceil(batches / processes)
-    per_epoch = max(math.ceil(per_process / args.gradient_accumulation_steps), 1)
-    return math.ceil(args.num_train_epochs * per_epoch)
+    if not per_process:
+        raise TrainingError(
+            f"training: dataloader_drop_last leaves no step: {batches} whole batches for {processes} processes; leave "
+            "it out, or make batches smaller"
+        )
+    per_epoch = math.ceil(per_process / args.gradient_accumulation_steps)
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * per_epoch)
+    whole, more = divmod(steps, per_epoch)
+    turns = whole * per_process + min(more * args.gradient_accumulation_steps, per_process)
+    return Course(steps, turns * processes, turns / per_process)
 
 
 def _shared(layout: TrunkLayout, unshared: int) -> Load:

@@ -16,7 +16,7 @@ from iterpref.records import Record
 from iterpref.training.base_models import base_model, said_of_base
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.contexts import quiet
-from iterpref.training.dry_run.loads import Load, batch_loads, epoch_batches, updates
+from iterpref.training.dry_run.loads import Load, batch_loads, course, epoch_batches
 from iterpref.training.dry_run.memory import PeakMemory, memory_of, resident_bytes
 from iterpref.training.dry_run.regime import Device, counted, keeping_of, resolved, trunk_off
 from iterpref.training.dry_run.sharing import Sharing
@@ -151,6 +151,8 @@ class _Planned:
         self._trunk_off = trunk_off(plan, section.args)
         self._network = counted(plan, section, sharing, model)
         batches = epoch_batches(pairs.dataset, self._args)
+        self._course = course(len(batches), self._args, sharing.processes)
+        self._pairs_of_batch = _mean([len(members) for members in batches])
         compact = device == "cuda"
         self._loads = list(batch_loads(pairs.dataset, batches, self._args, trunk=self._trunk, compact=compact))
         self._keeping = keeping_of(section, device, sharing, self._trunk)
@@ -168,11 +170,7 @@ class _Planned:
 
     def result(self, read: int, flops: float | None, notes: tuple[str, ...]) -> DryRun:
         args, network, loads = self._args, self._network, self._loads
-        steps = updates(len(loads), args, self._sharing.processes)
-        run = steps * args.gradient_accumulation_steps * self._sharing.processes
-        if args.max_steps <= 0:  # the last step of an epoch may have fewer batches
-            run = args.num_train_epochs * len(loads)
-        batches, epochs = run / steps, run / len(loads)
+        steps, batches = self._course.steps, self._course.batches / self._course.steps
         work = self._batch_work() * batches + optimizer_work(network)
         rate, flops_from = self._rate(flops)
         step_s = work.seconds(rate) / self._sharing.processes
@@ -188,8 +186,8 @@ class _Planned:
             dropped=self._pairs.dropped,
             truncated=self._pairs.truncated,
             steps=steps,
-            epochs=round(epochs, 3),
-            pairs_per_step=round(batches * len(self._pairs.dataset) / len(loads), 2),
+            epochs=round(self._course.epochs, 3),
+            pairs_per_step=round(batches * self._pairs_of_batch, 2),
             tokens_per_step=round(tokens * batches, 1),
             tokens_per_step_without_trunk=round(unshared * batches, 1),
             trunk=f"off: {self._trunk_off}" if self._trunk_off else f"{unshared / tokens:.2f} times fewer tokens",
@@ -210,6 +208,11 @@ class _Planned:
             yield "figures for GPUs follow from formulas that were checked on CPUs; leave a tenth of the memory free"
         if self._sharing.processes > 1:
             yield "the time leaves out what processes exchange"
+        if repeated := -len(self._loads) % self._sharing.processes * (not self._args.dataloader_drop_last):
+            yield (
+                f"an epoch has {len(self._loads)} batches for {self._sharing.processes} processes; in its last round "
+                f"{repeated} of them repeat one"
+            )
 
     def _memory(self, load: Load) -> PeakMemory:
         return memory_of(self._network, self._keeping, load, self._libraries)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from peft import get_peft_model
 from trl import get_peft_config
 
-from iterpref.errors import ClientError
+from iterpref.errors import ClientError, ConfigError
 from iterpref.model_source import Plan
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.dry_run.counting import Network, count
@@ -48,19 +49,21 @@ def counted(plan: Plan, section: TrainingSection, sharing: Sharing, model: str) 
         raise ClientError(
             f"model {model}: transformers can't make its network from config.json alone, so nothing is known"
         )
-    network = count(
-        plan.config,
-        torch.bfloat16 if cast else weights,
-        mixed and not cast,
-        (lambda made: made)
-        if peft is None
-        else (lambda made: get_peft_model(made, deepcopy(peft))),  # peft writes into it what it found,
-    )
+    network = count(plan.config, torch.bfloat16 if cast else weights, mixed and not cast, partial(_adapted, peft=peft))
     if cast and sharing.engine == "fsdp":  # what is frozen stays as it was loaded; accelerate trains in float32
         trained = 4 * network.trained
         frozen = weights.itemsize * (network.parameters - network.trained)
         network = replace(network, parameter_bytes=trained + frozen, trained_bytes=trained)
     return network
+
+
+def _adapted(network: Any, peft: Any) -> Any:
+    if peft is None:
+        return network
+    try:
+        return get_peft_model(network, deepcopy(peft))  # peft writes into it what it found
+    except ValueError as error:
+        raise ConfigError(f"training: the adapter doesn't fit the model: {' '.join(str(error).split())}") from None
 
 
 def keeping_of(section: TrainingSection, device: Device, sharing: Sharing, trunk: bool) -> Keeping:
