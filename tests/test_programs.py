@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from iterpref.programs import code_blocks, defines, extract_program, fenced, parses, syntax_tree
+from iterpref.programs import code_blocks, defines, extract, extract_program, fenced, parses, syntax_tree
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,29 @@ from iterpref.programs import code_blocks, defines, extract_program, fenced, par
 )
 def test_extract_program(completion: str, entry_point: str | None, program: str) -> None:
     assert extract_program(completion, entry_point) == program
+
+
+F, G = "```python\ndef f(): pass", "```python\ng("
+
+
+@pytest.mark.parametrize(
+    ("completion", "is_open"),
+    [
+        pytest.param(f"{F}\n```", False, id="closed"),
+        pytest.param(f"{F}\n```\nIt does", False, id="only the explanation goes on"),
+        pytest.param(F, True, id="not closed"),
+        pytest.param(f"{F}\n``", True, id="in its closing fence"),
+        pytest.param(f"{F}\n```\n{G}", False, id="another block than the program's is not closed"),
+        pytest.param(f"{F}\n```\n{F}", True, id="two programs, the last one not closed"),
+        pytest.param(f"{F}\n```\n```python\n", False, id="an empty block is begun"),
+        pytest.param("def f(): pass", True, id="bare code"),
+        pytest.param("I think", True, id="no program yet"),
+        pytest.param("```python\n", True, id="nothing in its block yet"),
+        pytest.param("", True, id="nothing"),
+    ],
+)
+def test_open_programs_end_with_their_reply(completion: str, is_open: bool) -> None:
+    assert extract(completion, "f").open == is_open
 
 
 @pytest.mark.parametrize("program", ["x = 1", 'def f():\n    """\n    ```\n    """', "a = '''\n````py\n'''"])

@@ -68,7 +68,7 @@ class Executor:
         """The key of the execution in the store, and the execution; a worker thread waits for the sandbox.
 
         Args:
-            cut: The reply ended at its token limit; only said where it holds no program at all.
+            cut: The reply was cut at its token limit; only said where it holds no program at all.
         """
         job = Job.from_task(task, program, seed=self._seed)
         if self._limits:

@@ -72,20 +72,38 @@ def code_lines(text: str) -> list[CodeLine]:
     return lines
 
 
-def extract_program(completion: str, entry_point: str | None = None) -> str:
-    """The program in a model's reply; "" when there is none.
+class Extracted(NamedTuple):
+    """The program in a reply, "" when there is none.
+
+    `open`: no fence ended it before the reply did. Its block is not closed, or the reply is code without a fence, or
+    holds no program. Where the reply was cut at its token limit, the program was cut with it.
+    """
+
+    program: str
+    open: bool
+
+
+def extract(completion: str, entry_point: str | None = None) -> Extracted:
+    """The program in a model's reply.
 
     Takes the last Python block that defines `entry_point`, else the last block that parses, else the last block. A
-    reply without any fence is taken as code if it parses, else it is prose and the answer is "".
+    reply without any fence is taken as code if it parses, else it is prose and the program is "".
     """
-    candidates = [textwrap.dedent(completion[start:stop]).rstrip() for start, stop in code_blocks(completion)]
-    candidates = [code for code in candidates if code.strip()]
+    blocks = [
+        Extracted(textwrap.dedent(completion[start:stop]).rstrip(), stop == len(completion))
+        for start, stop in reversed(code_blocks(completion))
+    ]
+    candidates = [block for block in blocks if block.program.strip()]
     if not candidates:
         bare = "" if _FENCE.search(completion) else completion.strip("\n").rstrip()
-        return bare if bare and parses(bare) else ""
-    candidates.reverse()
-    asked = (code for code in candidates if entry_point and defines(code, entry_point))
-    return next(chain(asked, filter(parses, candidates)), candidates[0])
+        return Extracted(bare if bare and parses(bare) else "", open=True)
+    asked = (block for block in candidates if entry_point and defines(block.program, entry_point))
+    return next(chain(asked, (block for block in candidates if parses(block.program))), candidates[0])
+
+
+def extract_program(completion: str, entry_point: str | None = None) -> str:
+    """The program in a model's reply, as `extract` finds it; "" when there is none."""
+    return extract(completion, entry_point).program
 
 
 def code_of(completion: str) -> str:

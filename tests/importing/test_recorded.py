@@ -89,6 +89,15 @@ def test_pairing_takes_the_first_passing_version(store: Store, sandbox: Sandbox,
     assert made.rejected == f"```python\n{WRONG}```"
 
 
+def test_a_recording_may_say_that_a_version_was_cut(store: Store, sandbox: Sandbox, write_rows: WriteRows) -> None:
+    row = run((WRONG, "fail"), (RAISES, "fail"), (RIGHT, "pass"))
+    row["versions"][0]["cut"] = True
+    import_recorded(write_rows(row), store, sandbox)
+    assert [attempt.cut for attempt in store.attempts("run-1")] == [True, False, False]
+    kept = {pair.rejected_iteration: pair.kept for pair in make_pairs(store, PairingConfig(negatives="each"))}
+    assert kept == {0: False, 1: True}
+
+
 def test_a_wrong_recorded_verdict_is_listed_with_its_cause(
     store: Store, sandbox: Sandbox, write_rows: WriteRows
 ) -> None:

@@ -133,6 +133,17 @@ def test_duplicates_are_dropped_once() -> None:
     assert [v.name for v in filters.check(second, "f").filters if not v.kept] == ["duplicate"]
 
 
+def test_a_rejected_program_that_was_cut_takes_no_other_pair_with_it() -> None:
+    filters = Filters(EACH)
+    first, second = pairs_of(TASK, trajectory(WRONG, WRONG, RIGHT, passing=2), EACH)
+    dropped = [v for v in filters.check(first, "f", cut=True).filters if not v.kept]
+    assert [(v.name, v.reason.split(" (")[0]) for v in dropped] == [
+        ("cut", "the rejected program was cut at max_tokens")
+    ]
+    assert filters.check(second, "f").kept, "the same program, written to its end"
+    assert Filters(PairingConfig(cut="keep")).check(first, "f", cut=True).kept
+
+
 def test_policies_for_insertion_only_fixes() -> None:
     runs = trajectory("def f(x):\n    return y", RIGHT, passing=1)
     [full] = pairs_of(TASK, runs, PairingConfig(empty_removed="full"))

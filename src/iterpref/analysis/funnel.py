@@ -97,11 +97,12 @@ class KindTally:
     """How programs failed; attempts after the first pass don't count.
 
     `examples`: kind → id of a trajectory and iteration of one such attempt, the last one of an unsolved task where
-    there is one.
+    there is one. `cut`: failing attempts whose reply was cut at `max_tokens` before its program ended.
     """
 
     def __init__(self) -> None:
         self.examples: dict[str, tuple[str, int]] = {}
+        self.cut = 0
         self._first: Counter[str] = Counter()
         self._every: Counter[str] = Counter()
         self._unsolved: Counter[str] = Counter()
@@ -114,6 +115,7 @@ class KindTally:
         for attempt, kind in zip(made, kinds, strict=True):
             if kind:
                 self._every[kind] += 1
+                self.cut += attempt.cut
                 self.examples.setdefault(kind, (trajectory.trajectory_id, attempt.iteration))
         self._first.update(kind for kind in kinds[:1] if kind)
         if kinds[-1]:

@@ -20,7 +20,7 @@ from .app import (
 )
 from .asking import Again, Estimate, Rate, RetryDead, asking, check_calls, check_rate
 from .opening import Repeatable, begin, must_exist, open_estimate, open_run
-from .output import finish, with_causes
+from .output import finish, with_causes, with_cut
 from .stopping import stoppable
 from .verb import Verb
 
@@ -148,6 +148,7 @@ def debug(
     counts = {"tasks": total, "passed": sum(progress.passed), "failed_tools": failed}
     counts |= {"left_out": len(progress.left_out), "replies_without_program": progress.empty_replies}
     told = {"such_as": progress.empty_reply[:200]} if progress.empty_replies else {}
+    told |= with_cut(progress.cut_replies, "debugging.sampling")
     told |= with_causes("left_out_tasks", progress.left_out)
     finish(counts | {"pass_rate_by_iteration": rates} | told, as_json)
     if failed:

@@ -10,7 +10,7 @@ from iterpref.errors import IterPrefError
 from .app import AsJson, FirstConfigFile, FirstOverrides, Models, NewRunOption, RunOption, verb
 from .asking import Again, RetryDead, asking
 from .opening import open_run
-from .output import finish, say_markdown, with_causes
+from .output import finish, say_markdown, with_causes, with_cut
 
 
 @verb()
@@ -46,6 +46,7 @@ def evaluate(
         counted = {"tasks": len({s.task_id for s in result.samples}), "broken": len(result.broken)}
         counted |= said_of_samples(result.settings)
         counted |= {"refused": refused} if (refused := count_refused(result)) else {}
+        counted |= with_cut(result.cut_replies, "evaluation.sampling")
         rows.append(result.model_dump(include={"result_id", "benchmark", "model"}) | counted | result.metrics)
     broken = {task_id: cause for result in found for task_id, cause in result.broken.items()}
     summary = rows[0] if len(rows) == 1 else {"results": rows}

@@ -75,6 +75,12 @@ def with_causes(name: str, causes: Mapping[str, str], most: int = 10) -> dict[st
     return {name: [*rows, *rest]} if rows else {}
 
 
+def with_cut(count: int, key: str) -> dict[str, Any]:
+    """A part of a summary: failing replies that were cut at `key.max_tokens`, and what to do; {} if there are none."""
+    note = f"cut replies failed, and ended at the token limit before their program did: raise {key}.max_tokens"
+    return {"cut_replies": count, "note": note} if count else {}
+
+
 def _table(summary: Mapping[str, Any]) -> "Table":
     """Two columns; what is a list of rows is a table of its own in the second."""
     from rich.table import Table

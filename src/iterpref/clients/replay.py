@@ -2,9 +2,10 @@
 
 The recording is JSONL, one object a line: `{"messages": [...], "completion": "..."}` answers every request with these
 messages; with a `sample_index` only that draw of them (in debugging, the iteration). `"completions": ["...", "..."]`
-instead holds the draws from 0 on. Nothing is invented: an unrecorded request is an error, and a line for it, to be
-filled in, is added to `logs/not_recorded.jsonl` of the run. `iterpref export --format calls` writes a recording.
-Memory doesn't grow with the recording: it is checked once, line by line, and read again where a request points to.
+instead holds the draws from 0 on. `"finish_reason": "length"` says that an answer was cut at its token limit.
+Nothing is invented: an unrecorded request is an error, and a line for it, to be filled in, is added to
+`logs/not_recorded.jsonl` of the run. `iterpref export --format calls` writes a recording. Memory doesn't grow with the
+recording: it is checked once, line by line, and read again where a request points to.
 """
 
 import hashlib
@@ -54,6 +55,7 @@ class RecordedCall(Record):
     completion: str | None = None
     sample_index: int | None = None
     completions: tuple[str, ...] | None = None
+    finish_reason: Literal["stop", "length"] = "stop"
 
     @model_validator(mode="after")
     def _answers(self) -> Self:
@@ -112,7 +114,7 @@ class ReplayClient:
                 self._file.seek(found[0])
                 recorded = RecordedCall.model_validate(json.loads(self._file.read(found[1])))
                 if (text := recorded.answer(request.sample_index)) is not None:
-                    return Completion(text=text)
+                    return Completion(text=text, finish_reason=recorded.finish_reason)
         asked = f"sample {request.sample_index} of the request that ends with {request.messages[-1].content[:80]!r}"
         raise ClientError(f"{self._path}: {asked} is not recorded; {self._note(request)}")
 

@@ -24,6 +24,8 @@ class PairingConfig(Section):
     """Pairs with more wrong lines than this are dropped (paper: 20)."""
     max_tokens: int = Field(default=2048, gt=0)
     """Pairs with a longer program on either side are dropped (paper: 2,048)."""
+    cut: Literal["drop", "keep"] = "drop"
+    """Pairs whose rejected program was cut at `max_tokens`: it is unfinished, not wrong (docs/data.md says when)."""
     other_languages: bool = False
     """Keep pairs whose code is in another language, too; the filters on comments and syntax trees see Python only."""
     tokenizer: str | None = None

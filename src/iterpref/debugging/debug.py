@@ -20,7 +20,7 @@ from iterpref.config import DebuggingConfig
 from iterpref.errors import BudgetError, ClientError, EndpointError, RecordError, SandboxError
 from iterpref.executor import NO_PROGRAM, Executor
 from iterpref.feedback import USUAL, feedback_named
-from iterpref.programs import extract_program
+from iterpref.programs import extract
 from iterpref.prompts.own import SHIPPED, Prompts
 from iterpref.records import Attempt, DraftedProgram, Execution, Message, Task, Trajectory, as_messages, fingerprint
 from iterpref.store import Store
@@ -33,7 +33,8 @@ RUN_AT_A_TIME = 256  # tasks beside those that a model is asked about, so that s
 @dataclass
 class DebugProgress:
     """Counts while debugging runs. `passed[i]`: tasks that passed first at iteration i; `left_out`: task id → why no
-    model is asked about it; `empty_replies`: replies without a program, `empty_reply` one of them."""
+    model is asked about it; `empty_replies`: replies without a program, `empty_reply` one of them; `cut_replies`:
+    replies that were cut at `max_tokens` before their program ended, and failed."""
 
     total: int
     passed: list[int]
@@ -43,6 +44,7 @@ class DebugProgress:
     left_out: dict[str, str] = field(default_factory=dict)
     empty_replies: int = 0
     empty_reply: str = ""
+    cut_replies: int = 0
 
     @property
     def pass_rates(self) -> list[float]:
@@ -54,7 +56,8 @@ class DebugProgress:
         """In counts: the first tasks to finish are those that passed, and their share would say too much."""
         by_iteration = " ".join(str(sum(self.passed[: i + 1])) for i in range(len(self.passed)))
         empty = f", {self.empty_replies} replies without a program" if self.empty_replies else ""
-        return f"{sum(self.passed)} of {self.done} finished passed, by iteration: {by_iteration}{empty}"
+        cut = f", {self.cut_replies} failing replies cut at max_tokens" if self.cut_replies else ""
+        return f"{sum(self.passed)} of {self.done} finished passed, by iteration: {by_iteration}{empty}{cut}"
 
 
 @dataclass(frozen=True)
@@ -175,15 +178,17 @@ class Debugger:
         """`known`: this attempt as an earlier command stored it."""
         draft = None if earlier else self._draft(task)
         if draft:
-            call_id, completion, program = draft.call_id, Completion(text=draft.program), draft.program
+            call_id, completion = draft.call_id, Completion(text=draft.program)
+            program, is_open = draft.program, False
         else:
             call_id, completion = await self._ask(task, iteration, earlier)
-            program = extract_program(completion.text, task.entry_point)
+            program, is_open = extract(completion.text, task.entry_point)
+        cut = completion.finish_reason == "length"
         if known is not None and known.completion == completion.text:
             program = known.program  # whatever cut it then: what a model saw of it must stay, or it would be paid anew
         elif self.settings.trim:
             program = trim(task, program)
-        execution_key, execution = await self.executor.execute(task, program, cut=completion.finish_reason == "length")
+        execution_key, execution = await self.executor.execute(task, program, cut=cut)
         last = execution.passed or iteration == self.settings.max_iterations
         attempt = Attempt(
             iteration=iteration,
@@ -192,6 +197,7 @@ class Debugger:
             execution=execution,
             call_id=call_id,
             feedback=None if last or self.settings.mode == "sampling" else self._told(task, iteration, execution),
+            cut=cut and is_open,
         )
         return attempt, execution_key
 
@@ -274,6 +280,7 @@ def _count(progress: DebugProgress, outcome: Trajectory | str) -> None:
         if attempt.execution.error_type == NO_PROGRAM:
             progress.empty_replies += 1
             progress.empty_reply = progress.empty_reply or attempt.completion
+        progress.cut_replies += attempt.cut and not attempt.execution.passed
     if outcome.status == "passed":
         # A trajectory of an earlier run with more iterations may have passed later than this run asks for.
         first = next(attempt.iteration for attempt in outcome.attempts if attempt.execution.passed)

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from iterpref.clients import Ledger, Request, Sampling
+from iterpref.clients import Completion, Ledger, Request, Sampling
 from iterpref.config import Config, EvaluationConfig
 from iterpref.errors import ConfigError, RefusedError
 from iterpref.evaluation import protocols
 from iterpref.evaluation.benchmarks import Benchmark
+from iterpref.evaluation.benchmarks.definition import PromptProtocol
 from iterpref.evaluation.repairs import check_repairs, repairs_in_words
 from iterpref.evaluation.samples import Answer, Samples
 from iterpref.prompts.own import SHIPPED, Prompts
@@ -65,8 +66,7 @@ class GeneratedAnswers:
             _, completion = await self._ledger.complete(self._request(task, index))
         except RefusedError as error:
             return Answer("", "", refused=str(error))
-        program = protocols.program_of(task, completion.text, self._protocol, self._definition)
-        return Answer(completion.text, program, cut=completion.finish_reason == "length")
+        return self._answer(task, completion, self._protocol)
 
     async def repair(self, task: Task, index: int, number: int, last: Sample | Repair, feedback: str) -> Answer:
         """The answer after the model has read what was wrong with its `last` one; `number` counts repairs from 1."""
@@ -82,8 +82,12 @@ class GeneratedAnswers:
             _, completion = await self._ledger.complete(request)
         except RefusedError as error:
             return Answer("", "", refused=str(error))
-        program = protocols.program_of(task, completion.text, "plain", self._definition)
-        return Answer(completion.text, program, cut=completion.finish_reason == "length")
+        return self._answer(task, completion, "plain")
+
+    def _answer(self, task: Task, completion: Completion, protocol: PromptProtocol) -> Answer:
+        program = protocols.program_of(task, completion.text, protocol, self._definition)
+        ended = program and not protocols.is_open(task, completion.text, protocol)
+        return Answer(completion.text, program, cut=completion.finish_reason == "length" and not ended)
 
     def _request(self, task: Task, index: int) -> Request:
         asked = protocols.ask(task, self._definition, self._protocol)

@@ -168,6 +168,7 @@ class _Evaluation:
             completion=answer.completion,
             program=answer.program,
             execution=await self._execute(task, answer),
+            cut=answer.cut,
         )
         if not self.settings.repairs or not isinstance(self.answers, Repairing):
             return sample

@@ -16,7 +16,7 @@ from typing import Literal
 from iterpref.errors import ConfigError
 from iterpref.evaluation.benchmarks.definition import BenchmarkDefinition, PromptProtocol
 from iterpref.evaluation.sanitize import sanitize
-from iterpref.programs import extract_program
+from iterpref.programs import extract, extract_program
 from iterpref.records import Message, Task, as_messages
 
 FENCE_STOP = "\n```\n"
@@ -97,3 +97,10 @@ def program_of(task: Task, completion: str, protocol: PromptProtocol, definition
     else:  # the prefilled fence is open; whatever is after a closing one is prose
         text = text.split("\n```")[0]
     return sanitize(text, task.entry_point)
+
+
+def is_open(task: Task, completion: str, protocol: PromptProtocol) -> bool:
+    """Whether nothing ended the program before the reply did: see `programs.Extracted`. A continuation has no fence."""
+    if protocol == "chat" and not _OPENING.search(completion):
+        return "\n```" not in completion
+    return protocol == "base" or extract(completion, task.entry_point).open

@@ -46,7 +46,13 @@ class Repairer:
         while len(repairs) < self.settings.repairs and (feedback := await self._feedback(task, last)):
             answer = await self.answers.repair(task, sample.sample_index, len(repairs) + 1, last, feedback)
             execution = await self.execute(task, answer)
-            last = Repair(feedback=feedback, completion=answer.completion, program=answer.program, execution=execution)
+            last = Repair(
+                feedback=feedback,
+                completion=answer.completion,
+                program=answer.program,
+                execution=execution,
+                cut=answer.cut,
+            )
             repairs.append(last)
         return sample.model_copy(update={"repairs": tuple(repairs)}) if repairs else sample
 

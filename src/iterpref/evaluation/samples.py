@@ -25,8 +25,8 @@ _EXPECTED = "task_id and solution (a whole program) or completion (which continu
 class Answer:
     """One completion as it came, and the program it amounts to.
 
-    `cut`: it was cut off at the token limit; `recorded`: whether it passed where it was recorded, if that is known;
-    `refused`: why the model gives none.
+    `cut`: it was cut at `max_tokens` before its program ended; `recorded`: whether it passed where it was recorded, if
+    that is known; `refused`: why the model gives none.
     """
 
     completion: str

@@ -50,15 +50,15 @@ def is_trajectory(line: str) -> bool:
 
 def is_call(line: str) -> bool:
     """Whether a line is one of our export of calls."""
-    return _has_keys(line, {"messages", "sample_index", "completion"})
+    return _has_keys(line, {"messages", "sample_index", "completion"}, frozenset({"finish_reason"}))
 
 
-def _has_keys(line: str, keys: set[str]) -> bool:
+def _has_keys(line: str, keys: set[str], perhaps: frozenset[str] = frozenset()) -> bool:
     try:
         values = json.loads(line)
     except ValueError:
         return False
-    return isinstance(values, dict) and values.keys() == keys
+    return isinstance(values, dict) and values.keys() - perhaps == keys
 
 
 def begins_with(text: str) -> Callable[[str], bool]:

@@ -96,8 +96,9 @@ def export_calls(store: Store, path: str | Path, *, overwrite: bool = False) -> 
         RecordError: As `export_trajectories`.
     """
     rows = (
-        {"messages": asked["messages"], "sample_index": asked["sample_index"], "completion": text}
-        for asked, text in store.calls()
+        {"messages": asked["messages"], "sample_index": asked["sample_index"], "completion": answered["text"]}
+        | ({"finish_reason": "length"} if answered["finish_reason"] == "length" else {})
+        for asked, answered in store.calls()
     )
     try:
         check_file(Path(path), is_call, overwrite)

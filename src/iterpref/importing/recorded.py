@@ -218,6 +218,7 @@ def _attempt(version: Version, execution: Execution) -> Attempt:
         completion=version.completion,
         execution=execution,
         call_id=version.call_id,
+        cut=version.cut,
         feedback=version.feedback,
     )
 

@@ -52,6 +52,7 @@ class Version:
     status: Status
     error_type: str
     call_id: str = ""
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,7 @@ class _Version(_Row):
     code: str
     verified: _Verified
     feedback: str | None = None
+    cut: bool = False
 
 
 class _RecordedRow(_Row):
@@ -125,7 +127,7 @@ def parse_run(row: SourceRow) -> RecordedRun:
 
 def _recorded(row: _RecordedRow) -> RecordedRun:
     versions = tuple(
-        Version(v.step, v.code, v.code, v.feedback, v.verified.status, v.verified.error_type or "")
+        Version(v.step, v.code, v.code, v.feedback, v.verified.status, v.verified.error_type or "", cut=v.cut)
         for v in row.versions
     )
     return RecordedRun(
@@ -168,6 +170,7 @@ def _exported(where: str, row: ExportedTrajectory) -> RecordedRun:
             status=status_of(attempt.execution.verdict),
             error_type=attempt.execution.error_type,
             call_id=attempt.call_id,
+            cut=attempt.cut,
         )
         for attempt in trajectory.attempts
     )

@@ -1,8 +1,9 @@
 """PreferencePair → one verdict per filter, each with what it measured. A pair is kept when all of them keep it.
 
 The paper's filters (arXiv:2503.02783, data section): D⁻ is only comments, D⁻ has more than 20 lines, a side has more
-than 2,048 tokens, the ASTs are equal. Ours: the rejected reply holds no program or another one than was asked for,
-nothing to penalise (an insertion-only fix), and exact duplicates. Whether a difference is logical is a judge's word.
+than 2,048 tokens, the ASTs are equal. Ours: the rejected program was cut at the token limit, the rejected reply holds
+no program or another one than was asked for, nothing to penalise (an insertion-only fix), and exact duplicates. Whether
+a difference is logical is a judge's word.
 """
 
 import ast
@@ -42,16 +43,19 @@ class Filters:
     count_tokens: CountTokens = estimated_tokens
     _seen: set[str] = field(default_factory=set)
 
-    def check(self, pair: PreferencePair, entry_point: str | None) -> PreferencePair:
-        """The pair with the verdict of every filter, in the order of the funnel.
+    def check(self, pair: PreferencePair, entry_point: str | None, cut: bool = False) -> PreferencePair:
+        """The pair with the verdict of every filter, in the order of the funnel. `cut`: its rejected program was cut.
 
         Raises:
             RecordError: D⁻ is empty and the policy is `error`.
         """
-        return pair.model_copy(update={"filters": tuple(self._verdicts(pair, entry_point))})
+        return pair.model_copy(update={"filters": tuple(self._verdicts(pair, entry_point, cut))})
 
-    def _verdicts(self, pair: PreferencePair, entry_point: str | None) -> Iterator[FilterVerdict]:
+    def _verdicts(self, pair: PreferencePair, entry_point: str | None, cut: bool) -> Iterator[FilterVerdict]:
         chosen, rejected = code_of(pair.chosen), code_of(pair.rejected)
+        unfinished = cut and self.settings.cut == "drop"
+        why = "the rejected program was cut at max_tokens (pairing.cut=keep keeps it)"
+        yield verdict_of("cut", not unfinished, why)
         foreign = _foreign(pair)
         keeps = self.settings.other_languages or not foreign
         yield verdict_of("language", keeps, f"the code is {foreign}, not Python (pairing.other_languages keeps it)")
@@ -72,7 +76,8 @@ class Filters:
         yield verdict_of("same_ast", not same_ast(chosen, rejected), "both programs have the same syntax tree")
         key = pair.content_hash
         yield verdict_of("duplicate", key not in self._seen, "an earlier pair has the same text")
-        self._seen.add(key)
+        if not unfinished:  # the same program may have been written to its end elsewhere
+            self._seen.add(key)
 
     def _wrong_line_count(self, pair: PreferencePair) -> int:
         """As the diff counts: with `full` and `anchor` a fix that only inserts lines has spans, but no wrong line."""

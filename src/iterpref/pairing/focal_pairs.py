@@ -4,7 +4,7 @@ from typing import Literal
 
 from iterpref.config.load import parse_config
 from iterpref.pairing.filters import Filters
-from iterpref.pairing.pair import pairs_of
+from iterpref.pairing.pair import is_cut, pairs_of
 from iterpref.records import PreferencePair, Task, Trajectory
 
 
@@ -21,8 +21,9 @@ def focal_pairs(
 ) -> list[PreferencePair]:
     """The pairs of one trajectory: its first passing program against failing ones before it, with D⁻ and D⁺.
 
-    Algorithm 1 of arXiv:2503.02783 and the filters of its data section. What looks at a whole run (tests' quality,
-    judgements, near duplicates, benchmarks) is left to `iterpref.pipeline.pair`.
+    Algorithm 1 of arXiv:2503.02783 and the filters of its data section; rejected programs that were cut at `max_tokens`
+    (`Attempt.cut`) are dropped, too. What looks at a whole run (tests' quality, judgements, near duplicates,
+    benchmarks) is left to `iterpref.pipeline.pair`.
 
     Args:
         task: Its prompt becomes the pairs'.
@@ -53,4 +54,5 @@ def focal_pairs(
     }
     settings = parse_config({"pairing": given}, "focal_pairs").pairing
     filters = Filters(settings)
-    return [filters.check(pair, task.entry_point) for pair in pairs_of(task, trajectory, settings, seed)]
+    made = pairs_of(task, trajectory, settings, seed)
+    return [filters.check(pair, task.entry_point, is_cut(pair, trajectory)) for pair in made]

@@ -47,21 +47,22 @@ def make_pairs(
     is cut down to lines that ran. `told` is called when all pairs of a trajectory, or an imported one, are made.
     """
     filters, quality = Filters(settings, count_tokens), QualityFilters(store, settings)
-    for candidate, entry_point in _candidates(store, settings, seed, path, told):
-        yield quality.check(filters.check(candidate, entry_point))
+    for candidate, entry_point, cut in _candidates(store, settings, seed, path, told):
+        yield quality.check(filters.check(candidate, entry_point, cut))
 
 
 def _candidates(
     store: Store, settings: PairingConfig, seed: int, path: Path | None, told: Callable[[], None]
-) -> Iterator[tuple[PreferencePair, str | None]]:
+) -> Iterator[tuple[PreferencePair, str | None, bool]]:
+    """With each its task's entry point, and whether its rejected program was cut."""
     for trajectory in store.trajectories():
         if (trajectory.origin == "sampling") == (settings.source == "sampling"):
             task = store.task(trajectory.task_id)
             for made in pairs_of(task, trajectory, settings, seed, path):
-                yield made, task.entry_point
+                yield made, task.entry_point, is_cut(made, trajectory)
         told()
     for imported in store.imported_pairs():
-        yield focal_pair(imported, settings), None
+        yield focal_pair(imported, settings), None, False
         told()
 
 
@@ -75,6 +76,11 @@ def pairs_of(
         for chosen, failing in _chosen_with_failing(trajectory)
         for rejected in _negatives(failing, settings, _draw_key(seed, trajectory, chosen))
     ]
+
+
+def is_cut(pair: PreferencePair, trajectory: Trajectory) -> bool:
+    """Whether the rejected program of a pair of this trajectory was cut at the token limit."""
+    return any(attempt.cut for attempt in trajectory.attempts if attempt.iteration == pair.rejected_iteration)
 
 
 def _draw_key(seed: int, trajectory: Trajectory, chosen: Attempt) -> str:

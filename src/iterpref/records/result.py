@@ -15,13 +15,15 @@ class Repair(Record):
     completion: str
     program: str
     execution: Execution
+    cut: bool = False
 
 
 class Sample(Record):
     """One completion of a benchmark task: raw (`completion`), as a `program`, and what its tests said (`execution`).
 
     `sample_index` counts the samples of one `task_id` from 0. `repairs` followed where it failed and repairs were asked
-    for (`evaluation.repairs`), until one passed.
+    for (`evaluation.repairs`), until one passed. `cut`: it was cut at `max_tokens` before its program ended; where that
+    isn't known, it is False.
     """
 
     task_id: str
@@ -30,6 +32,7 @@ class Sample(Record):
     program: str
     execution: Execution
     repairs: tuple[Repair, ...] = ()
+    cut: bool = False
 
 
 class Result(Record):
@@ -55,3 +58,10 @@ class Result(Record):
     version: str = ""
     broken: dict[str, str] = Field(default_factory=dict)
     difficulty: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def cut_replies(self) -> int:
+        """Replies that were cut at `max_tokens` before their program ended, and failed; those to repairs included."""
+        made: list[Sample | Repair] = [*self.samples]
+        made += [repair for sample in self.samples for repair in sample.repairs]
+        return sum(answer.cut and not answer.execution.passed for answer in made)

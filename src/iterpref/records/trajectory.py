@@ -14,8 +14,8 @@ class Attempt(Record):
 
     `iteration` counts from 0, the first program. `completion` is the model's whole reply (of a program that came with
     its task, that program), `program` the code in it, `execution` what its tests said, `call_id` the call it came from.
-    `feedback` is the text shown to the model for the
-    next attempt, None after the last one.
+    `feedback` is the text shown to the model for the next attempt, None after the last one. `cut`: the reply was cut at
+    `max_tokens` before its program ended (docs/data.md); where that isn't known, it is False.
     """
 
     iteration: int
@@ -24,6 +24,7 @@ class Attempt(Record):
     execution: Execution
     call_id: str = ""
     feedback: str | None = None
+    cut: bool = False
 
 
 class Trajectory(Record):

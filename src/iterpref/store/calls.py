@@ -37,10 +37,10 @@ class Calls(Tables):
         """The completion stored for a call key, later than call `since`."""
         return self._get(kind, "SELECT completion FROM calls WHERE key = ? AND rowid > ?", key, since)
 
-    def calls(self) -> Iterator[tuple[dict[str, Any], str]]:
-        """Each answered call in the order they came: its request, and the completion's text."""
+    def calls(self) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+        """Each answered call in the order they came: its request, and its completion."""
         for request, completion in self._rows("SELECT request, completion FROM calls ORDER BY rowid"):
-            yield self._unpack_json(request), self._unpack_json(completion)["text"]
+            yield self._unpack_json(request), self._unpack_json(completion)
 
     def last_call(self) -> int:
         """Number of the call stored last; one that is stored in place of another gets a number of its own."""

@@ -28,7 +28,8 @@ class Failing:
     """Kinds of failure, the most frequent first, and examples of the first of them.
 
     `tasks` were tried, `passed` of them passed; `no_word`: trajectories that the tools failed, which say nothing about
-    the model; `given_up`: calls without an answer, the last one for the reason `last_error`.
+    the model; `given_up`: calls without an answer, the last one for the reason `last_error`; `cut`: failing replies
+    that were cut at `max_tokens` before their program ended.
     """
 
     tasks: int
@@ -38,6 +39,7 @@ class Failing:
     examples: list[FailedExample]
     given_up: int
     last_error: str
+    cut: int
 
     @property
     def nothing_passed(self) -> bool:
@@ -56,6 +58,7 @@ def failing(store: Store, kinds: KindTally, solved: Mapping[str, bool], no_word:
         examples=list(_examples(store, kinds, [row.name for row in rows[:MOST_EXAMPLES]])),
         given_up=store.count("dead_letters"),
         last_error=store.last_dead_letter(),
+        cut=kinds.cut,
     )
 
 

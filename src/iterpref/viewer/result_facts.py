@@ -53,7 +53,7 @@ class ScoredResult:
 @dataclass(frozen=True)
 class Kinds:
     """Kinds of failure by Result (the last ones), the paper's Table 18, and of the last Result one example each and two
-    breakdowns. `columns`: model and benchmark."""
+    breakdowns; `cut` of its replies were cut at `max_tokens`, and failed. `columns`: model and benchmark."""
 
     columns: list[tuple[str, str]]
     rows: list[tuple[str, list[int]]]
@@ -62,6 +62,7 @@ class Kinds:
     lengths: Crossed
     difficulty: Crossed | None
     left_out: int
+    cut: int
 
 
 def failure_kinds(results: Sequence[Result]) -> Kinds | None:
@@ -73,7 +74,7 @@ def failure_kinds(results: Sequence[Result]) -> Kinds | None:
     columns = [(result.model, result.benchmark) for result in shown]
     paper = [row for row in paper_counts(shown) if row.sum]
     last, left = shown[-1], len(results) - len(shown)
-    return Kinds(columns, rows, paper, taxonomy(last), by_length(last), by_difficulty(last), left)
+    return Kinds(columns, rows, paper, taxonomy(last), by_length(last), by_difficulty(last), left, last.cut_replies)
 
 
 def gains(results: Iterable[Result]) -> list[Gain]:

@@ -119,7 +119,9 @@ def _attempts(attempts: list[Attempt], called: str) -> Iterator[RenderableType]:
         kind = failure_kind(execution, attempt.completion)
         verdict = execution.verdict if kind in ("", execution.verdict) else f"{execution.verdict}, {kind}"
         yield Text.assemble(
-            (f"\n{called} {attempt.iteration}: ", "bold"), (verdict, f"bold {_colour(execution.verdict)}")
+            (f"\n{called} {attempt.iteration}: ", "bold"),
+            (verdict, f"bold {_colour(execution.verdict)}"),
+            (", the reply was cut at max_tokens" if attempt.cut else "", "yellow"),
         )
         yield from _program(attempt.program) if attempt.program else _text(attempt.completion or "(no reply)", "dim")
         said = "" if execution.passed else feedback_text(execution)
