@@ -21,7 +21,8 @@ from pathlib import Path
 from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
-from iterpref.debugging.debug import Debugger, debug
+from iterpref.debugging.debug import debug
+from iterpref.debugging.debugger import Debugger
 from iterpref.executor import Executor
 from iterpref.feedback import feedback_text
 from iterpref.programs import fenced

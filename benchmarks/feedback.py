@@ -19,7 +19,8 @@ from iterpref.analysis.compare import mcnemar_p
 from iterpref.clients import Ledger
 from iterpref.clients.local.client import LocalClient
 from iterpref.config import DebuggingConfig, SamplingConfig
-from iterpref.debugging.debug import Debugger, debug
+from iterpref.debugging.debug import debug
+from iterpref.debugging.debugger import Debugger
 from iterpref.executor import Executor
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks

@@ -14,7 +14,8 @@ from iterpref.clients.ask import as_finished
 from iterpref.clients.openai import OpenAIConfig
 from iterpref.clients.openai import batch as batch_module
 from iterpref.config import DebuggingConfig, SynthesisConfig
-from iterpref.debugging.debug import Debugger, debug
+from iterpref.debugging.debug import debug
+from iterpref.debugging.debugger import Debugger
 from iterpref.errors import BudgetError, ClientError, EndpointError
 from iterpref.executor import Executor
 from iterpref.pairing.judge_pairs import judge_pairs

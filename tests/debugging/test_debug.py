@@ -10,8 +10,9 @@ from iterpref.clients import Completion, Ledger, Request
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig
 from iterpref.config.load import parse_config
-from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.debug import DebugProgress, debug
 from iterpref.debugging.debug_run import debug_tasks
+from iterpref.debugging.debugger import Debugger
 from iterpref.executor import Executor
 from iterpref.opened_run import OpenedRun
 from iterpref.programs import fenced

@@ -11,7 +11,7 @@ from test_debug import EASY, FIRST, RIGHT, WRONG, WRONG_SAYS, Counted, attempt, 
 from iterpref.clients import Ledger
 from iterpref.config import DebuggingConfig
 from iterpref.config.load import parse_config
-from iterpref.debugging.debug import Debugger
+from iterpref.debugging.debugger import Debugger
 from iterpref.debugging.estimate import estimate_debugging
 from iterpref.executor import Executor
 from iterpref.opened_run import OpenedRun

@@ -11,7 +11,8 @@ import pytest
 from iterpref.clients import Ledger
 from iterpref.clients.replay import ReplayClient
 from iterpref.config import DebuggingConfig, PairingConfig
-from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.debug import DebugProgress, debug
+from iterpref.debugging.debugger import Debugger
 from iterpref.executor import Executor
 from iterpref.pairing import make_pairs
 from iterpref.programs import fenced

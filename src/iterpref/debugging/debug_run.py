@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 from iterpref.clients import Budget
 from iterpref.debugging.check_tasks import check_each
-from iterpref.debugging.debug import Debugger, DebugProgress, Feedback, debug
+from iterpref.debugging.debug import DebugProgress, debug
+from iterpref.debugging.debugger import Debugger, Feedback
 from iterpref.errors import StoreError
 from iterpref.opened_run import OpenedRun
 from iterpref.waiting import wait_for

@@ -12,8 +12,9 @@ from tempfile import TemporaryDirectory
 
 from iterpref.clients import Completion, Ledger, Request
 from iterpref.debugging.check_tasks import check_each
-from iterpref.debugging.debug import Debugger, DebugProgress, debug
+from iterpref.debugging.debug import DebugProgress, debug
 from iterpref.debugging.debug_run import with_threads
+from iterpref.debugging.debugger import Debugger
 from iterpref.errors import ConfigError, EndpointError, IterPrefError, RecordError
 from iterpref.opened_run import OpenedRun
 from iterpref.opening import open_run

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from iterpref.clients.estimate import BYTES_PER_TOKEN, CallGroup, estimate
 from iterpref.config import DebuggingConfig
-from iterpref.debugging.debug import settings_identity
+from iterpref.debugging.debugger import settings_identity
 from iterpref.opened_run import OpenedRun
 from iterpref.records import as_messages
 from iterpref.store import FinishedTask, Store
