@@ -66,6 +66,13 @@ def test_mask_hides_padding_and_the_future() -> None:
     assert causal_mask(padding[:1, 1:], 4, torch.float32) is None  # SDPA's own does
 
 
+def test_with_the_package_its_rows_are_run_on_a_cpu_alone(package: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    ways = ["trl", "prefix_grouper"]
+    assert runnable(ways, "cpu") == ways and not capsys.readouterr().out
+    assert runnable(ways, "cuda") == ["trl"]
+    assert "because they were written for a CPU" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("once", [False, True])
 @pytest.mark.parametrize("negatives", [1, 3])
 def test_gradients_are_those_of_separate_rows(package: Any, negatives: int, once: bool) -> None:
