@@ -1,4 +1,4 @@
-"""What does trunk-and-branch training cost against TRL's DPO and the authors' masking? Gradients are checked first.
+"""What does trunk-and-branch training cost against other ways: TRL's DPO, the authors' masking, PrefixGrouper?
 
     python benchmarks/training.py --quick --json training.json  # vocabulary 8k, against trl_compact: a few minutes
     python benchmarks/training.py --json training.json --plot training.svg  # all rows, about half an hour on one core
@@ -7,7 +7,8 @@
 A training step is forward, backward and optimizer (AdamW) on a batch of three pairs, references precomputed: one pair
 of each of three tasks (k=1), or the three pairs of one task (k=3). All ways get the same batches and take turns; a
 ratio is the median over batches of theirs / ours. Memory is the growth of a process's peak during a step, the first
-with that k. Ways: see training_ways.py; pairs: training_pairs.py; how a step is measured: training_worker.py.
+with that k. Gradients are checked first. Ways: see training_ways.py; PrefixGrouper, where it is installed:
+training_prefix.py; pairs: training_pairs.py; how a step is measured: training_worker.py.
 """
 
 import argparse
@@ -24,6 +25,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 import torch
 from training_chart import chart
 from training_pairs import batch, encode, groups, recorded_file, token_ratio
+from training_prefix import PREFIX_WAYS, runnable
 from training_ways import WAYS, Way, authors_mask, line_difference, make_model
 from training_worker import Worker, timed, workers
 
@@ -43,20 +45,28 @@ GATE_LAYERS = 2
 Row = dict[str, Any]
 
 
-def gradient_error(options: argparse.Namespace) -> float:
-    """The larger relative error of the whole gradient, k = 1 and 3, against separate sequences on the product path."""
-    errors = []
+def of_our_loss(options: argparse.Namespace) -> list[str]:
+    """The ways whose gradient must be that of separate sequences on the product path."""
+    return ["trunk", *(way for way in options.against if way in PREFIX_WAYS)]
+
+
+def gradient_errors(options: argparse.Namespace) -> dict[str, float]:
+    """The larger relative error of each way's whole gradient, k = 1 and 3, against separate sequences."""
+    errors = dict.fromkeys(of_our_loss(options), 0.0)
     for k in (1, 3):
-        found = []
-        for attention in ("off", "auto"):
-            model = make_model(8000, options.hidden, GATE_LAYERS, options.device)
-            way = Way("trunk", model, attention)
-            way.backward("library", batch("library", 0, k, k))
-            if attention == "auto" and way.trainer.trunk_mode is None:
-                raise SystemExit(f"nothing to measure: {way.trainer.trunk_off_reason}")
-            found.append(torch.cat([p.grad.flatten().double() for p in way.model.parameters()]))
-        errors.append(float((found[1] - found[0]).norm() / found[0].norm()))
-    return max(errors)
+        separate = gradient("trunk_off", k, options)
+        for way in errors:
+            error = float((gradient(way, k, options) - separate).norm() / separate.norm())
+            errors[way] = max(errors[way], error)
+    return errors
+
+
+def gradient(name: str, k: int, options: argparse.Namespace) -> torch.Tensor:
+    way = Way(name, make_model(8000, options.hidden, GATE_LAYERS, options.device))
+    way.backward("library", batch("library", 0, k, PAIRS))
+    if name == "trunk" and way.trainer.trunk_mode is None:
+        raise SystemExit(f"nothing to measure: {way.trainer.trunk_off_reason}")
+    return torch.cat([parameter.grad.flatten().double() for parameter in way.model.parameters()])
 
 
 def mask_times(rounds: int) -> dict[str, float]:
@@ -139,7 +149,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if not wanted:
             continue
         with workers(("trunk", *others), options.device, vocabulary, options.hidden, options.layers) as made:
-            if "gradient_rel_err" not in figures:  # while the workers start
+            if {*of_our_loss(options)} - figures.get("gradient_rel_errs", {}).keys():  # while the workers start
                 check(figures, options)
             for source, k, pairs in wanted:
                 rounds = QUICK_ROUNDS[k] if options.quick else options.rounds
@@ -157,10 +167,14 @@ def _key(row: Row) -> tuple[Any, ...]:
 
 def check(figures: dict[str, Any], options: argparse.Namespace) -> None:
     """The gate, and what a mask costs."""
-    figures["gradient_rel_err"] = gradient_error(options)
-    print(f"gradient, relative error (k=1, 3): {figures['gradient_rel_err']:.1e}", flush=True)
-    if figures["gradient_rel_err"] > MAX_GRADIENT_ERROR and options.device == "cpu":
-        raise SystemExit(f"the gradients differ by more than {MAX_GRADIENT_ERROR}; nothing else is worth measuring")
+    errors = gradient_errors(options)
+    figures |= {"gradient_rel_err": errors["trunk"], "gradient_rel_errs": errors}
+    print("gradient, relative error (k=1, 3):", {way: f"{error:.1e}" for way, error in errors.items()}, flush=True)
+    wrong = [way for way, error in errors.items() if error > MAX_GRADIENT_ERROR]
+    if wrong and options.device == "cpu":
+        raise SystemExit(
+            f"gradients of {wrong} differ by more than {MAX_GRADIENT_ERROR}; nothing else is worth measuring"
+        )
     masks = mask_times(3 if options.quick else 5)
     figures["mask_ratio"] = masks["authors"] / masks["ours"]
     print(f"mask, ms per pair: ours {masks['ours']:.2f}, authors {masks['authors']:.2f}", flush=True)
@@ -195,6 +209,7 @@ def main() -> None:
         parser.error("--resume needs --json")
     if options.quick:
         options.vocabularies, options.against = [8000], ["trl_compact"]
+    options.against = runnable(options.against, options.device)
     torch.set_num_threads(1)
     figures = measure(options)
     if options.plot:

@@ -7,12 +7,21 @@ than their trunks and branches.
 from itertools import groupby
 from typing import Any
 
-COLORS = {"trl_compact": "#3b6ea8", "trl_tiled": "#5f9ea0", "trl": "#8fb3d9", "authors": "#d98b3b"}
+COLORS = {
+    "trl_compact": "#3b6ea8",
+    "trl_tiled": "#5f9ea0",
+    "trl": "#8fb3d9",
+    "authors": "#d98b3b",
+    "prefix_grouper": "#7a6a9b",
+    "prefix_once": "#b5a8cc",
+}
 NAMES = {
     "trl_compact": "TRL, compact head",
     "trl_tiled": "... and our tiles",
     "trl": "TRL as it is",
     "authors": "authors' masking",
+    "prefix_grouper": "PrefixGrouper",
+    "prefix_once": "... no text twice",
 }
 WIDTH, LEFT, RIGHT, TOP = 880, 245, 130, 58
 BAR, GAP = 18, 14
@@ -58,11 +67,11 @@ def _setting(row: Row) -> str:
 
 
 def _legend(rows: list[Row]) -> list[str]:
-    parts, x = [], LEFT - 40
     present = {row["against"] for row in rows}
+    parts, x = [], LEFT - 40 if len(present) < 5 else 10
     for way in [way for way in COLORS if way in present]:
         parts += [_bar(x, 27, 14, COLORS[way]), _text(x + 20, 40, NAMES[way])]
-        x += 138
+        x += 126
     return [*parts, _line(x + 6, 27, 43, dashed=True), _text(x + 14, 40, "ratio of tokens")]
 
 

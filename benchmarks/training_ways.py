@@ -7,6 +7,8 @@ trl_tiled    the same with this package's tiles in the head, which TRL could hav
 trl          TRL's DPOTrainer as it runs here
 authors      the authors' method made anew: two sequences, full logits, and the mask made in the forward pass, by
              encoding every prefix of lines
+prefix_grouper  trunk_off's loss by PrefixGrouper, with SDPA, and the head as trunk has it (training_prefix.py)
+prefix_once  the same with each different completion of a prompt once
 """
 
 import tempfile
@@ -17,6 +19,7 @@ import trl.trainer.utils
 from accelerate.utils import send_to_device
 from datasets import Dataset
 from training_pairs import encode_once, groups, tokenizer
+from training_prefix import PREFIX_WAYS, GroupedPrompts
 from transformers import AutoModelForCausalLM, LlamaConfig
 from trl import DPOConfig, DPOTrainer
 
@@ -25,8 +28,8 @@ from iterpref.training import FocalDPOConfig, FocalDPOTrainer
 from iterpref.training.trunk.install import CPU_TILE, unpack_outputs
 from iterpref.training.trunk.layout import TrunkLayout
 
-WAYS = ("trunk", "trl_compact", "trl_tiled", "trl", "authors")
-FOCAL = ("trunk", "trunk_off")
+WAYS = ("trunk", "trl_compact", "trl_tiled", "trl", "authors", *PREFIX_WAYS)
+FOCAL = ("trunk", "trunk_off", *PREFIX_WAYS)
 ADAPTER = {"use_peft": True, "lora_r": 16, "lora_alpha": 32, "lora_target_modules": "all-linear"}  # the recipes'
 BETA = 0.1
 SETTINGS = {
@@ -88,12 +91,12 @@ class Plain(Prepared, DPOTrainer):
 class Way:
     """One way of training: `step` does a whole optimizer step on a batch."""
 
-    def __init__(self, name: str, model: Any, attention: str = "auto", adapter: Any = None) -> None:
+    def __init__(self, name: str, model: Any, adapter: Any = None) -> None:
         self.name = name
         first = encode_once("library", 0)[:1]
         settings = SETTINGS | {"use_cpu": model.device.type == "cpu", "bf16": model.dtype == torch.bfloat16}
         if name in FOCAL:
-            attention = "off" if name == "trunk_off" else attention
+            attention = "auto" if name == "trunk" else "off"
             args: Any = FocalDPOConfig(**settings, method="target_dpo", trunk_attention=attention)
         else:
             args = DPOConfig(**settings)
@@ -102,9 +105,12 @@ class Way:
                             peft_config=adapter)  # fmt: skip
         self.trainer.current_gradient_accumulation_steps = 1  # Trainer.train sets it
         self.model = self.trainer.model.train()
+        network = self.model.get_base_model() if adapter else self.model
         if name in ("trl_compact", "trl_tiled"):
-            CompactHead(self.model.get_base_model() if adapter else self.model)
-        if name == "trl_tiled":  # for good: each way has a process of its own
+            CompactHead(network)
+        if name in PREFIX_WAYS:
+            GroupedPrompts(network, once=name == "prefix_once")
+        if name in ("trl_tiled", *PREFIX_WAYS):  # for good: each way has a process of its own
             trl.trainer.utils._CHUNKED_LOGPROB_CHUNK_SIZE = CPU_TILE
         learned = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         self.optimizer = torch.optim.AdamW(learned, lr=1e-6, fused=True)

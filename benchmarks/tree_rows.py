@@ -4,9 +4,9 @@
 
 TRL 1.16 packs rollouts of its asynchronous GRPO in tries (`TreeRow`), for one kernel of FlashAttention 3; its DPO has
 no such packing. The prompt once for all rows of a group is what PrefixGrouper (arXiv:2506.05433) shares. Only tokens
-are compared, on the same pairs, k = 1 and k = 3 of a prompt, three pairs a batch. A trie forks one token before rows
-part, and ends with a row's last token; a branch begins where they part, and ends before the last token with loss. Runs
-on a CPU in seconds.
+are compared, on the same pairs, k = 1 and k = 3 of a prompt, three pairs a batch (training.py times PrefixGrouper's
+steps). A trie forks one token before rows part, and ends with a row's last token; a branch begins where they part, and
+ends before the last token with loss. Runs on a CPU in seconds.
 """
 
 import argparse
@@ -39,13 +39,14 @@ def trie_tokens(source: str, batches: list[list[tuple[int, int]]]) -> int:
     return total
 
 
-def prompt_once_tokens(source: str, batches: list[list[tuple[int, int]]]) -> int:
-    """Each group's prompt once a batch, and both completions of each pair."""
+def prompt_once_tokens(source: str, batches: list[list[tuple[int, int]]], once: bool) -> int:
+    """Each group's prompt once a batch, and both completions of each pair, or each different one once."""
     total = 0
     for members in batches:
         total += sum(len(encode_once(source, group)[0]["prompt_ids"]) for group in {group for group, _ in members})
-        pairs = [encode_once(source, group)[at] for group, at in members]
-        total += sum(len(pair["chosen_ids"]) + len(pair["rejected_ids"]) for pair in pairs)
+        pairs = [(group, encode_once(source, group)[at]) for group, at in members]
+        texts = [(group, tuple(pair[side])) for group, pair in pairs for side in ("chosen_ids", "rejected_ids")]
+        total += sum(len(ids) for _, ids in (dict.fromkeys(texts) if once else texts))
     return total
 
 
@@ -58,8 +59,9 @@ def main() -> None:
         batches = [batch(options.source, number, k, PAIRS) for number in range(options.batches)]
         rows = row_tokens(options.source, batches)
         ours, tries = token_ratio(options.source, batches), rows / trie_tokens(options.source, batches)
-        prompts = rows / prompt_once_tokens(options.source, batches)
-        found = f"{prompts:.2f} with the prompt once, {tries:.2f} in tries, {ours:.2f} in trunk and branches"
+        every, once = (rows / prompt_once_tokens(options.source, batches, once) for once in (False, True))
+        prompts = f"{every:.2f} with the prompt once, {once:.2f} with each completion once, too"
+        found = f"{prompts}, {tries:.2f} in tries, {ours:.2f} in trunk and branches"
         print(f"k = {k}: {rows:,} tokens in rows; times fewer: {found}")
 
 
