@@ -7,7 +7,7 @@ DOCS_INSTALLED := $(VENV)/.docs-installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-confirm lab-sizes lab-bases \
+.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-confirm lab-why lab-sizes lab-bases \
 	lab-sizes-bases
 
 install: $(INSTALLED)
@@ -76,6 +76,10 @@ lab-quick: install
 # The one variant's confirming test; grids/confirm.yaml gets its line from the screening first.
 lab-confirm: install
 	$(LAB_RUN) confirm
+
+# Why the order is what it is: the models of eleven arms measured on five seeds.
+lab-why: install
+	$(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab.reasons --work $(LAB_WORK) $(LAB)
 
 # What needs coders of other sizes, as bases or as teachers.
 lab-sizes: install lab-sizes-bases

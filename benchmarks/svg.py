@@ -1,6 +1,7 @@
 """The few shapes that the plots in docs/ are made of: coordinates → SVG, with colours of its own, for any page."""
 
-COLORS = ("#3b6ea8", "#d98b3b", "#5f9ea0", "#8f5fa0", "#777777", "#b04a5a", "#6b8f3b", "#3b8fb0", "#a08a3b", "#5a5ab0")
+COLORS = ("#3b6ea8", "#d98b3b", "#5f9ea0", "#8f5fa0", "#777777", "#b04a5a", "#6b8f3b", "#3b8fb0", "#a08a3b", "#5a5ab0",
+          "#222222", "#d9a0b8")  # fmt: skip
 _STYLE = "text{font:12px sans-serif;fill:#333}.r{text-anchor:end}.m{text-anchor:middle}.b{font-weight:bold}"
 
 

@@ -10,16 +10,11 @@ cell is finished.
 """
 
 import argparse
-import os
-import sys
-from datetime import datetime
 from pathlib import Path
 
-from iterpref.errors import IterPrefError
-
 from .checks import load_grid
-from .domains import BASES
 from .estimate import seconds_left
+from .options import grid_parser, parsed, run_command, say
 from .output import publish, write_results
 from .plan import Plan
 from .records import Records
@@ -32,35 +27,14 @@ SHOWN = ("results", "tests", "missing")
 
 
 def main() -> None:
-    options = _options()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")  # before any process loads torch
-    try:
-        sys.exit(_main(options))
-    except IterPrefError as error:
-        sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit("stopped; finished cells are kept, and the same command goes on")
+    run_command(lambda: _main(_options()))
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.lab", description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+    parser = grid_parser("python -m benchmarks.lab", __doc__)
     parser.add_argument("grids", nargs="+", metavar="GRID", help="YAML file, or a name in benchmarks/lab/grids.")
-    parser.add_argument("--work", type=Path, default=Path("../lab-work"), help="Folder for records and runs.")
-    parser.add_argument("--bases", type=Path, default=BASES, help="Folder of base models; default: %(default)s.")
-    parser.add_argument("--jobs", type=int, default=_cores(), metavar="N", help="Cells at once; default: %(default)s.")
-    parser.add_argument("--from-published", action="store_true", help="Begin with the published records.")
     parser.add_argument("--remake", metavar="ARM@SEED", help="Run this cell anew and compare it with its record.")
-    parser.add_argument("--estimate", action="store_true", help="Only say how long it will take.")
-    parser.add_argument("--publish", action="store_true", help="Only write what is finished into docs/ and data.")
-    options = parser.parse_args()
-    if options.jobs < 1:
-        parser.error(f"--jobs {options.jobs}: expected 1 or more")
-    return options
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return parsed(parser)
 
 
 def _main(options: argparse.Namespace) -> int:
@@ -77,17 +51,13 @@ def _main(options: argparse.Namespace) -> int:
     unfinished = 0
     for plan in plans:
         if not options.publish:
-            run_grid(plan, work, options.jobs, _say)
+            run_grid(plan, work, options.jobs, say)
         results = Results.of(plan, records)
         unfinished += len(results.missing)
         _print_results(results, write_results(results, work))
         if options.publish:
             publish(results)
     return int(unfinished > 0)
-
-
-def _say(said: str) -> None:
-    print(f"{datetime.now():%H:%M:%S} {said}", flush=True)
 
 
 def _print_estimates(plans: list[Plan], records: Records, processes: int) -> None:

@@ -6,6 +6,7 @@ Its key is a hash of everything that decides it, so that grids share cells, and 
 import asyncio
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.metadata import version
@@ -49,6 +50,9 @@ class Cell:
     length: float
     like: "Cell | None" = None
 
+    more_s = 0.0
+    """Seconds of one core that `_more` takes, roughly."""
+
     @property
     def trains(self) -> bool:
         return self.arm.trainer != "base"
@@ -91,7 +95,8 @@ class Cell:
         trained = TRAINERS[self.arm.trainer].train(training)
         after = time.monotonic()
         result = self._score(trained.model, folder)
-        record = self.heading | self._spent(training.data) | trained.facts | {
+        more = self._more(trained.model, result, training)
+        record = self.heading | self._spent(training.data) | trained.facts | more | {
             "outcomes": packed(failure_kind(s.execution, s.completion) for s in result.samples),
             "passed": result.metrics["pass@1"],
             "tasks_hash": result.dataset_hash,
@@ -113,6 +118,10 @@ class Cell:
             like=self.like._training(data, folder / "like") if self.like else None,
         )  # fmt: skip
 
+    def _more(self, model: Path, scored: Result, training: Training) -> Record:
+        """What else the record tells of the model."""
+        return {}
+
     def _score(self, model: Path, folder: Path) -> Result:
         tasks = tasks_of(self.data.domain, self.split, self.tasks, self.data.seed)
         return score(model, f"{self.data.domain} {self.split}", tasks, self.data.config, folder)
@@ -132,10 +141,18 @@ def tasks_of(domain: str, split: Split, count: int, seed: int) -> list[Task]:
     return DOMAINS[domain].tasks(split, count, seed)
 
 
-def score(model: Path, name: str, tasks: list[Task], config: Config, folder: Path) -> Result:
-    """Greedy answers to these tasks, run in a sandbox; a model that was scored in this folder isn't asked again."""
-    sampling = config.evaluation.sampling.model_copy(update=EVALUATION)
-    config = config.model_copy(update={"evaluation": config.evaluation.model_copy(update={"sampling": sampling})})
+def score(
+    model: Path, name: str, tasks: list[Task], config: Config, folder: Path, asked: Mapping[str, Any] | None = None
+) -> Result:
+    """Answers to these tasks, run in a sandbox; a model that was scored in this folder isn't asked again.
+
+    Args:
+        asked: Keys of `evaluation`, where not one greedy answer to each is wanted.
+    """
+    values = {"sampling": EVALUATION, **(asked or {})}
+    sampling = config.evaluation.sampling.model_copy(update=values["sampling"])
+    evaluation = config.evaluation.model_copy(update={**values, "sampling": sampling})
+    config = config.model_copy(update={"evaluation": evaluation})
     benchmark = Benchmark(name, tasks)
     with (
         Store.open(folder / "answers", wait_s=PATIENCE_S) as store,

@@ -45,7 +45,7 @@ def _dots(title: str, rows: Sequence[tuple[str, Estimate]], signed: bool) -> str
 
     bottom = TOP + ROW * len(rows)
     parts = [text(12, 20, title, "b")]
-    for tick in _ticks(100 * low, 100 * high):
+    for tick in ticks(100 * low, 100 * high):
         at = place(tick / 100)
         parts += [line(at, TOP - 4, at, bottom, "#ddd"), text(at, bottom + 16, f"{tick:g}", "m")]
     if signed:
@@ -72,8 +72,10 @@ def _mean_curve(results: Results, domain: str, name: str, metric: str) -> list[t
     ]
 
 
-def curves(title: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
-    """Lines by name, each of points (x, y) with x from 0 on."""
+def curves(
+    title: str, lines: Mapping[str, list[tuple[float, float]]], labels: Mapping[float, str] | None = None
+) -> str:
+    """Lines by name, each of points (x, y) with x from 0 on. `labels`: x → what stands there."""
     left, bottom, height = 70, 250, 290
     values = [value for points in lines.values() for _, value in points]
     low, high, last = min(values), max(values), max(points[-1][0] for points in lines.values())
@@ -84,10 +86,11 @@ def curves(title: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
         return left + step / last * (WIDTH - left - RIGHT), bottom - (value - low) / (high - low) * (bottom - TOP)
 
     parts = [text(12, 20, title, "b")]
-    for tick in _ticks(low, high):
+    for tick in ticks(low, high):
         y = place(0, tick)[1]
         parts += [line(left, y, WIDTH - RIGHT, y, "#ddd"), text(left - 8, y + 4, f"{tick:g}", "r")]
-    parts += [text(place(step, low)[0], bottom + 18, f"{step:.0f}", "m") for step in (0, last / 2, last)]
+    said = labels or {step: f"{step:.0f}" for step in (0, last / 2, last)}
+    parts += [text(place(step, low)[0], bottom + 18, label, "m") for step, label in said.items()]
     for number, (name, points) in enumerate(lines.items()):
         color = COLORS[number % len(COLORS)]
         parts.append(path([place(*point) for point in points], color))
@@ -96,7 +99,7 @@ def curves(title: str, lines: Mapping[str, list[tuple[float, float]]]) -> str:
     return svg(WIDTH, max(height, TOP + 18 * len(lines) + 20), parts)
 
 
-def _ticks(low: float, high: float) -> list[float]:
+def ticks(low: float, high: float) -> list[float]:
     """Round numbers between two: at least four of them, less than ten."""
     size = 10.0 ** math.floor(math.log10(high - low))
     step = next(size * part for part in (1.0, 0.5, 0.2, 0.1) if (high - low) / (size * part) >= 4)

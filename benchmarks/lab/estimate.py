@@ -20,7 +20,7 @@ DATA_TASK_S = {"debugging": DEBUG_TASK_S, "sampling": 0.065, "diagnosed": 0.03} 
 
 def cell_s(cell: Cell) -> float:
     trained = TRAINERS[cell.arm.trainer].seconds(cell.arm, cell.length, cell.data.tasks)
-    return START_S + DOMAINS[cell.data.domain].cost * (TASK_S * cell.tasks + trained)
+    return START_S + DOMAINS[cell.data.domain].cost * (TASK_S * cell.tasks + cell.more_s + trained)
 
 
 def seconds_left(plan: Plan, records: Records, counted: set[str]) -> tuple[int, float]:

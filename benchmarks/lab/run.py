@@ -57,6 +57,14 @@ def run_cells(cells: Sequence[Cell], work: Path, processes: int, say: Say) -> No
     _Stage(Records(work), work, say).run(cells, processes)
 
 
+def make_data(seeds: Sequence[SeedPlan], parts: Sequence[str], work: Path, processes: int, say: Say) -> None:
+    """Parts of the data of these seeds, each with a record of what became of it."""
+    stage = _Stage(Records(work), work, say)
+    groups = [Group(SeedJob(seed, tuple(parts), work), lambda _: ()) for seed in seeds]
+    if groups:
+        run_jobs(groups, min(processes, len(groups)), stage.done)
+
+
 def of_cells(cells: Sequence[Cell], records: Records) -> dict[str, Record]:
     """Key → record of those cells that are finished."""
     found = {cell.key: records.get(cell.key) for cell in cells}
@@ -86,7 +94,7 @@ class _Stage:
         self._left = sum(not self._is_finished(cell) for cell in cells)
         unfinished = (seed for seed in by_seed(cells).values() if not all(map(self._is_finished, seed)))
         if self._left:
-            run_jobs(map(self._group, unfinished), min(processes, self._left), self._done)
+            run_jobs(map(self._group, unfinished), min(processes, self._left), self.done)
 
     def _is_finished(self, cell: Cell) -> bool:
         return finished(self._records.get(cell.key))
@@ -124,7 +132,7 @@ class _Stage:
     def _jobs(self, cells: Any) -> list[Job]:
         return [CellJob(cell, self._work) for cell in cells]
 
-    def _done(self, job: Job, result: Any) -> None:
+    def done(self, job: Job, result: Any) -> None:
         if isinstance(job, SeedJob):
             self._seed_done(job, result)
         elif isinstance(job, CellJob):

@@ -4,32 +4,55 @@
 
 Two questions, each one function. `pair_figures`: on preference pairs, the log-likelihood of the chosen and the rejected
 side and of D⁺ and D⁻ in them, under the reference and under the model, and the margins that DPO and Target-DPO compare.
-`answer_figures`: on tasks, what the model writes by itself: the mean entropy of its next-token distributions along
-its greedy answers, how many different programs k samples hold, and pass@k. Not here: which trainings to ask about.
+`answer_figures`: of what the model wrote by itself for tasks, greedily and drawn, the mean entropy of its next-token
+distributions, how many different programs k samples hold, and pass@k. Not here: which trainings
+are compared (reasons/).
 """
 
 import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from iterpref.config import Config
+from iterpref.config.load import load_config
+from iterpref.demo import CONFIG
 from iterpref.playground.coder import resolve_model
 from iterpref.playground.tasks import playground_tasks
-from iterpref.programs import extract_program
-from iterpref.records import Prompt, Task, as_messages
-from iterpref.sandbox import Job, Sandbox
-from iterpref.sandbox.remote import AnySandbox
+from iterpref.records import Prompt, Result, Task, as_messages
 from iterpref.statistics import pass_at_k
 from iterpref.training import read_pairs
 from iterpref.training.encoding import check_template, encode_pair
 from iterpref.training.reading import TrainingPair
 
+from .cells import EVALUATION, score
+
 PARTS = ("chosen", "added", "rejected", "removed")  # both sides whole, D⁺ and D⁻
+BATCH_TOKENS = 2048  # of rows that a network reads at once
 Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """Token ids of a prompt and of a completion behind it."""
+
+    prompt_ids: Sequence[int]
+    ids: Sequence[int]
+
+    @property
+    def all_ids(self) -> list[int]:
+        return [*self.prompt_ids, *self.ids]
+
+
+def load_network(model: str | Path) -> Any:
+    """A causal model in float32, and not in training."""
+    return AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32).eval()
 
 
 def pair_figures(model: Any, reference: Any, pairs: Iterable[TrainingPair], tokenizer: Any) -> Figures:
@@ -41,13 +64,26 @@ def pair_figures(model: Any, reference: Any, pairs: Iterable[TrainingPair], toke
         `margin` and `focal_margin`: mean, and share over 0, of log(model/reference) of the chosen side less that of
         the rejected side, or of D⁻. Pairs without a token in D⁻ (D⁺) count 0 there.
     """
-    rows = [_of_pair(model, reference, pair, tokenizer) for pair in pairs]
-    if not rows:
+    encoded = [
+        encode_pair(p.prompt, p.chosen, p.rejected, p.rejected_spans, tokenizer, chosen_spans=p.chosen_spans)
+        for p in pairs
+    ]
+    if not encoded:
         raise ValueError("no pairs to measure")
-    table = {key: torch.tensor([row[key] for row in rows], dtype=torch.float64) for key in rows[0]}
+    table: dict[str, torch.Tensor] = {}
+    for side, focal in (("chosen", "added"), ("rejected", "removed")):
+        rows = [Row(pair.prompt_ids, getattr(pair, f"{side}_ids")) for pair in encoded]
+        focus = [torch.tensor(getattr(pair, f"{side}_mask"), dtype=torch.float64) for pair in encoded]
+        marks = {side: [torch.ones_like(mask) for mask in focus], focal: focus}
+        logps = {"before": completion_logps(reference, rows), "after": completion_logps(model, rows)}
+        for part, masks in marks.items():
+            table[f"{part}/tokens"] = torch.stack([mask.sum() for mask in masks])
+            for when, values in logps.items():
+                sums = [mask @ value.double() for mask, value in zip(masks, values, strict=True)]
+                table[f"{part}/{when}"] = torch.stack(sums)
     ratios = {part: table[f"{part}/after"] - table[f"{part}/before"] for part in PARTS}
     return {
-        "pairs": len(rows),
+        "pairs": len(encoded),
         **{part: _of_part(table, part) for part in PARTS},
         "margin": _of_margin(ratios["chosen"] - ratios["rejected"]),
         "focal_margin": _of_margin(ratios["chosen"] - ratios["removed"]),
@@ -69,105 +105,96 @@ def _of_margin(values: torch.Tensor) -> Figures:
     return {"mean": float(values.mean()), "positive": float((values > 0).double().mean())}
 
 
-def _of_pair(model: Any, reference: Any, pair: TrainingPair, tokenizer: Any) -> dict[str, float]:
-    """Per part its number of tokens and its log-likelihood under both models."""
-    encoded = encode_pair(
-        pair.prompt, pair.chosen, pair.rejected, pair.rejected_spans, tokenizer, chosen_spans=pair.chosen_spans
-    )
-    found: dict[str, float] = {}
-    for side, focal in (("chosen", "added"), ("rejected", "removed")):
-        ids, marks = getattr(encoded, f"{side}_ids"), torch.tensor(getattr(encoded, f"{side}_mask")) > 0
-        found |= {f"{side}/tokens": len(ids), f"{focal}/tokens": int(marks.sum())}
-        for when, network in (("before", reference), ("after", model)):
-            logps = completion_logps(network, encoded.prompt_ids, ids).cpu()
-            found |= {f"{side}/{when}": float(logps.sum()), f"{focal}/{when}": float(logps[marks].sum())}
-    return found
+@torch.no_grad()
+def completion_logps(network: Any, rows: Sequence[Row]) -> list[torch.Tensor]:
+    """Of each row (C,): the log-probability of each token of its completion, in float32."""
+    found = {}
+    for at, logps in _distributions(network, rows):
+        ids = torch.tensor(rows[at].ids, device=logps.device)
+        found[at] = logps.gather(-1, ids[:, None])[:, 0].cpu()
+    return [found[at] for at in range(len(rows))]
 
 
 @torch.no_grad()
-def completion_logps(network: Any, prompt_ids: Sequence[int], ids: Sequence[int]) -> torch.Tensor:
-    """(C,) log-probability of each token of a completion behind its prompt, in float32."""
-    row = torch.tensor([[*prompt_ids, *ids]], device=network.device)
-    logits = network(row).logits[0, len(prompt_ids) - 1 : -1].float()
-    return logits.log_softmax(-1).gather(1, row[0, len(prompt_ids) :, None])[:, 0]
+def token_entropies(network: Any, rows: Sequence[Row]) -> list[torch.Tensor]:
+    """Of each row (C,): the entropy in nats of the distribution from which each token of its completion came."""
+    found = {at: -(logps.exp() * logps).sum(-1).cpu() for at, logps in _distributions(network, rows)}
+    return [found[at] for at in range(len(rows))]
 
 
-def answer_figures(
-    model: Any,
-    tokenizer: Any,
-    tasks: Sequence[Task],
-    sandbox: AnySandbox,
-    *,
-    samples: int = 16,
-    temperature: float = 0.8,
-    max_tokens: int = 512,
-    seed: int = 0,
-) -> Figures:
+def _distributions(network: Any, rows: Sequence[Row]) -> Iterator[tuple[int, torch.Tensor]]:
+    """(number of the row, (C, V) log-probabilities at its completion), in batches of rows of about one length.
+
+    Padding is on the right, where no token of a causal model sees it, so that there is nothing to mask.
+    """
+    for batch in _batches([len(row.all_ids) for row in rows]):
+        widest = max(len(rows[at].all_ids) for at in batch)
+        ids = [row + [0] * (widest - len(row)) for row in (rows[at].all_ids for at in batch)]
+        logits = network(torch.tensor(ids, device=network.device)).logits
+        for place, at in enumerate(batch):
+            start, stop = len(rows[at].prompt_ids), len(rows[at].all_ids)
+            yield at, logits[place, start - 1 : stop - 1].float().log_softmax(-1)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of rows, the short ones first, in batches that hold `BATCH_TOKENS` at most, or one row."""
+    batch: list[int] = []
+    for at in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and lengths[at] * (len(batch) + 1) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(at)
+    if batch:
+        yield batch
+
+
+def answer_figures(network: Any, tokenizer: Any, tasks: Sequence[Task], greedy: Result, drawn: Result) -> Figures:
     """What a model writes by itself.
+
+    Args:
+        greedy, drawn: Its answers to these tasks: one of each task, and samples of each.
 
     Returns:
         `tasks`; `entropy`: mean over all tokens of the greedy answers, in nats, at temperature 1; `greedy_pass_at_1`;
         `distinct`: mean number of different programs among a task's samples, `distinct_passing` of those that pass;
-        `pass_at_k`: k → the unbiased estimate, for k = 1, 2, 4, ... up to `samples`.
+        `pass_at_k`: k → the unbiased estimate, for k = 1, 2, 4, ... up to the number of samples; `passing`: the number
+        of samples of each task that pass.
     """
-    if not tasks or samples < 1:
-        raise ValueError(f"got {len(tasks)} tasks and samples={samples}; expected at least one of each")
-    torch.manual_seed(seed)
-    entropies, greedy, distinct, passing, counts = [], [], [], [], []
-    for task in tasks:
-        passes = _Passes(task, sandbox)
-        prompt = _prompt_ids(task.prompt, tokenizer)
-        [answer] = _generate(model, tokenizer, prompt, max_new_tokens=max_tokens, do_sample=False)
-        entropies.append(token_entropies(model, prompt, answer))
-        greedy.append(passes(_program(answer, tokenizer, task)))
-        how = {"do_sample": True, "temperature": temperature, "top_k": 0, "num_return_sequences": samples}
-        drawn = _generate(model, tokenizer, prompt, max_new_tokens=max_tokens, **how)
-        programs = [_program(answer, tokenizer, task) for answer in drawn]
-        distinct.append(len(set(programs)))
-        passing.append(sum(map(passes, set(programs))))
-        counts.append(sum(map(passes, programs)))
-    powers = [2**power for power in range(samples.bit_length())]
+    prompts = {task.task_id: task.prompt for task in tasks}
+    rows = [
+        Row(_prompt_ids(prompts[s.task_id], tokenizer), _answer_ids(s.completion, tokenizer)) for s in greedy.samples
+    ]
+    programs: dict[str, list[tuple[str, bool]]] = {}
+    for sample in drawn.samples:
+        programs.setdefault(sample.task_id, []).append((sample.program, sample.execution.passed))
+    count, samples = len(programs), len(next(iter(programs.values())))
+    passing = [sum(passed for _, passed in found) for found in programs.values()]
+    different = [dict(found) for found in programs.values()]
     return {
-        "tasks": len(tasks),
-        "entropy": float(torch.cat(entropies).mean()),
-        "greedy_pass_at_1": sum(greedy) / len(tasks),
-        "distinct": sum(distinct) / len(tasks),
-        "distinct_passing": sum(passing) / len(tasks),
-        "pass_at_k": {k: sum(pass_at_k(samples, count, k) for count in counts) / len(tasks) for k in powers},
+        "tasks": count,
+        "entropy": float(torch.cat(token_entropies(network, rows)).mean()),
+        "greedy_pass_at_1": sum(s.execution.passed for s in greedy.samples) / len(greedy.samples),
+        "distinct": sum(map(len, different)) / count,
+        "distinct_passing": sum(sum(found.values()) for found in different) / count,
+        "pass_at_k": {str(k): sum(pass_at_k(samples, n, k) for n in passing) / count for k in powers(samples)},
+        "passing": passing,
     }
 
 
-class _Passes:
-    """Whether a program passes a task's tests; each program runs once."""
-
-    def __init__(self, task: Task, sandbox: AnySandbox) -> None:
-        self._task, self._sandbox = task, sandbox
-        self._known = {"": False}
-
-    def __call__(self, program: str) -> bool:
-        if program not in self._known:
-            self._known[program] = self._sandbox.run(Job.from_task(self._task, program)).passed
-        return self._known[program]
+def powers(samples: int) -> list[int]:
+    """1, 2, 4, ... up to the number of samples."""
+    return [2**power for power in range(samples.bit_length())]
 
 
-@torch.no_grad()
-def token_entropies(network: Any, prompt_ids: Sequence[int], ids: Sequence[int]) -> torch.Tensor:
-    """(C,) entropy in nats of the distribution from which each token of an answer came."""
-    row = torch.tensor([[*prompt_ids, *ids]], device=network.device)
-    logps = network(row).logits[0, len(prompt_ids) - 1 : -1].float().log_softmax(-1)
-    return -(logps.exp() * logps).sum(-1).cpu()
-
-
-@torch.no_grad()
-def _generate(model: Any, tokenizer: Any, prompt_ids: Sequence[int], **how: Any) -> list[list[int]]:
-    """Answers up to and with their EOS."""
-    row = torch.tensor([prompt_ids], device=model.device)
-    end = tokenizer.eos_token_id
-    padding = end if tokenizer.pad_token_id is None else tokenizer.pad_token_id
-    rows = model.generate(row, attention_mask=torch.ones_like(row), pad_token_id=padding, eos_token_id=end, **how)[
-        :, len(prompt_ids) :
-    ].tolist()
-    return [ids[: ids.index(end) + 1] if end in ids else ids for ids in rows]
+def draws(
+    model: Path, name: str, tasks: list[Task], config: Config, folder: Path, samples: int, temperature: float
+) -> Result:
+    """So many answers of a model to each task, run in a sandbox."""
+    if not tasks or samples < 1 or temperature <= 0:
+        raise ValueError(f"got {len(tasks)} tasks, samples={samples} and temperature={temperature}; expected one task "
+                         "and one sample or more, and a temperature over 0")  # fmt: skip
+    asked = {"samples": samples, "sampling": {**EVALUATION, "temperature": temperature}}
+    return score(model, name, tasks, config, folder, asked)
 
 
 def _prompt_ids(prompt: Prompt, tokenizer: Any) -> list[int]:
@@ -180,8 +207,8 @@ def _prompt_ids(prompt: Prompt, tokenizer: Any) -> list[int]:
     return list(tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _program(ids: Sequence[int], tokenizer: Any, task: Task) -> str:
-    return extract_program(tokenizer.decode(ids, skip_special_tokens=True), task.entry_point)
+def _answer_ids(completion: str, tokenizer: Any) -> list[int]:
+    return [*tokenizer(completion, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
 
 
 def main() -> None:
@@ -196,19 +223,18 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model(options.reference))
-    reference, model = (
-        AutoModelForCausalLM.from_pretrained(resolve_model(name), dtype=torch.float32).eval()
-        for name in (options.reference, options.model)
-    )
+    models = [str(resolve_model(name)) for name in (options.reference, options.model)]
+    tokenizer, networks = AutoTokenizer.from_pretrained(models[0]), [load_network(model) for model in models]
     rows = read_pairs(options.pairs).to_list()[: options.limit]
     pairs = [TrainingPair.model_validate({name: row[name] for name in TrainingPair.model_fields}) for row in rows]
-    found = {"model": options.model, "on_pairs": pair_figures(model, reference, pairs, tokenizer)}
+    found = {"model": options.model, "on_pairs": pair_figures(networks[1], networks[0], pairs, tokenizer)}
     tasks = playground_tasks("held_out", options.tasks, options.seed)
-    how = {"samples": options.samples, "temperature": options.temperature, "seed": options.seed}
-    with Sandbox(min_isolation="rlimits") as sandbox:
-        for name, network in (("answers_before", reference), ("answers_after", model)):
-            found[name] = answer_figures(network, tokenizer, tasks, sandbox, **how)
+    config = load_config(base={"seed": options.seed, "sandbox": CONFIG["sandbox"]})
+    for when, model, network in zip(("before", "after"), models, networks, strict=True):
+        with tempfile.TemporaryDirectory() as work:
+            asked = (Path(model), "held out", tasks, config, Path(work))
+            greedy, drawn = score(*asked), draws(*asked, options.samples, options.temperature)
+        found[f"answers_{when}"] = answer_figures(network, tokenizer, tasks, greedy, drawn)
     print(json.dumps(found, indent=1))
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))

@@ -38,7 +38,7 @@ def write(folder: Path, **changes: object) -> Path:
 
 NOT_CHOSEN = "not_chosen_yet"
 # Grids that share the seeds of another, as docs/results.md says: of another domain, or because nothing is tested.
-SHARED = {"objects": "methods", "variants": "ablations", "teachers": "ablations", "sizes": "ablations"}
+SHARED = {"objects": "methods"} | dict.fromkeys(("variants", "teachers", "sizes", "reasons"), "ablations")
 
 
 def grids() -> list[str]:

@@ -9,6 +9,8 @@ from benchmarks.lab.charts import charts
 from benchmarks.lab.checks import load_grid
 from benchmarks.lab.output import PAGE, publish, write_results
 from benchmarks.lab.plan import Plan
+from benchmarks.lab.reasons import tables as reason_tables
+from benchmarks.lab.reasons.figures import Measured
 from benchmarks.lab.records import LETTERS, Records, kinds_of, packed
 from benchmarks.lab.results import Results
 from benchmarks.lab.run import _Stage
@@ -225,12 +227,15 @@ def test_every_kind_of_failure_has_its_letter() -> None:
     assert len(set(LETTERS.values())) == len(LETTERS) and all(len(letter) == 1 for letter in LETTERS.values())
 
 
-def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records) -> None:
+def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records, tmp_path: Path) -> None:
     text = PAGE.read_text(encoding="utf-8")
     known = {name.removeprefix("made-up-") for name in tables(Results.of(plan, records))}
     known |= {f"{name}-plot" for name in charts(Results.of(plan, records))}
     known |= {name.removeprefix("x-") for name in budget_tables.tables("x", [])}
     known |= {f"curves-{what}-{b}-steps-plot" for what in ("solved", "pairs") for b in budget_tables.BUDGETS}
+    nothing = Measured(Results.of(plan, Records(tmp_path)), "base")
+    known |= {name.removeprefix("made-up-") for name in reason_tables.tables(nothing)}
+    known |= {f"{name}-steps-plot" for name in ("pass-at-k", "likelihoods")}
     marks = [line.split()[2] for line in text.splitlines() if line.startswith("<!-- table ")]
     for mark in marks:
         assert mark.partition("-")[2].replace("-objects-plot", "-steps-plot") in known, mark

@@ -1,18 +1,20 @@
 """benchmarks/lab/why.py on the playground's coder, against plain forward passes and programs whose fate is known."""
 
 import math
-from collections.abc import Iterator
 
 import pytest
 import torch
-from benchmarks.lab.why import answer_figures, completion_logps, pair_figures, token_entropies
+from benchmarks.lab import why
+from benchmarks.lab.cells import score
+from benchmarks.lab.why import Row, answer_figures, completion_logps, draws, pair_figures, token_entropies
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from iterpref.config.load import load_config
+from iterpref.demo import CONFIG
 from iterpref.line_diff import changed_spans
 from iterpref.playground.coder import coder_path
 from iterpref.playground.tasks import playground_tasks
 from iterpref.programs import fenced
-from iterpref.sandbox import Sandbox
 from iterpref.training.reading import TrainingPair
 
 
@@ -24,12 +26,6 @@ def coder():
 @pytest.fixture(scope="module")
 def tokenizer():
     return AutoTokenizer.from_pretrained(coder_path())
-
-
-@pytest.fixture(scope="module")
-def sandbox() -> Iterator[Sandbox]:
-    with Sandbox(workers=1, min_isolation="rlimits") as opened:
-        yield opened
 
 
 def pairs():
@@ -101,26 +97,44 @@ def test_an_unchanged_model_has_no_margin(coder, tokenizer):
         pair_figures(coder, coder, [], tokenizer)
 
 
+def rows(tokenizer, *texts):
+    return [Row(tokenizer("Write f.\n")["input_ids"], tokenizer(text)["input_ids"]) for text in texts]
+
+
 def test_entropies_are_those_of_the_distributions(coder, tokenizer):
-    prompt, ids = tokenizer("Write f.\n")["input_ids"], tokenizer("x = 1\n")["input_ids"]
-    entropies = token_entropies(coder, prompt, ids)
+    [row] = rows(tokenizer, "x = 1\n")
+    [entropies] = token_entropies(coder, [row])
     with torch.no_grad():
-        chances = coder(torch.tensor([[*prompt, *ids]])).logits[0].double().softmax(-1)[len(prompt) - 1 : -1]
-    assert len(entropies) == len(ids) == len(completion_logps(coder, prompt, ids))
+        logits = coder(torch.tensor([[*row.prompt_ids, *row.ids]])).logits[0].double()
+    chances = logits.softmax(-1)[len(row.prompt_ids) - 1 : -1]
+    assert len(entropies) == len(row.ids) == len(completion_logps(coder, [row])[0])
     torch.testing.assert_close(
         entropies.double(), torch.distributions.Categorical(chances).entropy(), rtol=1e-4, atol=1e-5
     )
     assert all(0 <= value <= math.log(len(tokenizer)) for value in entropies.tolist())
 
 
-def test_answers_of_the_coder(coder, tokenizer, sandbox):
+def test_rows_of_a_batch_are_those_read_alone(coder, tokenizer, monkeypatch):
+    several = rows(tokenizer, "x = 1\n", "def f(x):\n    return x + 2\n", "x", "for x in xs:\n    x += 1\n" * 3)
+    together = completion_logps(coder, several)
+    monkeypatch.setattr(why, "BATCH_TOKENS", 1)  # so that each is a batch of its own
+    for one, other in zip(together, completion_logps(coder, several), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_answers_of_the_coder(coder, tokenizer, tmp_path):
     tasks = playground_tasks("held_out", 4, 0)
-    found = answer_figures(coder, tokenizer, tasks, sandbox, samples=4, temperature=1.0, max_tokens=200)
-    assert found == answer_figures(coder, tokenizer, tasks, sandbox, samples=4, temperature=1.0, max_tokens=200)
-    assert found["tasks"] == 4 and list(found["pass_at_k"]) == [1, 2, 4]
-    assert found["pass_at_k"][1] <= found["pass_at_k"][2] <= found["pass_at_k"][4] <= 1
+    config = load_config(base={"sandbox": {**CONFIG["sandbox"], "workers": 1}})
+    asked = (coder_path(), "four tasks", tasks, config, tmp_path)
+    greedy, drawn = score(*asked), draws(*asked, samples=4, temperature=1.0)
+    found = answer_figures(coder, tokenizer, tasks, greedy, drawn)
+    assert found["tasks"] == 4 and list(found["pass_at_k"]) == ["1", "2", "4"]
+    assert found["greedy_pass_at_1"] == greedy.metrics["pass@1"]
+    assert found["pass_at_k"]["1"] == pytest.approx(sum(found["passing"]) / 16) == drawn.metrics["pass@1"]
+    assert found["pass_at_k"]["1"] <= found["pass_at_k"]["2"] <= found["pass_at_k"]["4"] <= 1
     assert 1 < found["distinct"] <= 4 and 0 < found["entropy"] < math.log(len(tokenizer))
-    cold = answer_figures(coder, tokenizer, tasks, sandbox, samples=4, temperature=1e-4, max_tokens=200)
-    assert cold["distinct"] == 1.0 and cold["pass_at_k"][4] == cold["greedy_pass_at_1"]
+    assert found["distinct_passing"] <= sum(found["passing"]) / 4
+    cold = answer_figures(coder, tokenizer, tasks, greedy, draws(*asked, samples=4, temperature=1e-4))
+    assert cold["distinct"] == 1.0 and cold["pass_at_k"]["4"] == cold["greedy_pass_at_1"]
     with pytest.raises(ValueError, match="samples=0"):
-        answer_figures(coder, tokenizer, tasks, sandbox, samples=0)
+        draws(*asked, samples=0, temperature=1.0)
