@@ -43,7 +43,7 @@ from iterpref.training.model import ChosenRows, check_gives_logits, load_model, 
 from iterpref.training.model_card import model_card
 from iterpref.training.pairs import on_disk, tokenize_pairs
 from iterpref.training.settings import AdapterConfig
-from iterpref.training.sharding import check_reference, saved_in_parts, shared_by_processes
+from iterpref.training.sharding import check_reference, saved_in_parts, shared_by_processes, without_copies
 from iterpref.training.standard import focal_dataset
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
@@ -244,6 +244,9 @@ class FocalDPOTrainer(DPOTrainer):
         """Save a whole model, which any server loads, also where FSDP writes the rest of a checkpoint in parts."""
         with assigned(saved_in_parts(self.accelerator), "state_dict_type", StateDictType.FULL_STATE_DICT):
             super().save_model(output_dir, _internal_call=_internal_call)
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, torch.Tensor] | None = None) -> None:
+        super()._save(output_dir, without_copies(state_dict, self.accelerator.unwrap_model(self.model)))
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         """Save a checkpoint; where the disk has no room for it, leave it out and go on, for nothing is lost by that."""
