@@ -4,7 +4,7 @@ accelerate reads a file that asks for FSDP on a machine without a GPU, and then 
 up FSDP only where it found an accelerator. Here it takes it up for gloo; all that follows is its own code, TRL's,
 transformers' and ours. DeepSpeed it takes up, but notes it in one of two places; and DeepSpeed would compile
 collectives of its own for the processes of one machine, for which torch's do.
-`SHARDS`: a folder that gets what each process holds of policy, reference and optimizer's states in the first step.
+`SHARDS`: a folder that gets what each process holds of policy, reference and optimizer's states in the last step.
 `KILL_AT`: the step behind whose checkpoint every process kills itself.
 """
 
@@ -53,7 +53,7 @@ def held(model: Any) -> list[int] | None:
 
 
 def moments(trainer: Any) -> list[int]:
-    """The same of the optimizer's first moments; none before an engine's first step."""
+    """The same of the optimizer's first moments."""
     optimizer = trainer.optimizer
     while hasattr(optimizer, "optimizer"):  # accelerate's and DeepSpeed's wrappers
         optimizer = optimizer.optimizer
@@ -66,10 +66,9 @@ def note_shards(folder: Path) -> None:
 
     def noted(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         loss = step(trainer, *args, **kwargs)
+        found = {"policy": held(trainer.model), "reference": held(trainer.ref_model), "trunk": trainer.trunk_mode}
         place = folder / f"{PartialState().process_index}.json"
-        if not place.exists():
-            found = {"policy": held(trainer.model), "reference": held(trainer.ref_model), "trunk": trainer.trunk_mode}
-            place.write_text(json.dumps(found | {"moments": moments(trainer)}))
+        place.write_text(json.dumps(found | {"moments": moments(trainer)}))
         return loss
 
     FocalDPOTrainer.training_step = noted

@@ -35,14 +35,17 @@ def trainings(tmp_path_factory, workshop) -> Trainings:
 
 
 def check_shared(run: Path, file: str) -> None:
-    """Each process held a half: by ZeRO-3 of policy and reference, by either of the optimizer's moments."""
+    """Each process held a half: by ZeRO-3 of policy and reference, by either of the optimizer's moments.
+
+    Norms and an adapter's matrices, 2 % of all, are among the small tensors that ZeRO-3 keeps whole beside its part.
+    """
     for found in held_by_each(run):
         assert found["trunk"] == "split"
         for name in ("policy", "reference"):
             if found[name]:
                 own, whole = found[name]
                 assert whole > 2_000_000
-                assert (0.49 * whole < own < 0.51 * whole) if file == "zero3.yaml" else own == whole
+                assert (0.49 * whole < own < 0.53 * whole) if file == "zero3.yaml" else own == whole
         own, whole = found["moments"]
         assert 0.49 * whole < own < 0.51 * whole
 
