@@ -55,19 +55,20 @@ def make_tokenizer(*, bos: bool = False, chat: bool = False, trim_offsets: bool 
 
 
 def make_model(folder: Path, tokenizer: PreTrainedTokenizerFast, kind: str = "llama", seed: int = 0) -> str:
-    """Save a random model of two layers with the tokenizer; returns the folder."""
+    """Save a random model (`llama`, `wide llama`, `gpt2`) of two layers with the tokenizer; returns the folder."""
     torch.manual_seed(seed)
-    if kind == "llama":
+    if kind != "gpt2":
+        width = 320 if kind == "wide llama" else 32
         network = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=len(tokenizer),
-                hidden_size=32,
-                intermediate_size=64,
+                hidden_size=width,
+                intermediate_size=2 * width,
                 num_hidden_layers=2,
                 num_attention_heads=2,
                 num_key_value_heads=2,
                 max_position_embeddings=512,
-                initializer_range=0.2,
+                initializer_range=6.4 / width,
                 tie_word_embeddings=True,
                 bos_token_id=tokenizer.bos_token_id,
                 eos_token_id=tokenizer.eos_token_id,

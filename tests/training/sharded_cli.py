@@ -1,8 +1,10 @@
-"""`iterpref`, run by `accelerate launch`, where FSDP2 shards on a CPU, too. A program of test_sharded_launch.py.
+"""`iterpref`, run by `accelerate launch`, where engines shard on a CPU, too. A program of launching.py.
 
 accelerate reads a file that asks for FSDP on a machine without a GPU, and then replicates the model, because it takes
 up FSDP only where it found an accelerator. Here it takes it up for gloo; all that follows is its own code, TRL's,
-transformers' and ours. `SHARDS`: a folder that gets what each process holds of policy and reference in the first step.
+transformers' and ours. DeepSpeed it takes up, but notes it in one of two places; and DeepSpeed would compile
+collectives of its own for the processes of one machine, for which torch's do.
+`SHARDS`: a folder that gets what each process holds of policy, reference and optimizer's states in the last step.
 `KILL_AT`: the step behind whose checkpoint every process kills itself.
 """
 
@@ -18,10 +20,11 @@ from torch.distributed.tensor import DTensor
 
 from iterpref.cli import main
 from iterpref.training.callbacks import CheckpointCertifier
+from iterpref.training.sharding import part_of, whole_numbers
 from iterpref.training.trainer import FocalDPOTrainer
 
 
-def shard_on_cpu() -> None:
+def engines_on_cpu() -> None:
     made = AcceleratorState.__init__
 
     def make(state: Any, *args: Any, fsdp_plugin: Any = None, **kwargs: Any) -> None:
@@ -29,19 +32,33 @@ def shard_on_cpu() -> None:
         if fsdp_plugin is not None and state.distributed_type == DistributedType.MULTI_CPU:
             state.distributed_type = DistributedType.FSDP
             state.fsdp_plugin = fsdp_plugin
-            PartialState._shared_state["distributed_type"] = DistributedType.FSDP
+        PartialState._shared_state["distributed_type"] = state.distributed_type
 
     AcceleratorState.__init__ = make
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+        import deepspeed
+
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def held(model: Any) -> list[int] | None:
     """How many numbers this process holds of a model, and how many it has in all. What was gathered for a pass and is
-    kept until the next is no DTensor meanwhile, and counts whole."""
+    kept until the next counts whole: it is no DTensor meanwhile, or isn't empty beside ZeRO-3's part of it."""
     if model is None:
         return None
     tensors = list(model.parameters())
-    own = [tensor.to_local() if isinstance(tensor, DTensor) else tensor for tensor in tensors]
-    return [sum(t.numel() for t in own), sum(t.numel() for t in tensors)]
+    gathered = [t for t in tensors if part_of(t) is not t and not isinstance(t, DTensor)]
+    own = sum(part_of(t).numel() for t in tensors) + sum(t.numel() for t in gathered)
+    return [own, sum(map(whole_numbers, tensors))]
+
+
+def moments(trainer: Any) -> list[int]:
+    """The same of the optimizer's first moments."""
+    optimizer = trainer.optimizer
+    while hasattr(optimizer, "optimizer"):  # accelerate's and DeepSpeed's wrappers
+        optimizer = optimizer.optimizer
+    own = sum(part_of(state["exp_avg"]).numel() for state in optimizer.state.values())
+    return [own, sum(whole_numbers(t) for t in trainer.model.parameters() if t.requires_grad)]
 
 
 def note_shards(folder: Path) -> None:
@@ -49,10 +66,9 @@ def note_shards(folder: Path) -> None:
 
     def noted(trainer: Any, *args: Any, **kwargs: Any) -> Any:
         loss = step(trainer, *args, **kwargs)
+        found = {"policy": held(trainer.model), "reference": held(trainer.ref_model), "trunk": trainer.trunk_mode}
         place = folder / f"{PartialState().process_index}.json"
-        if not place.exists():
-            found = {"policy": held(trainer.model), "reference": held(trainer.ref_model), "trunk": trainer.trunk_mode}
-            place.write_text(json.dumps(found))
+        place.write_text(json.dumps(found | {"moments": moments(trainer)}))
         return loss
 
     FocalDPOTrainer.training_step = noted
@@ -71,7 +87,7 @@ def die_behind(step: int) -> None:
 
 
 if __name__ == "__main__":
-    shard_on_cpu()
+    engines_on_cpu()
     if "SHARDS" in os.environ:
         note_shards(Path(os.environ["SHARDS"]))
     if "KILL_AT" in os.environ:

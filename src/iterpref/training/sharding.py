@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from accelerate import PartialState
 from accelerate.utils.fsdp_utils import fsdp2_prepare_model
+from torch import distributed
 from torch.distributed.fsdp import StateDictType
 from torch.distributed.tensor import DTensor
+from torch.nn import Parameter, ParameterList
 from trl.models import prepare_fsdp
 from trl.trainer import dpo_trainer
 from trl.trainer.utils import hash_module
@@ -22,20 +24,28 @@ from iterpref.errors import TrainingError
 from iterpref.training.config import FocalDPOConfig
 from iterpref.training.contexts import assigned
 from iterpref.training.methods import METHODS
-from iterpref.training.processes import from_first
+from iterpref.training.processes import from_all, from_first
 
 
 def part_of(tensor: torch.Tensor) -> torch.Tensor:
     """What this process holds of a parameter."""
     if isinstance(tensor, DTensor):
         return tensor.to_local()
-    held = getattr(tensor, "ds_tensor", None)
-    return tensor if held is None else held
+    held, group = (getattr(tensor, name, None) for name in ("ds_tensor", "ds_process_group"))
+    if held is None:
+        return tensor
+    before = distributed.get_rank(group) * held.numel()  # all parts have one length, and the last ones' ends are unset
+    return held[: max(0, whole_numbers(tensor) - before)]
+
+
+def whole_numbers(tensor: torch.Tensor) -> int:
+    """How many numbers a parameter has, all processes' parts together."""
+    return int(getattr(tensor, "ds_numel", tensor.numel()))
 
 
 def whole_bytes(tensor: torch.Tensor) -> int:
-    """Bytes of a parameter, all processes' parts together."""
-    return int(getattr(tensor, "ds_numel", tensor.numel())) * tensor.element_size()
+    """The same in bytes."""
+    return whole_numbers(tensor) * tensor.element_size()
 
 
 def uses_fsdp(args: FocalDPOConfig) -> bool:
@@ -49,18 +59,37 @@ def saved_in_parts(accelerator: Any) -> list[Any]:
     return [plugin] if plugin is not None and plugin.state_dict_type != StateDictType.FULL_STATE_DICT else []
 
 
+def without_copies(weights: dict[str, torch.Tensor] | None, model: Any) -> dict[str, torch.Tensor] | None:
+    """Gathered weights as transformers saves a model's own: a tied head, which has become a tensor of its own, once."""
+    tied = getattr(model, "all_tied_weights_keys", None) or {}
+    if weights is None:
+        return None
+    copies = {
+        name
+        for name, source in tied.items()
+        if name in weights and source in weights and torch.equal(weights[name], weights[source])
+    }
+    return {name: value for name, value in weights.items() if name not in copies}
+
+
 @contextmanager
 def shared_by_processes() -> Iterator[None]:
     """Within the context, a trainer of TRL's that is made treats its model as one of which processes hold parts."""
     with (
         assigned([dpo_trainer], "prepare_fsdp", _shard_reference),
-        assigned([dpo_trainer], "hash_module", _hash_of_first),
+        assigned([dpo_trainer], "hash_module", _hash_of_whole),
     ):
         yield
 
 
-def _hash_of_first(model: Any) -> str:
-    """TRL's key of precomputed references; the first process's, for the others may have no weights yet."""
+def _hash_of_whole(model: Any) -> str:
+    """TRL's key of precomputed references: the first process's, for under FSDP the others may have no weights yet.
+
+    Under ZeRO-3 all have empty tensors, whose hash is that of every model of this shape, so their parts are taken.
+    """
+    if any(hasattr(tensor, "ds_tensor") for tensor in model.parameters()):
+        parts = ParameterList(Parameter(part_of(tensor), requires_grad=False) for tensor in model.parameters())
+        return " ".join(from_all(hash_module(parts)))
     return from_first(hash_module(model) if PartialState().is_main_process else "")
 
 

@@ -7,7 +7,6 @@ Where the model allows it, the tokens that rows of a batch share are run once (t
 """
 
 import logging
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,10 +15,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from torch.distributed.fsdp import StateDictType
 from torch.utils.data import DataLoader
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
-from trl import DPOTrainer
 
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
@@ -35,15 +31,14 @@ from iterpref.training.batching import (
 from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
 from iterpref.training.contexts import assigned
-from iterpref.training.disk import is_full
 from iterpref.training.divergence import DivergenceGuard, check_loss, without_cudnn_attention
 from iterpref.training.methods import METHODS
 from iterpref.training.metrics import name_metrics
 from iterpref.training.model import ChosenRows, check_gives_logits, load_model, load_tokenizer
-from iterpref.training.model_card import model_card
 from iterpref.training.pairs import on_disk, tokenize_pairs
+from iterpref.training.saving_trainer import SavingDPOTrainer
 from iterpref.training.settings import AdapterConfig
-from iterpref.training.sharding import check_reference, saved_in_parts, shared_by_processes
+from iterpref.training.sharding import check_reference, shared_by_processes
 from iterpref.training.standard import focal_dataset
 from iterpref.training.trunk.choice import AUTO, OFF, choose, obstacle
 from iterpref.training.trunk.install import installed
@@ -55,13 +50,9 @@ _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
 )
-_NO_ROOM = (
-    "%s: the disk has no room for the checkpoint of step %d, so it is left out and training goes on. If you make room, "
-    "later ones are kept; a run that is killed goes on from the last one that is there."
-)
 
 
-class FocalDPOTrainer(DPOTrainer):
+class FocalDPOTrainer(SavingDPOTrainer):
     """DPO, RPO or SFT, with a side reduced to the lines that differ where `args.method` says so (methods.py).
 
     Target-DPO and Target-RPO of arXiv:2503.02783, computed by TRL's own code.
@@ -239,28 +230,6 @@ class FocalDPOTrainer(DPOTrainer):
             raise TrainingError(f"trunk_attention={wanted} can't run {network}: {reason}; set it to auto or off")
         logger.warning(_TRUNK_IS_OFF, reason)
         self.trunk_off_reason, self.data_collator.trunk = reason, False
-
-    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save a whole model, which any server loads, also where FSDP writes the rest of a checkpoint in parts."""
-        with assigned(saved_in_parts(self.accelerator), "state_dict_type", StateDictType.FULL_STATE_DICT):
-            super().save_model(output_dir, _internal_call=_internal_call)
-
-    def _save_checkpoint(self, model: Any, trial: Any) -> None:
-        """Save a checkpoint; where the disk has no room for it, leave it out and go on, for nothing is lost by that."""
-        try:
-            super()._save_checkpoint(model, trial)
-        except Exception as error:
-            if not is_full(error) or self.accelerator.num_processes > 1:  # others may wait for this one
-                raise
-            shutil.rmtree(Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}")
-            logger.warning(_NO_ROOM, self.args.output_dir, self.state.global_step)
-
-    def create_model_card(
-        self, model_name: str | None = None, dataset_name: str | None = None, tags: Any = None
-    ) -> None:
-        """README.md of what is trained, in place of TRL's, which knows no method but DPO."""
-        if self.is_world_process_zero():
-            (Path(self.args.output_dir) / "README.md").write_text(model_card(self), encoding="utf-8")
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         metrics = self._metrics["train" if self.model.training else "eval"]
