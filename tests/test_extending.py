@@ -64,10 +64,10 @@ def run(extended: Path, tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
-def debugged(copy: Path, run: Path, text: str, *more: str) -> Any:
+def debugged(copy: Path, run: Path, text: str, *more: str, options: tuple[str, ...] = ()) -> Any:
     own = ["client.kind=constant", f"client.text={json.dumps(text)}", "sandbox.min_isolation=rlimits"]
     words = [word for setting in (*own, *more) for word in ("--set", setting)]
-    return iterpref(copy, "debug", "--run", run, *words)
+    return iterpref(copy, "debug", "--run", run, *words, *options)
 
 
 def test_a_benchmark(extended: Path, tmp_path: Path) -> None:
@@ -79,8 +79,8 @@ def test_a_benchmark(extended: Path, tmp_path: Path) -> None:
 
 def test_a_client_is_asked_and_counted(extended: Path, run: Path) -> None:
     assert debugged(extended, run, ADD, "client.usd_per_call=0.5", "budget.max_budget_usd=1000")["passed"] == 1
-    estimate = iterpref(extended, "debug", "--run", run, "--estimate")
-    assert estimate["tasks_left"] == 0
+    assert debugged(extended, run, ADD, options=("--estimate",))["tasks_left"] == 0
+    assert iterpref(extended, "debug", "--run", run, "--estimate")["tasks_left"] == 1, "by the run's own client"
 
 
 def test_a_rung(extended: Path, run: Path) -> None:

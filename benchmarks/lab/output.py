@@ -71,11 +71,13 @@ def _cells(table: str) -> list[list[str]] | str:
 
 
 def publish(results: Results) -> None:
-    """Tables into docs/results.md, plots into docs/figures, and the grid's records into benchmarks/data/lab."""
+    """Tables into docs/results.md, the plots that it shows into docs/figures, and records into benchmarks/data/lab."""
     name = results.plan.grid.name
-    drawn = charts(results)
-    pictures = {f"{name}-{plot}-plot": f"![{plot}](figures/lab-{name}-{plot}.svg)" for plot in drawn}
-    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8"), tables(results) | pictures))
-    for plot, chart in drawn.items():
-        write_text(FIGURES / f"lab-{name}-{plot}.svg", chart)
+    drawn = {f"lab-{name}-{plot}.svg": (plot, chart) for plot, chart in charts(results).items()}
+    pictures = {f"{name}-{plot}-plot": f"![{plot}](figures/{file})" for file, (plot, _) in drawn.items()}
+    page = filled(PAGE.read_text(encoding="utf-8"), tables(results) | pictures)
+    write_text(PAGE, page)
+    for file, (_, chart) in drawn.items():
+        if f"figures/{file}" in page:
+            write_text(FIGURES / file, chart)
     write_lines(PUBLISHED / f"{name}.jsonl", [*results.records.values(), *results.made.values()])

@@ -206,13 +206,14 @@ def test_published_records_are_taken_where_there_are_none(
     page = tmp_path / "results.md"
     page.write_text(
         "a <!-- table made-up-tests -->\n\nold\n\n<!-- end --> <!-- table other -->\nas it was\n<!-- end -->"
+        " <!-- table made-up-scores-steps-plot -->\n<!-- end -->"
     )
     for name, value in (("PAGE", page), ("FIGURES", tmp_path), ("PUBLISHED", tmp_path / "data")):
         monkeypatch.setattr(f"benchmarks.lab.output.{name}", value)
     results = Results.of(plan, records)
     publish(results)
     assert "sft − dpo" in page.read_text() and "as it was" in page.read_text() and "old" not in page.read_text()
-    assert (tmp_path / "lab-made-up-scores-steps.svg").is_file()
+    assert [file.name for file in tmp_path.glob("*.svg")] == ["lab-made-up-scores-steps.svg"], "what the page shows"
     other = Records(tmp_path / "elsewhere")
     failed = results.cells[0]
     other.put(failed.heading | {"error": "no memory"})

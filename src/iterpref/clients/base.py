@@ -117,8 +117,9 @@ class ClientConfig(Section, ABC):
 
     @property
     def known_as(self) -> str:
-        """What its client's name begins with, as far as that is known before it is opened."""
-        return f"{self.kind}:"
+        """What its client's name begins with, as far as that is known before it is opened; an estimate knows by it what
+        this client has done already."""
+        return self.kind
 
     @property
     @abstractmethod
