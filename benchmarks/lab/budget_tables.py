@@ -51,12 +51,14 @@ def write(name: str, records: Sequence[Record], work: Path) -> None:
 
 
 def publish(name: str, records: Sequence[Record]) -> None:
-    """Tables into docs/results.md, plots into docs/figures, and the records into benchmarks/data/lab."""
+    """Tables into docs/results.md, the plots that it shows into docs/figures, and records into benchmarks/data/lab."""
     drawn = plots(name, records)
     pictures = {f"{plot}-plot": f"![{plot}](figures/lab-{plot}.svg)" for plot in drawn}
-    write_text(PAGE, filled(PAGE.read_text(encoding="utf-8"), tables(name, records) | pictures))
+    page = filled(PAGE.read_text(encoding="utf-8"), tables(name, records) | pictures)
+    write_text(PAGE, page)
     for plot, chart in drawn.items():
-        write_text(FIGURES / f"lab-{plot}.svg", chart)
+        if f"figures/lab-{plot}.svg" in page:
+            write_text(FIGURES / f"lab-{plot}.svg", chart)
     write_lines(PUBLISHED / f"{name}-curves.jsonl", records)
 
 
