@@ -73,22 +73,30 @@ def grouped_pairs(count: int):
     return pairs + twins
 
 
-@pytest.mark.parametrize("limit", [{"per_device_train_batch_size": 2}, {"max_tokens_per_batch": 150}])
-def test_resuming_within_an_epoch_gives_the_same_weights(tmp_path, workshop, limit):
-    """Six batches an epoch; stop after four steps of nine, go on from the checkpoint at three."""
+BY_LENGTH = {"train_sampling_strategy": "group_by_length", "precompute_ref_log_probs": True}
+
+
+@pytest.mark.parametrize("saved", [4, 8], ids=["first epoch", "second epoch"])
+@pytest.mark.parametrize(
+    "batches",
+    [{"per_device_train_batch_size": 2}, {"max_tokens_per_batch": 150}, {"per_device_train_batch_size": 2, **BY_LENGTH}],
+    ids=["pairs", "tokens", "length"],
+)
+def test_resuming_within_an_epoch_gives_the_same_weights(tmp_path, workshop, batches, saved):
+    """Six batches an epoch, eleven steps; stop one step after the checkpoint."""
     model, _ = workshop()
     pairs = write_pairs(tmp_path / "pairs", grouped_pairs(6))
     config = {
         "method": "target_rpo",
         "learning_rate": 1e-2,
-        "max_steps": 9,
+        "max_steps": 11,
         "save_strategy": "steps",
-        "save_steps": 3,
+        "save_steps": 4,
         "logging_steps": 1,
         "gradient_checkpointing": False,
         "report_to": "none",
         "use_cpu": True,
-        **limit,
+        **batches,
     }
     whole = train(pairs, model, tmp_path / "whole", config)
 
@@ -96,16 +104,16 @@ def test_resuming_within_an_epoch_gives_the_same_weights(tmp_path, workshop, lim
         pass
 
     def stop(step, steps, metrics):
-        if step == 4:
+        if step == saved + 1:
             raise Stop
 
     with pytest.raises(Stop):
         train(pairs, model, tmp_path / "cut", config, on_progress=stop)
     resumed = train(pairs, model, tmp_path / "cut", config)
-    assert (whole.steps, resumed.resumed_step) == (9, 3)
+    assert (whole.steps, resumed.resumed_step) == (11, saved)
     logs = [json.loads((tmp_path / name / "training_log.json").read_text()) for name in ("whole", "cut")]
     losses = [[entry["loss"] for entry in log if "loss" in entry] for log in logs]
-    assert losses[0][-6:] == losses[1][-6:]
+    assert losses[0][saved:] == losses[1][saved - 11 :]
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "cut")]
     assert weights[0] == weights[1]
 

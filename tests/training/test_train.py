@@ -180,10 +180,12 @@ def test_precomputed_references_are_kept_and_follow_the_mask(tmp_path, run):
     assert len(cached()) == 3
 
 
-def test_trainings_share_a_cache_of_references(tmp_path, run):
+@pytest.mark.parametrize("strategy", ["random", "group_by_length"])
+def test_trainings_share_a_cache_of_references(tmp_path, run, strategy):
     """Another rate finds the values of the first training; where they are kept is no part of a training's identity."""
-    settings = {"precompute_ref_log_probs": True, "reference_cache": str(tmp_path / "shared")}
-    run("own", precompute_ref_log_probs=True, learning_rate=1e-2)
+    own = {"precompute_ref_log_probs": True, "train_sampling_strategy": strategy}
+    settings = {**own, "reference_cache": str(tmp_path / "shared")}
+    run("own", **own, learning_rate=1e-2)
     run("first", **settings)
     [values] = (tmp_path / "shared").glob("*/cache-*.arrow")
     before = values.stat()
@@ -191,7 +193,7 @@ def test_trainings_share_a_cache_of_references(tmp_path, run):
     assert [*(tmp_path / "shared").glob("*/cache-*.arrow")] == [values]
     assert (values.stat().st_ino, values.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert_same_weights(tmp_path / "own", tmp_path / "second")
-    assert run("second", precompute_ref_log_probs=True, learning_rate=1e-2).repeated
+    assert run("second", **own, learning_rate=1e-2).repeated
 
 
 def test_sft_loads_no_reference_and_logs_no_rewards(tmp_path, run):

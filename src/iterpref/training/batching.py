@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 from torch.utils.data import Sampler
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
 from iterpref.training.config import FocalDPOConfig
@@ -94,12 +95,39 @@ class GroupBatchSampler(Sampler[list[int]]):
             yield list(self.batches[at])
 
 
+class LengthOrder(Sampler[int]):
+    """transformers' order by length (`group_by_length`), drawn by seed and epoch alone.
+
+    By itself it draws from torch's global generator, so that what was drawn before, such as for reference values that
+    weren't in the cache yet, gave another order, and a resumed run got other batches than those that were left.
+    """
+
+    def __init__(self, sampler: LengthGroupedSampler, seed: int) -> None:
+        self._sampler, self._seed, self._epoch = sampler, seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __iter__(self) -> Iterator[int]:
+        (state,) = np.random.SeedSequence((self._seed, self._epoch)).generate_state(1)
+        self._sampler.generator = torch.Generator().manual_seed(int(state))
+        return iter(self._sampler)
+
+
+def order_seed(args: FocalDPOConfig) -> int:
+    """The seed that the order of the training pairs is drawn by."""
+    return args.seed if args.data_seed is None else args.data_seed
+
+
 def group_batches(dataset: Any, args: FocalDPOConfig, max_pairs: int, kinds: Sequence[str]) -> GroupBatchSampler:
     """The batches that a training with these settings makes of tokenised pairs; `kinds`: of each pair's failure."""
     ordered = args.curriculum != "none"
     return GroupBatchSampler(
         dataset,
-        seed=args.seed if args.data_seed is None else args.data_seed,
+        seed=order_seed(args),
         max_pairs=max_pairs,
         max_tokens=args.max_tokens_per_batch,
         max_length=args.max_length,

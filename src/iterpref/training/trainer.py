@@ -16,6 +16,7 @@ import torch
 from datasets import Dataset
 from peft import PeftModel
 from torch.utils.data import DataLoader
+from transformers.trainer_pt_utils import LengthGroupedSampler
 
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
@@ -26,7 +27,9 @@ from iterpref.training.batching import (
     TRUNK,
     WEIGHTS,
     FocalPreferenceCollator,
+    LengthOrder,
     group_batches,
+    order_seed,
 )
 from iterpref.training.before_loading import check_given
 from iterpref.training.config import FocalDPOConfig, check_trl
@@ -46,6 +49,7 @@ from iterpref.training.weighing import weighed
 
 logger = logging.getLogger(__name__)
 
+_READ = ("chosen_mask", "rejected_mask", "length", "pair_weight")  # columns that our collator and samplers read
 _TRUNK_IS_OFF = (
     "Trunk-and-branch training is off, because %s. Tokens that rows of a batch share are run again in each row, as TRL "
     "does: the same loss for more work."
@@ -131,13 +135,7 @@ class FocalDPOTrainer(SavingDPOTrainer):
     def _set_signature_columns_if_needed(self) -> None:
         if self._signature_columns is None:
             super()._set_signature_columns_if_needed()
-            self._signature_columns = [
-                *self._signature_columns,
-                "chosen_mask",
-                "rejected_mask",
-                "length",
-                "pair_weight",
-            ]
+            self._signature_columns = [*self._signature_columns, *_READ]
 
     def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
         if not self._method.reference:
@@ -147,7 +145,12 @@ class FocalDPOTrainer(SavingDPOTrainer):
             for column, value in columns.items():
                 dataset = dataset.add_column(column, [value] * len(dataset))
             return dataset
-        return super()._precompute_ref_logps(dataset, name, batch_size)
+        with torch.random.fork_rng(devices=()):  # so that the training is the same where the values are in the cache
+            return super()._precompute_ref_logps(dataset, name, batch_size)
+
+    def _get_train_sampler(self, train_dataset: Dataset | None = None) -> Any:
+        sampler = super()._get_train_sampler(train_dataset)
+        return LengthOrder(sampler, order_seed(self.args)) if isinstance(sampler, LengthGroupedSampler) else sampler
 
     def get_train_dataloader(self) -> Any:
         if not self.args.groups_pairs:
