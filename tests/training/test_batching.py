@@ -79,7 +79,11 @@ BY_LENGTH = {"train_sampling_strategy": "group_by_length", "precompute_ref_log_p
 @pytest.mark.parametrize("saved", [4, 8], ids=["first epoch", "second epoch"])
 @pytest.mark.parametrize(
     "batches",
-    [{"per_device_train_batch_size": 2}, {"max_tokens_per_batch": 150}, {"per_device_train_batch_size": 2, **BY_LENGTH}],
+    [
+        {"per_device_train_batch_size": 2},
+        {"max_tokens_per_batch": 150},
+        {"per_device_train_batch_size": 2, **BY_LENGTH},
+    ],
     ids=["pairs", "tokens", "length"],
 )
 def test_resuming_within_an_epoch_gives_the_same_weights(tmp_path, workshop, batches, saved):
