@@ -37,7 +37,8 @@ from iterpref.training.reading import read_pairs
 from iterpref.training.resuming import Scorer, read_selection
 from iterpref.training.shown import ShownPair, ShownSettings, ShownToken, shown_pair
 from iterpref.training.standard import focal_dataset
-from iterpref.training.train import TrainSummary, train
+from iterpref.training.summary import TrainSummary
+from iterpref.training.train import train
 from iterpref.training.train_run import plan_run, train_run
 
 if TYPE_CHECKING:

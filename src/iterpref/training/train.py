@@ -13,21 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from iterpref.doing import doing
 from iterpref.errors import TrainingError
 from iterpref.model_source import model_source
 from iterpref.packages import FOR_TRAINING, need_packages
 from iterpref.playground.coder import resolve_model
-from iterpref.records import Record
 from iterpref.run_folder import TRAINING_RUN
 from iterpref.training import resuming
 from iterpref.training.keys import check_keys, known_keys
 from iterpref.training.numbers import check_numbers
 from iterpref.training.reading import check_pairs_are_there, read_pairs
-from iterpref.training.resuming import METRIC, Scorer, TrainingRun
+from iterpref.training.resuming import Scorer, TrainingRun
 from iterpref.training.saving import save_finished
+from iterpref.training.summary import TrainSummary, summarize
 
 if TYPE_CHECKING:
     from iterpref.training.callbacks import OnProgress
@@ -35,34 +33,6 @@ if TYPE_CHECKING:
     from iterpref.training.trainer import FocalDPOTrainer
 
 logger = logging.getLogger(__name__)
-
-
-class TrainSummary(Record):
-    """What a training run did.
-
-    `output_dir` holds the model, made by `method`. `pairs` were read, `trained_pairs` used, `dropped` counts the rest
-    by reason, `truncated` those cut to `max_length` tokens. `steps` of the optimizer, `epochs` over the pairs, the mean
-    `train_loss`; `seconds` of wall time. `resumed_step` is the checkpoint it went on from; `repeated` says that the
-    folder held the finished model already. `metrics` are the last values logged. `selected_step` is the checkpoint that
-    became the model, `None` if it is what training ended with because nothing was to be selected; `validation` has each
-    checkpoint's pass@1, by step.
-    """
-
-    output_dir: str
-    method: str
-    pairs: int
-    trained_pairs: int
-    dropped: dict[str, int]
-    truncated: int
-    steps: int
-    epochs: float
-    train_loss: float
-    metrics: dict[str, float]
-    seconds: float
-    resumed_step: int | None = None
-    repeated: bool = False
-    selected_step: int | None = None
-    validation: dict[str, float] = Field(default_factory=dict)
 
 
 def train(
@@ -121,7 +91,7 @@ def train(
         if on_progress:
             _without_bars(trainer)
         _train(trainer, checkpoint)
-        summary = _summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
+        summary = summarize(trainer, len(pairs), checkpoint, time.monotonic() - started)
         with doing("saving the model"):
             save_finished(trainer, source, section, replace(run, summary=summary.model_dump()))
     return summary
@@ -255,24 +225,3 @@ def _train(trainer: "FocalDPOTrainer", checkpoint: Path | None) -> None:
             raise
         with _settings_of_others():
             raise error
-
-
-def _summarize(trainer: "FocalDPOTrainer", pairs: int, checkpoint: Path | None, seconds: float) -> TrainSummary:
-    logged = {name: value for entry in trainer.state.log_history for name, value in entry.items()}
-    scores = resuming.read_scores(Path(trainer.args.output_dir))
-    return TrainSummary(
-        output_dir=str(trainer.args.output_dir),
-        method=trainer.args.method,
-        pairs=pairs,
-        trained_pairs=len(trainer.train_dataset),
-        dropped=trainer.dropped,
-        truncated=trainer.truncated,
-        steps=trainer.state.global_step,
-        epochs=float(trainer.state.epoch or 0.0),
-        train_loss=float(logged.get("train_loss", float("nan"))),
-        metrics=logged,
-        seconds=round(seconds, 2),
-        resumed_step=int(checkpoint.name.split("-")[-1]) if checkpoint else None,
-        selected_step=trainer.state.best_global_step,
-        validation={str(step): score[METRIC] for step, score in scores.items()},
-    )

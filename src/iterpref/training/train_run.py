@@ -21,7 +21,8 @@ from iterpref.training.keys import check_keys, known_keys
 from iterpref.training.numbers import check_numbers
 from iterpref.training.reading import check_pairs_are_there
 from iterpref.training.resuming import Scorer, read_selection
-from iterpref.training.train import TrainSummary, train
+from iterpref.training.summary import TrainSummary
+from iterpref.training.train import train
 
 if TYPE_CHECKING:
     from iterpref.training.dry_run.plan import DryRun
