@@ -119,6 +119,9 @@ def test_a_contrast_needs_every_seed(measured: Measured, tmp_path: Path) -> None
     assert "no memory" in tables.tables(left)["small-missing"]
 
 
+RATE, SPILLING = REASONS[:2]
+
+
 @pytest.mark.parametrize("wrong", ["", "sft -", "sft dpo", "sft - - dpo", "- sft", "sft * dpo"])
 def test_what_is_no_contrast_is_refused(wrong: str) -> None:
     with pytest.raises(ValueError, match="expected a contrast such as sft - dpo, got"):
@@ -136,8 +139,15 @@ def test_what_is_no_contrast_is_refused(wrong: str) -> None:
     ],
 )
 def test_a_reason_needs_all_of_its_conditions(conditions: list[Any], expected: str) -> None:
-    found = [values and estimate({0: values}) for values in conditions]
-    assert verdict([outcome(one) for one in found]) == expected
+    found = [outcome(values and estimate({0: values})) for values in conditions]
+    assert verdict(SPILLING, found, gap="holds") == expected
+
+
+@pytest.mark.parametrize("gap", ["fails", "undecided"])
+def test_where_the_arms_do_not_differ_there_is_nothing_to_explain_but_the_rate(gap: Any) -> None:
+    assert verdict(SPILLING, ["holds", "holds"], gap) == "nothing to explain"
+    assert verdict(RATE, ["holds", "holds"], gap) == "supported"
+    assert verdict(RATE, ["holds", "holds"], "–") == "supported" and verdict(SPILLING, ["holds"], "–") == "–"
 
 
 def test_conditions_are_about_arms_and_figures_that_there_are() -> None:

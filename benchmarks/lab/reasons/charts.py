@@ -37,10 +37,12 @@ def _pass_at_k(measured: Measured, domain: str, arm: str) -> list[tuple[float, f
 
 
 def _against(measured: Measured, domain: str, figure: str) -> list[tuple[str, float, float]]:
-    """(arm, its figure, its pass@1 in percent), means over seeds."""
+    """(arm, its figure, its pass@1 in percent), means over seeds; without arms that are under the base, whose distance
+    would push all others into a corner."""
     arms = measured.results.plan.grid.arms
     found = [(arm, measured.mean(domain, arm, figure), measured.mean(domain, arm, "passed")) for arm in arms]
-    return [(arm, x, 100 * y) for arm, x, y in found if x is not None and y is not None]
+    least = measured.mean(domain, measured.base, "passed") or 0.0
+    return [(arm, x, 100 * y) for arm, x, y in found if x is not None and y is not None and y >= least]
 
 
 def _scatter(domain: str, panels: dict[str, Dots], colors: dict[str, str]) -> str:

@@ -2,7 +2,7 @@
 
 The same table stands in docs/results.md (a test compares). A condition holds if the whole interval of its contrast lies
 over 0, and fails if it lies under 0. A reason is supported if all of its conditions hold, contradicted if one of them
-fails, else undecided.
+fails, else undecided. Where `sft - target_rpo` isn't over 0, a reason of that difference has nothing to explain.
 """
 
 from collections.abc import Sequence
@@ -24,16 +24,19 @@ class Condition:
 
 @dataclass(frozen=True)
 class Reason:
+    """`at_one_setting`: of what differs between SFT and Target-RPO at the same rate and length."""
+
     name: str
     says: str
     conditions: tuple[Condition, ...]
+    at_one_setting: bool = True
 
 
 REASONS: tuple[Reason, ...] = (
     Reason("rate", "SFT bears a rate that Target-RPO doesn't", (
         Condition("sft - sft_low", "passed"),
         Condition("sft - sft_low - target_rpo + target_rpo_low", "passed"),
-    )),
+    ), at_one_setting=False),
     Reason("spilling", "the penalty on D⁻ takes away what is right", (
         Condition("alpha_16 - target_rpo", "passed"),
         Condition("target_rpo - target_dpo", "passed"),
@@ -66,7 +69,8 @@ REASONS: tuple[Reason, ...] = (
     )),
 )  # fmt: skip
 
-GAPS = ("sft - target_rpo_low", "sft - target_rpo", "sft_low - target_rpo_low")
+AT_ONE_SETTING = "sft - target_rpo"
+GAPS = ("sft - target_rpo_low", AT_ONE_SETTING, "sft_low - target_rpo_low")
 """What is to be explained: at each one's own setting, at SFT's, at Target-RPO's."""
 
 
@@ -78,10 +82,12 @@ def outcome(found: Estimate | None) -> Outcome:
     return "fails" if found.high < 0 else "undecided"
 
 
-def verdict(outcomes: Sequence[Outcome]) -> str:
-    """Of a reason, by its conditions; – where one of them could not be looked at."""
-    if "–" in outcomes:
+def verdict(reason: Reason, outcomes: Sequence[Outcome], gap: Outcome) -> str:
+    """Of a reason, by its conditions and by what is to be explained; – where one of them could not be looked at."""
+    if "–" in outcomes or (reason.at_one_setting and gap == "–"):
         return "–"
+    if reason.at_one_setting and gap != "holds":
+        return "nothing to explain"
     if "fails" in outcomes:
         return "contradicted"
     return "supported" if {*outcomes} == {"holds"} else "undecided"

@@ -15,7 +15,7 @@ from ..tables import interval
 from ..tables import tables as of_grid
 from .charts import plots
 from .figures import FIGURES, MARGINS, PARTS, WHERE, Measured
-from .rule import GAPS, REASONS, Condition, outcome, verdict
+from .rule import AT_ONE_SETTING, GAPS, REASONS, Condition, outcome, verdict
 from .traits import KINDS
 
 ANSWERS = ("passed", "drawn", "most", "entropy", "programs", "right")
@@ -86,11 +86,12 @@ def _looked_at(measured: Measured, domain: str, conditions: Sequence[Condition])
 def _verdicts(measured: Measured) -> str:
     rows: Rows = []
     for domain in measured.domains:
+        gap = outcome(measured.contrast(domain, AT_ONE_SETTING, "passed"))
         for reason in REASONS:
             outcomes = [outcome(found) for found in _looked_at(measured, domain, reason.conditions)]
             if {*outcomes} != {"–"}:
                 held = f"{outcomes.count('holds')} of {len(outcomes)}"
-                rows.append([domain, reason.name, reason.says, held, verdict(outcomes)])
+                rows.append([domain, reason.name, reason.says, held, verdict(reason, outcomes, gap)])
     return markdown(["domain", "reason", "which says that", "conditions that hold", "verdict"], rows)
 
 
