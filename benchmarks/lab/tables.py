@@ -98,6 +98,8 @@ def _tests(results: Results) -> str:
 def _rates(results: Results) -> str:
     """pass@1 on the validation tasks of the tuning seeds, at each rate and length; own lengths in an arm's row."""
     scores, tuning = results.plan.scores(results.records), results.plan.grid.tuning
+    if not results.plan.tuned:
+        return "None is chosen: the grid says them."
     if tuning is None or not scores:
         return ""
     settings = [Setting(rate, length) for length in tuning.lengths for rate in tuning.rates]

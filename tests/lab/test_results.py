@@ -246,3 +246,8 @@ def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records, 
 def test_records_say_what_they_are_of(records: Records) -> None:
     found = next(iter(records.all()))
     assert found["what"]["domain"] == "steps" and len(json.dumps(found)) < 4000
+
+
+def test_a_grid_that_says_its_rates_chooses_none(tmp_path: Path) -> None:
+    results = Results.of(Plan.of(load_grid("quick"), tmp_path), Records(tmp_path))
+    assert tables(results)["quick-rates"] == "None is chosen: the grid says them."
