@@ -47,6 +47,7 @@ STEPS, KINDS = "22334444", "hhmmooorr"[:8]
 BASE = ["",  "",  "w", "w", "", "w", "w", ""]  # fmt: skip
 SFT = [["", "", "", "w", "", "", "w", "w"], ["", "", "", "", "", "", "w", "w"]]
 TARGET_RPO = [["", "w", "", "w", "", "w", "w", ""], ["", "w", "", "w", "", "w", "", ""]]
+RATE, SPILLING = REASONS[:2]
 
 
 def made_grid(folder: Path, **changes: Any) -> Path:
@@ -117,9 +118,6 @@ def test_a_contrast_needs_every_seed(measured: Measured, tmp_path: Path) -> None
     assert left.contrast("steps", "sft - target_rpo", "passed") is None
     assert left.mean("steps", "sft", "passed") == 6 / 8
     assert "no memory" in tables.tables(left)["small-missing"]
-
-
-RATE, SPILLING = REASONS[:2]
 
 
 @pytest.mark.parametrize("wrong", ["", "sft -", "sft dpo", "sft - - dpo", "- sft", "sft * dpo"])
