@@ -7,7 +7,7 @@ DOCS_INSTALLED := $(VENV)/.docs-installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-confirm lab-why lab-sizes lab-bases \
+.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-why lab-sizes lab-bases \
 	lab-sizes-bases
 
 install: $(INSTALLED)
@@ -68,14 +68,10 @@ LAB_RUN = $(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab --work $(LAB_WORK) $
 LAB_BASES = benchmarks/lab/bases
 
 lab: install
-	$(LAB_RUN) rates pilot methods objects ablations variants
+	$(LAB_RUN) rates pilot methods objects ablations variants confirm
 
 lab-quick: install
 	$(LAB_RUN) quick
-
-# The one variant's confirming test; grids/confirm.yaml gets its line from the screening first.
-lab-confirm: install
-	$(LAB_RUN) confirm
 
 # Why the order is what it is: the models of eleven arms measured on five seeds.
 lab-why: install

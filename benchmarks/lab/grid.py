@@ -120,8 +120,8 @@ class Grid(Section):
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of `training`, on top of the demo's, for every arm."""
     arms: dict[str, Arm] = Field(min_length=1)
-    comparator: str | None = None
-    """The arm that the table of results compares all others with."""
+    comparators: tuple[str, ...] = ()
+    """Arms that the table of results compares all others with."""
     families: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     """Family → tests, each `arm - arm`. Holm's correction is within a family on one domain."""
 
@@ -133,8 +133,8 @@ class Grid(Section):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        for said in (self.comparator, *(side for _, *sides in self.tests for side in sides)):
-            if said is not None and said not in self.arms:
+        for said in (*self.comparators, *(side for _, *sides in self.tests for side in sides)):
+            if said not in self.arms:
                 raise ValueError(f"no arm is called {said}; {near(said, self.arms)}")
         if self.seeds is None and self.tuning is None:
             raise ValueError("neither seeds nor tuning: nothing would run")

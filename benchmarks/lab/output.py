@@ -26,6 +26,7 @@ TITLES = {
     "power": "Power",
     "kinds": "Kinds of failure",
     "debugging": "What the pairs were made of",
+    "rounds": "Rounds",
     "missing": "Missing cells",
 }
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 
 from benchmarks.pages import NOT_RUN, Rows, markdown, percent
 
@@ -19,7 +20,7 @@ FAILED_SHOWN = 20
 def tables(results: Results) -> dict[str, str]:
     """`GRID-TABLE` → Markdown."""
     makers = {"results": _results, "tests": _tests, "rates": _rates, "power": _power, "kinds": _kinds,
-              "debugging": _debugging, "missing": _missing}  # fmt: skip
+              "debugging": _debugging, "rounds": _rounds, "missing": _missing}  # fmt: skip
     return {f"{results.plan.grid.name}-{name}": make(results) or NOT_RUN for name, make in makers.items()}
 
 
@@ -57,9 +58,9 @@ def _results(results: Results) -> str:
             rows.append([domain, name, *_settings(results, domain, name), *_scores(results, domain, name)])
     if grid.seeds is None:
         return ""
-    against = f"minus {grid.comparator}, points [95 %]" if grid.comparator else "–"
+    against = [f"minus {other}, points [95 %]" for other in grid.comparators]
     return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "programs written",
-                     "pass@1 [95 %]", against], rows)  # fmt: skip
+                     "pass@1 [95 %]", *against], rows)  # fmt: skip
 
 
 def _settings(results: Results, domain: str, name: str) -> list[str]:
@@ -70,11 +71,11 @@ def _settings(results: Results, domain: str, name: str) -> list[str]:
 
 
 def _scores(results: Results, domain: str, name: str) -> list[object]:
-    records, comparator = results.of_arm(domain, name), results.plan.grid.comparator
+    records, others = results.of_arm(domain, name), results.plan.grid.comparators
     if not records:
-        return [0, "", "", "", "–", "–"]
+        return [0, "", "", "", *["–"] * (1 + len(others))]
     score = results.score(domain, name)
-    difference = results.difference(domain, name, comparator) if comparator not in (None, name) else None
+    differences = [results.difference(domain, name, other) if other != name else None for other in others]
     mean = percent(sum(record["passed"] for record in records) / len(records))
     means = [f"{_mean([r[key] for r in records]) / scale:.0f}" if key in records[0] else ""
              for key, scale in (("pairs", 1), ("tokens", 1000))]  # fmt: skip
@@ -83,7 +84,7 @@ def _scores(results: Results, domain: str, name: str) -> list[object]:
     else:
         means.append("")
     return [len(records), *means, interval(score, signed=False) if score else f"{mean} (no interval)",
-            interval(difference) if difference else "–"]  # fmt: skip
+            *(interval(found) if found else "–" for found in differences)]  # fmt: skip
 
 
 def _tests(results: Results) -> str:
@@ -171,6 +172,27 @@ def _debugging(results: Results) -> str:
         rows.append([*place, len(made), " ".join(map(percent, rates)), *totals])
     return markdown(["domain", "base", "way", "seeds", "passed within 0, 1, … repairs or draws, %", "calls",
                      "prompt tokens", "answer tokens"], rows)  # fmt: skip
+
+
+def _rounds(results: Results) -> str:
+    """Of arms that go in rounds: what each round wrote, learned and gained; means over seeds."""
+    rows: Rows = []
+    for domain, name in product(results.plan.grid.domains, results.plan.grid.arms):
+        found: dict[int, list[Record]] = {}
+        for record in results.of_arm(domain, name):
+            for number, part in enumerate((part for part in record.get("parts", ()) if "gain" in part), 1):
+                found.setdefault(number, []).append(part | {"programs": part["spent"]["programs"]})
+        for number, parts in found.items():
+            programs, pairs, before, after = (
+                _mean([part[key] for part in parts]) for key in ("programs", "pairs", "before", "after")
+            )
+            gain = after - before
+            rows.append([domain, name, number, len(parts), f"{programs:.0f}", f"{pairs:.0f}", percent(before),
+                         percent(after), points(gain), points(100 * gain / programs)])  # fmt: skip
+    if not rows:
+        return "No arm goes in rounds."
+    return markdown(["domain", "arm", "round", "seeds", "programs written", "pairs", "pass@1 before, %",
+                     "after, %", "gain, points", "gain per 100 programs"], rows)  # fmt: skip
 
 
 def _mean(values: Sequence[float]) -> float:

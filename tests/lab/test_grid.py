@@ -36,14 +36,12 @@ def write(folder: Path, **changes: object) -> Path:
     return path
 
 
-NOT_CHOSEN = "not_chosen_yet"
 # Grids that share the seeds of another, as docs/results.md says: of another domain, or because nothing is tested.
 SHARED = {"objects": "methods"} | dict.fromkeys(("variants", "teachers", "sizes", "reasons"), "ablations")
 
 
 def grids() -> list[str]:
-    """All but one that still waits for its variant."""
-    return sorted(path.stem for path in GRIDS.glob("*.yaml") if NOT_CHOSEN not in path.read_text())
+    return sorted(path.stem for path in GRIDS.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", grids())
@@ -51,15 +49,8 @@ def test_the_grids_that_come_with_it_are_good(name: str) -> None:
     assert load_grid(name).name == name
 
 
-def test_the_confirming_grid_waits_for_its_variant(tmp_path: Path) -> None:
-    text = (GRIDS / "confirm.yaml").read_text()
-    if NOT_CHOSEN in text:
-        with pytest.raises(ConfigError, match=f"arms.variant.trainer: no trainer is called {NOT_CHOSEN}"):
-            load_grid("confirm")
-        text = text.replace(f"trainer: {NOT_CHOSEN}", "trainer: stages")
-    for name in ("methods.yaml", "confirm.yaml"):
-        (tmp_path / name).write_text(text if name == "confirm.yaml" else (GRIDS / name).read_text())
-    grid = load_grid(tmp_path / "confirm.yaml")
+def test_the_confirming_grid_shares_its_seeds_with_none() -> None:
+    grid = load_grid("confirm")
     assert list(grid.tests) == [("variant", "variant", "sft"), ("variant", "variant", "target_rpo")]
     others = [load_grid(name).seeds for name in grids() if name != "confirm"]
     used = {number for seeds in others if seeds for number in seeds.numbers}
@@ -118,7 +109,7 @@ def arm(**values: object) -> dict[str, object]:
         (arm(shares=0.5), "arms.x.shares: unknown key; did you mean share?"),
         ({"families": {"all": ["sft dpo"]}}, "expected a test such as target_dpo - dpo, got sft dpo"),
         ({"families": {"all": ["sft - dpi"]}}, "no arm is called dpi; did you mean dpo?"),
-        ({"comparator": "rl"}, "no arm is called rl; there are base, sft, dpo"),
+        ({"comparators": ["rl"]}, "no arm is called rl; there are base, sft, dpo"),
         ({"rate": None}, "arms.sft: no rate or no length; give both for the grid, or for the arm, or tuning"),
         ({"seeds": None}, "neither seeds nor tuning: nothing would run"),
         ({"tuning": {**TUNING, "seeds": {"first": 2, "count": 2}}}, "tuning.seeds: seed 2 is one of seeds, too"),

@@ -25,7 +25,7 @@ arms:
   base: {trainer: base}
   sft: {training: {method: sft}}
   failing: {training: {method: dpo, alpha: 2.0}}   # which TRL's arguments can't have together
-comparator: base
+comparators: [base]
 families: {one: [sft - base]}
 """
 

@@ -35,7 +35,7 @@ arms:
   sft: {training: {method: sft}}
   dpo: {training: {method: dpo}}
   control: {training: {method: dpo}, pairs: swapped, rates_of: dpo}
-comparator: sft
+comparators: [sft]
 families:
   one: [sft - dpo, dpo - control]
   two: [dpo - base]
@@ -133,6 +133,19 @@ def test_tables_hold_what_the_records_say(plan: Plan, records: Records) -> None:
     assert ["steps", "KeyError", "50.0", "50.0", "50.0", "50.0"] in rows(made, "kinds")
     assert rows(made, "power")[2][5:6] != ["0"] and len(rows(made, "power")) == 5
     assert made["made-up-missing"] == "Every cell is finished."
+    assert made["made-up-rounds"] == "No arm goes in rounds."
+
+
+def test_rounds_tell_their_gains(plan: Plan, records: Records) -> None:
+    for cell in plan.held_out(Results.of(plan, records).chosen):
+        if cell.name == "control":
+            first, second = ({"spent": {"programs": n}, "pairs": 9, "before": b, "after": a, "gain": a - b}
+                             for n, b, a in ((50, 0.2, 0.5), (100, 0.5, 0.4 + cell.data.base / 10)))  # fmt: skip
+            records.put(records.get(cell.key) | {"parts": [first, {"trainer": "grpo"}, second]})
+    assert rows(tables(Results.of(plan, records)), "rounds")[2:] == [
+        ["steps", "control", "1", "4", "50", "9", "20.0", "50.0", "+30.0", "+60.0"],
+        ["steps", "control", "2", "4", "100", "9", "50.0", "45.0", "-5.0", "-5.0"],
+    ]
 
 
 def test_a_family_with_a_missing_cell_is_not_tested(plan: Plan, records: Records) -> None:
