@@ -1,7 +1,7 @@
-"""Results of a grid → plots (SVG): a dot with its interval for each arm and each test, and learning curves."""
+"""Results → plots (SVG): a dot with its interval for each arm and each test, domains side by side, and curves."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from benchmarks.svg import COLORS, dot, line, path, svg, text
 
@@ -10,6 +10,8 @@ from .statistics import Estimate
 from .tables import interval
 
 WIDTH, LEFT, RIGHT, TOP, ROW = 760, 210, 170, 34, 24
+Panel = tuple[str, Sequence[Estimate | None]]
+"""A domain, and what is known of each row there."""
 CURVES = {"logps/chosen": "log-probability of the chosen side", "rewards/margins": "margin of the rewards",
           "entropy": "entropy of the chosen side's tokens"}  # fmt: skip
 
@@ -33,28 +35,61 @@ def charts(results: Results) -> dict[str, str]:
 
 
 def _dots(title: str, rows: Sequence[tuple[str, Estimate]], signed: bool) -> str:
-    """Differences show zero; scores begin and end where the intervals do."""
-    low, high = min(found.low for _, found in rows), max(found.high for _, found in rows)
-    if signed:
-        low, high = min(0.0, low), max(0.0, high)
-    extent = (high - low) or 0.01
-    low, high = low - 0.04 * extent, high + 0.04 * extent
-
-    def place(value: float) -> float:
-        return LEFT + (value - low) / (high - low) * (WIDTH - LEFT - RIGHT)
-
+    """Differences show zero."""
     bottom = TOP + ROW * len(rows)
     parts = [text(12, 20, title, "b")]
-    for tick in ticks(100 * low, 100 * high):
-        at = place(tick / 100)
-        parts += [line(at, TOP - 4, at, bottom, "#ddd"), text(at, bottom + 16, f"{tick:g}", "m")]
-    if signed:
-        parts.append(line(place(0.0), TOP - 4, place(0.0), bottom, "#777"))
+    place = _scale([found for _, found in rows], LEFT, WIDTH - RIGHT, parts, TOP - 4, bottom, signed)
     for number, (name, found) in enumerate(rows):
         y = TOP + ROW * number + ROW / 2
         parts += [text(LEFT - 8, y + 4, name, "r"), line(place(found.low), y, place(found.high), y, COLORS[0])]
         parts += [dot(place(found.mean), y, COLORS[0]), text(WIDTH - RIGHT + 10, y + 4, interval(found, signed))]
     return svg(WIDTH, bottom + 28, parts)
+
+
+def panels(title: str, names: Sequence[str], made: Sequence[Panel]) -> str:
+    """The same rows on several domains, side by side, each on its own scale; a row without an estimate is empty."""
+    parts = [text(12, 20, title, "b")]
+    top, bottom = TOP + 22, TOP + 22 + ROW * len(names)
+    room = (WIDTH - LEFT) / max(1, len(made))
+    for row, name in enumerate(names):
+        parts.append(text(LEFT - 14, top + ROW * (row + 0.5) + 4, name, "r"))
+    for number, (domain, estimates) in enumerate(made):
+        left, right = LEFT + room * number, LEFT + room * (number + 1) - 66
+        there = [(row, found) for row, found in enumerate(estimates) if found]
+        place = _scale([found for _, found in there], left, right, parts, top - 4, bottom)
+        parts.append(text((left + right) / 2, TOP + 6, domain, "m"))
+        for row, found in there:
+            y = top + ROW * (row + 0.5)
+            parts += [line(place(found.low), y, place(found.high), y, COLORS[0]), dot(place(found.mean), y, COLORS[0])]
+            parts.append(text(right + 8, y + 4, f"{100 * found.mean:.1f}"))
+    return svg(WIDTH, bottom + 28, parts)
+
+
+def _scale(
+    found: Sequence[Estimate],
+    left: float,
+    right: float,
+    parts: list[str],
+    top: float,
+    bottom: float,
+    zero: bool = False,
+) -> Callable[[float], float]:
+    """Lines at round numbers, put into `parts`; returns share → x. It ends where the intervals do, or at zero."""
+    low, high = min(one.low for one in found), max(one.high for one in found)
+    if zero:
+        low, high = min(0.0, low), max(0.0, high)
+    margin = 0.04 * ((high - low) or 0.01)
+    low, high = low - margin, high + margin
+
+    def place(value: float) -> float:
+        return left + (value - low) / (high - low) * (right - left)
+
+    for tick in ticks(100 * low, 100 * high):
+        at = place(tick / 100)
+        parts += [line(at, top, at, bottom, "#ddd"), text(at, bottom + 16, f"{tick:g}", "m")]
+    if zero:
+        parts.append(line(place(0.0), top, place(0.0), bottom, "#777"))
+    return place
 
 
 def _mean_curve(results: Results, domain: str, name: str, metric: str) -> list[tuple[float, float]]:
