@@ -3,7 +3,9 @@
 Progress and messages go to standard error; with `--json` the last line of standard output is one JSON object.
 """
 
-from . import data, learning, measuring, reviewing, serving, settings, suite, viewing
+from . import data, exporting, learning, measuring, reviewing, serving, settings, suite, viewing
 from .app import app, main
 
-__all__ = ["app", "data", "learning", "main", "measuring", "reviewing", "serving", "settings", "suite", "viewing"]
+__all__ = [
+    "app", "data", "exporting", "learning", "main", "measuring", "reviewing", "serving", "settings", "suite", "viewing",
+]  # fmt: skip
