@@ -56,7 +56,7 @@ DOMAINS: dict[str, Domain] = {
     domain.name: domain
     for domain in (
         Domain("steps", playground_tasks, _PRETRAIN, coder_path),
-        Domain("objects", objects_tasks, _OBJECTS, cost=2.5),
+        Domain("objects", objects_tasks, _OBJECTS, cost=2.8),
         Domain("steps-small", playground_tasks, _SMALL, cost=0.6),
         Domain("steps-large", playground_tasks, _LARGE, cost=2.5),
     )
