@@ -104,8 +104,11 @@ def _found(grids: Sequence[Results], domain: str, test: tuple[str, str, str]) ->
     return next((one for one in made if (one.family, one.first, one.second) == test), None)
 
 
+TABLES = {"in-short-scores": scores_table, "in-short-tests": tests_table}
+
+
 def publish(grids: Sequence[Results], pages: Sequence[Path] = (PAGE, ROOT / "README.md")) -> None:
-    made = {"in-short-scores": scores_table(grids), "in-short-tests": tests_table(grids)}
+    made = {name: table(grids) for name, table in TABLES.items()}
     for page in pages:
         write_text(page, filled(page.read_text(encoding="utf-8"), made))
     write_text(FIGURES / FIGURE, picture(grids))

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from benchmarks.lab import budget_tables
+from benchmarks.lab import budget_tables, summary
 from benchmarks.lab.charts import charts
 from benchmarks.lab.checks import load_grid
 from benchmarks.lab.output import PAGE, publish, write_results
@@ -250,6 +250,7 @@ def test_the_page_has_marks_for_tables_that_exist(plan: Plan, records: Records, 
     nothing = Measured(Results.of(plan, Records(tmp_path)), "base")
     known |= {name.removeprefix("made-up-") for name in reason_tables.tables(nothing)}
     known |= {f"{name}-steps-plot" for name in ("pass-at-k", "likelihoods")}
+    known |= {name.partition("-")[2] for name in summary.TABLES}
     marks = [line.split()[2] for line in text.splitlines() if line.startswith("<!-- table ")]
     for mark in marks:
         assert mark.partition("-")[2].replace("-objects-plot", "-steps-plot") in known, mark
