@@ -107,11 +107,13 @@ def _found(grids: Sequence[Results], domain: str, test: tuple[str, str, str]) ->
 TABLES = {"in-short-scores": scores_table, "in-short-tests": tests_table}
 
 
-def publish(grids: Sequence[Results], pages: Sequence[Path] = (PAGE, ROOT / "README.md")) -> None:
+def publish(
+    grids: Sequence[Results], pages: Sequence[Path] = (PAGE, ROOT / "README.md"), figures: Path = FIGURES
+) -> None:
     made = {name: table(grids) for name, table in TABLES.items()}
     for page in pages:
         write_text(page, filled(page.read_text(encoding="utf-8"), made))
-    write_text(FIGURES / FIGURE, picture(grids))
+    write_text(figures / FIGURE, picture(grids))
 
 
 def _main() -> int:

@@ -49,13 +49,10 @@ def test_a_claim_needs_both_domains(steps: Test | None, objects: Test | None, sa
     assert summary.claim({"steps": steps, "objects": objects}) == says
 
 
-def test_publishing_fills_a_page_and_leaves_the_rest_of_it(
-    published: list[Results], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(summary, "FIGURES", tmp_path)
+def test_publishing_fills_a_page_and_leaves_the_rest_of_it(published: list[Results], tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("Before.\n\n<!-- table in-short-scores -->\n<!-- end -->\n\nAfter.\n")
-    summary.publish(published, [page])
+    summary.publish(published, [page], tmp_path)
     text = page.read_text()
     assert text.startswith("Before.\n\n<!-- table in-short-scores -->\n\n| way to train |") and text.endswith(
         "\n\nAfter.\n"
