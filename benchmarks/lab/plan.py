@@ -21,6 +21,7 @@ from .records import Record, passes_of
 from .seeds import SeedPlan
 from .teachers import Teacher
 from .trainer_table import TRAINERS
+from .trainers.runs import TRAINING
 from .tuning import Setting, choose
 
 Chosen = Mapping[tuple[str, str], Setting]
@@ -144,7 +145,7 @@ class Plan:
         arm: Arm = self.grid.arms[name]
         tasks = self.grid.tasks.validation if split == "validation" else self.grid.tasks.held_out
         trains = TRAINERS[arm.trainer].reads_settings
-        settings = {**CONFIG["training"], **self.grid.training, **arm.training} if trains else {}
+        settings = {**TRAINING, **self.grid.training, **arm.training} if trains else {}
         return Cell(seed, split, tasks, name, arm, settings, setting.rate, setting.length, like)
 
 

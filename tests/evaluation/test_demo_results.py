@@ -27,9 +27,13 @@ def test_before_and_after_training(tmp_path: Path) -> None:
     # Each model again, in a run of its own, so that nothing is taken from the demo's records.
     fresh = tmp_path / "fresh"
     settings = ("-c", demo / "config.yaml")
-    models = ("--model", "playground", "--model", demo / "model")
-    before, after = iterpref("evaluate", "--run", fresh, *settings, *models)["results"]
+    folders = (demo / "model", demo / "models" / "target_rpo")
+    models = ("--model", "playground", *(word for folder in folders for word in ("--model", folder)))
+    before, after, papers = iterpref("evaluate", "--run", fresh, *settings, *models)["results"]
     assert (before["pass@1"], after["pass@1"]) == (told["base_pass_at_1"], told["trained_pass_at_1"])
+    (beside,) = told["beside"]
+    assert (told["method"], beside["method"]) == ("sft", "target_rpo")
+    assert papers["pass@1"] == beside["trained_pass_at_1"]
     files = [fresh / "results" / f"{row['result_id']}.samples.jsonl" for row in (before, after)]
     given = [argument for file in files for argument in ("--samples", file)]
     scored = iterpref("evaluate", "--run", tmp_path / "scored", *settings, *given)["results"]

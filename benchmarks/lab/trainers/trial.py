@@ -23,7 +23,7 @@ from .arm import ArmSummary, Spent
 from .composed import MixtureSettings, StagesSettings, spent_by_task, train_in_stages, train_mixture
 from .grpo import GrpoSettings, train_grpo
 from .rounds import RoundsSettings, train_rounds
-from .runs import RunSettings, opened
+from .runs import TRAINING, RunSettings, opened
 
 Trial = Callable[[Path, list[Task], argparse.Namespace, Path], ArmSummary]
 
@@ -66,7 +66,7 @@ def debugged(
 
 
 def _run(asked: argparse.Namespace) -> RunSettings:
-    return RunSettings(training={**CONFIG["training"], "learning_rate": asked.rate})
+    return RunSettings(training={**TRAINING, "learning_rate": asked.rate})
 
 
 def score(model: Path, asked: argparse.Namespace) -> float:
