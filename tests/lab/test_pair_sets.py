@@ -9,9 +9,9 @@ from benchmarks.lab.domains import DOMAINS
 from benchmarks.lab.grid import Arm
 from benchmarks.lab.kto import labelled, train_kto
 from benchmarks.lab.seeds import SeedData, SeedPlan
+from benchmarks.lab.trainers.runs import TRAINING
 from benchmarks.lab.training import Training
 
-from iterpref.demo import CONFIG
 from iterpref.errors import RecordError
 from iterpref.pairing import PARQUET
 from iterpref.playground.coder import coder_path
@@ -84,7 +84,7 @@ def test_rows_of_kto_are_each_program_once(data: SeedData) -> None:
 
 def kto(data: SeedData, folder: Path, **arm: object) -> Training:
     chosen = Arm.model_validate({"trainer": "kto", "pairs": "sampling", **arm})
-    settings = {**CONFIG["training"], "per_device_train_batch_size": 4, "warmup_steps": 0}
+    settings = {**TRAINING, "per_device_train_batch_size": 4, "warmup_steps": 0}
     return Training(chosen, settings, 3e-4, 1, coder_path(), data, folder)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from benchmarks.lab.trainers.runs import RunSettings
+from benchmarks.lab.trainers.runs import TRAINING, RunSettings
 
 from iterpref.demo import CONFIG
 from iterpref.playground.coder import coder_path
@@ -16,7 +16,7 @@ def tiny_run(**training: Any) -> RunSettings:
     return RunSettings(
         # hot, so that few tasks suffice for right and wrong draws of one
         debugging={"max_iterations": 2, "sampling": {"temperature": 1.5, "max_tokens": 96}},
-        training={**CONFIG["training"], **tiny, **training},
+        training={**TRAINING, **tiny, **training},
         sandbox={**CONFIG["sandbox"], "workers": 1},
     )
 
