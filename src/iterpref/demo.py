@@ -2,7 +2,8 @@
 
 Beside the arrows of `pipeline` it draws independent programs for the same tasks, as many calls per task at most as
 debugging may use, and compares the model before and after training task by task. It trains by what was found ahead on
-these tasks, SFT on the fixes (docs/results.md), and beside it by the paper's best loss on the same pairs.
+these tasks, SFT on the fixes (docs/results.md), and beside it by the paper's best loss on the same pairs; with other
+keys of `training`, which may mean nothing to that loss, by these alone.
 Planted misconceptions show that the machinery works; they don't show that the method wins on real models.
 """
 
@@ -98,7 +99,8 @@ def demo(run: OpenedRun) -> dict[str, Any]:
     pipeline.pair(run)
     training = run.config.training
     papers = training | {"method": PAPER_METHOD}
-    beside = [] if papers == training else [_gain(papers, _trained(run, before, papers, PAPER_METHOD))]
+    own = training == CONFIG["training"]
+    beside = [_gain(papers, _trained(run, before, papers, PAPER_METHOD))] if own else []
     trained = _trained(run, before, training, DEFAULT_TRAINING)  # last, for the report is of the last result
     iterations = run.config.debugging.max_iterations
     sampling = pass_rate_by_iteration(run.store.trajectories("sampling"), iterations)
@@ -109,7 +111,7 @@ def demo(run: OpenedRun) -> dict[str, Any]:
         "pairs": run.store.count_kept_pairs(),
         "base_pass_at_1": trained.first_pass_at_k,
         **_gain(training, trained),
-        "beside": beside,
+        **({"beside": beside} if beside else {}),
         "seconds": round(time.monotonic() - started, 1),
     }
     run.store.put_note(DEMO_NOTE, note | {"summary": summary})

@@ -34,6 +34,9 @@ def test_before_and_after_training(tmp_path: Path) -> None:
     (beside,) = told["beside"]
     assert (told["method"], beside["method"]) == ("sft", "target_rpo")
     assert papers["pass@1"] == beside["trained_pass_at_1"]
+    for folder, method in zip(folders, ("sft", "target_rpo"), strict=True):
+        settled = json.loads((folder / "training_settings.json").read_text())["settings"]
+        assert settled["training"]["method"] == method
     files = [fresh / "results" / f"{row['result_id']}.samples.jsonl" for row in (before, after)]
     given = [argument for file in files for argument in ("--samples", file)]
     scored = iterpref("evaluate", "--run", tmp_path / "scored", *settings, *given)["results"]
