@@ -19,7 +19,10 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Test:
-    """A registered test on one domain: `first` minus `second`; `adjusted` is p after Holm's correction."""
+    """A registered test on one domain: `first` minus `second`.
+
+    `adjusted` is p after Holm's correction; `strictest` is the level that the smallest p of the family has to pass.
+    """
 
     __test__ = False
 
@@ -29,6 +32,7 @@ class Test:
     second: str
     found: Estimate
     adjusted: float = 1.0
+    strictest: float = LEVEL
 
     @property
     def decision(self) -> str:
@@ -136,7 +140,8 @@ class Results:
                 tests = [Test(domain, family, *both, e) for both, e in zip(sides, estimates, strict=True) if e]
                 if len(tests) == len(sides):
                     adjusted = holm([test.found.p for test in tests])
-                    found += [replace(test, adjusted=p) for test, p in zip(tests, adjusted, strict=True)]
+                    level = LEVEL / len(tests)
+                    found += [replace(t, adjusted=p, strictest=level) for t, p in zip(tests, adjusted, strict=True)]
         return found
 
 

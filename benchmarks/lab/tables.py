@@ -46,8 +46,13 @@ def decisions(results: Results) -> list[str]:
 def _in_words(test: Test) -> str:
     if test.decision != "undecided":
         return test.decision
-    least = detectable(test.found.error, test.found.freedom) if test.found.error else 0.0
-    return f"undecided (a difference below {100 * least:.1f} points would most likely be missed)"
+    return f"undecided (a difference below {_found_from(test)} points would most likely be missed)"
+
+
+def _found_from(test: Test) -> str:
+    """The true difference, in points, that the test finds with a power of 80 % at the strictest level of its family."""
+    error = test.found.error
+    return f"{100 * detectable(error, test.found.freedom, test.strictest):.1f}" if error else "0.0"
 
 
 def _results(results: Results) -> str:
@@ -67,7 +72,18 @@ def _settings(results: Results, domain: str, name: str) -> list[str]:
     setting = results.plan.setting(domain, name, results.chosen)
     if setting is None:
         return ["–", "–"]
-    return ["", ""] if not setting.rate else [f"{value:g}" for value in setting]
+    if not setting.rate:
+        return ["", ""]
+    tuned = (domain, results.plan.grid.arms[name].rates_of or name) in results.chosen
+    return [f"{setting.rate:g}{_edge(results, setting) if tuned else ''}", f"{setting.length:g}"]
+
+
+def _edge(results: Results, chosen: Setting) -> str:
+    """Says that a higher or lower rate than those tried might have been better."""
+    rates = results.plan.grid.tuning.rates if results.plan.grid.tuning else ()
+    if len(rates) < 3 or chosen.rate not in (min(rates), max(rates)):
+        return ""
+    return ", the lowest tried" if chosen.rate == min(rates) else ", the highest tried"
 
 
 def _scores(results: Results, domain: str, name: str) -> list[object]:
@@ -89,11 +105,12 @@ def _scores(results: Results, domain: str, name: str) -> list[object]:
 
 def _tests(results: Results) -> str:
     rows: Rows = [
-        [t.domain, t.family, f"{t.first} − {t.second}", t.found.seeds, interval(t.found), p_value(t.found.p),
-         p_value(t.adjusted), t.decision]
+        [t.domain, t.family, f"{t.first} − {t.second}", t.found.seeds, interval(t.found), f"{100 * t.found.error:.2f}",
+         _found_from(t), p_value(t.found.p), p_value(t.adjusted), t.decision]
         for t in results.tests
     ]  # fmt: skip
-    return markdown(["domain", "family", "test", "seeds", "points [95 %]", "p", "after Holm", "decision"], rows)
+    return markdown(["domain", "family", "test", "seeds", "points [95 %]", "standard error", "most likely found from",
+                     "p", "after Holm", "decision"], rows)  # fmt: skip
 
 
 def _rates(results: Results) -> str:
@@ -112,8 +129,7 @@ def _rates(results: Results) -> str:
         if own:
             cells = [f"{cell} (x {setting.length:g})" for cell, setting in zip(cells, tried, strict=True)]
         chosen = results.chosen.get((domain, name))
-        edge = len(tuning.rates) > 2 and chosen is not None and chosen.rate in (min(tuning.rates), max(tuning.rates))
-        said = f"{chosen.rate:g} x {chosen.length:g}{', at the edge' if edge else ''}" if chosen else "–"
+        said = f"{chosen.rate:g} x {chosen.length:g}{_edge(results, chosen)}" if chosen else "–"
         rows.append([domain, name, *cells, said])
     return markdown(["domain", "arm", *(f"{s.rate:g} x {s.length:g}" for s in settings), "chosen"], rows)
 

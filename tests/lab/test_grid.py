@@ -37,7 +37,7 @@ def write(folder: Path, **changes: object) -> Path:
 
 
 # Grids that share the seeds of another, as docs/results.md says: of another domain, or because nothing is tested.
-SHARED = {"objects": "methods"} | dict.fromkeys(("variants", "teachers", "sizes", "reasons"), "ablations")
+SHARED = {"objects": "methods"} | dict.fromkeys(("variants", "teachers", "sizes", "reasons", "longer"), "ablations")
 
 
 def grids() -> list[str]:

@@ -14,6 +14,7 @@ from benchmarks.lab.reasons.figures import Measured
 from benchmarks.lab.records import LETTERS, Records, kinds_of, packed
 from benchmarks.lab.results import Results
 from benchmarks.lab.run import _Stage
+from benchmarks.lab.statistics import power
 from benchmarks.lab.tables import decisions, tables
 from benchmarks.lab.tuning import Setting
 from benchmarks.lab.workers import Failure
@@ -107,6 +108,23 @@ def test_an_arm_with_lengths_of_its_own_names_them(plan: Plan, tmp_path: Path) -
     assert Results.of(plan, found).chosen["steps", "rl"] == Setting(1e-3, 24)
 
 
+@pytest.mark.parametrize(("best", "says"), [(1e-4, ", the lowest tried"), (1e-3, ", the highest tried"), (3e-4, "")])
+def test_a_choice_at_the_edge_of_the_rates_says_so_beside_the_results(
+    best: float, says: str, plan: Plan, tmp_path: Path
+) -> None:
+    """As the plan promises, of the arm that was tuned and of its controls; no other rate is tried."""
+    (tmp_path / "made-up.yaml").write_text(GRID.replace("[1.0e-4, 1.0e-3]", "[1.0e-4, 3.0e-4, 1.0e-3]"))
+    plan = Plan.of(load_grid(tmp_path / "made-up.yaml"), tmp_path / "bases")
+    found = Records(tmp_path / "edge")
+    for cell in plan.tuning:
+        found.put(record(cell, 8 if (cell.name, cell.rate) == ("dpo", best) else 2))
+    made = tables(Results.of(plan, found))
+    assert {row[1]: row[2] for row in rows(made, "results")[2:]} == {
+        "base": "", "sft": "0.0001, the lowest tried", "dpo": f"{best:g}{says}", "control": f"{best:g}{says}"
+    }  # fmt: skip
+    assert rows(made, "rates")[2][-1] == f"{best:g} x 1{says}"
+
+
 def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, records: Records) -> None:
     results = Results.of(plan, records)
     first, second, alone = results.tests
@@ -122,6 +140,10 @@ def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, r
     said = decisions(results)
     assert "sft - dpo is +28.7 [" in said[0] or "sft - dpo is +28.8 [" in said[0]
     assert "undecided (a difference below" in said[1]
+    assert (first.strictest, alone.strictest) == (0.025, 0.05)  # families of two and of one
+    error, found_from = (float(cell) for cell in rows(tables(results), "tests")[2][5:7])
+    assert error == pytest.approx(100 * first.found.error, abs=0.005)
+    assert power(found_from / 100, first.found.error, 2, level=0.025) == pytest.approx(0.8, abs=0.01)
 
 
 def test_tables_hold_what_the_records_say(plan: Plan, records: Records) -> None:
