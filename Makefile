@@ -81,10 +81,10 @@ lab-why: install
 lab-sizes: install lab-sizes-bases
 	$(LAB_RUN) sizes teachers
 
-# The bases beside the shipped coder: half an hour each.
+# The bases beside the shipped coder, where they are missing: half an hour each.
 lab-bases: install $(foreach base,steps-1 steps-2 objects-0 objects-1,$(LAB_BASES)/$(base)/model.safetensors)
 
-# Coders of 0.5 and 5.2 million parameters: eight minutes, and up to an hour and a half.
+# Coders of 0.5 and 5.2 million parameters, where they are missing: eight minutes, and half an hour.
 lab-sizes-bases: install $(foreach base,steps-small-0 steps-large-0,$(LAB_BASES)/$(base)/model.safetensors)
 
 SIZE_small = --hidden 96 --intermediate 256
