@@ -7,8 +7,7 @@ DOCS_INSTALLED := $(VENV)/.docs-installed
 # One thread per process: tests run side by side, and tiny models gain nothing from a second one.
 ENV := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false HF_HUB_OFFLINE=1
 
-.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-why lab-sizes lab-bases \
-	lab-sizes-bases
+.PHONY: install demo test test-all check format docs clean real real-quick lab lab-quick lab-why lab-bases
 
 install: $(INSTALLED)
 
@@ -68,7 +67,7 @@ LAB_RUN = $(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab --work $(LAB_WORK) $
 LAB_BASES = benchmarks/lab/bases
 
 lab: install
-	$(LAB_RUN) rates pilot methods objects ablations variants confirm
+	$(LAB_RUN) rates pilot methods objects ablations teachers sizes longer variants confirm
 
 lab-quick: install
 	$(LAB_RUN) quick
@@ -77,15 +76,9 @@ lab-quick: install
 lab-why: install
 	$(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab.reasons --work $(LAB_WORK) $(LAB)
 
-# What needs coders of other sizes, as bases or as teachers.
-lab-sizes: install lab-sizes-bases
-	$(LAB_RUN) sizes teachers
-
 # The bases beside the shipped coder, where they are missing: half an hour each.
-lab-bases: install $(foreach base,steps-1 steps-2 objects-0 objects-1,$(LAB_BASES)/$(base)/model.safetensors)
-
-# Coders of 0.5 and 5.2 million parameters, where they are missing: eight minutes, and half an hour.
-lab-sizes-bases: install $(foreach base,steps-small-0 steps-large-0,$(LAB_BASES)/$(base)/model.safetensors)
+lab-bases: install $(foreach base,steps-1 steps-2 steps-small-0 steps-large-0 objects-0 objects-1, \
+		$(LAB_BASES)/$(base)/model.safetensors)
 
 SIZE_small = --hidden 96 --intermediate 256
 SIZE_large = --hidden 288 --layers 5 --heads 6 --intermediate 768
