@@ -67,7 +67,8 @@ LAB_RUN = $(ENV) nice -n 19 $(BIN)/python -m benchmarks.lab --work $(LAB_WORK) $
 LAB_BASES = benchmarks/lab/bases
 
 lab: install
-	$(LAB_RUN) rates pilot methods objects ablations teachers sizes longer variants confirm
+	$(LAB_RUN) rates pilot methods objects ablations teachers sizes longer retuned reuse variants \
+		confirm
 
 lab-quick: install
 	$(LAB_RUN) quick

@@ -45,6 +45,8 @@ SCORED_S = 14.0  # a model, on 1,000 tasks
 class Grpo(Section):
     group: int = Field(default=8, ge=2)
     """Programs of a prompt."""
+    iterations: int = Field(default=1, ge=1)
+    """Updates on each batch."""
     temperature: float = Field(default=1.0, gt=0)
     beta: float = Field(default=0.0, ge=0)
     """Weight of the KL term."""

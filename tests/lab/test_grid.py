@@ -37,7 +37,8 @@ def write(folder: Path, **changes: object) -> Path:
 
 
 # Grids that share the seeds of another, as docs/results.md says: of another domain, or because nothing is tested.
-SHARED = {"objects": "methods"} | dict.fromkeys(("variants", "teachers", "sizes", "reasons", "longer"), "ablations")
+SCREENED = ("variants", "teachers", "sizes", "reasons", "longer", "reuse")
+SHARED = {"objects": "methods"} | dict.fromkeys(SCREENED, "ablations")
 
 
 def grids() -> list[str]:
