@@ -4,12 +4,14 @@ work/records/KEY.json               a cell's score with the outcome of each task
 benchmarks/data/lab/GRID.jsonl      those of a published grid, one a line; another machine can go on from them
 """
 
+import fcntl
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from iterpref.errors import RecordError
+from iterpref.errors import ConfigError, RecordError
 from iterpref.files import write_json, write_text
 
 Record = dict[str, Any]
@@ -42,6 +44,29 @@ def passes_of(record: Record) -> list[bool]:
 
 def finished(record: Record | None) -> bool:
     return record is not None and "error" not in record
+
+
+def mixed(records: Iterable[Record]) -> bool:
+    """Whether cells of one seed were trained on different trajectories, as those of two machines may be."""
+    hashes: dict[str, set[str]] = {}
+    for record in records:
+        for part, made in record.get("trajectories", {}).items():
+            hashes.setdefault(part, set()).add(made)
+    return any(len(made) > 1 for made in hashes.values())
+
+
+@contextmanager
+def alone(work: Path) -> Iterator[None]:
+    """No other command runs cells in this folder meanwhile: grids share cells, and two would delete each other's."""
+    work.mkdir(parents=True, exist_ok=True)
+    with (work / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"--work {work}: another command of the laboratory runs cells here; wait until it ends, "
+                              "or choose another folder (with --from-published it begins with what is published)"
+                              ) from None  # fmt: skip
+        yield
 
 
 class Records:

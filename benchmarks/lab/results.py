@@ -9,7 +9,7 @@ from iterpref.analysis.compare import holm
 
 from .cells import Cell
 from .plan import Chosen, Plan
-from .records import Record, Records, finished
+from .records import Record, Records, finished, mixed
 from .run import by_seed, data_key, of_cells
 from .seeds import parts_of
 from .statistics import Blocks, Estimate, estimate
@@ -87,15 +87,12 @@ class Results:
 
     @property
     def _apart(self) -> list[str]:
-        """Cells whose seed's data was made anew since; the command runs them again when it makes the data."""
+        """Cells whose seed has some that were trained on other trajectories; the command makes the data and runs again
+        those that were trained on others."""
         found = []
         for cells in by_seed(self.cells).values():
-            hashes: dict[str, set[str]] = {}
             there = [cell for cell in cells if cell.trains and cell.key in self.records]
-            for cell in there:
-                for part, made in self.records[cell.key].get("trajectories", {}).items():
-                    hashes.setdefault(part, set()).add(made)
-            if any(len(made) > 1 for made in hashes.values()):
+            if mixed(self.records[cell.key] for cell in there):
                 found += [cell.says for cell in there]
         return found
 

@@ -14,7 +14,7 @@ from iterpref.records import fingerprint
 
 from .cells import Cell
 from .plan import Plan
-from .records import Record, Records, finished
+from .records import Record, Records, alone, finished, mixed
 from .seeds import SeedData, SeedPlan, parts_of
 from .workers import Failure, Group, Job, run_jobs
 
@@ -54,7 +54,8 @@ def run_grid(plan: Plan, work: Path, processes: int, say: Say) -> None:
 
 def run_cells(cells: Sequence[Cell], work: Path, processes: int, say: Say) -> None:
     """Those of the cells that are not finished, each with a record at the end."""
-    _Stage(Records(work), work, say).run(cells, processes)
+    with alone(work):
+        _Stage(Records(work), work, say).run(cells, processes)
 
 
 def make_data(seeds: Sequence[SeedPlan], parts: Sequence[str], work: Path, processes: int, say: Say) -> None:
@@ -62,7 +63,8 @@ def make_data(seeds: Sequence[SeedPlan], parts: Sequence[str], work: Path, proce
     stage = _Stage(Records(work), work, say)
     groups = [Group(SeedJob(seed, tuple(parts), work), lambda _: ()) for seed in seeds]
     if groups:
-        run_jobs(groups, min(processes, len(groups)), stage.done)
+        with alone(work):
+            run_jobs(groups, min(processes, len(groups)), stage.done)
 
 
 def of_cells(cells: Sequence[Cell], records: Records) -> dict[str, Record]:
@@ -92,18 +94,22 @@ class _Stage:
 
     def run(self, cells: Sequence[Cell], processes: int) -> None:
         self._left = sum(not self._is_finished(cell) for cell in cells)
-        unfinished = (seed for seed in by_seed(cells).values() if not all(map(self._is_finished, seed)))
-        if self._left:
-            run_jobs(map(self._group, unfinished), min(processes, self._left), self.done)
+        seeds = by_seed(cells).values()
+        unfinished = [seed for seed in seeds if self._is_mixed(seed) or not all(map(self._is_finished, seed))]
+        if unfinished:
+            run_jobs(map(self._group, unfinished), min(processes, max(1, self._left)), self.done)
 
     def _is_finished(self, cell: Cell) -> bool:
         return finished(self._records.get(cell.key))
+
+    def _is_mixed(self, cells: Sequence[Cell]) -> bool:
+        return mixed(record for cell in cells if (record := self._records.get(cell.key)) is not None)
 
     def _group(self, cells: list[Cell]) -> Group:
         """A seed's cells, after its data if any of them still needs it."""
         plan = cells[0].data
         needing = [cell for cell in cells if cell.trains and not self._is_finished(cell)]
-        if not needing:
+        if not needing and not self._is_mixed(cells):
             return Group(None, lambda _: self._jobs(cell for cell in cells if not self._is_finished(cell)))
         job = SeedJob(plan, tuple(parts_of(*(cell.arm for cell in cells if cell.trains))), self._work)
         return Group(job, lambda made: self._after(cells, made))

@@ -58,8 +58,9 @@ class SeedPlan:
     def what(self) -> Record:
         """All that enters keys: of settings what differs from the package's defaults."""
         debugging = self.config.debugging.model_dump(mode="json", exclude_defaults=True)
+        version = {"lab": VERSION} if VERSION > 1 else {}  # that of the first isn't in the keys of its seeds
         return {"domain": self.domain, "weights": self.weights, "seed": self.seed, "tasks": self.tasks,
-                "debugging": debugging}  # fmt: skip
+                "debugging": debugging, **version}  # fmt: skip
 
     def what_of(self, part: str) -> Record:
         """The same for one part of the data, with what that part depends on besides."""

@@ -181,7 +181,7 @@ def test_a_family_with_a_missing_cell_is_not_tested(plan: Plan, records: Records
 
 
 def test_arms_trained_on_other_trajectories_are_not_compared(plan: Plan, records: Records) -> None:
-    """As when a published seed is finished on another machine by hand; the command itself runs such cells again."""
+    """As when published records meet some of another machine."""
     cell = next(c for c in Results.of(plan, records).cells if (c.name, c.data.seed) == ("dpo", 11))
     records.put(record(cell, 12) | {"trajectories": {"debugging": "other"}})
     results = Results.of(plan, records)
@@ -203,6 +203,18 @@ def test_cells_trained_on_other_trajectories_are_run_again(plan: Plan, records: 
     made = {"debugging": {"hash": "made here"}}
     assert [job.cell.name for job in stage._after(cells, made)] == ["sft", "control", "dpo"]  # not the base
     assert "steps-1 seed 11: made anew" in told[0] and "2 finished cells are run again" in told[0]
+
+
+def test_a_finished_seed_with_other_trajectories_has_its_data_made(
+    plan: Plan, records: Records, tmp_path: Path
+) -> None:
+    """Else nothing would be run and nothing compared, for ever; here no data can be made, and it says so."""
+    cells = Results.of(plan, records).cells
+    other = next(cell for cell in cells if (cell.name, cell.data.seed) == ("dpo", 11))
+    records.put(record(other, 12) | {"trajectories": {"debugging": "other"}})
+    told: list[str] = []
+    _Stage(records, tmp_path, told.append).run(cells, processes=1)
+    assert [line.partition(":")[0] for line in told] == ["steps-1 seed 11"] and "no data" in told[0]
 
 
 def test_without_data_only_the_base_is_scored(plan: Plan, records: Records, tmp_path: Path) -> None:
