@@ -11,7 +11,7 @@ from iterpref.analysis.taxonomy import KINDS
 from .records import Record, kinds_of
 from .results import LEVEL, Results, Test
 from .statistics import Estimate, detectable, seeds_needed
-from .tuning import Setting
+from .tuning import Setting, chosen_again
 
 WANTED_ERROR, MOST_SEEDS = 0.007, 30  # the plan's, in docs/results.md
 FAILED_SHOWN = 20
@@ -64,8 +64,8 @@ def _results(results: Results) -> str:
     if grid.seeds is None:
         return ""
     against = [f"minus {other}, points [95 %]" for other in grid.comparators]
-    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens, thousand", "programs written",
-                     "pass@1 [95 %]", *against], rows)  # fmt: skip
+    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens learnt, thousand", "programs written",
+                     "tokens of writing them, thousand", "pass@1 [95 %]", *against], rows)  # fmt: skip
 
 
 def _settings(results: Results, domain: str, name: str) -> list[str]:
@@ -89,16 +89,18 @@ def _edge(results: Results, chosen: Setting) -> str:
 def _scores(results: Results, domain: str, name: str) -> list[object]:
     records, others = results.of_arm(domain, name), results.plan.grid.comparators
     if not records:
-        return [0, "", "", "", *["–"] * (1 + len(others))]
+        return [0, "", "", "", "", *["–"] * (1 + len(others))]
     score = results.score(domain, name)
     differences = [results.difference(domain, name, other) if other != name else None for other in others]
     mean = percent(sum(record["passed"] for record in records) / len(records))
     means = [f"{_mean([r[key] for r in records]) / scale:.0f}" if key in records[0] else ""
              for key, scale in (("pairs", 1), ("tokens", 1000))]  # fmt: skip
     if "spent" in records[0]:
-        means.append(f"{_mean([record['spent']['programs'] for record in records]):,.0f}")
+        spent = [record["spent"] for record in records]
+        tokens = _mean([one["prompt_tokens"] + one["completion_tokens"] for one in spent])
+        means += [f"{_mean([one['programs'] for one in spent]):,.0f}", f"{tokens / 1000:.0f}"]
     else:
-        means.append("")
+        means += ["", ""]
     return [len(records), *means, interval(score, signed=False) if score else f"{mean} (no interval)",
             *(interval(found) if found else "–" for found in differences)]  # fmt: skip
 
@@ -130,8 +132,9 @@ def _rates(results: Results) -> str:
             cells = [f"{cell} (x {setting.length:g})" for cell, setting in zip(cells, tried, strict=True)]
         chosen = results.chosen.get((domain, name))
         said = f"{chosen.rate:g} x {chosen.length:g}{_edge(results, chosen)}" if chosen else "–"
-        rows.append([domain, name, *cells, said])
-    return markdown(["domain", "arm", *(f"{s.rate:g} x {s.length:g}" for s in settings), "chosen"], rows)
+        rows.append([domain, name, *cells, said, percent(chosen_again(found)) if chosen else "–"])
+    return markdown(["domain", "arm", *(f"{s.rate:g} x {s.length:g}" for s in settings), "chosen",
+                     "of resamples, %"], rows)  # fmt: skip
 
 
 def _power(results: Results) -> str:

@@ -6,6 +6,7 @@ lead) the lowest rate is taken, and at that rate the shortest length.
 """
 
 import math
+import random
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -25,6 +26,17 @@ def choose(scores: Mapping[Setting, Sequence[bool]]) -> Setting:
         raise ValueError(f"expected the same tasks for each setting, got {[len(s) for s in scores.values()]}")
     best = max(sorted(scores), key=lambda setting: sum(scores[setting]))
     return min(setting for setting in scores if within_one_error(scores[best], scores[setting]))
+
+
+def chosen_again(scores: Mapping[Setting, Sequence[bool]], times: int = 200) -> float:
+    """In which share of resamples of the tasks the same setting is chosen: how far the choice is luck."""
+    picker, found = random.Random(0), choose(scores)
+    count = len(scores[found])
+    again = 0
+    for _ in range(times):
+        taken = picker.choices(range(count), k=count)
+        again += choose({setting: [passes[task] for task in taken] for setting, passes in scores.items()}) == found
+    return again / times
 
 
 def within_one_error(best: Sequence[bool], other: Sequence[bool]) -> bool:

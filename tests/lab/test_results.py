@@ -59,7 +59,7 @@ def plan(tmp_path: Path) -> Plan:
 
 def record(cell, passed: int) -> dict:
     kinds = [""] * passed + ["wrong output"] * (cell.tasks - passed - 1) + ["KeyError"]
-    spent = {"programs": 12, "prompt_tokens": 300, "completion_tokens": 100}
+    spent = {"programs": 12, "prompt_tokens": 3000, "completion_tokens": 1000}
     trained = {
         "pairs": 7, "tokens": 2000, "spent": spent, "curve": CURVE, "trajectories": {"debugging": f"h{cell.data.seed}"}
     }  # fmt: skip
@@ -89,8 +89,8 @@ def test_rates_are_chosen_per_arm_and_a_control_takes_those_of_its_arm(plan: Pla
     assert {cell.rate for cell in results.cells if cell.name == "control"} == {1e-4}
     assert {(cell.data.seed, cell.data.base) for cell in results.cells} == {(10, 0), (11, 1), (12, 0), (13, 1)}
     assert rows(tables(results), "rates")[2:] == [
-        ["steps", "dpo", "20.0", "20.0", "0.0001 x 1"],
-        ["steps", "sft", "20.0", "80.0", "0.001 x 1"],
+        ["steps", "dpo", "20.0", "20.0", "0.0001 x 1", "100.0"],
+        ["steps", "sft", "20.0", "80.0", "0.001 x 1", "100.0"],
     ]
 
 
@@ -103,7 +103,7 @@ def test_an_arm_with_lengths_of_its_own_names_them(plan: Plan, tmp_path: Path) -
     for cell in plan.tuning:
         found.put(record(cell, 8 if (cell.name, cell.rate) == ("rl", 1e-3) else 2))
     assert rows(tables(Results.of(plan, found)), "rates")[3] == [
-        "steps", "rl", "20.0 (x 24)", "80.0 (x 24)", "0.001 x 24"
+        "steps", "rl", "20.0 (x 24)", "80.0 (x 24)", "0.001 x 24", "100.0"
     ]  # fmt: skip
     assert Results.of(plan, found).chosen["steps", "rl"] == Setting(1e-3, 24)
 
@@ -122,7 +122,7 @@ def test_a_choice_at_the_edge_of_the_rates_says_so_beside_the_results(
     assert {row[1]: row[2] for row in rows(made, "results")[2:]} == {
         "base": "", "sft": "0.0001, the lowest tried", "dpo": f"{best:g}{says}", "control": f"{best:g}{says}"
     }  # fmt: skip
-    assert rows(made, "rates")[2][-1] == f"{best:g} x 1{says}"
+    assert rows(made, "rates")[2][-2] == f"{best:g} x 1{says}"
 
 
 def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, records: Records) -> None:
@@ -149,9 +149,9 @@ def test_tests_are_over_seeds_within_bases_with_holm_in_the_family(plan: Plan, r
 def test_tables_hold_what_the_records_say(plan: Plan, records: Records) -> None:
     made = tables(Results.of(plan, records))
     base, sft = rows(made, "results")[2:4]
-    assert base[:8] == ["steps", "base", "", "", "4", "", "", ""] and base[8].startswith("30.0 [")
-    assert sft[:8] == ["steps", "sft", "0.001", "1", "4", "7", "2", "12"] and sft[9] == "–"
-    assert base[9].startswith("-51.2 [") or base[9].startswith("-51.3 [")
+    assert base[:9] == ["steps", "base", "", "", "4", "", "", "", ""] and base[9].startswith("30.0 [")
+    assert sft[:9] == ["steps", "sft", "0.001", "1", "4", "7", "2", "12", "4"] and sft[10] == "–"
+    assert base[10].startswith("-51.2 [") or base[10].startswith("-51.3 [")
     assert ["steps", "KeyError", "50.0", "50.0", "50.0", "50.0"] in rows(made, "kinds")
     assert rows(made, "power")[2][5:6] != ["0"] and len(rows(made, "power")) == 5
     assert made["made-up-missing"] == "Every cell is finished."
@@ -175,7 +175,7 @@ def test_a_family_with_a_missing_cell_is_not_tested(plan: Plan, records: Records
     records.put(cell.heading | {"error": "the disk | is full\nin detail"})
     results = Results.of(plan, records)
     assert [test.family for test in results.tests] == ["two"]
-    assert rows(tables(results), "results")[5][4:] == ["3", "7", "2", "12", "55.0 (no interval)", "–"]
+    assert rows(tables(results), "results")[5][4:] == ["3", "7", "2", "12", "4", "55.0 (no interval)", "–"]
     assert rows(tables(results), "missing")[2][0] == "steps-0 seed 12 control 0.0001 x 1"
     assert "the disk \\| is full |" in tables(results)["made-up-missing"]
 
@@ -232,7 +232,7 @@ def test_nothing_is_made_up(plan: Plan, tmp_path: Path) -> None:
     results = Results.of(plan, Records(tmp_path / "empty"))
     made = tables(results)
     assert {made[f"made-up-{name}"] for name in ("tests", "rates", "power", "kinds", "debugging")} == {NOT_RUN}
-    assert all(row[4:] == ["0", "", "", "", "–", "–"] for row in rows(made, "results")[2:])
+    assert all(row[4:] == ["0", "", "", "", "", "–", "–"] for row in rows(made, "results")[2:])
     assert ("steps sft", "not run: its rate is not chosen, for cells above are missing") in results.missing
     assert charts(results) == {}
 

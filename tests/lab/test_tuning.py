@@ -1,7 +1,7 @@
 """The one rule by which rates and lengths are chosen."""
 
 import pytest
-from benchmarks.lab.tuning import Setting, choose, within_one_error
+from benchmarks.lab.tuning import Setting, choose, chosen_again, within_one_error
 
 LOW, MIDDLE, HIGH = Setting(1e-4, 2), Setting(3e-4, 2), Setting(1e-3, 2)
 LONG = Setting(1e-4, 4)
@@ -42,3 +42,10 @@ def test_agreement_makes_small_leads_certain() -> None:
 def test_other_tasks_are_refused() -> None:
     with pytest.raises(ValueError, match="the same tasks for each setting, got"):
         choose({LOW: [True], HIGH: [True, False]})
+
+
+def test_a_choice_by_luck_is_told_from_one_that_is_clear() -> None:
+    assert chosen_again({LOW: passing(*range(20)), MIDDLE: passing(*range(60))}) == 1.0
+    near = {LOW: passing(*range(30)), MIDDLE: passing(*range(30, 68))}  # eight tasks ahead, which is one error
+    assert 0.2 < chosen_again(near) < 0.8
+    assert chosen_again(near) == chosen_again(near)
