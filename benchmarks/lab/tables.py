@@ -64,8 +64,9 @@ def _results(results: Results) -> str:
     if grid.seeds is None:
         return ""
     against = [f"minus {other}, points [95 %]" for other in grid.comparators]
-    return markdown(["domain", "arm", "rate", "length", "seeds", "pairs", "tokens learnt, thousand", "programs written",
-                     "tokens of writing them, thousand", "pass@1 [95 %]", *against], rows)  # fmt: skip
+    return markdown(["domain", "arm", "rate", "length", "seeds", "pass@1 [95 %]", *against, "pairs",
+                     "tokens learnt, thousand", "programs written", "tokens of writing them, thousand"],
+                    rows)  # fmt: skip
 
 
 def _settings(results: Results, domain: str, name: str) -> list[str]:
@@ -89,7 +90,7 @@ def _edge(results: Results, chosen: Setting) -> str:
 def _scores(results: Results, domain: str, name: str) -> list[object]:
     records, others = results.of_arm(domain, name), results.plan.grid.comparators
     if not records:
-        return [0, "", "", "", "", *["–"] * (1 + len(others))]
+        return [0, *["–"] * (1 + len(others)), "", "", "", ""]
     score = results.score(domain, name)
     differences = [results.difference(domain, name, other) if other != name else None for other in others]
     mean = percent(sum(record["passed"] for record in records) / len(records))
@@ -101,18 +102,18 @@ def _scores(results: Results, domain: str, name: str) -> list[object]:
         means += [f"{_mean([one['programs'] for one in spent]):,.0f}", f"{tokens / 1000:.0f}"]
     else:
         means += ["", ""]
-    return [len(records), *means, interval(score, signed=False) if score else f"{mean} (no interval)",
-            *(interval(found) if found else "–" for found in differences)]  # fmt: skip
+    return [len(records), interval(score, signed=False) if score else f"{mean} (no interval)",
+            *(interval(found) if found else "–" for found in differences), *means]  # fmt: skip
 
 
 def _tests(results: Results) -> str:
     rows: Rows = [
-        [t.domain, t.family, f"{t.first} − {t.second}", t.found.seeds, interval(t.found), f"{100 * t.found.error:.2f}",
-         _found_from(t), p_value(t.found.p), p_value(t.adjusted), t.decision]
+        [t.domain, t.family, f"{t.first} − {t.second}", t.found.seeds, interval(t.found), p_value(t.found.p),
+         p_value(t.adjusted), t.decision, f"{100 * t.found.error:.2f}", _found_from(t)]
         for t in results.tests
     ]  # fmt: skip
-    return markdown(["domain", "family", "test", "seeds", "points [95 %]", "standard error", "most likely found from",
-                     "p", "after Holm", "decision"], rows)  # fmt: skip
+    return markdown(["domain", "family", "test", "seeds", "points [95 %]", "p", "after Holm", "decision",
+                     "standard error", "most likely found from"], rows)  # fmt: skip
 
 
 def _rates(results: Results) -> str:
